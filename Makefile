@@ -1,0 +1,51 @@
+# Everything sets itself up: the first target run makes .venv from constraints.txt.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO ?= demo
+# torch on few cores must sleep, not spin, while it waits; bytecode is compiled once, at install
+export OMP_WAIT_POLICY := passive
+export UV_COMPILE_BYTECODE := 1
+JOBS ?= 2
+
+.PHONY: demo test check format bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    the whole pipeline on drawn films; prints where to look"
+	@echo "make test    all tests"
+	@echo "make check   the quick loop: format, lint, types, import contract, fast tests"
+	@echo "make bench   speed, as ratios side by side"
+	@echo "make docs    the pages that are made from the code"
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[train,dev]"
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/hilum demo -o $(DEMO)
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: .venv/installed
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest -n $(JOBS) -q -m "not slow"
+
+format: .venv/installed
+	$(BIN)/ruff format src tests bench
+	$(BIN)/ruff check --fix src tests bench
+
+bench: .venv/installed
+	$(BIN)/python -m bench
+
+docs: .venv/installed
+	$(BIN)/python -m docs.build
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache dist build $(DEMO)

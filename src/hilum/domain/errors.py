@@ -1,0 +1,158 @@
+"""The errors a user can meet, as one tree.
+
+::
+
+    HilumError
+    ├── UsageError        a wrong argument, option, name or configuration        exit 2
+    ├── DatasetError      a dataset that is not what its format promises         exit 2
+    │   └── LeakError     the same patient, or film, on both sides of a split    exit 2
+    ├── BundleError       a bundle or run that is incomplete, edited or foreign  exit 2
+    └── FilmError         one film that cannot be scored; carries a ReasonCode   one row
+
+Every message says what must hold, what came, where, and what to do, in one line.
+Our own broken invariants are not here: they are ordinary Python errors, and exit 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+
+__all__ = [
+    "BundleError",
+    "DatasetError",
+    "FilmError",
+    "HilumError",
+    "LeakError",
+    "ReasonCode",
+    "Status",
+    "UsageError",
+    "suggestion",
+]
+
+
+class Status(StrEnum):
+    """What became of one input. Every input ends with exactly one of these."""
+
+    OK = "ok"
+    """Scored."""
+    WARN = "warn"
+    """Scored, with a reason that the reader must see next to the score."""
+    REJECT = "reject"
+    """Read, but outside what the bundle is meant for; not scored."""
+    ERROR = "error"
+    """Could not be read; not scored."""
+    SKIP = "skip"
+    """Not an image at all; not scored."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether an input of this status carries probabilities.
+
+        >>> Status.WARN.scored, Status.REJECT.scored
+        (True, False)
+        """
+        return self in (Status.OK, Status.WARN)
+
+
+class ReasonCode(StrEnum):
+    """Why an input is not simply `ok`. The words are stable; programs may compare them."""
+
+    # error: could not be read
+    EMPTY_FILE = "EMPTY_FILE"
+    FILE_NOT_FOUND = "FILE_NOT_FOUND"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    NOT_AN_IMAGE = "NOT_AN_IMAGE"
+    DECODE_TRUNCATED = "DECODE_TRUNCATED"
+    DECODE_CORRUPT = "DECODE_CORRUPT"
+    PIXEL_LENGTH_MISMATCH = "PIXEL_LENGTH_MISMATCH"
+    PALETTE_MISSING = "PALETTE_MISSING"
+    CHANGED_WHILE_READING = "CHANGED_WHILE_READING"
+    # reject: read, but outside the intended use
+    FORMAT_NOT_ALLOWED = "FORMAT_NOT_ALLOWED"
+    TRANSFER_SYNTAX_NOT_SUPPORTED = "TRANSFER_SYNTAX_NOT_SUPPORTED"
+    MODALITY_NOT_SUPPORTED = "MODALITY_NOT_SUPPORTED"
+    FOR_PROCESSING = "FOR_PROCESSING"
+    NO_PIXEL_DATA = "NO_PIXEL_DATA"
+    MULTI_FRAME = "MULTI_FRAME"
+    BITS_INVALID = "BITS_INVALID"
+    RESCALE_INVALID = "RESCALE_INVALID"
+    DIMENSIONS_EXCEED_LIMIT = "DIMENSIONS_EXCEED_LIMIT"
+    DECODE_LIMIT = "DECODE_LIMIT"
+    TOO_SMALL = "TOO_SMALL"
+    CONSTANT_IMAGE = "CONSTANT_IMAGE"
+    LOW_DYNAMIC_RANGE = "LOW_DYNAMIC_RANGE"
+    NONFINITE_PIXELS = "NONFINITE_PIXELS"
+    VIEW_NOT_FRONTAL = "VIEW_NOT_FRONTAL"
+    AGE_OUT_OF_SCOPE = "AGE_OUT_OF_SCOPE"
+    # warn: scored all the same
+    EXT_MISMATCH = "EXT_MISMATCH"
+    RANGE_INFERRED = "RANGE_INFERRED"
+    COLOR_CONVERTED = "COLOR_CONVERTED"
+    COLOR_ANNOTATION = "COLOR_ANNOTATION"
+    EXIF_ORIENTATION_APPLIED = "EXIF_ORIENTATION_APPLIED"
+    WINDOW_INVALID = "WINDOW_INVALID"
+    VOI_LUT_INVALID = "VOI_LUT_INVALID"
+    RESCALE_APPLIED = "RESCALE_APPLIED"
+    DICOM_NO_PREAMBLE = "DICOM_NO_PREAMBLE"
+    SECONDARY_CAPTURE = "SECONDARY_CAPTURE"
+    BURNED_IN_TEXT = "BURNED_IN_TEXT"
+    EMPTY_HEATMAP = "EMPTY_HEATMAP"
+    # skip: no image to score
+    NOT_AN_IMAGE_OBJECT = "NOT_AN_IMAGE_OBJECT"
+    NOT_REGULAR_FILE = "NOT_REGULAR_FILE"
+
+
+class HilumError(Exception):
+    """Any mistake of the user's or fault of an input that hilum reports in one line."""
+
+
+class UsageError(HilumError):
+    """An argument, option, finding name or configuration that cannot be used."""
+
+
+class DatasetError(HilumError):
+    """A dataset, split or predictions table that is not what its format promises."""
+
+
+class LeakError(DatasetError):
+    """The same patient or film stands on both sides of a split."""
+
+
+class BundleError(HilumError):
+    """A bundle or run folder that is incomplete, edited, or of another make."""
+
+
+class FilmError(HilumError):
+    """One film that cannot be scored; the batch writes its row and goes on.
+
+    Args:
+        status: `REJECT`, `ERROR` or `SKIP`.
+        code: the stable reason.
+        message: one sentence for the reader of the report.
+
+    Example:
+        >>> raise FilmError(Status.ERROR, ReasonCode.EMPTY_FILE, "the file has 0 bytes")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.FilmError: the file has 0 bytes
+    """
+
+    def __init__(self, status: Status, code: ReasonCode, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The tail of an error message: the nearest known word, or nothing.
+
+    >>> suggestion("Efusion", ["Effusion", "Edema"])
+    " Did you mean 'Effusion'?"
+    >>> suggestion("xyz", ["Effusion"])
+    ''
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,190 @@
+"""Findings by name, never by position: the catalogue, label states and label sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from hilum.domain.errors import UsageError, suggestion
+
+__all__ = ["Code", "Finding", "LabelSet", "LabelState", "catalogue", "find", "nih14"]
+
+
+class LabelState(IntEnum):
+    """What is known of one finding on one film. Stored as int8.
+
+    Blank is not negative, and uncertain is neither: what each counts as is a named policy of the
+    stage that uses it.
+    """
+
+    NEGATIVE = 0
+    POSITIVE = 1
+    UNCERTAIN = -1
+    UNLABELLED = -2
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code of a finding in a public terminology, with the source it was read from."""
+
+    scheme: str
+    value: str
+    meaning: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a radiologist may report on a film.
+
+    Attributes:
+        name: hilum's spelling, that of NIH ChestX-ray14 where it has the finding.
+        text: what it is, in a few words.
+        aliases: other spellings seen in datasets.
+        codes: terminology codes that have a source.
+    """
+
+    name: str
+    text: str
+    aliases: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
+
+
+@cache
+def catalogue() -> dict[str, Finding]:
+    """Every finding hilum knows, by name.
+
+    >>> catalogue()["Effusion"].aliases
+    ('Pleural Effusion',)
+    """
+    rows = yaml.safe_load(files("hilum.domain").joinpath("findings.yaml").read_text("utf-8"))
+    found = [
+        Finding(
+            name=row["name"],
+            text=row["text"],
+            aliases=tuple(row.get("aliases", ())),
+            codes=tuple(Code(**code) for code in row.get("codes", ())),
+        )
+        for row in rows
+    ]
+    return {finding.name: finding for finding in found}
+
+
+def _folded(word: str) -> str:
+    return " ".join(word.replace("_", " ").split()).casefold()
+
+
+@cache
+def _spellings() -> dict[str, Finding]:
+    return {
+        _folded(word): finding
+        for finding in catalogue().values()
+        for word in (finding.name, *finding.aliases)
+    }
+
+
+def find(name: str) -> Finding:
+    """The finding of that name or alias; case, blanks and underscores do not matter.
+
+    Raises:
+        UsageError: when no finding has the name.
+
+    >>> find("pleural effusion").name
+    'Effusion'
+    >>> find("Efusion")
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.UsageError: no finding 'Efusion' in the catalogue. Did you mean 'Effusion'?
+    """
+    finding = _spellings().get(_folded(name))
+    if finding is None:
+        near = suggestion(name, catalogue())
+        raise UsageError(f"no finding '{name}' in the catalogue.{near}")
+    return finding
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """An ordered set of findings: the names of the columns of every array that carries it.
+
+    The order is data, kept with the array. Code asks for a finding by name.
+
+    >>> labels = LabelSet("two", ("Effusion", "Mass"))
+    >>> labels.index("Pleural Effusion"), len(labels), "Mass" in labels
+    (0, 2, True)
+    """
+
+    name: str
+    findings: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        known = tuple(find(name).name for name in self.findings)
+        if len(set(known)) != len(known):
+            raise UsageError(f"label set '{self.name}' names a finding twice: {', '.join(known)}")
+        object.__setattr__(self, "findings", known)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.findings)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        finding = _spellings().get(_folded(name))
+        return finding is not None and finding.name in self.findings
+
+    def index(self, name: str) -> int:
+        """The column of a finding.
+
+        Raises:
+            UsageError: when the set does not have it.
+
+        >>> LabelSet("one", ("Mass",)).index("Efusion")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: no finding 'Efusion' in one. Did you mean 'Effusion'?
+        """
+        finding = _spellings().get(_folded(name))
+        if finding is None or finding.name not in self.findings:
+            near = suggestion(name, (*self.findings, *catalogue()))
+            raise UsageError(f"no finding '{name}' in {self.name}.{near}")
+        return self.findings.index(finding.name)
+
+    def columns(self, names: Iterable[str]) -> list[int]:
+        """The columns of several findings, in the order asked for."""
+        return [self.index(name) for name in names]
+
+
+@cache
+def nih14() -> LabelSet:
+    """The 14 findings of NIH ChestX-ray14, in the order of Wang et al. 2017.
+
+    >>> list(nih14())[:3]
+    ['Atelectasis', 'Cardiomegaly', 'Effusion']
+    """
+    return LabelSet(
+        "NIH-14",
+        (
+            "Atelectasis",
+            "Cardiomegaly",
+            "Effusion",
+            "Infiltration",
+            "Mass",
+            "Nodule",
+            "Pneumonia",
+            "Pneumothorax",
+            "Consolidation",
+            "Edema",
+            "Emphysema",
+            "Fibrosis",
+            "Pleural_Thickening",
+            "Hernia",
+        ),
+    )

@@ -1,0 +1,87 @@
+"""One film in memory: pixels in a fixed meaning, and what its header said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import ReasonCode
+
+__all__ = ["Radiograph", "Sex", "ViewPosition"]
+
+
+class ViewPosition(StrEnum):
+    """How the beam went through the patient."""
+
+    PA = "PA"
+    """Frontal, back to front: the standing standard film."""
+    AP = "AP"
+    """Frontal, front to back: mostly bedside films; the heart looks larger."""
+    LL = "LL"
+    """Lateral."""
+    UNKNOWN = "unknown"
+
+    @property
+    def frontal(self) -> bool:
+        """Whether the view is known to be frontal."""
+        return self in (ViewPosition.PA, ViewPosition.AP)
+
+
+class Sex(StrEnum):
+    """Patient sex as the source recorded it."""
+
+    FEMALE = "F"
+    MALE = "M"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """A film with one meaning for its pixels, whatever file it came from.
+
+    Attributes:
+        pixels: (H, W) float32 in [0, 1], row 0 at the top; bright is dense (MONOCHROME2).
+        source: the name to show a reader: the file name, never a full path.
+        sha256: of the bytes it was read from, hex; empty for a film made in memory.
+        view: view position from the header.
+        spacing_mm: (row, column) distance of pixel centres, where the header has it.
+        age_years: patient age, where known.
+        sex: patient sex.
+        codes: reasons to warn that were met while reading.
+
+    Raises:
+        ValueError: for pixels of another shape, type or range.
+
+    Example:
+        >>> film = Radiograph(np.zeros((4, 3), np.float32), source="a.png")
+        >>> film.shape
+        (4, 3)
+    """
+
+    pixels: NDArray[np.float32]
+    source: str
+    sha256: str = ""
+    view: ViewPosition = ViewPosition.UNKNOWN
+    spacing_mm: tuple[float, float] | None = None
+    age_years: float | None = None
+    sex: Sex = Sex.UNKNOWN
+    codes: tuple[ReasonCode, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:
+            raise ValueError(
+                "a radiograph's pixels must be a non-empty (H, W) float32 array; "
+                f"got {self.pixels.shape} {self.pixels.dtype}"
+            )
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if not (low >= 0.0 and high <= 1.0):
+            raise ValueError(f"a radiograph's pixels must lie in [0, 1]; got [{low}, {high}]")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        rows, columns = self.pixels.shape
+        return int(rows), int(columns)

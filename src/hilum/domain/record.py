@@ -1,0 +1,138 @@
+"""What a dataset says of each film, and the cohort that a stage works on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import DatasetError
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.radiograph import Sex, ViewPosition
+
+__all__ = ["Box", "Cohort", "Record", "Split", "digest"]
+
+
+class Split(StrEnum):
+    """The four uses of a patient. A patient has exactly one.
+
+    Train fits weights; tune stops early and chooses; calibrate fits calibrator and operating
+    points; test is looked at once. The word "validation" is avoided: it names all of these.
+    """
+
+    TRAIN = "train"
+    TUNE = "tune"
+    CALIBRATE = "calibrate"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a reader saw a finding, in fractions of the film: x right, y down, in [0, 1]."""
+
+    finding: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a dataset: a film, its patient and what was said of it.
+
+    Attributes:
+        image_id: the film's name in the dataset, unique there.
+        patient_id: the patient's name in the dataset.
+        states: one LabelState for each finding of the cohort's label set, in its order.
+        path: the film on disk; None where it was not downloaded.
+        view, age_years, sex, follow_up: as recorded; None or unknown where blank or impossible.
+        boxes: reader boxes, if any.
+    """
+
+    image_id: str
+    patient_id: str
+    states: tuple[LabelState, ...]
+    path: Path | None = None
+    view: ViewPosition = ViewPosition.UNKNOWN
+    age_years: float | None = None
+    sex: Sex = Sex.UNKNOWN
+    follow_up: int | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Records that share a label set: what every stage takes.
+
+    Attributes:
+        dataset: the reader's name, such as "nih".
+        labels: the columns of `states`.
+        records: in the dataset's order; image ids are unique.
+        official_test: image ids that the dataset's authors set aside for test, or None.
+        notes: what the reader met and the user should know, a line each.
+
+    Raises:
+        DatasetError: for a repeated film or a row whose states do not fit the label set.
+    """
+
+    dataset: str
+    labels: LabelSet
+    records: tuple[Record, ...]
+    official_test: frozenset[str] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for record in self.records:
+            if record.image_id in seen:
+                raise DatasetError(f"{self.dataset}: film {record.image_id} is listed twice")
+            if len(record.states) != len(self.labels):
+                raise DatasetError(
+                    f"{self.dataset}: film {record.image_id} has {len(record.states)} label "
+                    f"states for the {len(self.labels)} findings of {self.labels.name}"
+                )
+            seen.add(record.image_id)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def states(self) -> NDArray[np.int8]:
+        """(N, L) int8 of LabelState values."""
+        rows = [record.states for record in self.records]
+        return np.array(rows, dtype=np.int8).reshape(len(rows), len(self.labels))
+
+    def patients(self) -> NDArray[np.str_]:
+        """(N,) patient ids, a row each."""
+        return np.array([record.patient_id for record in self.records], dtype=np.str_)
+
+    def image_ids(self) -> list[str]:
+        """The films' names, in order."""
+        return [record.image_id for record in self.records]
+
+    def select(self, keep: Callable[[Record], bool]) -> Cohort:
+        """The cohort of the records that `keep` accepts, in the same order."""
+        kept = tuple(record for record in self.records if keep(record))
+        return Cohort(self.dataset, self.labels, kept, self.official_test, self.notes)
+
+    def sha256(self) -> str:
+        """Hash of films, patients and label states: what was learned from or scored on."""
+        return digest(
+            "\t".join((r.image_id, r.patient_id, ",".join(str(int(s)) for s in r.states)))
+            for r in self.records
+        )
+
+
+def digest(lines: Iterable[str]) -> str:
+    """sha256 (hex) of lines, sorted, each ended by a newline: the same set, the same hash.
+
+    >>> digest(["b", "a"]) == digest(["a", "b"])
+    True
+    """
+    text = "".join(f"{line}\n" for line in sorted(lines))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

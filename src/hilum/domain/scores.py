@@ -1,0 +1,113 @@
+"""What a network says (logits), what a calibrator makes of it (probabilities), where to cut it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.findings import LabelSet
+
+__all__ = ["Logits", "OperatingPoint", "Probabilities", "Target"]
+
+
+def _checked(values: NDArray[np.floating], labels: LabelSet, word: str) -> NDArray[np.float64]:
+    if values.ndim != 2 or values.shape[1] != len(labels):
+        raise ValueError(f"{word} must be (N, {len(labels)}) for {labels.name}; got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{word} must be finite; got NaN or infinity")
+    return values.astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """A network's raw scores, in (-inf, inf). Not probabilities: only a calibrator makes those.
+
+    Attributes:
+        values: (N, L) float64, finite.
+        labels: the findings of the columns.
+
+    Raises:
+        ValueError: for another shape, or values that are not finite.
+    """
+
+    values: NDArray[np.float64]
+    labels: LabelSet
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _checked(self.values, self.labels, "logits"))
+
+    def of(self, finding: str) -> NDArray[np.float64]:
+        """(N,) logits of one finding."""
+        return self.values[:, self.labels.index(finding)]
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """Calibrated probabilities, in [0, 1], independent between findings (rows need not sum to 1).
+
+    Attributes:
+        values: (N, L) float64 in [0, 1].
+        labels: the findings of the columns.
+
+    Raises:
+        ValueError: for another shape, or values outside [0, 1].
+
+    Example:
+        >>> labels = LabelSet("one", ("Mass",))
+        >>> Probabilities(np.array([[1.5]]), labels)
+        Traceback (most recent call last):
+        ...
+        ValueError: probabilities must lie in [0, 1]; got up to 1.5. Are these logits?
+    """
+
+    values: NDArray[np.float64]
+    labels: LabelSet
+
+    def __post_init__(self) -> None:
+        values = _checked(self.values, self.labels, "probabilities")
+        if values.size and (values.min() < 0.0 or values.max() > 1.0):
+            worst = values.max() if values.max() > 1.0 else values.min()
+            raise ValueError(
+                f"probabilities must lie in [0, 1]; got up to {worst:g}. Are these logits?"
+            )
+        object.__setattr__(self, "values", values)
+
+    def of(self, finding: str) -> NDArray[np.float64]:
+        """(N,) probabilities of one finding."""
+        return self.values[:, self.labels.index(finding)]
+
+
+class Target(StrEnum):
+    """What a threshold was chosen for."""
+
+    F1 = "f1"
+    """The largest F1 = 2 TP / (2 TP + FP + FN)."""
+    YOUDEN = "youden"
+    """The largest Youden's J = sensitivity + specificity - 1."""
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold with the target it was chosen for, and the films it was chosen on.
+
+    A film is positive when its probability is greater than or equal to the threshold.
+
+    Attributes:
+        finding: its name.
+        threshold: in [0, 1]; None where it could not be chosen, with `reason`.
+        target: what was maximised.
+        achieved: the target's value on the films it was chosen on (optimistic elsewhere).
+        n, positives: labelled films, and positive ones among them.
+        reason: why there is no threshold, else empty.
+    """
+
+    finding: str
+    threshold: float | None
+    target: Target
+    achieved: float | None
+    n: int
+    positives: int
+    reason: str = ""
