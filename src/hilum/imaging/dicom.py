@@ -1,0 +1,236 @@
+"""A DICOM file to a film: is it one, can it be decoded, and how its values become grey."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
+
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Radiograph
+from hilum.imaging import header
+from hilum.imaging.colour import grey_of
+from hilum.imaging.dataset import has_preamble, number, parse, text
+from hilum.imaging.limits import check_dimensions
+
+__all__ = ["read_dicom"]
+
+FILM_MODALITIES = frozenset({"CR", "DX", "RG"})
+"""Computed, digital and conventional radiography. Not CT, MR, US, MG, XA, and not RF."""
+
+_FILM_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1",
+    "1.2.840.10008.5.1.4.1.1.1.1",
+    "1.2.840.10008.5.1.4.1.1.1.1.1",
+)
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_NO_PICTURE = (
+    "1.2.840.10008.1.3.10",  # DICOMDIR
+    "1.2.840.10008.5.1.4.1.1.9.",  # waveforms
+    "1.2.840.10008.5.1.4.1.1.11.",  # presentation states
+    "1.2.840.10008.5.1.4.1.1.88.",  # structured reports, key object selections
+    "1.2.840.10008.5.1.4.1.1.104.",  # encapsulated documents
+)
+_PALETTE = tuple(
+    f"{colour}PaletteColorLookupTable{part}"
+    for colour in ("Red", "Green", "Blue")
+    for part in ("Descriptor", "Data")
+)
+_PHOTOMETRIC = {
+    1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
+}
+"""Photometric Interpretations read, by Samples per Pixel."""
+_DESCRIPTION = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
+"""Elements that every picture's header has, the last being near the pixels."""
+_PIXEL_DATA_TAG = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+"""(7FE0,0010) in either byte order."""
+
+Codes = tuple[ReasonCode, ...]
+
+
+def read_dicom(data: bytes, source: str) -> Radiograph:
+    """A film from the bytes of a DICOM file, with what its header says of it.
+
+    Every refusal that the header justifies comes before the pixels are decoded.
+
+    Args:
+        data: the whole file, with or without its preamble.
+        source: the film's name; the header's names and ids are not used.
+
+    Raises:
+        FilmError: for an object that is no film, or a film that cannot be decoded.
+    """
+    dataset = parse(data)
+    codes: Codes = () if has_preamble(data) else (ReasonCode.DICOM_NO_PREAMBLE,)
+    codes += _check_object(dataset)
+    _check_complete(dataset, data)
+    _check_layout(dataset)
+    codes += _check_pixel_length(dataset)
+    if text(dataset, "BurnedInAnnotation") == "YES":
+        codes += (ReasonCode.BURNED_IN_TEXT,)
+    pixels, met = _pixels(dataset)
+    return Radiograph(
+        pixels=pixels,
+        source=source,
+        view=header.view(dataset),
+        spacing_mm=header.spacing_mm(dataset),
+        age_years=header.age_years(dataset),
+        sex=header.sex(dataset),
+        codes=codes + met,
+    )
+
+
+def _reject(code: ReasonCode, message: str) -> FilmError:
+    return FilmError(Status.REJECT, code, message)
+
+
+def _sop_class(dataset: FileDataset) -> str:
+    return text(dataset.file_meta, "MediaStorageSOPClassUID") or text(dataset, "SOPClassUID")
+
+
+def _is_secondary(dataset: FileDataset) -> bool:
+    return _sop_class(dataset).startswith(_SECONDARY_CAPTURE)
+
+
+def _check_object(dataset: FileDataset) -> Codes:
+    """Whether the object is a radiograph, by its class and modality."""
+    kind, modality = _sop_class(dataset), text(dataset, "Modality")
+    film = modality in FILM_MODALITIES or (not modality and kind in _FILM_CLASSES)
+    if kind.startswith(_NO_PICTURE) or not (film or "Rows" in dataset):
+        raise FilmError(
+            Status.SKIP,
+            ReasonCode.NOT_AN_IMAGE_OBJECT,
+            f"a DICOM object without a picture (modality '{modality}', class '{kind}')",
+        )
+    secondary = _is_secondary(dataset)
+    if not film and not (secondary and modality in ("", "OT", "SC")):
+        raise _reject(
+            ReasonCode.MODALITY_NOT_SUPPORTED,
+            f"the modality must be CR, DX or RG; the header says '{modality}'",
+        )
+    if text(dataset, "PresentationIntentType") == "FOR PROCESSING":
+        raise _reject(
+            ReasonCode.FOR_PROCESSING,
+            "a film must be FOR PRESENTATION; this one holds raw detector values",
+        )
+    return (ReasonCode.SECONDARY_CAPTURE,) if secondary else ()
+
+
+def _check_complete(dataset: FileDataset, data: bytes) -> None:
+    """Tell a file that was cut from one that never had a picture."""
+    if "PixelData" in dataset:
+        element = dataset.get_item("PixelData")
+        cut = _stated_length(element) > len(element.value or b"")
+    else:
+        described = all(keyword in dataset for keyword in _DESCRIPTION)
+        cut = not described or any(tag in data for tag in _PIXEL_DATA_TAG)
+        if not cut:
+            raise _reject(ReasonCode.NO_PIXEL_DATA, "the header describes a picture; none follows")
+    if cut:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.DECODE_TRUNCATED,
+            "the file ends before its picture does; fetch it again",
+        )
+
+
+def _stated_length(element: object) -> int:
+    length = getattr(element, "length", 0)
+    return 0 if length == 0xFFFFFFFF else length
+
+
+def _whole(dataset: FileDataset, keyword: str, default: int) -> int:
+    value = number(dataset, keyword, default)
+    return int(value) if np.isfinite(value) else -1
+
+
+def _check_layout(dataset: FileDataset) -> None:
+    """Whether the pixels are of a size, depth and coding that can be decoded."""
+    frames = _whole(dataset, "NumberOfFrames", 1)
+    if frames > 1:
+        raise _reject(ReasonCode.MULTI_FRAME, f"a film is one picture; this object has {frames}")
+    check_dimensions(_whole(dataset, "Rows", 0), _whole(dataset, "Columns", 0))
+    allocated = _whole(dataset, "BitsAllocated", 0)
+    stored = _whole(dataset, "BitsStored", allocated)
+    high = _whole(dataset, "HighBit", stored - 1)
+    if allocated not in (8, 16) or not 1 <= stored <= allocated or high != stored - 1:
+        raise _reject(
+            ReasonCode.BITS_INVALID,
+            "pixels must have 8 or 16 bits allocated, with the stored ones lowest; got "
+            f"{allocated} allocated, {stored} stored, high bit {high}",
+        )
+    photometric, samples = text(dataset, "PhotometricInterpretation"), _samples(dataset)
+    if photometric not in _PHOTOMETRIC.get(samples, ()):
+        raise _reject(
+            ReasonCode.FORMAT_NOT_ALLOWED,
+            f"pixels must be MONOCHROME1 or 2, palette or RGB; got '{photometric}' with "
+            f"{samples} samples",
+        )
+    if photometric == "PALETTE COLOR" and not all(word in dataset for word in _PALETTE):
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.PALETTE_MISSING,
+            "a picture of palette indices must have its palette; this one has none",
+        )
+    _check_transfer_syntax(dataset.file_meta.TransferSyntaxUID)
+
+
+def _samples(dataset: FileDataset) -> int:
+    return _whole(dataset, "SamplesPerPixel", 1)
+
+
+def _check_transfer_syntax(syntax: UID) -> None:
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise _reject(
+            ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED,
+            f"no decoder is installed for the transfer syntax {syntax.name} ({syntax}); "
+            "convert the film to Explicit VR Little Endian",
+        )
+
+
+def _check_pixel_length(dataset: FileDataset) -> Codes:
+    """Uncompressed pixels must be as many bytes as rows, columns and bits say, and one of pad."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return ()
+    pixels = _whole(dataset, "Rows", 0) * _whole(dataset, "Columns", 0)
+    expected = pixels * _samples(dataset) * (_whole(dataset, "BitsAllocated", 0) // 8)
+    if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
+        expected = expected * 2 // 3
+    found = len(dataset.PixelData or b"")
+    if found < expected:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.PIXEL_LENGTH_MISMATCH,
+            f"the header asks for {expected} bytes of pixels; the file has {found}",
+        )
+    return (ReasonCode.PIXEL_LENGTH_MISMATCH,) if found > expected + 1 else ()
+
+
+def _pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], Codes]:
+    """The decoded picture as grey values in [0, 1]."""
+    decoded = pixel_array(dataset)
+    stored = np.ascontiguousarray(decoded, decoded.dtype.newbyteorder("="))
+    photometric, bits = text(dataset, "PhotometricInterpretation"), _whole(dataset, "BitsStored", 8)
+    if photometric.startswith("MONOCHROME"):
+        signed = _whole(dataset, "PixelRepresentation", 0) == 1
+        return header.greyscale(dataset, bits, signed).render(stored)
+    white = (1 << bits) - 1
+    if photometric == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+        white = int(np.iinfo(stored.dtype).max)
+    pixels, codes = grey_of(stored, white)
+    if ReasonCode.COLOR_CONVERTED in codes:
+        raise _reject(
+            ReasonCode.MODALITY_NOT_SUPPORTED,
+            "a radiograph is grey; this picture is in colour all over",
+        )
+    return pixels, codes

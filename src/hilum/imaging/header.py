@@ -1,0 +1,182 @@
+"""What a DICOM header says of the film: view, patient, spacing, and the way to grey."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.imaging.dataset import item, number, numbers, text
+from hilum.imaging.greyscale import Greyscale, LookUp, Window, WindowShape
+
+__all__ = ["age_years", "greyscale", "sex", "spacing_mm", "view"]
+
+# Defined terms of View Position (0018,5101) that are not frontal: laterals, decubitus, obliques.
+# fmt: off
+_NOT_FRONTAL = frozenset((
+    "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "LAO", "RAO", "LPO", "RPO",
+))
+# fmt: on
+
+# View Code Sequence, SNOMED CT and its older SRT spelling, of PS3.16 CID 4010.
+_VIEW_CODES = {
+    "272479007": ViewPosition.PA,
+    "R-10214": ViewPosition.PA,
+    "399348003": ViewPosition.AP,
+    "R-10206": ViewPosition.AP,
+    "399067008": ViewPosition.LL,
+    "399173006": ViewPosition.LL,
+    "R-10236": ViewPosition.LL,
+    "399198007": ViewPosition.LL,
+    "R-10232": ViewPosition.LL,
+}
+
+_AGE = re.compile(r"(\d{1,3})([DWMY])")
+_AGE_UNITS_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
+
+
+def view(header: Dataset) -> ViewPosition:
+    """The view, by View Position, else by View Code Sequence. Laterals and obliques are `LL`.
+
+    >>> header = Dataset()
+    >>> header.ViewPosition = "RL"
+    >>> view(header)
+    <ViewPosition.LL: 'LL'>
+    """
+    word = text(header, "ViewPosition")
+    if word in (ViewPosition.PA, ViewPosition.AP):
+        return ViewPosition(word)
+    if word in _NOT_FRONTAL:
+        return ViewPosition.LL
+    code = item(header, "ViewCodeSequence")
+    if code is None:
+        return ViewPosition.UNKNOWN
+    return _VIEW_CODES.get(text(code, "CodeValue"), ViewPosition.UNKNOWN)
+
+
+def sex(header: Dataset) -> Sex:
+    """Patient's Sex; `UNKNOWN` for O, blank and anything else."""
+    word = text(header, "PatientSex")
+    return Sex(word) if word in (Sex.FEMALE, Sex.MALE) else Sex.UNKNOWN
+
+
+def age_years(header: Dataset) -> float | None:
+    """Patient's Age, else the years between birth and study, else None.
+
+    >>> header = Dataset()
+    >>> header.PatientAge = "018M"
+    >>> age_years(header)
+    1.5
+    """
+    stated = _AGE.fullmatch(text(header, "PatientAge"))
+    if stated:
+        return int(stated[1]) / _AGE_UNITS_A_YEAR[stated[2]]
+    born, studied = _date(header, "PatientBirthDate"), _date(header, "StudyDate")
+    if born is None or studied is None or studied < born:
+        return None
+    return (studied - born).days / 365.25
+
+
+def spacing_mm(header: Dataset) -> tuple[float, float] | None:
+    """(row, column) distance of pixel centres, in the patient if calibrated, else at the detector.
+
+    Detector spacing is larger than the patient's by the geometric magnification, 5 to 20 %.
+    """
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        values = numbers(header, keyword)
+        if len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values):
+            return values[0], values[1]
+    return None
+
+
+def greyscale(header: Dataset, bits: int, signed: bool) -> Greyscale:
+    """The grey-scale pipeline that the header asks for.
+
+    Raises:
+        FilmError: `RESCALE_INVALID` (reject) for a modality LUT that cannot be used.
+    """
+    modality_item, voi_item = item(header, "ModalityLUTSequence"), item(header, "VOILUTSequence")
+    modality = None if modality_item is None else _lookup(modality_item, signed)
+    if modality is not None and not modality.valid:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.RESCALE_INVALID,
+            "a modality LUT must have as many entries as its descriptor says, not all equal",
+        )
+    return Greyscale(
+        bits=bits,
+        signed=signed,
+        slope=number(header, "RescaleSlope", 1.0),
+        intercept=number(header, "RescaleIntercept", 0.0),
+        modality=modality,
+        voi=None if voi_item is None else _lookup(voi_item, signed),
+        window=_window(header),
+        inverted=text(header, "PhotometricInterpretation") == "MONOCHROME1"
+        or text(header, "PresentationLUTShape") == "INVERSE",
+        padding=_padding(header, bits, signed),
+    )
+
+
+def _window(header: Dataset) -> Window | None:
+    """The first window; one of centre and width alone makes an invalid window, not none."""
+    if not numbers(header, "WindowCenter") and not numbers(header, "WindowWidth"):
+        return None
+    word = text(header, "VOILUTFunction")
+    return Window(
+        centre=number(header, "WindowCenter", math.nan),
+        width=number(header, "WindowWidth", math.nan),
+        shape=WindowShape(word) if word in list(WindowShape) else WindowShape.LINEAR,
+    )
+
+
+def _lookup(table: Dataset, signed: bool) -> LookUp:
+    """A LUT item. One that contradicts its descriptor comes back without entries: not valid."""
+    descriptor = numbers(table, "LUTDescriptor")
+    if len(descriptor) != 3 or not all(math.isfinite(value) for value in descriptor):
+        return LookUp(0, 0, np.zeros(0, np.uint16))
+    # The descriptor's VR may be US where SS is meant, and a count of 65536 is written as 0.
+    count, first, bits = (int(value) for value in descriptor)
+    count = count % 65536 or 65536
+    if signed and first > 32767:
+        first -= 65536
+    entries = _entries(table, count, bits)
+    return LookUp(first, bits, entries if entries.size == count else entries[:0])
+
+
+def _entries(table: Dataset, count: int, bits: int) -> NDArray[np.uint16]:
+    data = table.get("LUTData")
+    if isinstance(data, bytes):
+        packed = bits <= 8 and len(data) in (count, count + 1)
+        order = ">" if table.is_little_endian is False else "<"
+        return np.frombuffer(data, np.uint8 if packed else f"{order}u2").astype(np.uint16)[:count]
+    values = numbers(table, "LUTData")
+    if not all(0 <= value <= 65535 for value in values):
+        return np.zeros(0, np.uint16)
+    return np.array(values, np.uint16)
+
+
+def _padding(header: Dataset, bits: int, signed: bool) -> tuple[int, int] | None:
+    """Pixel Padding Value to its Range Limit, whichever is larger, in stored values."""
+    ends = [
+        *numbers(header, "PixelPaddingValue")[:1],
+        *numbers(header, "PixelPaddingRangeLimit")[:1],
+    ]
+    if not numbers(header, "PixelPaddingValue") or not all(math.isfinite(end) for end in ends):
+        return None
+    whole = [int(end) for end in ends]
+    if signed:  # written as US, it stands for the negative number of the same bits
+        whole = [end - (1 << 16) if end >= 1 << (bits - 1) else end for end in whole]
+    return min(whole), max(whole)
+
+
+def _date(header: Dataset, keyword: str) -> date | None:
+    try:
+        return date.fromisoformat(text(header, keyword))
+    except ValueError:
+        return None

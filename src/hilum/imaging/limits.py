@@ -1,0 +1,49 @@
+"""How large a film may be: checked on the header, before memory is asked for."""
+
+from __future__ import annotations
+
+from hilum.domain.errors import FilmError, ReasonCode, Status
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_INFLATED_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "check_dimensions",
+]
+
+MAX_FILE_BYTES = 512 * 1024**2
+"""The largest uncompressed radiographs are near 40 MB."""
+MAX_INFLATED_BYTES = 128 * 1024**2
+"""Of a deflated DICOM data set: 1.4 MB of it can inflate to 1.5 GB."""
+MAX_SIDE = 12_000
+"""Pixels; detectors end near 4,300 and film digitisers near 6,000."""
+MAX_PIXELS = 100_000_000
+
+
+def check_dimensions(rows: int, columns: int) -> None:
+    """Refuse a film whose header states an impossible or dangerous size.
+
+    Raises:
+        FilmError: `DIMENSIONS_EXCEED_LIMIT` (reject), or `DECODE_CORRUPT` (error) below 1 px.
+
+    Example:
+        >>> check_dimensions(30_000, 30_000)
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.FilmError: a film may have at most 12000 px a side and 100 megapixels;
+        its header says 30000 rows and 30000 columns
+    """
+    if rows < 1 or columns < 1:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.DECODE_CORRUPT,
+            f"a film has at least 1 x 1 px; its header says {rows} rows and {columns} columns",
+        )
+    if max(rows, columns) > MAX_SIDE or rows * columns > MAX_PIXELS:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.DIMENSIONS_EXCEED_LIMIT,
+            f"a film may have at most {MAX_SIDE} px a side and {MAX_PIXELS // 10**6} megapixels; "
+            f"its header says {rows} rows and {columns} columns",
+        )

@@ -1,0 +1,181 @@
+"""The one way from a film to a network's input, and back from its heatmap to the film.
+
+What trained is what is served: a `Preprocessing` travels unchanged through configuration,
+checkpoint and bundle, and its hash is bound into every operating point.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hilum.domain.radiograph import Radiograph
+
+__all__ = ["Fit", "Placement", "Preprocessing"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Fit(StrEnum):
+    """How an oblong film is put into the square that the network sees."""
+
+    PAD = "pad"
+    """Keep the film's aspect and centre it between black bars. The heart keeps its shape."""
+    STRETCH = "stretch"
+    """Fill the square; the aspect is lost, as in most published training scripts."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the film lies inside the square, in the square's pixels.
+
+    Attributes:
+        top, left: of the film's first row and column.
+        height, width: of the film, at least 1.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class Preprocessing(BaseModel):
+    """How a film becomes a network's input; frozen, hashed, and invertible to the film.
+
+    Two steps, so that training can cache the first and augment between the two: `raster` does the
+    geometry and ends in 8 bits, `normalise` does the arithmetic. The film is reduced by area
+    averaging, as a sparse sample of a 1024-px film would alias ribs and vessels.
+
+    Example:
+        >>> film = Radiograph(np.ones((200, 100), np.float32), source="tall.png")
+        >>> prep = Preprocessing(size=64)
+        >>> prep.placement(film.shape)
+        Placement(top=0, left=16, height=64, width=32)
+        >>> batch = prep.normalise(prep.raster(film)[None])
+        >>> batch.shape, batch.dtype
+        ((1, 3, 64, 64), dtype('float32'))
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    size: Annotated[int, Field(ge=32)] = 224
+    """Side of the square, in pixels."""
+    fit: Fit = Fit.PAD
+    channels: Literal[1, 3] = 3
+    """Channels of the network's input; the grey film is repeated in each."""
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    """Subtracted from each channel, on the scale where white is 1. Default: ImageNet's."""
+    std: tuple[Annotated[float, Field(gt=0.0)], ...] = IMAGENET_STD
+    """Each channel is divided by it, after the mean. Default: ImageNet's."""
+    version: Literal[1] = 1
+    """Of these rules; another version is another geometry or arithmetic."""
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> Self:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != self.channels:
+                raise ValueError(
+                    f"preprocessing.{name} must have one value for each of the {self.channels} "
+                    f"channels; got {len(values)}"
+                )
+        return self
+
+    def placement(self, shape: tuple[int, int]) -> Placement:
+        """Where a film of (rows, columns) lies inside the square.
+
+        >>> Preprocessing(size=100).placement((1000, 2000))
+        Placement(top=25, left=0, height=50, width=100)
+        """
+        rows, columns = shape
+        if self.fit is Fit.STRETCH:
+            return Placement(0, 0, self.size, self.size)
+        scale = self.size / max(rows, columns)
+        height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+        return Placement((self.size - height) // 2, (self.size - width) // 2, height, width)
+
+    def raster(self, film: Radiograph) -> NDArray[np.uint8]:
+        """The film in the square: (S, S) uint8, black outside the film.
+
+        A side that shrinks is averaged over area, one that grows is interpolated; then
+        `round(255 x)`.
+        """
+        import cv2
+
+        place = self.placement(film.shape)
+        pixels = film.pixels
+        reduced = (min(place.width, film.shape[1]), min(place.height, film.shape[0]))
+        if reduced != (film.shape[1], film.shape[0]):
+            pixels = cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA)
+        if reduced != (place.width, place.height):
+            size = (place.width, place.height)
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
+        square = np.zeros((self.size, self.size), np.uint8)
+        inside = square[place.top : place.top + place.height, place.left : place.left + place.width]
+        inside[...] = np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0)
+        return square
+
+    def normalise(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's input: (B, S, S) uint8 to (B, C, S, S) float32.
+
+        `(x / 255 - mean[c]) / std[c]`, through a table of 256 values a channel.
+
+        Raises:
+            ValueError: for another shape or type.
+        """
+        if rasters.ndim != 3 or rasters.dtype != np.uint8 or rasters.shape[1:] != (self.size,) * 2:
+            raise ValueError(
+                f"rasters must be (B, {self.size}, {self.size}) uint8; "
+                f"got {rasters.shape} {rasters.dtype}"
+            )
+        levels = np.arange(256) / 255.0
+        batch = np.empty((len(rasters), self.channels, self.size, self.size), np.float32)
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            table = ((levels - mean) / std).astype(np.float32)
+            batch[:, channel] = table[rasters]
+        return batch
+
+    def to_film(self, heatmap: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+        """A map over the square, brought onto the film: (h, w) to (H, W) float32.
+
+        Bilinear, with cells as areas (`align_corners=False`); what lies on the black bars is
+        dropped. Values keep their scale, so that two findings' maps stay comparable.
+
+        Args:
+            heatmap: (h, w), any size, spanning the whole square.
+            shape: (rows, columns) of the film.
+
+        Raises:
+            ValueError: for a map that is not two-dimensional or is empty.
+        """
+        if heatmap.ndim != 2 or heatmap.size == 0:
+            raise ValueError(f"a heatmap must be a non-empty (h, w) array; got {heatmap.shape}")
+        place = self.placement(shape)
+        rows = _bilinear(shape[0], place.top, place.height, self.size, heatmap.shape[0])
+        columns = _bilinear(shape[1], place.left, place.width, self.size, heatmap.shape[1])
+        return np.asarray(rows @ heatmap.astype(np.float32) @ columns.T, np.float32)
+
+    def sha256(self) -> str:
+        """Hash of every field: equal hashes give equal inputs from equal films."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> NDArray[np.float32]:
+    """(film, cells) weights of one axis: which cells each film pixel's centre lies between."""
+    centre = start + (np.arange(film) + 0.5) * extent / film
+    position = np.clip(centre * cells / square - 0.5, 0.0, cells - 1.0)
+    lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
+    weights = np.zeros((film, cells), np.float32)
+    row = np.arange(film)
+    weights[row, lower] = 1.0 - (position - lower)
+    weights[row, np.minimum(lower + 1, cells - 1)] += position - lower
+    return weights

@@ -1,0 +1,235 @@
+"""PNG, JPEG and TIFF to grey values: any depth, palette, alpha, colour, orientation."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Radiograph
+from hilum.imaging.colour import grey_of
+from hilum.imaging.format import Format
+from hilum.imaging.limits import check_dimensions
+
+__all__ = ["read_raster", "unsigned_white"]
+
+Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
+
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+
+
+def read_raster(data: bytes, found: Format, source: str) -> Radiograph:
+    """A film from the bytes of a PNG, JPEG or TIFF.
+
+    The value of white is that of the file's depth: 255 for 1 to 8 bits, 65535 for 16. Where the
+    depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`), and never
+    from the brightest pixel of the film. A transparency channel is ignored, as what lies under
+    it is the film; an orientation tag is obeyed, with `EXIF_ORIENTATION_APPLIED`.
+
+    Args:
+        data: the whole file.
+        found: its format, by content.
+        source: the film's name.
+
+    Raises:
+        FilmError: for bytes that cannot be decoded or a picture that cannot be a film.
+    """
+    if found is Format.PNG:
+        _check_png(data)
+    image = _open(data, found)
+    check_dimensions(image.height, image.width)
+    _check_single(image)
+    turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    white_is_zero = _white_is_zero(image)
+    depth = _declared_bits(image)
+    _load(image)
+    if turned:
+        image = ImageOps.exif_transpose(image)
+    pixels, codes = _grey(image, depth)
+    if white_is_zero:
+        pixels = np.float32(1.0) - pixels
+    if turned:
+        codes = (*codes, ReasonCode.EXIF_ORIENTATION_APPLIED)
+    return Radiograph(pixels, source, codes=codes)
+
+
+def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
+    """The stored value that means white, for unsigned pixels of a depth.
+
+    12-bit detectors are often stored as 16 bits without saying so. A film none of whose values
+    passes 4095 of 65535 would be shown nearly black, so it is taken for such a one, with
+    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits cannot be told from a
+    dark film of 16 bits.
+
+    >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
+    ((4095, ()), (65535, ()))
+    >>> unsigned_white(16, 4080)
+    (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
+    """
+    if bits == 16 and brightest <= 4095:
+        return 4095, (ReasonCode.RANGE_INFERRED,)
+    return (1 << bits) - 1, ()
+
+
+def _check_png(data: bytes) -> None:
+    """Walk the chunks: decoders accept a PNG without its end, or with indices but no palette."""
+    position, indexed, palette = 8, False, False
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind == b"IHDR" and position + 26 <= len(data):
+            indexed = data[position + 17] == 3
+        palette |= kind == b"PLTE"
+        position += 12 + length
+        if kind == b"IEND" and position <= len(data):
+            break
+    else:
+        raise _truncated("a PNG must end with its IEND chunk")
+    if indexed and not palette:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.PALETTE_MISSING,
+            "a PNG of palette indices must have a palette; this one has none",
+        )
+
+
+def _open(data: bytes, found: Format) -> Image.Image:
+    """The header, decoded by the one plugin of the format that the bytes say."""
+    try:
+        return Image.open(io.BytesIO(data), formats=(found.value,))
+    except Image.DecompressionBombError:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.DIMENSIONS_EXCEED_LIMIT,
+            "the header states more pixels than any film has",
+        ) from None
+    except UnidentifiedImageError as error:
+        if found is Format.TIFF and _directory_missing(data):
+            raise _truncated("a TIFF must hold the directory its header points to") from error
+        raise _corrupt(f"the {found} header cannot be read") from error
+    except (OSError, ValueError) as error:
+        raise _decoding_failed(error) from error
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _decoding_failed(error) from error
+
+
+def _decoding_failed(error: Exception) -> FilmError:
+    """Pillow's errors differ only in their words."""
+    words = str(error)
+    if "MAX_TEXT" in words:
+        return FilmError(
+            Status.REJECT,
+            ReasonCode.DECODE_LIMIT,
+            "a text chunk inflates past the limit of 1 MB; remove it from the file",
+        )
+    if "runcated" in words:
+        return _truncated(words)
+    return _corrupt(words)
+
+
+def _truncated(what: str) -> FilmError:
+    return FilmError(
+        Status.ERROR, ReasonCode.DECODE_TRUNCATED, f"the file ends before its picture does: {what}"
+    )
+
+
+def _corrupt(what: str) -> FilmError:
+    return FilmError(Status.ERROR, ReasonCode.DECODE_CORRUPT, f"cannot be decoded: {what}")
+
+
+def _directory_missing(data: bytes) -> bool:
+    order = "<" if data.startswith(b"II") else ">"
+    if len(data) < 10:
+        return True
+    start = struct.unpack_from(f"{order}I", data, 4)[0]
+    if start + 2 > len(data):
+        return True
+    entries = struct.unpack_from(f"{order}H", data, start)[0]
+    return start + 2 + 12 * entries > len(data)
+
+
+def _check_single(image: Image.Image) -> None:
+    try:
+        image.seek(1)
+    except EOFError:
+        return
+    raise FilmError(
+        Status.REJECT,
+        ReasonCode.MULTI_FRAME,
+        "a film is one picture; this file holds several. Save the film alone",
+    )
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF's zero is white and Pillow leaves that to us (it inverts 1 to 8 bits)."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    deep = image.mode.startswith("I") or image.mode == "F"
+    return deep and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _declared_bits(image: Image.Image) -> int:
+    """Bits of a deep unsigned pixel: TIFF can say 12; a PNG beyond 8 bits has 16."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0])
+    return 16
+
+
+def _grey(image: Image.Image, depth: int) -> Pixels:
+    mode = image.mode
+    if mode in ("1", "L", "LA"):
+        values = np.asarray(image.convert("L") if mode != "L" else image)
+        return np.divide(values, np.float32(255.0), dtype=np.float32), ()
+    if mode.startswith("I"):
+        return _deep(np.asarray(image), min(depth, 16))
+    if mode == "F":
+        return _float(np.asarray(image))
+    if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
+        pixels, codes = grey_of(np.asarray(image.convert("RGB")), 255)
+        return pixels, ((ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes)
+    raise FilmError(
+        Status.REJECT,
+        ReasonCode.FORMAT_NOT_ALLOWED,
+        f"pixels must be grey, palette, RGB or CMYK; got Pillow mode {mode}",
+    )
+
+
+def _deep(values: NDArray[np.integer], depth: int) -> Pixels:
+    """Whole numbers beyond 8 bits; Pillow also calls signed and 32-bit pixels so."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.BITS_INVALID,
+            f"whole-number pixels must lie in 0 to 65535; got {low} to {high}",
+        )
+    white, codes = unsigned_white(depth, high)
+    return np.divide(values, np.float32(white), dtype=np.float32), codes
+
+
+def _float(values: NDArray[np.floating]) -> Pixels:
+    """Float pixels say nothing of white; only 0 to 1 is taken for what it seems."""
+    if not np.isfinite(values).all():
+        bad = int(values.size - np.isfinite(values).sum())
+        raise FilmError(
+            Status.REJECT, ReasonCode.NONFINITE_PIXELS, f"{bad} pixels are NaN or infinite"
+        )
+    low, high = float(values.min()), float(values.max())
+    if low < 0.0 or high > 1.0:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.BITS_INVALID,
+            f"float pixels must lie in 0 to 1, as their white is unknown; got {low:g} to {high:g}",
+        )
+    return values.astype(np.float32), (ReasonCode.RANGE_INFERRED,)
