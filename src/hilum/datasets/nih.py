@@ -1,0 +1,199 @@
+"""NIH ChestX-ray14: 112,120 frontal films, 14 findings mined from reports."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from hilum.datasets import base
+from hilum.domain.errors import DatasetError, LeakError, UsageError
+from hilum.domain.findings import LabelState, nih14
+from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.record import Box, Cohort, Record
+
+__all__ = ["CARD", "read", "recognise", "write_example"]
+
+CARD = base.Card(
+    name="nih",
+    title="NIH ChestX-ray14",
+    films=112_120,
+    patients=30_805,
+    labels="Mined from radiology reports by text rules, not read from the films. Each row lists "
+    "all findings that were mined, so a finding that is absent counts as negative.",
+    layout="Data_Entry_2017_v2020.csv, Data_Entry_2017.csv or sample_labels.csv, with films in "
+    "images/ or in images_001/images/, images_002/images/, …",
+    licence="free use with attribution to the NIH Clinical Center and a link to the download",
+    citation="Wang X, Peng Y, Lu L, Lu Z, Bagheri M, Summers RM. ChestX-ray8: hospital-scale chest "
+    "X-ray database and benchmarks. CVPR 2017",
+    url="https://nihcc.app.box.com/v/ChestXray-NIHCC",
+    known_faults=(
+        "Labels are weak: 'negative' means that the report did not mention it.",
+        "The tables of 2017 and 2020 differ: Pneumonia has 1,353 films in one, 1,431 in the other.",
+        "Some ages cannot be: 0 in the table of 2020, up to 413 in that of 2017.",
+        "The official test patients are sicker: 8.8 films each, 56 % AP; the others 3.1 and 34 %.",
+        "00002658_001.png and 00002658_002.png are the same film.",
+    ),
+)
+
+_TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "sample_labels.csv")
+_COLUMNS = (
+    "Image Index",
+    "Finding Labels",
+    "Follow-up #",
+    "Patient ID",
+    "Patient Age",
+    "Patient Gender",
+    "View Position",
+)
+_BOXES = "BBox_List_2017.csv"
+# "Bbox [x,y,w,h]" falls apart at its commas, as "OriginalImage[Width,Height]" does in the table
+_BOX_COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
+_FRAME_PX = 1024
+_EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add up to
+_NO_FINDING = "No Finding"
+_VIEWS = {view.value: view for view in ViewPosition}
+_SEXES = {sex.value: sex for sex in Sex}
+
+
+def recognise(root: Path) -> bool:
+    """Whether one of the dataset's tables is in the folder."""
+    return base.find_table(root, _TABLES) is not None
+
+
+def read(root: Path) -> Cohort:
+    """Read labels, boxes and the official test list, and find the films that are here.
+
+    Takes the complete dataset, any part of it, Kaggle's sample of it, or the tables alone, and
+    prefers the table of 2020 to that of 2017. Boxes become fractions of the film, and so hold at
+    any size the films were brought to.
+
+    Raises:
+        DatasetError: for an unknown label, `No Finding` beside a finding, a film listed twice
+            with different labels, or a box that leaves its film; with the row.
+        LeakError: for a film on both official lists.
+    """
+    table = base.find_table(root, _TABLES)
+    if table is None:
+        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none of the tables is in {root}")
+    notes = [f"labels are from {table.name}"]
+    tops = [root / "images", *sorted(root.glob("images_[0-9]*")), root / "sample"]
+    films = base.film_index([path for top in tops for path in (top, top / "images")], ".png")
+    records = _records(table, films, _boxes(root, notes), notes)
+    notes += base.film_notes(records, films)
+    official_test = _test_list(root, records, notes)
+    return Cohort(CARD.name, nih14(), tuple(records.values()), official_test, tuple(notes))
+
+
+def write_example(folder: Path) -> Path:
+    """Write eight invented rows, seven of their films in two shards, both lists and two boxes."""
+    rows = (
+        "00000001_000.png,Cardiomegaly|Emphysema,0,1,57,M,PA",
+        "00000001_001.png,No Finding,1,1,58,M,PA",
+        "00000002_000.png,Infiltration,0,2,81,F,AP",
+        "00000003_000.png,No Finding,0,3,148,F,PA",
+        "00000004_000.png,Pleural_Thickening|Mass,0,4,36,M,AP",
+        "00000006_000.png,Effusion|Pneumothorax,0,6,44,M,AP",
+        "00000006_001.png,Effusion,1,6,44,M,AP",
+        "00000007_000.png,No Finding,0,7,29,F,PA",
+    )
+    names = [row.split(",")[0] for row in rows]
+    header = (*_COLUMNS, "OriginalImage[Width,Height]", "OriginalImagePixelSpacing[x,y]")
+    boxes = ("00000002_000.png,Infiltrate,512,256,128,64", "00000006_000.png,Effusion,9,600,20,30")
+    files = {
+        _TABLES[0]: (",".join(header), *(f"{row},2048,2500,0.168,0.168" for row in rows)),
+        _BOXES: ("Image Index,Finding Label,Bbox [x,y,w,h],,,", *boxes),
+        "train_val_list.txt": names[:5],
+        "test_list.txt": names[5:],
+    }
+    for name, lines in files.items():
+        base.write_lines(folder / name, lines)
+    for number, name in enumerate(names[:-1]):
+        base.draw_film(folder / f"images_{1 + number // 4:03d}" / "images" / name, 16 * number)
+    return folder
+
+
+def _records(
+    table: Path, films: dict[str, Path], boxes: dict[str, tuple[Box, ...]], notes: list[str]
+) -> dict[str, Record]:
+    records: dict[str, Record] = {}
+    spelled: set[str] = set()
+    repeated = ageless = 0
+    for number, row in base.read_rows(table, _COLUMNS):
+        image_id, labels, follow_up, patient, age, sex, view = row
+        where = f"{table.name} row {number}"
+        try:
+            states = _states(labels)
+        except UsageError as error:
+            raise DatasetError(f"{where}: {error}") from error
+        if not image_id or not patient:
+            raise DatasetError(f"{where}: Image Index and Patient ID must both be given")
+        record = Record(
+            image_id=image_id,
+            # Kaggle's sample fills patient numbers with zeros; they are the same patients
+            patient_id=patient.lstrip("0") or "0",
+            states=states,
+            path=films.get(image_id),
+            view=_VIEWS.get(view, ViewPosition.UNKNOWN),
+            age_years=base.age_years(age),
+            sex=_SEXES.get(sex, Sex.UNKNOWN),
+            follow_up=int(follow_up) if follow_up.isdecimal() else None,
+            boxes=boxes.get(image_id, ()),
+        )
+        repeated += not base.add_once(records, record, where)
+        ageless += bool(age) and record.age_years is None
+        spelled.add(labels)
+    words = {word for labels in spelled for word in labels.split("|")} - {_NO_FINDING}
+    notes += base.spelling_notes(words, nih14(), table.name)
+    if repeated:
+        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
+    if ageless:
+        notes.append(f"films whose age cannot be, taken as unknown: {ageless:,}")
+    return records
+
+
+@cache
+def _states(labels: str) -> tuple[LabelState, ...]:
+    words = labels.split("|")
+    if _NO_FINDING in words and len(words) > 1:
+        raise UsageError(f"'{_NO_FINDING}' must stand alone; got '{labels}'")
+    found = set() if words == [_NO_FINDING] else set(nih14().columns(words))
+    return tuple(LabelState(int(column in found)) for column in range(len(nih14())))
+
+
+def _boxes(root: Path, notes: list[str]) -> dict[str, tuple[Box, ...]]:
+    table = base.find_table(root, (_BOXES,))
+    if table is None:
+        return {}
+    found: dict[str, tuple[Box, ...]] = {}
+    words: set[str] = set()
+    for number, (image_id, word, *sides) in base.read_rows(table, _BOX_COLUMNS):
+        try:
+            finding = nih14().findings[nih14().index(word)]
+            x, y, width, height = (float(side) / _FRAME_PX for side in sides)
+        except (UsageError, ValueError) as error:
+            raise DatasetError(f"{table.name} row {number}: {error}") from error
+        if not (0 <= x < x + width <= _EDGE and 0 <= y < y + height <= _EDGE):
+            raise DatasetError(
+                f"{table.name} row {number}: a box must lie in its film of {_FRAME_PX} by "
+                f"{_FRAME_PX} px; got x, y, width, height = {', '.join(sides)}"
+            )
+        found[image_id] = (*found.get(image_id, ()), Box(finding, x, y, width, height))
+        words.add(word)
+    notes += base.spelling_notes(words, nih14(), table.name)
+    return found
+
+
+def _test_list(root: Path, records: dict[str, Record], notes: list[str]) -> frozenset[str] | None:
+    test = base.read_list(root / "test_list.txt")
+    rest = base.read_list(root / "train_val_list.txt")
+    both = (test or frozenset()) & (rest or frozenset())
+    if both:
+        raise LeakError(
+            "a film must be on one official list; on both train_val_list.txt and test_list.txt: "
+            f"{len(both):,} ({base.first_names(both)}). Fetch the lists again"
+        )
+    if test is None:
+        notes.append("there is no test_list.txt: no official test set")
+    elif rest is not None and (unlisted := records.keys() - test - rest):
+        notes.append(f"films on neither official list: {len(unlisted):,}")
+    return test

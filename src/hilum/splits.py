@@ -1,0 +1,348 @@
+"""Which patient is for what: train, tune, calibrate or test, and never two of them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from hilum.domain.errors import DatasetError, LeakError, UsageError, suggestion
+from hilum.domain.record import Cohort, Record, Split, digest
+
+__all__ = ["DEFAULT_FRACTIONS", "Fractions", "Place", "SplitTable", "assign", "check_disjoint"]
+
+_COLUMNS = ("image_id", "patient_id", "split", "table")
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """The share of the patients that each use gets. The four add up to 1.
+
+    The defaults give calibration and test 15 % each, since isotonic curves and intervals of rare
+    findings are short of positives first, and tuning the least: it only ranks epochs.
+
+    Where a dataset has an official test list, that list is the test set and the other three keep
+    their proportions among the patients left (by default 70.6, 11.8 and 17.6 %).
+
+    Raises:
+        UsageError: for a share outside [0, 1], or shares that do not add up to 1.
+
+    >>> Fractions(train=0.8, tune=0.1, calibrate=0.1, test=0.1)
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.UsageError: split fractions must add up to 1;
+    got 0.8 + 0.1 + 0.1 + 0.1 = 1.1
+    """
+
+    train: float = 0.60
+    tune: float = 0.10
+    calibrate: float = 0.15
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        shares = (self.train, self.tune, self.calibrate, self.test)
+        said = " + ".join(f"{share:g}" for share in shares)
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise UsageError(f"split fractions must lie in [0, 1]; got {said}")
+        if not math.isclose(math.fsum(shares), 1.0, abs_tol=1e-9):
+            raise UsageError(f"split fractions must add up to 1; got {said} = {sum(shares):g}")
+
+    def shares(self, official_test: bool) -> dict[Split, float]:
+        """The share of each use among the patients that are drawn, official test list or not.
+
+        >>> Fractions(0.5, 0.1, 0.2, 0.2).shares(official_test=True)[Split.TRAIN]
+        0.625
+        """
+        rest = {
+            Split.TRAIN: self.train,
+            Split.TUNE: self.tune,
+            Split.CALIBRATE: self.calibrate,
+        }
+        if not official_test:
+            return {**rest, Split.TEST: self.test}
+        total = math.fsum(rest.values())
+        if total == 0.0:
+            raise UsageError(
+                "with an official test list, train, tune or calibrate must have a share; got 0"
+            )
+        return {split: share / total for split, share in rest.items()}
+
+
+DEFAULT_FRACTIONS = Fractions()
+
+
+class Place(NamedTuple):
+    """Where one film stands: its patient, and what the patient is used for."""
+
+    patient_id: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """The split of every film of a dataset. A table with a patient in two splits cannot exist.
+
+    Attributes:
+        name: how it was made, such as "nih-official" or "patient-hash".
+        films: image id to patient and split.
+
+    Raises:
+        LeakError: when a patient is in more than one split.
+
+    >>> SplitTable("mine", {"a.png": Place("7", Split.TRAIN), "b.png": Place("7", Split.TEST)})
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.LeakError: patients must not cross splits: 1 patient (2 films) is in both
+    train and test, first: 7. Give all films of a patient one split
+    """
+
+    name: str
+    films: Mapping[str, Place]
+
+    def __post_init__(self) -> None:
+        _refuse_crossing(self.films.values())
+
+    def of(self, cohort: Cohort, split: Split) -> Cohort:
+        """The cohort's films of one split, in the cohort's order; checked first.
+
+        Raises:
+            LeakError: see `check`.
+            DatasetError: see `check`; or when the split has no film, as nothing can be fitted to
+                or measured on it.
+        """
+        self.check(cohort)
+        part = cohort.select(lambda record: self.films[record.image_id].split is split)
+        if not part.records:
+            raise DatasetError(
+                f"split '{split}' of {self.name} must have a film; none of the {len(cohort):,} "
+                f"films of {cohort.dataset} is in it. Use more patients or another split"
+            )
+        return part
+
+    def check(self, cohort: Cohort) -> None:
+        """Refuse a cohort that this table does not describe. Every stage calls this first.
+
+        Raises:
+            LeakError: when a patient, as the cohort names patients, is in two splits.
+            DatasetError: when films are not in the table, or are another patient's there.
+        """
+        missing = [name for name in cohort.image_ids() if name not in self.films]
+        if missing:
+            raise DatasetError(
+                f"split {self.name} must place every film; {len(missing):,} of {len(cohort):,} "
+                f"films of {cohort.dataset} are not in it, first: {', '.join(missing[:3])}. "
+                "Split the dataset again"
+            )
+        _refuse_crossing(Place(r.patient_id, self.films[r.image_id].split) for r in cohort.records)
+        renamed = [r for r in cohort.records if r.patient_id != self.films[r.image_id].patient_id]
+        if renamed:
+            first = renamed[0]
+            raise DatasetError(
+                f"{cohort.dataset} and split {self.name} must agree on patients; they differ for "
+                f"{len(renamed):,} films, first: {first.image_id} is of patient {first.patient_id} "
+                f"and of {self.films[first.image_id].patient_id}. Split the dataset again"
+            )
+
+    def sha256(self, split: Split) -> str:
+        """Hash of one split's film names, sorted, one a line: says which films, whoever asks.
+
+        The official test list of NIH ChestX-ray14, complete, has 3d0c44b6…d226.
+        """
+        return digest(name for name, place in self.films.items() if place.split is split)
+
+    def patients_sha256(self, split: Split) -> str:
+        """Hash of one split's patients, sorted, one a line."""
+        return digest(self.patients(split))
+
+    def patients(self, split: Split) -> frozenset[str]:
+        """The patients of one split."""
+        return frozenset(place.patient_id for place in self.films.values() if place.split is split)
+
+    def write(self, path: Path) -> Path:
+        """Write the table as CSV, a row for each film, sorted by name; return the path.
+
+        Columns: image_id, patient_id, split, and the table's name on every row, so that the file
+        says what it is wherever it is copied to.
+        """
+        out = io.StringIO()
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(_COLUMNS)
+        rows.writerows(
+            (image_id, place.patient_id, place.split.value, self.name)
+            for image_id, place in sorted(self.films.items())
+        )
+        path.write_bytes(out.getvalue().encode("utf-8"))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> SplitTable:
+        """Read a table that `write` wrote, or a user's own CSV of image_id, patient_id and split.
+
+        A table without the column `table` is named after its file.
+
+        Raises:
+            LeakError: when a patient is in more than one split.
+            DatasetError: when the file is missing or is not such a table.
+        """
+        try:
+            text = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"no split could be read from {path}: {error}") from error
+        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        absent = [name for name in _COLUMNS[:3] if name not in (rows.fieldnames or ())]
+        if absent:
+            raise DatasetError(
+                f"{path.name} must have the columns {', '.join(_COLUMNS[:3])}; "
+                f"it lacks {', '.join(absent)}"
+            )
+        films: dict[str, Place] = {}
+        names: set[str] = set()
+        try:
+            for row in rows:
+                image_id, place = _placed(row, f"{path.name} line {rows.line_num}")
+                if image_id in films:
+                    raise DatasetError(
+                        f"{path.name} line {rows.line_num}: film {image_id} is listed twice"
+                    )
+                films[image_id] = place
+                names.add(row.get("table") or path.stem)
+        except csv.Error as error:
+            raise DatasetError(f"{path.name} line {rows.line_num}: {error}") from error
+        if len(names) != 1:
+            said = ", ".join(sorted(names)) or "none"
+            raise DatasetError(f"{path.name} must hold the films of one split table; got {said}")
+        return cls(names.pop(), films)
+
+
+def assign(cohort: Cohort, fractions: Fractions = DEFAULT_FRACTIONS, seed: int = 0) -> SplitTable:
+    """Give every patient one use, by the hash of the patient's name.
+
+    A hash needs no list of patients: adding or leaving out patients never moves the others, and
+    two sites that split the same dataset agree. The patient's number is
+    ``u = sha256(seed, dataset, patient) / 2**256`` in [0, 1), cut at the running sums of the
+    shares; shares are met approximately, as with any random draw.
+
+    An official test list is honoured: exactly its films are test, whatever `fractions.test` says.
+
+    Args:
+        cohort: the whole dataset, before any selection.
+        fractions: the shares of the four uses.
+        seed: another seed, another draw.
+
+    Returns:
+        A table named "<dataset>-official" where a test list was honoured, else "patient-hash".
+
+    Raises:
+        LeakError: when a patient has films on the official test list and off it.
+        UsageError: when only test has a share, and the test list is official.
+    """
+    official = cohort.official_test
+    shares = fractions.shares(official_test=official is not None)
+
+    def place(record: Record) -> Place:
+        if official is not None and record.image_id in official:
+            return Place(record.patient_id, Split.TEST)
+        draw = _draw(seed, cohort.dataset, record.patient_id)
+        return Place(record.patient_id, _cut(draw, shares))
+
+    name = "patient-hash" if official is None else f"{cohort.dataset}-official"
+    return SplitTable(name, {record.image_id: place(record) for record in cohort.records})
+
+
+def check_disjoint(
+    training: Iterable[str], patients: Iterable[str], use: str = "evaluation"
+) -> None:
+    """Refuse films of patients that a model was trained on.
+
+    Args:
+        training: patients of the training films, in any order.
+        patients: the patient of each film of the other use, a film an entry.
+        use: what the other films are for, as the message says it.
+
+    Raises:
+        LeakError: with the share of films and of patients that leak.
+
+    >>> check_disjoint(["1", "2"], ["2", "2", "3"])
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.LeakError: patients must not cross splits: 66.7 % of the evaluation films
+    (2 of 3) and 50.0 % of the evaluation patients (1 of 2) belong to training patients, first: 2.
+    Use films of other patients
+    """
+    known = frozenset(training)
+    films = list(patients)
+    everyone = set(films)
+    leaked = everyone & known
+    if not leaked:
+        return
+    leaking = sum(patient in leaked for patient in films)
+    raise LeakError(
+        f"patients must not cross splits: {_percent(leaking, len(films))} of the {use} films "
+        f"({leaking:,} of {len(films):,}) and {_percent(len(leaked), len(everyone))} of the {use} "
+        f"patients ({len(leaked):,} of {len(everyone):,}) belong to training patients, "
+        f"first: {_first(leaked)}. Use films of other patients"
+    )
+
+
+def _draw(seed: int, dataset: str, patient_id: str) -> float:
+    key = f"{seed}\t{dataset}\t{patient_id}".encode("utf-8", "surrogateescape")
+    # 53 bits are all that a float in [0, 1) can hold
+    return (int.from_bytes(hashlib.sha256(key).digest()[:8]) >> 11) / 2**53
+
+
+def _cut(draw: float, shares: Mapping[Split, float]) -> Split:
+    reached = 0.0
+    for split, share in shares.items():
+        reached += share
+        if draw < reached:
+            return split
+    # the shares' running sum may end a rounding error below 1
+    return max(shares, key=shares.__getitem__)
+
+
+def _refuse_crossing(places: Iterable[Place]) -> None:
+    splits: dict[str, set[Split]] = {}
+    films: dict[str, int] = {}
+    for place in places:
+        splits.setdefault(place.patient_id, set()).add(place.split)
+        films[place.patient_id] = films.get(place.patient_id, 0) + 1
+    crossing = [patient for patient, uses in splits.items() if len(uses) > 1]
+    if not crossing:
+        return
+    met = {use for patient in crossing for use in splits[patient]}
+    *others, last = [split.value for split in Split if split in met]
+    where = "both" if len(others) == 1 else "more than one of"
+    count = sum(films[patient] for patient in crossing)
+    who = "1 patient" if len(crossing) == 1 else f"{len(crossing):,} patients"
+    raise LeakError(
+        f"patients must not cross splits: {who} ({count:,} films) "
+        f"{'is' if len(crossing) == 1 else 'are'} in {where} {', '.join(others)} and {last}, "
+        f"first: {_first(crossing)}. Give all films of a patient one split"
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
+
+
+def _first(patients: Iterable[str]) -> str:
+    # shorter first: numbers then stand in their own order
+    return ", ".join(sorted(patients, key=lambda patient: (len(patient), patient))[:3])
+
+
+def _placed(row: Mapping[str, str | None], where: str) -> tuple[str, Place]:
+    image_id, patient_id, word = (row[name] for name in _COLUMNS[:3])
+    if not image_id or not patient_id or not word:
+        raise DatasetError(f"{where}: image_id, patient_id and split must all be given")
+    if word not in tuple(Split):
+        known = [split.value for split in Split]
+        raise DatasetError(
+            f"{where}: a split must be one of {', '.join(known)}; got '{word}'."
+            f"{suggestion(word, known)}"
+        )
+    return image_id, Place(patient_id, Split(word))

@@ -1,0 +1,89 @@
+"""Every file of datasets/ is a reader, by the same contract."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import hilum.datasets
+from hilum.datasets import Reader, members, open_dataset, reader
+from hilum.domain.record import Cohort
+from hilum.splits import assign
+
+FOLDER = Path(hilum.datasets.__file__).parent
+
+
+@pytest.fixture(params=members())
+def member(request: pytest.FixtureRequest) -> Reader:
+    return reader(request.param)
+
+
+@pytest.fixture
+def root(member: Reader, tmp_path: Path) -> Path:
+    return member.write_example(tmp_path / "example")
+
+
+@pytest.fixture
+def cohort(member: Reader, root: Path) -> Cohort:
+    return member.read(root)
+
+
+def test_each_file_is_a_member_of_its_name() -> None:
+    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base"}
+    assert set(members()) == files
+    assert all(reader(name).CARD.name == name for name in files)
+
+
+def test_the_card_is_complete(member: Reader) -> None:
+    card = member.CARD
+    assert all(getattr(card, entry.name) for entry in fields(card))
+    assert card.url.startswith("https://")
+    assert card.patients <= card.films
+
+
+def test_a_member_stays_small(member: Reader) -> None:
+    lines = (FOLDER / f"{member.CARD.name}.py").read_text("utf-8").splitlines()
+    assert len(lines) <= 200
+
+
+def test_only_its_own_reader_recognises_the_example(member: Reader, root: Path) -> None:
+    assert [name for name in members() if reader(name).recognise(root)] == [member.CARD.name]
+
+
+def test_no_reader_recognises_an_empty_folder(member: Reader, tmp_path: Path) -> None:
+    assert not member.recognise(tmp_path)
+
+
+def test_the_example_reads_as_a_cohort_with_films(cohort: Cohort, member: Reader) -> None:
+    assert cohort.dataset == member.CARD.name
+    assert cohort.notes
+    films = [record.path for record in cohort.records if record.path is not None]
+    assert films
+    assert all(path.name == record.image_id for record in cohort.records if (path := record.path))
+    for path in films:
+        with Image.open(path) as film:
+            assert min(film.size) > 0
+
+
+def test_the_example_is_small_and_says_the_same_each_time(
+    member: Reader, root: Path, tmp_path: Path
+) -> None:
+    again = member.write_example(tmp_path / "again")
+    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
+    assert all((root / name).read_bytes() == (again / name).read_bytes() for name in files)
+    assert sum((root / name).stat().st_size for name in files) < 100_000
+
+
+def test_boxes_lie_in_their_films_and_name_their_findings(cohort: Cohort) -> None:
+    boxes = [box for record in cohort.records for box in record.boxes]
+    assert all(box.finding in cohort.labels for box in boxes)
+    assert all(0 <= b.x < b.x + b.width <= 1 and 0 <= b.y < b.y + b.height <= 1 for b in boxes)
+
+
+def test_the_example_opens_by_itself_and_splits(root: Path, cohort: Cohort) -> None:
+    assert open_dataset(root) == open_dataset(root, cohort.dataset) == cohort
+    assert set(assign(cohort).films) == set(cohort.image_ids())
