@@ -1,0 +1,50 @@
+"""DenseNet-121 (Huang et al. 2017) from timm, cut open before its last ReLU.
+
+timm fuses batch norm and an in-place ReLU in `features.norm5`. Left so, anything that reads the
+feature map there gets it after the ReLU, and Grad-CAM comes out wrong without an error. Here the
+activation is taken out of `norm5`; the classifier applies it, not in place.
+State-dict keys are those of torchvision, timm and torchxrayvision alike.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import cast
+
+import timm
+from torch import nn
+
+from hilum.domain.errors import UsageError, suggestion
+from hilum.model.backbones.base import Features
+
+__all__ = ["build"]
+
+OPTIONS = {"growth_rate": 32}
+"""Feature maps each layer adds: 32 is DenseNet-121; less makes it slimmer, with its 121 layers."""
+
+
+def build(channels: int, options: dict[str, int]) -> Features:
+    """DenseNet-121 without its classifier; stride 32, K = 1024 at growth rate 32.
+
+    Args:
+        channels: of the images, 1 or 3.
+        options: `growth_rate`.
+
+    Example:
+        >>> build(1, {"growth_rate": 4}).channels
+        128
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise UsageError(
+                f"densenet121 has no option '{name}'; it has: {', '.join(OPTIONS)}."
+                f"{suggestion(name, OPTIONS)}"
+            )
+    growth_rate = options.get("growth_rate", OPTIONS["growth_rate"])
+    network = timm.create_model(
+        "densenet121", pretrained=False, num_classes=0, in_chans=channels, growth_rate=growth_rate
+    )
+    features = network.get_submodule("features")
+    features.get_submodule("norm5").act = nn.Identity()
+    extractor = nn.Sequential(OrderedDict(features=features))
+    return Features(extractor, cast(int, network.num_features))

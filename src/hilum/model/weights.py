@@ -1,0 +1,106 @@
+"""Weights on disk: safetensors, which executes nothing, with the label order beside the tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hilum.domain.errors import BundleError, UsageError
+from hilum.model.classifier import Classifier
+
+__all__ = ["digest", "load", "load_backbone", "save"]
+
+
+def digest(module: nn.Module) -> str:
+    """sha256 (hex) of every parameter and buffer, batch-norm statistics included."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def save(network: Classifier, path: Path, facts: dict[str, str]) -> None:
+    """Write the weights; the label names go into the header, in the head's order."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    header = {"labels": json.dumps(list(network.labels)), **facts}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata=header)
+    partial.replace(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = dict(file.metadata() or {})
+        return load_file(path), header
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"weights must be a readable safetensors file; {path}: {error}") from None
+
+
+def load(network: Classifier, path: Path) -> None:
+    """Read weights that `save` wrote, into a network of the same make.
+
+    Raises:
+        BundleError: when the file's label order is not the network's, or unknown; when a tensor
+            is missing, of another shape, or not finite.
+    """
+    tensors, header = _read(path)
+    if "labels" not in header:
+        raise BundleError(
+            f"weights must carry their label order; {path} has none. Import them with their "
+            "label names first"
+        )
+    order = tuple(json.loads(header["labels"]))
+    if order != network.labels.findings:
+        raise BundleError(
+            f"label order of {path} must be that of the run: file has {', '.join(order)}; "
+            f"run has {', '.join(network.labels)}"
+        )
+    _fill(network, tensors, path)
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    own = module.state_dict()
+    for name, tensor in own.items():
+        if name not in tensors:
+            raise BundleError(f"{path}: tensor {name} is missing")
+        if tensors[name].shape != tensor.shape:
+            raise BundleError(
+                f"{path}: tensor {name} must be {tuple(tensor.shape)}, "
+                f"got {tuple(tensors[name].shape)}"
+            )
+        if not torch.isfinite(tensors[name].float()).all():
+            raise BundleError(f"{path}: tensor {name} holds NaN or infinity")
+    module.load_state_dict({name: tensors[name] for name in own})
+
+
+def load_backbone(network: Classifier, path: Path) -> None:
+    """Start from the backbone of other weights, hilum's own or a torchvision or timm state dict.
+
+    Only tensors are read; a pickled model is refused. The head stays as it is, so the file's
+    label order does not matter.
+
+    Raises:
+        UsageError: for a file that is not `.safetensors`, `.pth` or `.pt`.
+        BundleError: for missing, misshapen or non-finite tensors.
+    """
+    if path.suffix == ".safetensors":
+        tensors, _ = _read(path)
+    elif path.suffix in (".pth", ".pt"):
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = tensors.get("state_dict", tensors)
+    else:
+        raise UsageError(f"weights must be .safetensors, .pth or .pt; got {path}")
+    extractor = network.backbone.extractor
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        bare = name.removeprefix("module.").removeprefix("backbone.extractor.")
+        renamed[bare] = tensor
+    _fill(extractor, renamed, path)

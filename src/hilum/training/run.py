@@ -1,0 +1,168 @@
+"""The run folder: everything a training run leaves, and the only way its stages talk.
+
+::
+
+    RUN/
+      run.json          labels, hashes, seed, code, what was refused
+      config.yaml       the resolved configuration
+      split.csv         every film's split
+      excluded.txt      films left out on request
+      log.jsonl         one line an epoch
+      curves.png
+      checkpoints/      best.safetensors, last.safetensors
+      model.onnx        the best weights, with the heatmaps in the graph
+      calibration.json  calibrator and operating points, after `hilum calibrate`
+      evaluation.json   the numbers on test, after `hilum evaluate`
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hilum.domain.errors import BundleError
+from hilum.domain.findings import LabelSet
+from hilum.domain.seal import seal, sealed
+from hilum.training.config import TrainingConfig
+
+__all__ = ["RunFacts", "RunFolder"]
+
+
+class RunFacts(BaseModel):
+    """run.json: what the later stages must agree with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    dataset: str
+    data: str
+    """Folder of the dataset, as it was named; another may be named later if its records agree."""
+    label_set: str
+    labels: tuple[str, ...]
+    records_sha256: str
+    config_sha256: str
+    split_name: str
+    split_sha256: dict[str, str]
+    """Split to the hash of its film names."""
+    train_prevalence: dict[str, float]
+    best_epoch: int
+    best_tune_auroc: float | None
+    model_sha256: str
+    """Of the exported network: calibrator and thresholds are bound to it."""
+    parity: dict[str, float]
+    """Largest difference of the exported graph from torch."""
+    backbone_sha256: dict[str, str]
+    """Hash of the backbone at the start and after each phase."""
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and readers of one run folder."""
+
+    root: Path
+
+    @property
+    def model(self) -> Path:
+        """The exported network."""
+        return self.root / "model.onnx"
+
+    @property
+    def split(self) -> Path:
+        """The split table."""
+        return self.root / "split.csv"
+
+    @property
+    def excluded(self) -> Path:
+        """Names of the films that were left out on request, one a line."""
+        return self.root / "excluded.txt"
+
+    @property
+    def ledger(self) -> Path:
+        """One line for every look at test."""
+        return self.root / "test_ledger.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """One JSON object an epoch."""
+        return self.root / "log.jsonl"
+
+    @property
+    def calibration(self) -> Path:
+        """The fitted calibrator and the frozen thresholds."""
+        return self.root / "calibration.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """The evaluation on test."""
+        return self.root / "evaluation.json"
+
+    def checkpoint(self, name: str) -> Path:
+        """`best` or `last` weights."""
+        return self.root / "checkpoints" / f"{name}.safetensors"
+
+    def write_config(self, config: TrainingConfig) -> None:
+        """Write the resolved configuration."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        (self.root / "config.yaml").write_text(text, "utf-8")
+
+    def config(self) -> TrainingConfig:
+        """Read the configuration.
+
+        Raises:
+            BundleError: when the folder has none, or one of another version.
+        """
+        try:
+            tree = yaml.safe_load((self.root / "config.yaml").read_text("utf-8"))
+            return TrainingConfig.model_validate(tree)
+        except OSError:
+            raise BundleError(f"a run folder must have config.yaml; {self.root} has none") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"{self.root}/config.yaml: {where}: {first['msg']}") from None
+
+    def write_facts(self, facts: RunFacts) -> None:
+        """Write run.json, sealed, last of all: a folder that has it is a finished run."""
+        document = facts.model_dump(mode="json")
+        document["seal"] = seal(document)
+        text = json.dumps(document, indent=2) + "\n"
+        (self.root / "run.json").write_text(text, "utf-8")
+
+    def facts(self) -> RunFacts:
+        """Read run.json.
+
+        Raises:
+            BundleError: when training did not finish here, or the file was edited.
+        """
+        path = self.root / "run.json"
+        try:
+            document = json.loads(path.read_text("utf-8"))
+            if not isinstance(document, dict) or not sealed(document):
+                raise BundleError(
+                    f"run.json must be as training wrote it; {path} was edited since: its label "
+                    "order and hashes cannot be trusted. Restore it or train again"
+                )
+            return RunFacts.model_validate({k: v for k, v in document.items() if k != "seal"})
+        except OSError:
+            raise BundleError(
+                f"a finished run must have run.json; {self.root} has none. Train it with "
+                "`hilum train PRESET --data ROOT -o RUN`"
+            ) from None
+        except ValueError as error:
+            raise BundleError(f"run.json must be readable; {path}: {error}") from None
+
+    def labels(self) -> LabelSet:
+        """The findings of the network's outputs, in order."""
+        facts = self.facts()
+        return LabelSet(facts.label_set, facts.labels)
+
+    def epochs(self) -> list[dict[str, object]]:
+        """The lines of the log."""
+        return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
