@@ -1,0 +1,106 @@
+"""What a report is: a file name, and a pure function from a batch's results to its bytes.
+
+A member of this folder is a file that defines `REPORT`. Adding one touches that file and a line
+of the changelog; `reports()` finds it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import hilum.report
+from hilum.domain.findings import LabelSet
+from hilum.domain.result import Evaluation, ImageResult
+
+__all__ = ["BatchResults", "BundleFacts", "Report", "reports"]
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """What a reader must know of the bundle that scored a batch.
+
+    Attributes:
+        name: what its makers call it.
+        id: its short hash, as in every result's `bundle`.
+        precision: the arithmetic it was run in, such as "bf16".
+        calibrator: how its probabilities were made, such as "platt".
+        created: when it was made, as text; may be empty.
+        evaluation: its own numbers, or None where it was never evaluated.
+    """
+
+    name: str
+    id: str
+    precision: str
+    calibrator: str
+    created: str = ""
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """Everything a report may say: nothing else reaches it, not even the clock.
+
+    Attributes:
+        results: one an input; kept sorted by input, so that the order films were scored in cannot
+            be seen in a report.
+        labels: the findings scored, which are the columns of every table.
+        bundle: the bundle that scored.
+        generated: the date to print, as text; empty for none, so that the same results give the
+            same bytes.
+
+    Raises:
+        ValueError: for a result whose findings are not those of `labels`, or that has probabilities
+            although its status says that it was not scored, or none although it was.
+    """
+
+    results: tuple[ImageResult, ...]
+    labels: LabelSet
+    bundle: BundleFacts
+    generated: str = ""
+
+    def __post_init__(self) -> None:
+        for result in self.results:
+            if result.status.scored != (result.findings is not None):
+                raise ValueError(
+                    f"{result.input!r}: a result has findings exactly when its status is ok or "
+                    f"warn; got status {result.status} and findings {result.findings!r}"
+                )
+            names = set(result.findings or self.labels)
+            if names != set(self.labels):
+                odd = ", ".join(sorted(names ^ set(self.labels)))
+                raise ValueError(
+                    f"{result.input!r}: the findings of a result must be those of "
+                    f"{self.labels.name}; these are in only one of the two: {odd}"
+                )
+        ordered = tuple(sorted(self.results, key=lambda result: result.input))
+        object.__setattr__(self, "results", ordered)
+
+
+class Report(Protocol):
+    """One kind of output file."""
+
+    @property
+    def filename(self) -> str:
+        """The file's name in the output folder."""
+        ...
+
+    def render(self, batch: BatchResults) -> str:
+        """The whole file as text, to be written as UTF-8 with its line ends untouched."""
+        ...
+
+
+def reports() -> dict[str, Report]:
+    """Every report, by the name of its file in this folder, in alphabetical order.
+
+    >>> list(reports())
+    ['clinical_csv', 'dashboard', 'film_report', 'results_jsonl']
+    """
+    names = [
+        module.name
+        for module in pkgutil.iter_modules(hilum.report.__path__)
+        if not module.ispkg and module.name != "base"
+    ]
+    return {name: import_module(f"hilum.report.{name}").REPORT for name in sorted(names)}

@@ -1,0 +1,95 @@
+"""final_clinical_report.csv: a row an input, for spreadsheets and for `hilum evaluate`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass
+
+from hilum.domain.findings import LabelSet
+from hilum.domain.result import NOT_A_DEVICE, ImageResult
+from hilum.report.base import BatchResults
+from hilum.report.parts.names import shown
+from hilum.report.parts.sentences import summary
+
+__all__ = ["REPORT", "ClinicalCsv", "cell", "columns"]
+
+# What a spreadsheet takes for the start of a formula (OWASP), at the start of a cell or of what
+# becomes a cell when the file is read with another delimiter.
+_FORMULA = re.compile("(^|[;,\t])([\\s\"']*)([=+@\uff1d\uff0b\uff0d\uff20\t\r\n\0-])")
+
+
+@dataclass(frozen=True)
+class ClinicalCsv:
+    """The clinical report as a table, RFC 4180, UTF-8.
+
+    A film that was not scored has blank probabilities, never 0. Film names are altered only where
+    they are hostile; `path_json` keeps each input's exact name, for programs.
+    """
+
+    filename: str = "final_clinical_report.csv"
+
+    def render(self, batch: BatchResults) -> str:
+        """The table: a header line, and one line an input."""
+        table = io.StringIO()
+        writer = csv.writer(table)
+        writer.writerow(columns(batch.labels))
+        for result in batch.results:
+            writer.writerow(_row(result, batch.labels))
+        return table.getvalue()
+
+
+REPORT = ClinicalCsv()
+
+
+def columns(labels: LabelSet) -> list[str]:
+    """The header, in its fixed order.
+
+    >>> columns(LabelSet("one", ("Mass",)))
+    ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
+     'bundle', 'heatmaps', 'path_json', 'notice']
+    """
+    return [
+        *("Image_ID", "status", "codes", "view"),
+        *labels,
+        *(f"{finding}_positive" for finding in labels),
+        *("Clinical_Summary", "bundle", "heatmaps", "path_json", "notice"),
+    ]
+
+
+def cell(text: str) -> str:
+    """Text from outside as it may stand in a cell: on one line, and never a formula.
+
+    >>> print(cell("=cmd|'calc'!A0.png"), cell("00000013_004.png"))
+    '=cmd|'calc'!A0.png 00000013_004.png
+    """
+    return shown(_FORMULA.sub(r"\1'\2\3", text))
+
+
+def _json_cell(text: str) -> str:
+    """The same for programs: a JSON string, where an escape does what the quote does above."""
+    return _FORMULA.sub(
+        lambda start: f"{start[1]}{start[2]}\\u{ord(start[3]):04x}", json.dumps(text)
+    )
+
+
+def _row(result: ImageResult, labels: LabelSet) -> list[str]:
+    findings = result.findings or {}
+    # 9 digits keep the order and ties of float32 scores, which AUROC depends on.
+    probabilities = [f"{findings[n].probability:.9g}" if findings else "" for n in labels]
+    calls = [_call(findings[n].positive) if findings else "" for n in labels]
+    return [
+        *(cell(result.image_id), result.status.value, ";".join(result.codes), result.view.value),
+        *probabilities,
+        *calls,
+        *(summary(result), cell(result.bundle)),
+        ";".join(cell(result.heatmaps[name]) for name in labels if name in result.heatmaps),
+        _json_cell(result.input),
+        NOT_A_DEVICE,
+    ]
+
+
+def _call(positive: bool | None) -> str:
+    return "" if positive is None else str(int(positive))

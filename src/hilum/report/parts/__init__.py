@@ -1,0 +1,1 @@
+"""What reports are put together from: shown names, sentences, counts, charts, pages."""

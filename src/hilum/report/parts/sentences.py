@@ -1,0 +1,133 @@
+"""The sentences a report says: one for each reason code, one for each status, one for each film."""
+
+from __future__ import annotations
+
+from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.result import Evaluation, ImageResult, Interval
+
+__all__ = [
+    "EVIDENCE",
+    "NONE_POSITIVE",
+    "REASONS",
+    "STATUSES",
+    "evaluation_headline",
+    "interval_text",
+    "percent",
+    "summary",
+]
+
+EVIDENCE = "Supporting evidence, not the location of disease."
+"""Stands by every heatmap. All saliency methods locate disease worse than a radiologist does."""
+
+NONE_POSITIVE = "No finding above its threshold"
+"""What is said of a film without a positive finding. Not "no abnormalities detected": a bundle
+looks for its own findings only, and being under a threshold is not being absent."""
+
+STATUSES: dict[Status, str] = {
+    Status.OK: "Scored.",
+    Status.WARN: "Scored; read the reason next to the score.",
+    Status.REJECT: "Read, but outside what the bundle is meant for; not scored.",
+    Status.ERROR: "Could not be read; not scored.",
+    Status.SKIP: "Not an image; not scored.",
+}
+
+REASONS: dict[ReasonCode, str] = {
+    ReasonCode.EMPTY_FILE: "The file has no bytes.",
+    ReasonCode.FILE_NOT_FOUND: "There is no such file.",
+    ReasonCode.PERMISSION_DENIED: "The file may not be read.",
+    ReasonCode.NOT_AN_IMAGE: "The file's content is not an image.",
+    ReasonCode.DECODE_TRUNCATED: "The file ends too early; part of the image is missing.",
+    ReasonCode.DECODE_CORRUPT: "The image data are damaged.",
+    ReasonCode.PIXEL_LENGTH_MISMATCH: "The pixel data are not as long as the header says.",
+    ReasonCode.PALETTE_MISSING: "The pixels point into a palette that the file does not have.",
+    ReasonCode.CHANGED_WHILE_READING: "The file changed while it was read.",
+    ReasonCode.FORMAT_NOT_ALLOWED: "This file format is not accepted.",
+    ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED: "The DICOM compression is not supported.",
+    ReasonCode.MODALITY_NOT_SUPPORTED: "The object is not a radiograph.",
+    ReasonCode.FOR_PROCESSING: "The film is raw detector data, not meant for viewing.",
+    ReasonCode.NO_PIXEL_DATA: "The object holds no image.",
+    ReasonCode.MULTI_FRAME: "The file holds more than one image.",
+    ReasonCode.BITS_INVALID: "The header's bit depths contradict each other.",
+    ReasonCode.RESCALE_INVALID: "The header's rescale values cannot be used.",
+    ReasonCode.DIMENSIONS_EXCEED_LIMIT: "The image is larger than the limit.",
+    ReasonCode.DECODE_LIMIT: "The file unpacks to more than the limit.",
+    ReasonCode.TOO_SMALL: "The image is too small to be read as a film.",
+    ReasonCode.CONSTANT_IMAGE: "Every pixel has the same value.",
+    ReasonCode.LOW_DYNAMIC_RANGE: "The image has too few grey levels.",
+    ReasonCode.NONFINITE_PIXELS: "Some pixels are not numbers.",
+    ReasonCode.VIEW_NOT_FRONTAL: "The film is not a frontal view.",
+    ReasonCode.AGE_OUT_OF_SCOPE: "The patient's age is outside what the bundle is meant for.",
+    ReasonCode.EXT_MISMATCH: "The file's content is not what its name ending says.",
+    ReasonCode.RANGE_INFERRED: "The range of grey values was inferred from the pixels.",
+    ReasonCode.COLOR_CONVERTED: "The file was in colour and was converted to grey.",
+    ReasonCode.COLOR_ANNOTATION: "The film has coloured marks on it.",
+    ReasonCode.EXIF_ORIENTATION_APPLIED: "The image was turned as its header asks.",
+    ReasonCode.WINDOW_INVALID: "The header's window could not be used.",
+    ReasonCode.VOI_LUT_INVALID: "The header's grey-scale table could not be used.",
+    ReasonCode.RESCALE_APPLIED: "An unusual rescale of the header was applied.",
+    ReasonCode.DICOM_NO_PREAMBLE: "The DICOM file lacks its preamble.",
+    ReasonCode.SECONDARY_CAPTURE: "The image is a secondary capture, not the original film.",
+    ReasonCode.BURNED_IN_TEXT: "The image carries burned-in text.",
+    ReasonCode.EMPTY_HEATMAP: "For a positive finding, no region raised the score.",
+    ReasonCode.NOT_AN_IMAGE_OBJECT: "The object is a document or directory, not an image.",
+    ReasonCode.NOT_REGULAR_FILE: "The input is not a regular file.",
+}
+
+
+def percent(share: float) -> str:
+    """A probability as a reader sees it: one decimal; more under a tenth of a percent.
+
+    A probability is never rounded to 0 or 1, which would be certainty.
+
+    >>> percent(0.6958), percent(0.00042), percent(0.00001), percent(0.9999), percent(0.0)
+    ('69.6%', '0.04%', '<0.01%', '>99.9%', '0%')
+    """
+    if share in (0.0, 1.0):
+        return f"{share:.0%}"
+    if share < 0.0001:
+        return "<0.01%"
+    if share < 0.001:
+        return f"{share:.2%}"
+    return ">99.9%" if share >= 0.9995 else f"{share:.1%}"
+
+
+def summary(result: ImageResult) -> str:
+    """One line on one film: its positive findings, or why there is none to name.
+
+    Where some findings have no threshold, the line says so: nothing was called on them.
+    """
+    if result.findings is None:
+        codes = " ".join(result.codes) or result.status.value.upper()
+        return f"Not scored: {codes}"
+    uncalled = sum(finding.positive is None for finding in result.findings.values())
+    if uncalled == len(result.findings):
+        return "No thresholds: nothing called"
+    said = "; ".join(f"{n} ({percent(result.findings[n].probability)})" for n in result.positives)
+    return (said or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
+
+
+def interval_text(interval: Interval) -> str:
+    """A number with its 95 % interval, or why there is none.
+
+    >>> interval_text(Interval(value=0.8234, low=0.801, high=0.845))
+    '0.823 [0.801, 0.845]'
+    >>> interval_text(Interval(value=None, reason="no positive film"))
+    'not computed (no positive film)'
+    """
+    if interval.value is None:
+        return f"not computed ({interval.reason or 'no reason given'})"
+    if interval.low is None or interval.high is None:
+        return f"{interval.value:.3f} [no interval: {interval.reason or 'too few resamples'}]"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def evaluation_headline(evaluation: Evaluation | None) -> str:
+    """The bundle's own numbers with interval, split and n, in a sentence; or that it has none."""
+    if evaluation is None:
+        return "Never evaluated: nothing is known of how often this bundle is right."
+    split, macro = evaluation.split, evaluation.macro
+    return (
+        f"Macro AUROC {interval_text(macro.auroc)} over {macro.findings_counted} of "
+        f"{macro.findings_total} findings, on split '{split.name}' ({split.images:,} films of "
+        f"{split.patients:,} patients, {split.sha256[:12]}). {evaluation.interval}"
+    )

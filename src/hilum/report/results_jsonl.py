@@ -1,0 +1,51 @@
+"""results.jsonl: everything said of each input, one JSON object a line, for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hilum.domain.result import ImageResult
+from hilum.report.base import BatchResults
+
+__all__ = ["REPORT", "ResultsJsonl", "read", "schema"]
+
+
+@dataclass(frozen=True)
+class ResultsJsonl:
+    r"""The results in full precision.
+
+    The text is ASCII, everything else as `\u` escapes: no name can break a line (U+2028 does, in
+    many readers), and a file name that is not UTF-8 comes back as Python had it.
+    """
+
+    filename: str = "results.jsonl"
+
+    def render(self, batch: BatchResults) -> str:
+        """One line an input."""
+        return "".join(
+            json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
+            for result in batch.results
+        )
+
+
+REPORT = ResultsJsonl()
+
+
+def read(text: str) -> tuple[ImageResult, ...]:
+    """The results of a results.jsonl: the inverse of `render`.
+
+    Raises:
+        ValueError: for a line that is not a result, by pydantic, naming the field.
+    """
+    return tuple(ImageResult.model_validate(json.loads(line)) for line in text.splitlines())
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of one line.
+
+    >>> schema()["title"]
+    'ImageResult'
+    """
+    return ImageResult.model_json_schema(mode="serialization")

@@ -1,0 +1,225 @@
+"""Batches written out as literals: what a report says depends on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.findings import LabelSet
+from hilum.domain.radiograph import ViewPosition
+from hilum.domain.result import (
+    ConstantPredictor,
+    Evaluation,
+    FindingResult,
+    ImageResult,
+    Interval,
+    SplitFacts,
+    SummaryEvaluation,
+)
+from hilum.report.base import BatchResults, BundleFacts
+
+LABELS = LabelSet("three", ("Atelectasis", "Effusion", "Hernia"))
+THRESHOLDS: dict[str, float | None] = {"Atelectasis": 0.5, "Effusion": 0.25, "Hernia": 0.01}
+
+HOSTILE_NAMES = (
+    "=cmd|'calc'!A0.png",
+    "+1+1.png",
+    "@SUM(A1).png",
+    "-2+3.png",
+    "\t=1+1.png",
+    "\r=1+1.png",
+    "\0=1+1.png",
+    " =1+1.png",
+    ";=1+1.png",
+    "a;=1+1.png",
+    'b,"=1+1.png',
+    "＝1+1.png",
+    "line\nbreak.png",
+    "carriage\rreturn.png",
+    "tab\tbed.png",
+    "next\x85line\u2028sep\u2029para.png",
+    'quote"comma,semi;.png',
+    "<img src=x onerror=alert(1)>.png",
+    '"><img src=x onerror=alert(1)>.png',
+    "' onload='alert(1).png",
+    "</script><script>alert(1)</script>.png",
+    "</title><svg onload=alert(1)>.png",
+    "{{ 7 * 7 }}{% raw %}.png",
+    "]]>--><!--.png",
+    "javascript:alert(1).png",
+    "../../etc/passwd",
+    "//evil.example/x.png",
+    "\u202egnp.exe",
+    "胸部.png",
+    "e\u0301.png",
+    "\u00e9.png",
+    " blank .png",
+    "a;rm -rf ~.png",
+    "%2e%2e%2fx.png",
+    "CON.png",
+    "bytes\udcff\udcfe.png",
+    "x" * 250 + ".png",
+)
+
+
+def findings_of(
+    probabilities: dict[str, float], thresholds: dict[str, float | None] | None = None
+) -> dict[str, FindingResult]:
+    cuts = thresholds or THRESHOLDS
+    return {
+        name: FindingResult(
+            probability=p,
+            threshold=cuts[name],
+            positive=None if cuts[name] is None else p >= cuts[name],
+        )
+        for name, p in probabilities.items()
+    }
+
+
+def _scored(name: str, probabilities: tuple[float, float, float], **fields: object) -> ImageResult:
+    given = {
+        "input": f"in/{name}",
+        "image_id": name,
+        "sha256": "0" * 64,
+        "status": Status.OK,
+        "findings": findings_of(dict(zip(LABELS, probabilities, strict=True))),
+        "bundle": "3f9a1c20",
+        "precision": "bf16",
+    }
+    return ImageResult.model_validate(given | fields)
+
+
+def _unscored(name: str, status: Status, code: ReasonCode, message: str = "") -> ImageResult:
+    return ImageResult(
+        input=f"in/{name}",
+        image_id=name,
+        sha256=None,
+        status=status,
+        codes=(code,),
+        message=message,
+        bundle="3f9a1c20",
+        precision="bf16",
+    )
+
+
+def _batch(*results: ImageResult, generated: str = "2026-11-20") -> BatchResults:
+    facts = BundleFacts("small <b>", "3f9a1c20", "bf16", "platt", "2026-11-19", _evaluation())
+    return BatchResults(results, LABELS, facts, generated)
+
+
+def _evaluation() -> Evaluation:
+    some = Interval(value=0.8234, low=0.801, high=0.845)
+    summary = SummaryEvaluation(
+        auroc=some,
+        average_precision=some,
+        brier=some,
+        ece_equal_mass=some,
+        ece_equal_width=some,
+        findings_counted=2,
+        findings_total=3,
+    )
+    rival = ConstantPredictor(
+        prevalence_from="train",
+        auroc=some,
+        average_precision=some,
+        brier=some,
+        ece_equal_mass=some,
+        ece_equal_width=some,
+        micro_auroc=some,
+    )
+    return Evaluation(
+        model="small",
+        split=SplitFacts(name="test", sha256="ab12" * 16, images=2560, patients=1200),
+        labels="three",
+        interval="95 % intervals from 1,000 resamples of patients.",
+        seed=0,
+        resamples=1000,
+        findings={},
+        macro=summary,
+        micro=summary,
+        constant_predictor=rival,
+    )
+
+
+@pytest.fixture
+def scored() -> Callable[..., ImageResult]:
+    return _scored
+
+
+@pytest.fixture
+def unscored() -> Callable[..., ImageResult]:
+    return _unscored
+
+
+@pytest.fixture
+def batch_of() -> Callable[..., BatchResults]:
+    return _batch
+
+
+@pytest.fixture
+def mixed() -> BatchResults:
+    """Two positive films, one that is not, one warned, and one of each that was not scored."""
+    return _batch(
+        _scored(
+            "b.png",
+            (0.6958, 0.512, 0.001),
+            view=ViewPosition.PA,
+            film="films/b.jpg",
+            heatmaps={"Atelectasis": "overlays/b A.png", "Effusion": "overlays/b#E.png"},
+        ),
+        _scored("a.png", (0.1, 0.2, 0.009), view=ViewPosition.AP, film="films/a.jpg"),
+        _scored(
+            "c.png",
+            (0.5, 0.00004, 0.3),
+            status=Status.WARN,
+            codes=(ReasonCode.RANGE_INFERRED, ReasonCode.EMPTY_HEATMAP),
+            film="films/c.jpg",
+            heatmaps={"Hernia": "overlays/c_H.png"},
+        ),
+        _unscored("d.png", Status.ERROR, ReasonCode.DECODE_TRUNCATED, "ends at byte 17"),
+        _unscored("e.dcm", Status.REJECT, ReasonCode.VIEW_NOT_FRONTAL),
+        _unscored("f.pdf", Status.SKIP, ReasonCode.NOT_AN_IMAGE_OBJECT),
+    )
+
+
+@pytest.fixture
+def hostile() -> BatchResults:
+    """Every hostile name once scored and once not, in every field that a name can reach."""
+    results: list[ImageResult] = []
+    for index, name in enumerate(HOSTILE_NAMES):
+        scored = _scored(
+            name,
+            (0.9, 0.1, 0.0),
+            input=f"{name}/{index}",
+            film=f"films/{name}",
+            heatmaps={"Atelectasis": name},
+        )
+        failed = _unscored(name, Status.ERROR, ReasonCode.NOT_AN_IMAGE, message=name)
+        results += [scored, failed]
+    facts = BundleFacts(HOSTILE_NAMES[18], HOSTILE_NAMES[20], "<i>", HOSTILE_NAMES[17])
+    return BatchResults(tuple(results), LABELS, facts)
+
+
+@pytest.fixture(params=["mixed", "hostile", "empty", "errors", "uncalled"])
+def any_batch(request: pytest.FixtureRequest) -> BatchResults:
+    match request.param:
+        case "empty":
+            return _batch()
+        case "errors":
+            codes = (ReasonCode.EMPTY_FILE, ReasonCode.NOT_AN_IMAGE)
+            return _batch(*(_unscored(f"{c}.png", Status.ERROR, c) for c in codes))
+        case "uncalled":
+            none: dict[str, float | None] = dict.fromkeys(LABELS)
+            return _batch(
+                _scored(
+                    "a",
+                    (0.0, 1.0, 0.5),
+                    findings=findings_of(
+                        {"Atelectasis": 0.0, "Effusion": 1.0, "Hernia": 0.5}, none
+                    ),
+                )
+            )
+        case name:
+            return request.getfixturevalue(name)

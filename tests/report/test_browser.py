@@ -1,0 +1,161 @@
+"""The pages in a real browser, from the disk, as a reader opens them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from hilum.report.base import BatchResults, reports
+
+pytestmark = pytest.mark.slow
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@dataclass
+class Opened:
+    page: Page
+    troubles: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def opened(browser: Browser, file: Path, *, script: bool = True, width: int = 1400) -> Opened:
+    page = browser.new_page(viewport={"width": width, "height": 900}, java_script_enabled=script)
+    seen = Opened(page)
+    page.on("console", lambda message: seen.troubles.append(message.text))
+    page.on("pageerror", lambda error: seen.troubles.append(str(error)))
+    page.on("request", lambda request: seen.requests.append(request.url))
+
+    def dismiss(dialog) -> None:
+        seen.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.goto(file.as_uri())
+    page.wait_for_load_state("load")
+    return seen
+
+
+def written(batch: BatchResults, folder: Path) -> Path:
+    """The pages and small images for every link that a file system can hold."""
+    for report in reports().values():
+        (folder / report.filename).write_bytes(report.render(batch).encode())
+    grey = Image.fromarray(np.full((8, 6), 90, np.uint8))
+    for result in batch.results:
+        for name in (result.film, *result.heatmaps.values()):
+            if name and name.startswith(("films/", "overlays/")) and name.count("/") == 1:
+                (folder / name).parent.mkdir(exist_ok=True)
+                grey.save(folder / name, "PNG")
+    return folder
+
+
+@pytest.fixture
+def output(mixed: BatchResults, tmp_path: Path) -> Path:
+    return written(mixed, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
+@pytest.mark.parametrize("width", [1400, 420])
+def test_opens_without_errors_or_requests_and_fits(
+    browser: Browser, output: Path, name: str, width: int
+) -> None:
+    seen = opened(browser, output / name, width=width)
+    assert seen.troubles == []
+    assert all(url.startswith(output.as_uri()) for url in seen.requests)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_images_load(browser: Browser, output: Path) -> None:
+    page = opened(browser, output / "report.html").page
+    images = page.locator("article img")
+    assert images.count() == 6
+    for index in range(6):
+        image = images.nth(index)
+        image.scroll_into_view_if_needed()
+        image.evaluate("image => image.decode()")
+        assert image.evaluate("image => image.naturalWidth") == 6
+
+
+def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
+    page = opened(browser, output / "report.html").page
+
+    def visible() -> list[str]:
+        return page.locator("article:visible h2").all_text_contents()
+
+    everything = ["a.png", "b.png", "c.png", "d.png", "e.dcm", "f.pdf"]
+    assert visible() == everything
+    page.get_by_text("Positive 2").click()
+    assert visible() == ["b.png", "c.png"]
+    page.get_by_label("Positive for").select_option("Hernia")
+    assert visible() == ["c.png"]
+    assert page.locator("#shown").inner_text() == "1 of 6 shown"
+    page.get_by_label("Positive for").select_option("")
+    page.get_by_text("Needs attention 4").click()
+    assert visible() == ["c.png", "d.png", "e.dcm", "f.pdf"]
+    page.get_by_label("Name").fill("  D.P ")
+    assert visible() == ["d.png"]
+    page.get_by_label("Name").fill("nobody")
+    assert visible() == []
+    assert page.get_by_text("No film matches").is_visible()
+    page.get_by_text("List of films").click()
+    page.get_by_role("link", name="b.png").click()
+    page.wait_for_function("document.querySelectorAll('article[hidden]').length === 0")
+    assert visible() == everything
+
+
+def test_the_keyboard_reaches_the_filter(browser: Browser, output: Path) -> None:
+    page = opened(browser, output / "report.html").page
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("article:visible").count() == 2
+
+
+def test_without_javascript_only_the_filter_is_missing(browser: Browser, output: Path) -> None:
+    page = opened(browser, output / "report.html", script=False).page
+    assert page.locator("article:visible").count() == 6
+    assert not page.locator("#filter").is_visible()
+
+
+@pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
+def test_hostile_names_run_nothing(
+    browser: Browser, hostile: BatchResults, tmp_path: Path, name: str
+) -> None:
+    for report in reports().values():
+        (tmp_path / report.filename).write_bytes(report.render(hostile).encode())
+    seen = opened(browser, tmp_path / name)
+    seen.page.wait_for_timeout(300)
+    # the images of this batch were never written; nothing else may be amiss
+    missing = "Failed to load resource: net::ERR_"
+    assert [text for text in seen.troubles if not text.startswith(missing)] == []
+    assert all(url.startswith("file://") for url in seen.requests)
+    if name == "report.html":
+        assert seen.page.locator("article").count() == len(hostile.results)
+        assert seen.page.locator("h2").first.inner_text() == seen.page.locator(
+            "article"
+        ).first.get_attribute("data-name")

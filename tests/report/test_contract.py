@@ -1,0 +1,56 @@
+"""What every report of the folder keeps to, whatever reports there are."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hilum.domain.errors import ReasonCode, Status
+from hilum.report.base import BatchResults, BundleFacts, Report, reports
+
+every_report = pytest.mark.parametrize("report", reports().values(), ids=reports().keys())
+
+
+@every_report
+def test_renders_any_batch_as_utf8(report: Report, any_batch: BatchResults) -> None:
+    text = report.render(any_batch)
+    assert text.encode("utf-8").decode("utf-8") == text
+
+
+@every_report
+def test_same_results_same_bytes_in_any_order(report: Report, mixed: BatchResults) -> None:
+    shuffled = list(mixed.results)
+    random.Random(0).shuffle(shuffled)
+    again = BatchResults(tuple(shuffled), mixed.labels, mixed.bundle, mixed.generated)
+    assert report.render(mixed) == report.render(again)
+
+
+def test_file_names_are_plain_and_unlike() -> None:
+    names = [report.filename for report in reports().values()]
+    assert len(set(names)) == len(names)
+    assert all("/" not in name and name.isprintable() for name in names)
+
+
+def test_results_are_kept_sorted_by_input(mixed: BatchResults) -> None:
+    inputs = [result.input for result in mixed.results]
+    assert inputs == sorted(inputs)
+
+
+def test_findings_of_another_label_set_are_refused(mixed, scored) -> None:
+    odd = scored("a.png", (0.1, 0.2, 0.3)).model_copy(
+        update={"findings": {"Mass": mixed.results[0].findings["Effusion"]}}
+    )
+    with pytest.raises(ValueError, match="must be those of three"):
+        BatchResults((odd,), mixed.labels, mixed.bundle)
+
+
+def test_a_score_without_a_scored_status_is_refused(mixed, scored, unscored) -> None:
+    facts = BundleFacts("b", "1", "f32", "sigmoid")
+    failed = scored("a.png", (0.1, 0.2, 0.3), status=Status.ERROR)
+    blank = unscored("a.png", Status.ERROR, ReasonCode.EMPTY_FILE).model_copy(
+        update={"status": Status.OK}
+    )
+    for result in (failed, blank):
+        with pytest.raises(ValueError, match="exactly when its status"):
+            BatchResults((result,), mixed.labels, facts)
