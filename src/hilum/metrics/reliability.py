@@ -1,0 +1,272 @@
+"""How far probabilities can be taken at their word: Brier score, log loss, calibration error."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "BINS",
+    "Binning",
+    "bins_of",
+    "brier",
+    "brier_skill",
+    "ece",
+    "ece_null_95",
+    "ece_resampled",
+    "log_loss",
+    "log_losses",
+    "squared_errors",
+]
+
+BINS = 15
+"""The field's usual number of bins. The error depends on it, so it is never left open."""
+
+_CLIP = float(np.finfo(np.float64).eps)
+
+
+class Binning(StrEnum):
+    """How probabilities are grouped before they are compared with outcomes."""
+
+    EQUAL_MASS = "equal_mass"
+    """The same number of films in every bin, so that rare findings do not fall into one."""
+    EQUAL_WIDTH = "equal_width"
+    """Bins of one width in [0, 1]; of a rare finding nearly all films fall into the first."""
+
+
+def _checked(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    y, p = np.asarray(positives, bool), np.asarray(probabilities, np.float64)
+    if y.ndim != 1 or y.shape != p.shape:
+        raise ValueError(f"labels and probabilities must both be (n,); got {y.shape} and {p.shape}")
+    inside = (p >= 0.0) & (p <= 1.0)
+    if not inside.all():
+        raise ValueError(f"probabilities must lie in [0, 1]; got {p[~inside][0]:g}")
+    return y, p
+
+
+def squared_errors(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """(n,) `(p - y)²` of each film, in [0, 1].
+
+    Raises:
+        ValueError: for other shapes, or probabilities outside [0, 1].
+    """
+    y, p = _checked(positives, probabilities)
+    return (p - y) ** 2
+
+
+def log_losses(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """(n,) `-ln p(what happened)` of each film, in nats.
+
+    Probabilities are clipped to one rounding step from 0 and 1, as scikit-learn does, so that one
+    film that was called impossible costs 36 nats and not infinity.
+    """
+    y, p = _checked(positives, probabilities)
+    return -np.log(np.clip(np.where(y, p, 1.0 - p), _CLIP, 1.0))
+
+
+def brier(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> float | None:
+    """The mean squared distance of probability and outcome; 0 is best. None without films.
+
+    It mixes discrimination and calibration, and a rare finding has a small one whatever the model
+    does: read it as `brier_skill`, against the prevalence.
+
+    >>> brier(np.array([True, False]), np.array([0.8, 0.4]))
+    0.1
+    """
+    errors = squared_errors(positives, probabilities)
+    return float(errors.mean()) if len(errors) else None
+
+
+def log_loss(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> float | None:
+    """The mean of `-ln p(what happened)`, in nats; 0 is best. None without films.
+
+    >>> round(log_loss(np.array([True, False]), np.array([0.5, 0.5])), 6)
+    0.693147
+    """
+    losses = log_losses(positives, probabilities)
+    return float(losses.mean()) if len(losses) else None
+
+
+def brier_skill(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating], prevalence: float
+) -> float | None:
+    """How much of the constant predictor's Brier score the model removes: `1 - Brier / constant`.
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        probabilities: (n,) in [0, 1].
+        prevalence: what the constant predictor says of every film.
+
+    Returns:
+        1 is perfect, 0 no better than the prevalence, below 0 worse; None without films, or where
+        the constant predictor makes no error.
+
+    >>> brier_skill(np.array([True, False]), np.array([0.5, 0.5]), 0.5)
+    0.0
+    """
+    y, p = _checked(positives, probabilities)
+    constant = float(((prevalence - y) ** 2).sum())
+    return 1.0 - float(((p - y) ** 2).sum()) / constant if constant > 0 else None
+
+
+def bins_of(probabilities: NDArray[np.floating], bins: int, binning: Binning) -> NDArray[np.intp]:
+    """(n,) the bin of each film, from 0 to bins - 1.
+
+    Equal width: `[i / bins, (i + 1) / bins)`, the last one closed. The edges are quotients and not
+    sums of a step, so that 0.6 is an edge of 15 bins exactly and a film at 0.6 falls above it.
+    Equal mass: sorted films cut as `numpy.array_split` cuts; films of one probability stay in the
+    bin where the first of them falls, so that the order of rows does not matter.
+
+    >>> bins_of(np.array([0.5, 0.6]), 15, Binning.EQUAL_WIDTH)
+    array([7, 9])
+    >>> bins_of(np.array([0.1, 0.1, 0.1, 0.7]), 2, Binning.EQUAL_MASS)
+    array([0, 0, 0, 1])
+    """
+    p = np.asarray(probabilities, np.float64)
+    if binning is Binning.EQUAL_WIDTH:
+        edges = np.arange(1, bins) / bins
+        return np.searchsorted(edges, p, side="right")
+    rank = np.searchsorted(np.sort(p), p, side="left")
+    return np.searchsorted(_starts(len(p), bins)[1:], rank, side="right")
+
+
+def _starts(n: int, bins: int) -> NDArray[np.intp]:
+    """(min(bins, n),) rank at which each equal-mass bin of n films starts."""
+    used = max(1, min(bins, n))
+    small, larger = divmod(n, used)
+    index = np.arange(used)
+    return index * small + np.minimum(index, larger)
+
+
+def ece(
+    positives: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    bins: int = BINS,
+    binning: Binning = Binning.EQUAL_MASS,
+) -> float | None:
+    """Expected calibration error: the mean gap of mean probability and share of positive films.
+
+    `sum over bins of |sum of (p - y)| / n`. Near zero proves nothing: the prevalence, said of every
+    film, has the lowest of all. Chance alone keeps it above zero (`ece_null_95`).
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        probabilities: (n,) in [0, 1].
+        bins: number of bins; the value depends on it.
+        binning: equal mass, or equal width as torchmetrics and netcal have it.
+
+    Returns:
+        In [0, 1]; None without films.
+
+    Source: Naeini et al. 2015; equal mass as `get_ece_em` of Kumar et al. 2019.
+
+    >>> ece(np.array([False, True, False, True]), np.array([0.1, 0.7, 0.5, 0.9]), bins=2)
+    0.25
+    """
+    y, p = _checked(positives, probabilities)
+    if len(p) == 0:
+        return None
+    gaps = np.bincount(bins_of(p, bins, binning), weights=p - y, minlength=bins)
+    return float(np.abs(gaps).sum() / len(p))
+
+
+def ece_resampled(
+    positives: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    weights: NDArray[np.integer],
+    bins: int = BINS,
+    binning: Binning = Binning.EQUAL_MASS,
+) -> NDArray[np.float64]:
+    """The calibration error of each resample, as `ece` of the repeated films.
+
+    Resampling adds noise to every bin, and an absolute value turns noise into error: the resampled
+    values lie above the value itself, and so may their interval.
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        probabilities: (n,) in [0, 1].
+        weights: (R, n) how often each film stands in each resample.
+        bins: number of bins.
+        binning: equal mass (bins cut anew in each resample) or equal width.
+
+    Returns:
+        (R,) in [0, 1]; NaN for a resample without films.
+    """
+    y, p = _checked(positives, probabilities)
+    order = np.argsort(p, kind="stable")
+    p, residual, weights = p[order], (p - y)[order], weights[:, order]
+    total = weights.sum(axis=1, dtype=np.int64)
+    if binning is Binning.EQUAL_MASS:
+        error = _equal_mass_errors(p, residual, weights, bins)
+    elif len(p):
+        first = np.flatnonzero(np.diff(bins_of(p, bins, binning), prepend=-1))
+        error = np.abs(np.add.reduceat(weights * residual, first, axis=1)).sum(axis=1)
+    else:
+        error = np.zeros(len(weights))
+    return np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def _equal_mass_errors(
+    p: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    weights: NDArray[np.integer],
+    bins: int,
+) -> NDArray[np.float64]:
+    """(R,) sum over bins of |sum of residuals|, bins cut anew in each resample of sorted films."""
+    films = np.zeros((len(weights), len(p) + 1), np.int64)
+    gap = np.zeros(films.shape)
+    films[:, 1:] = weights
+    np.cumsum(films, axis=1, out=films)
+    np.multiply(weights, residual, out=gap[:, 1:])
+    np.cumsum(gap, axis=1, out=gap)
+    distinct = np.flatnonzero(np.diff(p, prepend=-1.0))
+    ends = np.append(distinct, len(p))
+    errors = np.zeros(len(weights))
+    for r, n in enumerate(films[:, -1]):
+        # a bin starts at the first distinct probability that has as many films below it
+        cuts = np.searchsorted(films[r, distinct], _starts(int(n), bins), side="left")
+        edges = np.append(ends[cuts], len(p))
+        errors[r] = np.abs(np.diff(gap[r, edges])).sum()
+    return errors
+
+
+def ece_null_95(
+    probabilities: NDArray[np.floating],
+    rng: np.random.Generator,
+    draws: int = 200,
+    bins: int = BINS,
+) -> float | None:
+    """What equal-mass ECE a perfectly calibrated model with these probabilities may still show.
+
+    The 95th percentile over `draws` of outcomes drawn as `y ~ Bernoulli(p)`. An error below it is
+    no evidence of miscalibration; none above 0 can be shown smaller. Films are drawn one by one, so
+    outcomes that cluster by patient would raise it a little.
+
+    Args:
+        probabilities: (n,) in [0, 1].
+        rng: source of randomness.
+        draws: simulated sets of outcomes.
+        bins: number of equal-mass bins.
+
+    Returns:
+        In [0, 1]; None without films.
+    """
+    _, p = _checked(np.zeros(np.shape(probabilities), bool), probabilities)
+    if len(p) == 0:
+        return None
+    order = np.argsort(p, kind="stable")
+    p = p[order]
+    first = np.flatnonzero(np.diff(bins_of(p, bins, Binning.EQUAL_MASS), prepend=-1))
+    values = [
+        np.abs(np.add.reduceat(p - (rng.random(len(p)) < p), first)).sum() / len(p)
+        for _ in range(draws)
+    ]
+    return float(np.percentile(values, 95))

@@ -1,0 +1,1 @@
+"""Synthetic chest radiographs with known findings: the corpus that needs no download."""
