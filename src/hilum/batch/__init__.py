@@ -1,0 +1,1 @@
+"""Many inputs through one bundle: list them, score them, write the reports."""

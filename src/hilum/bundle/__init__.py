@@ -1,0 +1,17 @@
+"""The bundle: the only thing that leaves the lab, one folder, checked whole before it speaks.
+
+::
+
+    BUNDLE/
+      bundle.json       labels, preprocessing, calibrator, thresholds, provenance, hashes; sealed
+      model.onnx        outputs `logits` and `heatmaps`
+      golden.npz        the self-test: drawn films and the answers they must get
+      evaluation.json   its numbers on test, if it was evaluated
+      CARD.md           the same, for people
+"""
+
+from hilum.bundle.bundle import Bundle, Prediction
+from hilum.bundle.manifest import Calibration, Manifest
+from hilum.bundle.write import write_bundle
+
+__all__ = ["Bundle", "Calibration", "Manifest", "Prediction", "write_bundle"]

@@ -1,0 +1,84 @@
+"""The bundle's self-test: drawn films with the answers they must get."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hilum.domain.errors import BundleError
+from hilum.domain.radiograph import Radiograph
+from hilum.inference.engine import Engine, Precision
+
+__all__ = ["check_golden", "write_golden"]
+
+TOLERANCES = {Precision.F32: 1e-3, Precision.BF16: 5e-2}
+"""Largest difference, relative to the answers' range (at least 1): rounding of the type over 121
+layers on another processor, far below the effect of a wrong label order or preprocessing."""
+
+
+def write_golden(engine: Engine, films: Sequence[Radiograph], path: Path) -> None:
+    """Write films, their rasters, and the answers the network gives now.
+
+    Args:
+        engine: the network.
+        films: synthetic ones: a bundle carries no patient.
+        path: the `.npz`.
+    """
+    rasters = np.stack([engine.preprocessing.raster(film) for film in films])
+    output = engine.run(rasters)
+    arrays = {
+        f"film_{i}": np.rint(film.pixels * 255).astype(np.uint8) for i, film in enumerate(films)
+    }
+    np.savez_compressed(
+        path,
+        labels=np.array(engine.labels.findings),
+        rasters=rasters,
+        logits=output.logits.values,
+        heatmaps=output.heatmaps,
+        allow_pickle=False,
+        **arrays,
+    )
+
+
+def check_golden(engine: Engine, path: Path) -> None:
+    """Ask the network again.
+
+    Raises:
+        BundleError: when labels, preprocessing, logits or heatmaps are not those of the file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        labels = tuple(str(name) for name in arrays["labels"])
+        rasters, logits, heatmaps = arrays["rasters"], arrays["logits"], arrays["heatmaps"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path.name} must be the bundle's self-test; {path}: {error}") from None
+    if labels != engine.labels.findings:
+        raise BundleError(
+            f"label order must be the one the network was tested with; bundle says "
+            f"{json.dumps(engine.labels.findings)}, self-test {json.dumps(labels)}"
+        )
+    for number, raster in enumerate(rasters):
+        pixels = arrays[f"film_{number}"].astype(np.float32) / np.float32(255)
+        made = engine.preprocessing.raster(Radiograph(pixels, source="golden"))
+        if np.abs(made.astype(np.int16) - raster.astype(np.int16)).max() > 1:
+            raise BundleError(
+                "preprocessing must give the self-test's rasters; it gives others. The bundle was "
+                "made by another version of hilum, or its preprocessing was changed"
+            )
+    output = engine.run(rasters)
+    for word, got, want in (
+        ("logits", output.logits.values, logits),
+        ("heatmaps", output.heatmaps, heatmaps),
+    ):
+        gap = float(np.abs(got - want).max())
+        allowed = TOLERANCES[engine.precision] * max(1.0, float(np.abs(want).max()))
+        if not gap <= allowed:
+            raise BundleError(
+                f"the network must give the self-test's {word} within {allowed:.2g}; it is off "
+                f"by {gap:.2g}. The bundle is damaged, or this machine computes wrongly"
+            )

@@ -1,0 +1,85 @@
+"""From a finished run to a bundle."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hilum.bundle.bundle import Bundle
+from hilum.bundle.card import card
+from hilum.bundle.golden import write_golden
+from hilum.bundle.manifest import Calibration, Manifest, read_sealed, write_sealed
+from hilum.domain.errors import BundleError, UsageError
+from hilum.domain.provenance import provenance
+from hilum.domain.radiograph import Radiograph
+from hilum.domain.result import Evaluation
+from hilum.domain.seal import file_sha256
+from hilum.inference.engine import Engine
+from hilum.training.run import RunFolder
+
+__all__ = ["write_bundle"]
+
+
+def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bundle:
+    """Put a run's network, calibrator, thresholds and evaluation into one sealed folder.
+
+    Written beside its place and moved there whole, then loaded as a user would.
+
+    Args:
+        run: trained and calibrated; evaluated or not.
+        films: synthetic films for the self-test.
+        path: the bundle's folder, which must not exist yet.
+
+    Raises:
+        UsageError: when the folder exists.
+        BundleError: when the run is not calibrated, or a part belongs to another.
+    """
+    if path.exists():
+        raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
+    facts, config = run.facts(), run.config()
+    calibration = read_sealed(Calibration, run.calibration)
+    if file_sha256(run.model) != facts.model_sha256 or (
+        calibration.model_sha256 != facts.model_sha256
+    ):
+        raise BundleError(
+            f"model.onnx and calibration must belong to the run; {run.root} mixes two. "
+            "Run `hilum calibrate` again"
+        )
+    labels = run.labels()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        shutil.copyfile(run.model, work / "model.onnx")
+        engine = Engine(run.model, config.preprocessing, labels, calibration.precision)
+        write_golden(engine, films, work / "golden.npz")
+        evaluation = _evaluation(run, work)
+        written = {
+            "name": config.name,
+            "label_set": labels.name,
+            "labels": labels.findings,
+            "preprocessing": config.preprocessing,
+            "calibration": calibration,
+            "training": facts,
+            "provenance": provenance(),
+        }
+        text = card(Manifest.model_validate({**written, "files": {}}), config, evaluation)
+        (work / "CARD.md").write_text(text, "utf-8")
+        files = {file.name: file_sha256(file) for file in sorted(work.iterdir())}
+        manifest = Manifest.model_validate({**written, "files": files})
+        write_sealed(manifest, work / "bundle.json")
+        work.chmod(0o755)
+        work.replace(path)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return Bundle.load(path)
+
+
+def _evaluation(run: RunFolder, work: Path) -> Evaluation | None:
+    if not run.evaluation.exists():
+        return None
+    evaluation = Evaluation.model_validate_json(run.evaluation.read_text("utf-8"))
+    shutil.copyfile(run.evaluation, work / "evaluation.json")
+    return evaluation

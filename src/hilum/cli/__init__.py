@@ -1,0 +1,5 @@
+"""The command line: one file a verb. Each reads, calls, writes, and prints the path."""
+
+from hilum.cli.app import main
+
+__all__ = ["main"]

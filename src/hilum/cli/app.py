@@ -1,0 +1,66 @@
+"""The verbs put together, and errors turned into one line and an exit code.
+
+Exit codes: 0 done; 3 done, with inputs that were rejected or failed; 2 usage or configuration;
+1 our bug; 75 stopped by the machine or the user, may be run again.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from hilum.cli import bundle, calibrate, demo, evaluate, phantom, predict, train
+from hilum.domain.errors import HilumError
+
+__all__ = ["app", "main"]
+
+EXIT_USAGE = 2
+EXIT_AGAIN = 75
+
+app = typer.Typer(
+    name="hilum",
+    help="From raw chest radiographs to calibrated, explained, reported findings. "
+    "Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(phantom.phantom)
+app.command()(train.train)
+app.command()(calibrate.calibrate)
+app.command()(evaluate.evaluate)
+app.command()(bundle.bundle)
+app.command()(predict.predict)
+
+
+def main() -> None:
+    """The `hilum` command."""
+    try:
+        code = app(standalone_mode=False)
+    except HilumError as error:
+        _fail(str(error), EXIT_USAGE)
+    except KeyboardInterrupt:
+        _fail("stopped; what was finished is kept", EXIT_AGAIN)
+    except MemoryError:
+        _fail("out of memory; use smaller batches or a machine with more", EXIT_AGAIN)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", EXIT_AGAIN)
+    except typer.Abort:
+        _fail("stopped", EXIT_AGAIN)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # click's own errors
+        if usage is None:
+            raise
+        _fail(usage(), EXIT_USAGE)
+    else:
+        sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"hilum: {message}\n")
+    sys.exit(code)

@@ -1,0 +1,49 @@
+"""`hilum calibrate`: calibrator and operating points, on films that did not train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.options import Quiet, choice
+from hilum.cli.progress import progress, say
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    method: Annotated[str, typer.Option(help="sigmoid, temperature, platt or isotonic.")] = "platt",
+    target: Annotated[
+        str, typer.Option(help="What a threshold maximises: f1 or youden.")
+    ] = "youden",
+    precision: Annotated[str, typer.Option(help="f32 or bf16: what serving will use.")] = "f32",
+    data: Annotated[Path | None, typer.Option(help="The dataset, if it was moved.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fit probabilities and thresholds on the calibrate split, in the precision served."""
+    from hilum.cli.cohorts import split_of
+    from hilum.domain.record import Split
+    from hilum.domain.scores import Target
+    from hilum.inference.engine import Precision
+    from hilum.stages.calibrate import calibrate_run
+    from hilum.training.run import RunFolder
+
+    folder = RunFolder(run)
+    cohort = split_of(folder, Split.CALIBRATE, data)
+    with progress(quiet) as step:
+        calibration = calibrate_run(
+            folder,
+            cohort,
+            (
+                method,
+                choice(Target, target, "--target"),
+                choice(Precision, precision, "--precision"),
+            ),
+            lambda done, total: step("reading calibrate", done, total),
+        )
+    for note in calibration.notes:
+        say(note, quiet)
+    typer.echo(folder.calibration)

@@ -1,0 +1,1 @@
+"""What the exported network says of films. OpenVINO and NumPy; no torch."""
