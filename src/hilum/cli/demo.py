@@ -156,8 +156,8 @@ def _tell(
         f"  macro AUROC {_span(area)} over {evaluation.macro.findings_counted} of "
         f"{evaluation.macro.findings_total} findings, "
         f"{split.images} films of {split.patients} test patients",
-        f"  mean ECE {_span(evaluation.macro.ece_equal_mass)}; the constant predictor has "
-        f"{evaluation.constant_predictor.ece_equal_mass or 0:.3f} with AUROC 0.5",
+        f"  mean ECE {_span(evaluation.macro.ece_equal_mass)}; a constant predictor, which sees "
+        f"no film, has {_span(evaluation.constant_predictor.ece_equal_mass)}",
     ]
     if localisation.mean is not None:
         mean = localisation.mean

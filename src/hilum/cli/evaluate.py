@@ -68,6 +68,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
 def _predictions(table: Path, labels: Path, out: Path, resamples: int, seed: int) -> None:
     from hilum.datasets import open_dataset
     from hilum.evaluation.evaluate import evaluate as evaluate_scores
+    from hilum.evaluation.figure import write_figure
     from hilum.evaluation.predictions import read_predictions
     from hilum.evaluation.request import EvaluationRequest
 
@@ -80,7 +81,9 @@ def _predictions(table: Path, labels: Path, out: Path, resamples: int, seed: int
         seed=seed,
         notes=matched.notes,
     )
-    _write(evaluate_scores(matched.probabilities, matched.cohort, request), out)
+    evaluation = evaluate_scores(matched.probabilities, matched.cohort, request)
+    _write(evaluation, out)
+    write_figure(matched.probabilities, matched.cohort, evaluation, out / "evaluation.png")
 
 
 def _write(evaluation: Evaluation, out: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,28 +90,26 @@ class Engine:
             rasters: (N, S, S) uint8 from `preprocessing.raster`.
             advance: called with (done, total).
         """
-        import openvino
-
         total = len(rasters)
         height, width = (int(side) for side in self._compiled.output("heatmaps").shape[2:])
         logits = np.empty((total, len(self.labels)), np.float32)
         heatmaps = np.empty((total, len(self.labels), height, width), np.float32)
-        done = 0
-
-        def keep(request: Any, row: int) -> None:
-            nonlocal done
-            logits[row] = request.get_tensor("logits").data[0]
-            heatmaps[row] = request.get_tensor("heatmaps").data[0]
-            done += 1
-            if advance is not None:
-                advance(done, total)
-
-        queue = openvino.AsyncInferQueue(self._compiled)
-        queue.set_callback(keep)
-        for row in range(total):
-            images = self.preprocessing.normalise(rasters[row : row + 1])
-            queue.start_async({"images": images}, row)
-        queue.wait_all()
+        # A ring of requests, collected in order by this thread. Callbacks would run Python in
+        # OpenVINO's threads, which can deadlock with the interpreter when the engine is freed.
+        depth = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        ring = [self._compiled.create_infer_request() for _ in range(min(depth, total))]
+        for row in range(total + len(ring)):
+            request = ring[row % len(ring)]
+            done = row - len(ring)
+            if done >= 0:
+                request.wait()
+                logits[done] = request.get_tensor("logits").data[0]
+                heatmaps[done] = request.get_tensor("heatmaps").data[0]
+                if advance is not None:
+                    advance(done + 1, total)
+            if row < total:
+                images = self.preprocessing.normalise(rasters[row : row + 1])
+                request.start_async({"images": images}, share_inputs=False)
         return Output(Logits(logits.astype(np.float64), self.labels), heatmaps)
 
 

@@ -63,7 +63,7 @@ def exposed(
     direct = canvas.blur(direct, exposure.blur_cm)
     veil = canvas.blur(np.minimum(direct, 0.5), 4.0)
     signal = direct + np.float32(exposure.scatter) * veil
-    spread = np.sqrt(signal / np.float32(exposure.quanta * (256 / canvas.size) ** 2))
+    spread = np.sqrt(signal / np.float32(exposure.quanta * (256 / canvas.size)))
     grain = rng.standard_normal(signal.shape, dtype=np.float32)
     grain = cv2.GaussianBlur(grain, (0, 0), 0.55)
     signal = np.maximum(signal + 2.0 * spread * grain, 1e-4)

@@ -14,6 +14,7 @@ from hilum.domain.errors import BundleError
 from hilum.domain.record import Box, Cohort, Split
 from hilum.domain.result import Evaluation
 from hilum.evaluation.evaluate import evaluate
+from hilum.evaluation.figure import write_figure
 from hilum.evaluation.localise import Localisation, Mapped, localise
 from hilum.evaluation.request import EvaluationRequest
 from hilum.imaging.preprocess import Preprocessing
@@ -43,7 +44,7 @@ def evaluate_run(
     seed: int,
     advance: Callable[[int, int], None] | None = None,
 ) -> Evaluated:
-    """Score the test films once more, count the look, and write `evaluation.json` into the run.
+    """Score the test films once more, count the look, and write `evaluation.json` and its figure.
 
     Args:
         run: trained and calibrated.
@@ -68,8 +69,9 @@ def evaluate_run(
     check_disjoint(frozenset[str]().union(*seen), cohort.patients().tolist())
     scored = score_cohort(engine_of(run, calibration.precision), cohort, advance)
     looks = _count_look(run, calibration)
+    probabilities = calibration.calibrator.apply(scored.logits)
     evaluation = evaluate(
-        calibration.calibrator.apply(scored.logits),
+        probabilities,
         scored.cohort,
         EvaluationRequest(
             model=run.config().name,
@@ -90,6 +92,7 @@ def evaluate_run(
             notes=(*scored.notes, f"look number {looks} at this test split"),
         ),
     )
+    write_figure(probabilities, scored.cohort, evaluation, run.root / "evaluation.png")
     run.evaluation.write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
     return Evaluated(evaluation, scored)
 

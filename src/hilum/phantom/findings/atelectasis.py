@@ -49,7 +49,7 @@ def _plates(scene: Scene, lesion: Lesion, rng: np.random.Generator) -> Field:
         plate *= ramp(np.abs(x), 0.20 * build.chest, 0.38 * build.chest)
         plate *= ramp(np.abs(x), 0.95 * build.chest, 0.62 * build.chest)
         total += plate * scene.lung(side) * np.float32(1.0 - 0.3 * order)
-    return total * np.float32(0.25 + 0.42 * lesion.severity)
+    return total * np.float32(0.32 + 0.45 * lesion.severity)
 
 
 def _collapsed_lobe(scene: Scene, lesion: Lesion) -> Field:

@@ -13,7 +13,7 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     """A thick-walled pouch on the diaphragm near the midline, gas above fluid in it."""
     rng, build = form(lesion), scene.build
     _, y = scene.canvas.grid
-    wide = 2.2 + 2.4 * lesion.severity
+    wide = 2.6 + 2.6 * lesion.severity
     tall = wide * rng.uniform(0.8, 1.05)
     place = float(rng.uniform(0.6, 3.4)), build.dome_of(1) + 1.5 - 0.8 * tall
     off = ellipse(scene, place, (wide, tall), float(rng.normal(0.0, 0.4)))

@@ -16,13 +16,13 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     lateral = ramp(side * x, 0.25 * build.chest, 0.45 * build.chest)
     if rng.random() < 0.45:
         stretch = ramp(y, 0.26 * build.dome, 0.10 * build.dome)
-        width = 0.5 + 1.7 * lesion.severity
+        width = 0.8 + 1.8 * lesion.severity
         lateral = 1.0
     else:
-        start = rng.uniform(0.2, 0.5) * build.dome
-        end = start + rng.uniform(0.35, 0.6) * build.dome
+        start = rng.uniform(0.15, 0.4) * build.dome
+        end = start + rng.uniform(0.45, 0.75) * build.dome
         stretch = ramp(y, start, start + 2.5) * ramp(y, end, end - 2.5)
-        width = 0.4 + 1.2 * lesion.severity
+        width = 0.6 + 1.5 * lesion.severity
     lumps = 1.0 + 0.13 * clouds(scene, rng, (10, 20))
     band = ramp(scene.inset - np.float32(width) * lumps * stretch, 0.25, -0.25)
     share = band * stretch * lateral * scene.lung(side)

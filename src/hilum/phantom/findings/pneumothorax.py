@@ -17,7 +17,7 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     outline = anatomy.lung(build, side)
     off = outline - hilum
     upper = np.clip(-off[:, 1] / hilum[1], 0.0, 1.0)
-    gap = 0.03 + 0.42 * lesion.severity**1.4
+    gap = 0.05 + 0.45 * lesion.severity**1.4
     reach = float(rng.uniform(0.15, 0.5)) * lesion.severity
     shrink_x = 1.0 - gap * (0.55 * upper + reach)
     shrink_y = np.where(off[:, 1] < 0, 1.0 - gap * (0.75 + 0.25 * upper), 1.0)
