@@ -41,9 +41,10 @@ def list_inputs(named: Sequence[str]) -> list[Path]:
 
 def _named(name: str) -> Iterable[Path]:
     path = Path(name)
-    if path.is_dir():
+    # os.path says no where pathlib raises: for a name too long to be asked about
+    if os.path.isdir(path):  # noqa: PTH112
         return _folder(path)
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if path.suffix.lower() == ".csv" and os.path.isfile(path):  # noqa: PTH113
         return _csv(path)
     if not os.path.lexists(path) and glob.has_magic(name):
         matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207
@@ -64,15 +65,18 @@ def _folder(root: Path) -> Iterable[Path]:
 
 
 def _csv(path: Path) -> list[Path]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        column = next((c for c in COLUMNS if c in (reader.fieldnames or ())), None)
-        if column is None:
-            raise UsageError(
-                f"a list of films must have one of the columns {', '.join(COLUMNS)}; {path} has "
-                f"{', '.join(reader.fieldnames or ()) or 'none'}"
-            )
-        names = [row[column] for row in reader if row[column]]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            column = next((c for c in COLUMNS if c in (reader.fieldnames or ())), None)
+            if column is None:
+                raise UsageError(
+                    f"a list of films must have one of the columns {', '.join(COLUMNS)}; {path} "
+                    f"has {', '.join(reader.fieldnames or ()) or 'none'}"
+                )
+            names = [row[column] for row in reader if row[column]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"a list of films must be CSV in UTF-8; {path}: {error}") from None
     return [Path(name) if Path(name).is_absolute() else path.parent / name for name in names]
 
 

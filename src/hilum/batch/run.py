@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from hilum.batch.inputs import output_names
 from hilum.bundle import Bundle, Prediction
-from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.result import FindingResult, ImageResult
 from hilum.domain.seal import file_sha256
@@ -58,9 +60,14 @@ def predict_batch(
 
     Returns:
         What the reports were made from.
+
+    Raises:
+        UsageError: when a film lies where previews or overlays would be written over it.
     """
-    for folder in ("films", "overlays"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("films", "overlays"):
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        _keep_apart(paths, folder)
     inputs = [_Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
     results: list[ImageResult] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -78,6 +85,16 @@ def predict_batch(
     batch = BatchResults(tuple(results), bundle.labels, facts(bundle))
     write_reports(batch, out)
     return batch
+
+
+def _keep_apart(paths: Sequence[Path], folder: Path) -> None:
+    place = os.path.realpath(folder)
+    for path in paths:
+        if os.path.dirname(os.path.realpath(path)) == place:  # noqa: PTH120 (any name may come)
+            raise UsageError(
+                f"results must not be written over films; {path} lies in {folder}. Name another "
+                "folder with -o"
+            )
 
 
 def facts(bundle: Bundle) -> BundleFacts:
@@ -163,14 +180,21 @@ def _explain(
 def _unscored(bundle: Bundle, item: _Input, error: _Read | FilmError) -> ImageResult:
     if not isinstance(error, FilmError):
         raise TypeError("a film that was read must have a prediction")
-    regular = item.path.is_file() and error.code is not ReasonCode.PERMISSION_DENIED
     return ImageResult(
         input=str(item.path),
         image_id=item.path.name,
-        sha256=file_sha256(item.path) if regular else None,
+        sha256=_hash(item.path),
         status=error.status,
         codes=(error.code,),
         message=error.message,
         bundle=bundle.id,
         precision=bundle.precision.value,
     )
+
+
+def _hash(path: Path) -> str | None:
+    """Of what was not scored, where it is a file at all and can be read."""
+    try:
+        return file_sha256(path) if stat.S_ISREG(path.stat().st_mode) else None
+    except (OSError, ValueError):
+        return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.golden import check_golden
-from hilum.bundle.manifest import Manifest, read_sealed
+from hilum.bundle.manifest import Manifest, read_evaluation, read_sealed
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
@@ -118,7 +118,9 @@ class Bundle:
             threads,
         )
         check_golden(engine, root / "golden.npz")
-        return cls(root, manifest, engine)
+        bundle = cls(root, manifest, engine)
+        bundle.evaluation()
+        return bundle
 
     @property
     def labels(self) -> LabelSet:
@@ -132,10 +134,9 @@ class Bundle:
 
     def evaluation(self) -> Evaluation | None:
         """Its numbers on test; None where it was never evaluated."""
-        path = self.root / "evaluation.json"
         if "evaluation.json" not in self.manifest.files:
             return None
-        return Evaluation.model_validate_json(path.read_text("utf-8"))
+        return read_evaluation(self.root / "evaluation.json", self.manifest.calibration)
 
     def predict(self, source: Radiograph | Path | str) -> Prediction:
         """Probabilities, decisions and heatmaps of one film.

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import NOT_A_DEVICE, SplitFacts
+from hilum.domain.result import NOT_A_DEVICE, Evaluation, SplitFacts
 from hilum.domain.scores import OperatingPoint
 from hilum.domain.seal import seal, sealed
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 from hilum.training.run import RunFacts
 
-__all__ = ["Calibration", "Manifest", "read_sealed", "write_sealed"]
+__all__ = ["Calibration", "Manifest", "read_evaluation", "read_sealed", "write_sealed"]
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -127,3 +127,25 @@ def read_sealed(kind: type[M], path: Path) -> M:
         raise BundleError(f"{path}: {where}: {first['msg']}") from None
     except ValueError as error:
         raise BundleError(f"{path.name} must be JSON; {path}: {error}") from None
+
+
+def read_evaluation(path: Path, calibration: Calibration) -> Evaluation:
+    """The numbers of exactly this network, calibrator and these operating points.
+
+    Raises:
+        BundleError: for a missing or foreign file, or the evaluation of another bond.
+    """
+    try:
+        evaluation = Evaluation.model_validate_json(path.read_bytes())
+    except OSError:
+        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {where}: {first['msg']}") from None
+    if evaluation.provenance.get("bond") != calibration.bond:
+        raise BundleError(
+            f"an evaluation must be of this network with these operating points; {path} is of "
+            "others. Run `hilum evaluate` again"
+        )
+    return evaluation

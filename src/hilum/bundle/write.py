@@ -10,11 +10,16 @@ from pathlib import Path
 from hilum.bundle.bundle import Bundle
 from hilum.bundle.card import card
 from hilum.bundle.golden import write_golden
-from hilum.bundle.manifest import Calibration, Manifest, read_sealed, write_sealed
+from hilum.bundle.manifest import (
+    Calibration,
+    Manifest,
+    read_evaluation,
+    read_sealed,
+    write_sealed,
+)
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.result import Evaluation
 from hilum.domain.seal import file_sha256
 from hilum.inference.engine import Engine
 from hilum.training.run import RunFolder
@@ -40,9 +45,8 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
         raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
     facts, config = run.facts(), run.config()
     calibration = read_sealed(Calibration, run.calibration)
-    if file_sha256(run.model) != facts.model_sha256 or (
-        calibration.model_sha256 != facts.model_sha256
-    ):
+    held = file_sha256(run.model) if run.model.is_file() else "nothing"
+    if not held == calibration.model_sha256 == facts.model_sha256:
         raise BundleError(
             f"model.onnx and calibration must belong to the run; {run.root} mixes two. "
             "Run `hilum calibrate` again"
@@ -54,7 +58,10 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
         shutil.copyfile(run.model, work / "model.onnx")
         engine = Engine(run.model, config.preprocessing, labels, calibration.precision)
         write_golden(engine, films, work / "golden.npz")
-        evaluation = _evaluation(run, work)
+        evaluation = None
+        if run.evaluation.exists():
+            evaluation = read_evaluation(run.evaluation, calibration)
+            shutil.copyfile(run.evaluation, work / "evaluation.json")
         written = {
             "name": config.name,
             "label_set": labels.name,
@@ -75,11 +82,3 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
         shutil.rmtree(work, ignore_errors=True)
         raise
     return Bundle.load(path)
-
-
-def _evaluation(run: RunFolder, work: Path) -> Evaluation | None:
-    if not run.evaluation.exists():
-        return None
-    evaluation = Evaluation.model_validate_json(run.evaluation.read_text("utf-8"))
-    shutil.copyfile(run.evaluation, work / "evaluation.json")
-    return evaluation

@@ -18,6 +18,9 @@ __all__ = ["app", "main"]
 
 EXIT_USAGE = 2
 EXIT_AGAIN = 75
+AGAIN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+"""A file stands where a folder must, or the other way round."""
 
 app = typer.Typer(
     name="hilum",
@@ -47,9 +50,10 @@ def main() -> None:
     except MemoryError:
         _fail("out of memory; use smaller batches or a machine with more", EXIT_AGAIN)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in (*AGAIN, *MISPLACED):
             raise
-        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", EXIT_AGAIN)
+        code = EXIT_AGAIN if error.errno in AGAIN else EXIT_USAGE
+        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", code)
     except typer.Abort:
         _fail("stopped", EXIT_AGAIN)
     except Exception as error:

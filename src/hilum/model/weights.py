@@ -44,6 +44,21 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise BundleError(f"weights must be a readable safetensors file; {path}: {error}") from None
 
 
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # foreign bytes raise almost anything in there
+        raise BundleError(
+            f"weights must be a state dict of tensors, and nothing else is unpickled; {path} "
+            f"is none: {type(error).__name__}"
+        ) from None
+    if isinstance(found, dict):
+        found = found.get("state_dict", found)
+    if not isinstance(found, dict):
+        raise BundleError(f"weights must be a state dict of tensors; {path} is none")
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+
+
 def load(network: Classifier, path: Path) -> None:
     """Read weights that `save` wrote, into a network of the same make.
 
@@ -94,8 +109,7 @@ def load_backbone(network: Classifier, path: Path) -> None:
     if path.suffix == ".safetensors":
         tensors, _ = _read(path)
     elif path.suffix in (".pth", ".pt"):
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = tensors.get("state_dict", tensors)
+        tensors = _read_torch(path)
     else:
         raise UsageError(f"weights must be .safetensors, .pth or .pt; got {path}")
     extractor = network.backbone.extractor

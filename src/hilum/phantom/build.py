@@ -92,10 +92,11 @@ def sampled(age_years: float, sex: Sex, rng: np.random.Generator) -> Build:
     """A patient standing for a PA film: the same generator state, the same body.
 
     Sizes are those of adults in textbooks of radiographic anatomy (inner thoracic width about 29
-    cm in men, cardiothoracic ratio below 0.5), shrunk for children by age.
+    cm in men, cardiothoracic ratio below 0.5), shrunk for children by age
+    (infants less than in life: the film is laid around them anyway).
     """
     woman = sex is Sex.FEMALE
-    growth = float(np.interp(age_years, [0, 2, 8, 14, 18], [0.42, 0.55, 0.72, 0.92, 1.0]))
+    growth = float(np.interp(age_years, [0, 8, 14, 18], [0.70, 0.78, 0.92, 1.0]))
     weight = float(np.clip(rng.normal(0.0, 1.0), -1.8, 2.4))
     elderly = float(np.clip((age_years - 45) / 40, 0.0, 1.0))
     chest = (13.2 if woman else 14.6) * growth * (1 + 0.04 * rng.normal())

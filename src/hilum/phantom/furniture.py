@@ -13,65 +13,68 @@ __all__ = ["furnished", "lookalikes", "wired"]
 
 
 def wired(scene: Scene, rng: np.random.Generator) -> None:
-    """Leads, lines and tubes of a sick patient: never a finding here."""
-    canvas, build = scene.canvas, scene.build
+    """Leads, lines and tubes of a patient in bed: never a finding here."""
     if not scene.build.supine:
         return
     if rng.random() < 0.6:
-        wires: list[Points] = []
-        pads: list[Points] = []
-        turn = np.linspace(0, 2 * np.pi, 16)
-        for side, height in ((-1, 3.0), (1, 3.5), (1, 20.0), (-1, 21.0))[: int(rng.integers(2, 5))]:
-            x = side * rng.uniform(0.5, 0.95) * build.chest
-            y = height + rng.normal(0.0, 1.5)
-            pads.append(np.stack([x + 0.55 * np.cos(turn), y + 0.55 * np.sin(turn)], 1))
-            far = (side * rng.uniform(0.9, 1.4) * build.chest, y + rng.uniform(8.0, 22.0))
-            bend = (x + rng.normal(0.0, 3.0), y + rng.uniform(2.0, 6.0))
-            wires.append(smooth([(x, y), bend, far]))
-        scene.bone += 2.0 * canvas.strokes([(wires, 0.13, 1.0)])
-        scene.bone += 1.6 * canvas.strokes([(pads, 0.28, 1.0)])
+        _lead(scene, rng)
+    canvas, unit = scene.canvas, scene.build.dome / 24.0
     if rng.random() < 0.35:
-        carina = 0.30 * build.dome
         start = (rng.choice((-1.0, 1.0)) * rng.uniform(4.0, 8.0), -1.0)
-        line = smooth([start, (-1.5, 2.0), (-2.3, carina), (-2.2, carina * 1.9)])
-        scene.bone += 0.9 * canvas.strokes([([line], 0.18, 1.0)])
+        catheter = smooth([start, (-1.5, 2.0), (-2.3, 7.2), (-2.2, 13.7)]) * unit
+        scene.bone += 0.9 * canvas.strokes([([catheter], 0.18, 1.0)])
     if rng.random() < 0.2:
-        tube = smooth([(0.1, -8.0), (-0.1, 0.0), (-0.2, 0.22 * build.dome)])
-        scene.bone += 0.7 * canvas.strokes(
-            [([tube], 0.7, 0.5), ([tube + np.array((0.35, 0.0))], 0.12, 1.0)]
-        )
+        tube = smooth([(0.1, -8.0), (-0.1, 0.0), (-0.2, 5.3)]) * unit
+        stripe = tube + np.array((0.35, 0.0))
+        scene.bone += 0.7 * canvas.strokes([([tube], 0.7, 0.5), ([stripe], 0.12, 1.0)])
+
+
+def _lead(scene: Scene, rng: np.random.Generator) -> None:
+    """Two to four electrodes with their wires."""
+    canvas, build = scene.canvas, scene.build
+    wires: list[Points] = []
+    pads: list[Points] = []
+    turn = np.linspace(0, 2 * np.pi, 16)
+    places = ((-1, 0.13), (1, 0.15), (1, 0.83), (-1, 0.88))
+    for side, height in places[: int(rng.integers(2, 5))]:
+        x = side * rng.uniform(0.5, 0.95) * build.chest
+        y = height * build.dome + rng.normal(0.0, 1.5)
+        pads.append(np.stack([x + 0.55 * np.cos(turn), y + 0.55 * np.sin(turn)], 1))
+        far = (side * rng.uniform(0.9, 1.4) * build.chest, y + rng.uniform(8.0, 22.0))
+        bend = (x + rng.normal(0.0, 3.0), y + rng.uniform(2.0, 6.0))
+        wires.append(smooth([(x, y), bend, far]))
+    scene.bone += 2.0 * canvas.strokes([(wires, 0.13, 1.0)])
+    scene.bone += 1.6 * canvas.strokes([(pads, 0.28, 1.0)])
 
 
 def lookalikes(scene: Scene, rng: np.random.Generator) -> None:
     """Shadows that mimic findings: nipples, vessels seen end-on, skin folds."""
-    canvas, build = scene.canvas, scene.build
-    x, y = canvas.grid
+    build = scene.build
+    x, y = scene.canvas.grid
     if rng.random() < 0.12:
+        out, down = rng.uniform(0.55, 0.68) * build.chest, rng.uniform(0.8, 0.88) * build.dome
         for side in (-1, 1):
-            spot = (
-                side * rng.uniform(0.55, 0.68) * build.chest,
-                build.dome * rng.uniform(0.8, 0.88),
-            )
-            scene.soft += _ball(x, y, spot, 0.5) * np.float32(0.7)
+            scene.soft += _ball(x, y, (side * out, down), 0.5) * np.float32(0.7)
     if rng.random() < 0.35:
         side = int(rng.choice((-1, 1)))
-        spot = (side * rng.uniform(4.0, 6.5), build.dome * rng.uniform(0.3, 0.6))
+        spot = side * rng.uniform(0.28, 0.45) * build.chest, rng.uniform(0.3, 0.6) * build.dome
         scene.solid += _ball(x, y, spot, float(rng.uniform(0.2, 0.4))) * np.float32(1.4)
     if build.supine and rng.random() < 0.15:
-        side = int(rng.choice((-1, 1)))
-        top = (side * build.chest * 1.05, build.dome * 0.25)
-        low = (side * build.chest * rng.uniform(0.6, 0.8), build.dome * 1.05)
-        middle = (side * build.chest * 0.82, build.dome * 0.6)
-        fold = np.vstack(
-            [smooth([top, middle, low]), [(side * 30.0, low[1]), (side * 30.0, top[1])]]
-        )
-        edge = canvas.fill(fold)
-        scene.soft += (
-            np.float32(1.1)
-            * edge
-            * np.exp(-canvas.blur(1.0 - edge, 0.8))
-            * canvas.blur(1 - edge, 1.5)
-        )
+        _skin_fold(scene, int(rng.choice((-1, 1))), float(rng.uniform(0.6, 0.8)))
+
+
+def _skin_fold(scene: Scene, side: int, reach: float) -> None:
+    """A fold of the back's skin: like a pleural line, but an edge, with vessels beyond it."""
+    canvas, build = scene.canvas, scene.build
+    low = build.dome * 1.05
+    edge = smooth([
+        (side * build.chest * 1.05, build.dome * 0.25),
+        (side * build.chest * 0.82, build.dome * 0.60),
+        (side * build.chest * reach, low),
+    ])  # fmt: skip
+    beyond = np.array([(side * 30.0, low), (side * 30.0, build.dome * 0.25)])
+    fold = canvas.fill(np.vstack([edge, beyond]))
+    scene.soft += np.float32(0.8) * fold * canvas.blur(1.0 - fold, 1.5)
 
 
 def _ball(x: Field, y: Field, centre: tuple[float, float], radius: float) -> Field:

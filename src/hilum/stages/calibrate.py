@@ -70,10 +70,10 @@ def engine_of(run: RunFolder, precision: Precision) -> Engine:
         BundleError: when it is not the one that training exported.
     """
     facts = run.facts()
-    if file_sha256(run.model) != facts.model_sha256:
+    if not run.model.is_file() or file_sha256(run.model) != facts.model_sha256:
         raise BundleError(
-            f"model.onnx must be the one training exported; {run.model} was changed since. "
-            "Restore it or train again"
+            f"model.onnx must be the one training exported; {run.model} was changed or removed "
+            "since. Restore it or train again"
         )
     return Engine(run.model, run.config().preprocessing, run.labels(), precision)
 

@@ -100,8 +100,12 @@ class TrainingConfig(_Part):
 
     def sha256(self) -> str:
         """Hash of the resolved configuration."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self.tree_sha256(self.model_dump(mode="json"))
+
+    @staticmethod
+    def tree_sha256(tree: object) -> str:
+        """Hash of a configuration as it stands in a file: a field added since changes nothing."""
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def presets() -> tuple[str, ...]:
@@ -136,7 +140,7 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
             raise UsageError(
                 f"a change must read key=value, such as optimiser.rate=1e-4; got '{change}'"
             )
-        _put(tree, key.split("."), yaml.safe_load(text))
+        _put(tree, key, _parsed(text, f"the value of {key}"))
     try:
         return TrainingConfig.model_validate(tree)
     except ValidationError as error:
@@ -161,22 +165,29 @@ def _tree(name: str) -> dict[str, Any]:
             f"no preset '{name}', and not a .yaml file; presets: {known}."
             f"{suggestion(name, presets())}"
         )
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = str(error).replace("\n", " ")
-        raise UsageError(f"a configuration must be YAML; {name}: {place}") from None
+    tree = _parsed(text, name)
     if not isinstance(tree, dict):
         raise UsageError(f"a configuration must be a mapping of keys; got {name}")
     return tree
 
 
-def _put(tree: dict[str, Any], keys: list[str], value: object) -> None:
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise UsageError(f"a configuration must be YAML; {where}: {place}") from None
+
+
+def _put(tree: dict[str, Any], name: str, value: object) -> None:
     """Set a nested value; a number steps into a list, such as phases.1.epochs."""
+    *parents, last = name.split(".")
     here: Any = tree
-    for key in keys[:-1]:
-        here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
-    if isinstance(here, list):
-        here[int(keys[-1])] = value
-    else:
-        here[keys[-1]] = value
+    try:
+        for key in parents:
+            here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
+        here[int(last) if isinstance(here, list) else last] = value
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise UsageError(
+            f"a change must name a field that is there, such as phases.0.epochs; got '{name}'"
+        ) from None

@@ -116,17 +116,28 @@ class RunFolder:
         """Read the configuration.
 
         Raises:
-            BundleError: when the folder has none, or one of another version.
+            BundleError: when the folder has none, one of another version, or one that is not what
+                the run was trained with.
         """
+        path = self.root / "config.yaml"
         try:
-            tree = yaml.safe_load((self.root / "config.yaml").read_text("utf-8"))
-            return TrainingConfig.model_validate(tree)
+            tree = yaml.safe_load(path.read_text("utf-8"))
+            config = TrainingConfig.model_validate(tree)
         except OSError:
             raise BundleError(f"a run folder must have config.yaml; {self.root} has none") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BundleError(f"{self.root}/config.yaml: {where}: {first['msg']}") from None
+            raise BundleError(f"{path}: {where}: {first['msg']}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise BundleError(f"config.yaml must be YAML; {path}: {reason}") from None
+        if TrainingConfig.tree_sha256(tree) != self.facts().config_sha256:
+            raise BundleError(
+                f"config.yaml must be what the run was trained with; {path} was edited since. "
+                "Restore it or train again"
+            )
+        return config
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json, sealed, last of all: a folder that has it is a finished run."""
@@ -155,6 +166,10 @@ class RunFolder:
                 f"a finished run must have run.json; {self.root} has none. Train it with "
                 "`hilum train PRESET --data ROOT -o RUN`"
             ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"{path}: {where}: {first['msg']}") from None
         except ValueError as error:
             raise BundleError(f"run.json must be readable; {path}: {error}") from None
 

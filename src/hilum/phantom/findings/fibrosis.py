@@ -22,14 +22,13 @@ def adapt(build: Build, lesion: Lesion) -> Build:
 
 
 def plant(scene: Scene, lesion: Lesion) -> Mask:
-    """Reticular opacity that grows towards base and periphery, on both sides."""
+    """Reticular opacity that grows towards base (in some, apex) and periphery, on both sides."""
     rng, build = form(lesion), scene.build
     _, y = scene.canvas.grid
     lungs = np.maximum(scene.right, scene.left)
     apical = rng.random() < 0.2
-    zone = ramp(y, 0.5, 0.25) if apical else ramp(y, 0.30 * build.dome, 0.95 * build.dome)
-    if apical:
-        zone = ramp(y, 0.45 * build.dome, 0.1 * build.dome)
+    start, end = (0.45, 0.10) if apical else (0.30, 0.95)
+    zone = ramp(y, start * build.dome, end * build.dome)
     under = 0.35 + 0.65 * ramp(scene.inset, 5.0, 0.5)
     total = zone * under * lungs
     net = np.maximum(
@@ -37,6 +36,6 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
         1.0 - 2.0 * np.abs(clouds(scene, rng, (50, 100))),
     )
     net = np.clip(net, 0.0, 1.0)
-    share = total * (0.22 + 0.6 * net) * np.float32(0.20 + 0.45 * lesion.severity)
+    share = total * (0.22 + 0.6 * net) * np.float32(0.26 + 0.45 * lesion.severity)
     scene.fill(np.clip(share, 0.0, 0.85))
     return outlined(scene, total, 0.4)

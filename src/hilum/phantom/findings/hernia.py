@@ -13,7 +13,7 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     """A thick-walled pouch on the diaphragm near the midline, gas above fluid in it."""
     rng, build = form(lesion), scene.build
     _, y = scene.canvas.grid
-    wide = 2.6 + 2.6 * lesion.severity
+    wide = 3.0 + 2.6 * lesion.severity
     tall = wide * rng.uniform(0.8, 1.05)
     place = float(rng.uniform(0.6, 3.4)), build.dome_of(1) + 1.5 - 0.8 * tall
     off = ellipse(scene, place, (wide, tall), float(rng.normal(0.0, 0.4)))
@@ -23,9 +23,9 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     scene.soft += pouch * np.float32(0.8)
     level = place[1] + tall * rng.uniform(-0.3, 0.2)
     gas = np.sqrt(np.clip(1.0 - (off / 0.88) ** 2, 0.0, 1.0)) * (
-        1.0 + 0.15 * clouds(scene, rng, (20, 40))
+        1.0 + 0.05 * clouds(scene, rng, (20, 40))
     )
     if not build.supine:
         gas = gas * ramp(y, level + 0.15, level - 0.15)
-    scene.soft -= scene.canvas.blur(gas, 0.08) * np.float32(2.0 + 4.0 * lesion.severity)
+    scene.soft -= scene.canvas.blur(gas, 0.08) * np.float32(4.0 + 5.0 * lesion.severity)
     return off < 1.0

@@ -16,9 +16,9 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     for number in range(int(rng.choice((1, 2, 5), p=(0.5, 0.25, 0.25)))):
         side = lesion.side if number == 0 else int(rng.choice((-1, 1)))
         place = side * rng.uniform(0.32, 0.82) * build.chest, rng.uniform(0.12, 0.92) * build.dome
-        radius = (0.65 + 0.8 * lesion.severity) * rng.uniform(0.85, 1.0)
+        radius = (0.75 + 0.72 * lesion.severity) * rng.uniform(0.7, 1.0)
         off = ellipse(scene, place, (radius, radius * rng.uniform(0.85, 1.15)))
         ball = np.sqrt(np.clip(1.0 - off * off, 0.0, 1.0)) * scene.lung(side)
         total = np.maximum(total, np.float32(2.0 * radius) * ball)
-    scene.solid += scene.canvas.blur(total, 0.08) * np.float32(1.3 + 0.9 * lesion.severity)
+    scene.solid += scene.canvas.blur(total, 0.08) * np.float32(1.7 + 0.9 * lesion.severity)
     return outlined(scene, total, 0.1)

@@ -21,9 +21,9 @@ def plant(scene: Scene, lesion: Lesion) -> Mask:
     else:
         start = rng.uniform(0.15, 0.4) * build.dome
         end = start + rng.uniform(0.45, 0.75) * build.dome
-        stretch = ramp(y, start, start + 2.5) * ramp(y, end, end - 2.5)
+        stretch = ramp(y, start, start + 4.0) * ramp(y, end, end - 4.0)
         width = 0.6 + 1.5 * lesion.severity
-    lumps = 1.0 + 0.13 * clouds(scene, rng, (10, 20))
+    lumps = 1.0 + 0.12 * clouds(scene, rng, (6, 12))
     band = ramp(scene.inset - np.float32(width) * lumps * stretch, 0.25, -0.25)
     share = band * stretch * lateral * scene.lung(side)
     scene.fill(np.clip(share, 0.0, 1.0) * np.float32(0.75))
