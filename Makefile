@@ -28,14 +28,14 @@ demo: .venv/installed
 	$(BIN)/hilum demo -o $(DEMO)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/ruff check src tests bench
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest -n $(JOBS) -q -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q -m "not slow"
 
 format: .venv/installed
 	$(BIN)/ruff format src tests bench

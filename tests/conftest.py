@@ -1,0 +1,189 @@
+"""Two worlds that many tests look at, each made once.
+
+`toy` is a run and a bundle of a network of one convolution, in two seconds, without torch.
+`pipeline` is the real thing, small: every verb of the command line, one after the other.
+Tests only read them; a test that edits works on a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Before torch is imported anywhere: two workers that spin on two cores wait for each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+Hilum = Callable[..., subprocess.CompletedProcess[str]]
+
+PRESET = """
+name: tiny
+preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
+model: {backbone: densenet121, options: {growth_rate: 4}}
+phases:
+  - {name: head, trains: head, epochs: 1, rate: 3.0e-3}
+  - {name: all, trains: all, epochs: 2, rate: 2.0e-3}
+batch_size: 16
+precision: float32
+threads: 1
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a world run in one worker, so that it is made once."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "pipeline" in names:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("pipeline"))
+        elif "toy" in names:
+            item.add_marker(pytest.mark.xdist_group("toy"))
+
+
+@pytest.fixture(scope="session")
+def hilum() -> Hilum:
+    """The command itself, in a process of its own."""
+
+    def call(*arguments: object, code: int = 0, cwd: Path | None = None) -> object:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("hilum"), *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, hilum: Hilum) -> Path:
+    """films/, run/, bundle/, inbox/ and out/, made by the verbs in turn."""
+    root = tmp_path_factory.mktemp("pipeline")
+    (root / "tiny.yaml").write_text(PRESET)
+    hilum("phantom", "nih", "-o", root / "films", "--patients", 60, "--enrichment", 4)
+    hilum("train", root / "tiny.yaml", "--data", root / "films", "-o", root / "run")
+    hilum("calibrate", root / "run")
+    hilum("evaluate", root / "run", "--resamples", 100)
+    hilum("bundle", root / "run", "-o", root / "bundle")
+    names = (root / "films" / "test_list.txt").read_text().split()
+    inbox = root / "inbox"
+    inbox.mkdir()
+    for name in names[:20]:
+        (inbox / name).write_bytes((root / "films" / "images" / name).read_bytes())
+    whole = (inbox / names[0]).read_bytes()
+    (inbox / "damaged.png").write_bytes(whole[: len(whole) // 2])
+    hilum("predict", root / "bundle", inbox, "-o", root / "out", code=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """films/, run/ (calibrated, evaluated) and bundle/ of a network of one convolution."""
+    from hilum.cli.bundle import write
+    from hilum.cli.cohorts import split_of
+    from hilum.domain.record import Split
+    from hilum.domain.scores import Target
+    from hilum.inference.engine import Precision
+    from hilum.phantom.corpus import PhantomCorpus
+    from hilum.phantom.nih import write_nih
+    from hilum.stages.calibrate import calibrate_run
+    from hilum.stages.evaluate import evaluate_run
+    from hilum.training.run import RunFolder
+
+    root = tmp_path_factory.mktemp("toy")
+    write_nih(PhantomCorpus(patients=14, seed=1, enrichment=6, size=128), root / "films")
+    run = RunFolder(root / "run")
+    trained(run, root / "films")
+    choice = ("platt", Target.YOUDEN, Precision.F32)
+    calibrate_run(run, split_of(run, Split.CALIBRATE, None), choice)
+    evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
+    write(run.root, root / "bundle")
+    return root
+
+
+def trained(run: object, films: Path) -> None:
+    """What training leaves, with weights drawn instead of trained."""
+    import onnx
+
+    from hilum.datasets import open_dataset
+    from hilum.domain.record import Split
+    from hilum.domain.seal import file_sha256
+    from hilum.splits import assign
+    from hilum.training.config import load_config
+    from hilum.training.run import RunFacts
+
+    config = load_config("demo", ("name=toy", "preprocessing.size=64"))
+    cohort = open_dataset(films)
+    splits = assign(cohort)
+    run.write_config(config)
+    splits.write(run.split)
+    onnx.save(one_convolution(), run.model)
+    run.write_facts(
+        RunFacts(
+            dataset=cohort.dataset,
+            data=str(films),
+            label_set=cohort.labels.name,
+            labels=cohort.labels.findings,
+            records_sha256=cohort.sha256(),
+            config_sha256=config.sha256(),
+            split_name=splits.name,
+            split_sha256={split.value: splits.sha256(split) for split in Split},
+            train_prevalence={},
+            best_epoch=1,
+            best_tune_auroc=None,
+            model_sha256=file_sha256(run.model),
+            parity={},
+            backbone_sha256={},
+        )
+    )
+
+
+def one_convolution(findings: int = 14, seed: int = 0) -> object:
+    """images (B, 1, 64, 64) to logits (B, L) and heatmaps (B, L, 8, 8), as an ONNX model."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    rng = np.random.default_rng(seed)
+    drawn = {
+        "kernel": rng.normal(0, 0.1, (8, 1, 8, 8)),
+        "weight": rng.normal(0, 1, (findings, 8)),
+        "bias": rng.normal(0, 1, findings),
+    }
+    drawn["pointwise"] = drawn["weight"][:, :, None, None]
+    nodes = [
+        helper.make_node("Conv", ["images", "kernel"], ["maps"], strides=[8, 8]),
+        helper.make_node("Relu", ["maps"], ["active"]),
+        helper.make_node("GlobalAveragePool", ["active"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["features"]),
+        helper.make_node("Gemm", ["features", "weight", "bias"], ["logits"], transB=1),
+        helper.make_node("Conv", ["maps", "pointwise"], ["evidence"]),
+        helper.make_node("Relu", ["evidence"], ["heatmaps"]),
+    ]
+
+    def tensor(name: str, *shape: object) -> object:
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
+
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [tensor("images", 1, 64, 64)],
+        [tensor("logits", findings), tensor("heatmaps", findings, 8, 8)],
+        [numpy_helper.from_array(v.astype(np.float32), name) for name, v in drawn.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture
+def network() -> Callable[..., object]:
+    """The maker of that network, for another number of findings or another seed."""
+    return one_convolution
