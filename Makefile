@@ -20,8 +20,10 @@ help:
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5" || true
+	# uv is quick but knows only its own index settings; pip is the way where only pip is set up
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[train,dev]" \
+		|| $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,dev]"
 	touch $@
 
 demo: .venv/installed

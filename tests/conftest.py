@@ -122,9 +122,13 @@ def trained(run: object, films: Path) -> None:
     from hilum.training.config import load_config
     from hilum.training.run import RunFacts
 
-    config = load_config("demo", ("name=toy", "preprocessing.size=64"))
+    preset = films.with_name("toy.yaml")
+    preset.write_text(PRESET)
+    shares = {"train": 0.2, "tune": 0.1, "calibrate": 0.6, "test": 0.1}
+    changes = ("name=toy", *(f"split.{split}={share}" for split, share in shares.items()))
+    config = load_config(str(preset), changes)
     cohort = open_dataset(films)
-    splits = assign(cohort)
+    splits = assign(cohort, config.split)
     run.write_config(config)
     splits.write(run.split)
     onnx.save(one_convolution(), run.model)

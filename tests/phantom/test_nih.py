@@ -88,7 +88,7 @@ def test_boxes_are_of_test_films_in_the_1024_frame(root: Path) -> None:
 
 
 def test_readme_says_that_nobody_was_filmed(root: Path) -> None:
-    assert "not patients" in (root / "README.txt").read_text()
+    assert "not patients" in (root / "SYNTHETIC.txt").read_text()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real NIH sample is not beside this checkout")

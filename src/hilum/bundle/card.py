@@ -28,7 +28,8 @@ def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | No
         f"- network: {config.model.backbone} {_options(config)}, global average pooling, "
         f"linear head; input {preprocessing.size} px, {preprocessing.channels} channels, "
         f"aspect {preprocessing.fit.value}",
-        f"- trained on: {training.dataset}, split `{training.split_name}` "
+        f"- trained on: {training.dataset}{', synthetic films' if training.synthetic else ''}, "
+        f"split `{training.split_name}` "
         f"(train films sha256 {training.split_sha256['train'][:12]}), "
         f"records sha256 {training.records_sha256[:12]}",
         f"- chosen: epoch {training.best_epoch} by macro AUROC on tune "

@@ -30,6 +30,7 @@ __all__ = [
     "film_notes",
     "find_table",
     "first_names",
+    "is_synthetic",
     "read_list",
     "read_rows",
     "spelling_notes",
@@ -206,6 +207,11 @@ def spelling_notes(words: Iterable[str], labels: LabelSet, source: str) -> list[
         for word, finding in sorted(known.items())
         if word != finding
     ]
+
+
+def is_synthetic(root: Path) -> bool:
+    """Whether the folder says that its films were drawn: it holds a `SYNTHETIC.txt`."""
+    return (root / "SYNTHETIC.txt").is_file()
 
 
 def first_names(names: Iterable[str], count: int = 5) -> str:

@@ -81,7 +81,8 @@ def read(root: Path) -> Cohort:
     records = _records(table, films, _boxes(root, notes), notes)
     notes += base.film_notes(records, films)
     official_test = _test_list(root, records, notes)
-    return Cohort(CARD.name, nih14(), tuple(records.values()), official_test, tuple(notes))
+    drawn = base.is_synthetic(root)
+    return Cohort(CARD.name, nih14(), tuple(records.values()), official_test, tuple(notes), drawn)
 
 
 def write_example(folder: Path) -> Path:

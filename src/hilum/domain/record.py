@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class Cohort:
         records: in the dataset's order; image ids are unique.
         official_test: image ids that the dataset's authors set aside for test, or None.
         notes: what the reader met and the user should know, a line each.
+        synthetic: the films were drawn, not taken; every result of them says so.
 
     Raises:
         DatasetError: for a repeated film or a row whose states do not fit the label set.
@@ -86,6 +87,7 @@ class Cohort:
     records: tuple[Record, ...]
     official_test: frozenset[str] | None = None
     notes: tuple[str, ...] = field(default=())
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -118,7 +120,7 @@ class Cohort:
     def select(self, keep: Callable[[Record], bool]) -> Cohort:
         """The cohort of the records that `keep` accepts, in the same order."""
         kept = tuple(record for record in self.records if keep(record))
-        return Cohort(self.dataset, self.labels, kept, self.official_test, self.notes)
+        return replace(self, records=kept)
 
     def sha256(self) -> str:
         """Hash of films, patients and label states: what was learned from or scored on."""

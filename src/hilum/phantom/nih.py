@@ -46,8 +46,8 @@ def write_nih(
     """Draw a corpus into a folder laid out like NIH ChestX-ray14.
 
     Writes `images/`, `Data_Entry_2017_v2020.csv`, `train_val_list.txt`, `test_list.txt`,
-    `BBox_List_2017.csv` (test films and NIH's eight boxed findings only) and a README.txt that says
-    what the films are. The same corpus gives the same bytes.
+    `BBox_List_2017.csv` (test films and NIH's eight boxed findings only) and a `SYNTHETIC.txt`,
+    by which readers know what the films are. The same corpus gives the same bytes.
 
     Args:
         corpus: what to draw.
@@ -82,7 +82,7 @@ def write_nih(
         enrichment=corpus.enrichment,
         size=corpus.size,
     )
-    (root / "README.txt").write_text(readme, encoding="utf-8", newline="\n")
+    (root / "SYNTHETIC.txt").write_text(readme, encoding="utf-8", newline="\n")
     return root
 
 

@@ -75,7 +75,8 @@ def evaluate_run(
         scored.cohort,
         EvaluationRequest(
             model=run.config().name,
-            split=f"{Split.TEST.value} of {facts.split_name}",
+            split=f"{Split.TEST.value} of {facts.split_name}"
+            + (", synthetic films" if facts.synthetic else ""),
             operating_points=calibration.operating_points,
             resamples=resamples,
             seed=seed,
@@ -89,7 +90,7 @@ def evaluate_run(
                 **facts.provenance,
             },
             precision=calibration.precision.value,
-            notes=(*scored.notes, f"look number {looks} at this test split"),
+            notes=(*facts.notes, *scored.notes, f"look number {looks} at this test split"),
         ),
     )
     write_figure(probabilities, scored.cohort, evaluation, run.root / "evaluation.png")

@@ -57,6 +57,8 @@ class RunFacts(BaseModel):
     """Largest difference of the exported graph from torch."""
     backbone_sha256: dict[str, str]
     """Hash of the backbone at the start and after each phase."""
+    synthetic: bool = False
+    """The films were drawn, not taken."""
     notes: tuple[str, ...] = ()
     provenance: dict[str, str] = {}
 

@@ -63,6 +63,7 @@ def train(
     facts = RunFacts(
         dataset=cohort.dataset,
         data=str(data),
+        synthetic=cohort.synthetic,
         label_set=cohort.labels.name,
         labels=cohort.labels.findings,
         records_sha256=cohort.sha256(),
