@@ -1,0 +1,1 @@
+"""The documentation; `docs.build` keeps what it takes from the code up to date."""
