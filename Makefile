@@ -30,18 +30,18 @@ demo: .venv/installed
 	$(BIN)/hilum demo -o $(DEMO)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: .venv/installed
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench docs
+	$(BIN)/ruff check src tests bench docs
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -m "not slow"
 
 format: .venv/installed
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench docs
+	$(BIN)/ruff check --fix src tests bench docs
 
 bench: .venv/installed
 	$(BIN)/python -m bench

@@ -1,7 +1,8 @@
 """Two worlds that many tests look at, each made once.
 
 `toy` is a run and a bundle of a network of one convolution, in two seconds, without torch.
-`pipeline` is the real thing, small: every verb of the command line, one after the other.
+`pipeline` is the real thing, small: every verb of the command line, one after the other. All its
+tests stand in one file, so that of several workers (`--dist loadfile`) one makes it.
 Tests only read them; a test that edits works on a copy.
 """
 
@@ -33,18 +34,6 @@ batch_size: 16
 precision: float32
 threads: 1
 """
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a world run in one worker, so that it is made once."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if "pipeline" in names:
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("pipeline"))
-        elif "toy" in names:
-            item.add_marker(pytest.mark.xdist_group("toy"))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from hilum.cli.bundle import write
 from hilum.domain.errors import BundleError, FilmError, ReasonCode, UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.radiograph import Radiograph
+from hilum.domain.seal import seal
 from hilum.imaging.read import read
 from hilum.training.run import RunFolder
 
@@ -162,16 +163,15 @@ def refused(run: RunFolder, out: Path, kind: type[Exception], message: str) -> N
     assert sorted(out.parent.iterdir()) == before
 
 
-def test_parts_of_two_runs_make_no_bundle(
-    run: RunFolder, tmp_path: Path, network: object
-) -> None:
+def test_parts_of_two_runs_make_no_bundle(run: RunFolder, tmp_path: Path, network: object) -> None:
     out = tmp_path / "bundle"
     model, calibration = run.model.read_bytes(), run.calibration.read_bytes()
     evaluation = json.loads(run.evaluation.read_text())
-    run.evaluation.write_text(json.dumps(evaluation | {"provenance": {"bond": "of another"}}))
+    other = evaluation | {"provenance": {"bond": "of another"}}
+    run.evaluation.write_text(json.dumps(other))
+    refused(run, out, BundleError, r"evaluation\.json must be as hilum wrote it")
+    run.evaluation.write_text(json.dumps(other | {"seal": seal(other)}))
     refused(run, out, BundleError, "an evaluation must be of this network")
-    run.evaluation.write_text("{}")
-    refused(run, out, BundleError, r"evaluation\.json: model: Field required")
     onnx.save(network(seed=1), run.model)
     refused(run, out, BundleError, "model.onnx and calibration must belong to the run")
     run.model.unlink()

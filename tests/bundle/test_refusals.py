@@ -34,16 +34,16 @@ def refused(root: Path, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def resealed(root: Path, change: Callable[[Tree], object]) -> None:
-    """Edit bundle.json and make its seal anew, as somebody would who knows how."""
-    path = root / "bundle.json"
+def resealed(root: Path, change: Callable[[Tree], object], name: str = "bundle.json") -> None:
+    """Edit a file and make its seal anew, as somebody would who knows how."""
+    path = root / name
     tree = json.loads(path.read_text())
     change(tree)
     tree["seal"] = seal(tree)
     path.write_text(json.dumps(tree))
 
 
-def forged(root: Path, change: Callable[[Tree], object] = lambda tree: None) -> None:
+def forged(root: Path, change: Callable[[Tree], object] = dict) -> None:
     """The same, with every hash and the bond made anew too: only the self-test is left.
 
     The change is made twice, since the evaluation carries the bond and the manifest its hash.
@@ -60,15 +60,13 @@ def forged(root: Path, change: Callable[[Tree], object] = lambda tree: None) -> 
 
     resealed(root, everything)
     bond = json.loads((root / "bundle.json").read_text())["calibration"]["bond"]
-    evaluation = json.loads((root / "evaluation.json").read_text())
-    evaluation["provenance"]["bond"] = bond
-    (root / "evaluation.json").write_text(json.dumps(evaluation))
+    resealed(root, lambda tree: tree["provenance"].update(bond=bond), "evaluation.json")
     resealed(root, everything)
 
 
 def test_a_whole_bundle_loads_and_so_does_one_made_anew(copy: Path) -> None:
     before = Bundle.load(copy).id
-    resealed(copy, lambda tree: None)
+    resealed(copy, dict)
     assert Bundle.load(copy).id == before
     forged(copy)
     Bundle.load(copy)
@@ -198,11 +196,9 @@ def test_another_network_is_refused_though_every_hash_was_made_anew(
 
 
 def test_the_evaluation_of_another_model_is_refused(copy: Path) -> None:
-    path = copy / "evaluation.json"
-    evaluation = json.loads(path.read_text())
-    evaluation["provenance"]["bond"] = "0" * 64
-    path.write_text(json.dumps(evaluation))
-    resealed(copy, lambda tree: tree["files"].update({path.name: file_sha256(path)}))
+    name = "evaluation.json"
+    resealed(copy, lambda tree: tree["provenance"].update(bond="0" * 64), name)
+    resealed(copy, lambda tree: tree["files"].update({name: file_sha256(copy / name)}))
     refused(copy, "an evaluation must be of this network with these operating points")
 
 

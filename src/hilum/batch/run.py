@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,10 +65,13 @@ def predict_batch(
     Raises:
         UsageError: when a film lies where previews or overlays would be written over it.
     """
-    for name in ("films", "overlays"):
-        folder = out / name
+    folders = (out / "films", out / "overlays")
+    _keep_apart(paths, folders)
+    earlier = (out / "results.jsonl").exists()
+    for folder in folders:
+        if earlier:  # a batch of ours: its pictures go with it
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        _keep_apart(paths, folder)
     inputs = [_Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
     results: list[ImageResult] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -87,13 +91,18 @@ def predict_batch(
     return batch
 
 
-def _keep_apart(paths: Sequence[Path], folder: Path) -> None:
-    place = os.path.realpath(folder)
+def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
+    """What lies in these folders is written over or removed, by name and behind links."""
+
+    def places(path: Path) -> set[Path]:
+        return {Path(os.path.abspath(path)), Path(os.path.realpath(path))}  # noqa: PTH100
+
+    taken = [place for folder in folders for place in places(folder)]
     for path in paths:
-        if os.path.dirname(os.path.realpath(path)) == place:  # noqa: PTH120 (any name may come)
+        if any(film.is_relative_to(place) for film in places(path) for place in taken):
             raise UsageError(
-                f"results must not be written over films; {path} lies in {folder}. Name another "
-                "folder with -o"
+                f"results must not be written over films; {path} lies in "
+                f"{' or '.join(str(folder) for folder in folders)}. Name another folder with -o"
             )
 
 

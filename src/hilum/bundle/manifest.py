@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.domain.result import NOT_A_DEVICE, Evaluation, SplitFacts
 from hilum.domain.scores import OperatingPoint
-from hilum.domain.seal import seal, sealed
+from hilum.domain.seal import read_sealed
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 from hilum.training.run import RunFacts
 
-__all__ = ["Calibration", "Manifest", "read_evaluation", "read_sealed", "write_sealed"]
-
-
-M = TypeVar("M", bound=BaseModel)
+__all__ = ["Calibration", "Manifest", "read_evaluation"]
 
 
 class _Frozen(BaseModel):
@@ -98,51 +94,13 @@ class Manifest(_Frozen):
         return LabelSet(self.label_set, self.labels)
 
 
-def write_sealed(document: BaseModel, path: Path) -> None:
-    """Write a model as JSON with its seal."""
-    tree = document.model_dump(mode="json")
-    tree["seal"] = seal(tree)
-    path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def read_sealed(kind: type[M], path: Path) -> M:
-    """Read what `write_sealed` wrote.
-
-    Raises:
-        BundleError: for a missing, edited or foreign file.
-    """
-    try:
-        tree = json.loads(path.read_text("utf-8"))
-        if not isinstance(tree, dict) or not sealed(tree):
-            raise BundleError(
-                f"{path.name} must be as hilum wrote it; {path} was edited since, so its labels, "
-                "thresholds and hashes cannot be trusted. Restore it or make it again"
-            )
-        return kind.model_validate({key: value for key, value in tree.items() if key != "seal"})
-    except OSError:
-        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {where}: {first['msg']}") from None
-    except ValueError as error:
-        raise BundleError(f"{path.name} must be JSON; {path}: {error}") from None
-
-
 def read_evaluation(path: Path, calibration: Calibration) -> Evaluation:
     """The numbers of exactly this network, calibrator and these operating points.
 
     Raises:
-        BundleError: for a missing or foreign file, or the evaluation of another bond.
+        BundleError: for a missing or edited file, or the evaluation of another bond.
     """
-    try:
-        evaluation = Evaluation.model_validate_json(path.read_bytes())
-    except OSError:
-        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {where}: {first['msg']}") from None
+    evaluation = read_sealed(Evaluation, path)
     if evaluation.provenance.get("bond") != calibration.bond:
         raise BundleError(
             f"an evaluation must be of this network with these operating points; {path} is of "

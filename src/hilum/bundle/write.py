@@ -14,13 +14,11 @@ from hilum.bundle.manifest import (
     Calibration,
     Manifest,
     read_evaluation,
-    read_sealed,
-    write_sealed,
 )
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import file_sha256
+from hilum.domain.seal import file_sha256, read_sealed, write_sealed
 from hilum.inference.engine import Engine
 from hilum.training.run import RunFolder
 

@@ -18,6 +18,11 @@ __all__ = ["app", "main"]
 
 EXIT_USAGE = 2
 EXIT_AGAIN = 75
+INTERRUPTED = 130
+"""What typer makes of a KeyboardInterrupt inside a verb."""
+STOPPED = "stopped; what was finished is kept"
+LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript")
+"""What the `train` extra brings; predicting and evaluating need none of it."""
 AGAIN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder must, or the other way round."""
@@ -46,7 +51,7 @@ def main() -> None:
     except HilumError as error:
         _fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
-        _fail("stopped; what was finished is kept", EXIT_AGAIN)
+        _fail(STOPPED, EXIT_AGAIN)
     except MemoryError:
         _fail("out of memory; use smaller batches or a machine with more", EXIT_AGAIN)
     except OSError as error:
@@ -54,6 +59,11 @@ def main() -> None:
             raise
         code = EXIT_AGAIN if error.errno in AGAIN else EXIT_USAGE
         _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", code)
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in LAB:
+            raise
+        _fail(f"this needs {missing}, which is not installed; install hilum[train]", EXIT_USAGE)
     except typer.Abort:
         _fail("stopped", EXIT_AGAIN)
     except Exception as error:
@@ -62,6 +72,8 @@ def main() -> None:
             raise
         _fail(usage(), EXIT_USAGE)
     else:
+        if code == INTERRUPTED:
+            _fail(STOPPED, EXIT_AGAIN)
         sys.exit(code or 0)
 
 

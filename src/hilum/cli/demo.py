@@ -16,7 +16,6 @@ from hilum.cli.progress import Step, progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.domain.result import Interval
     from hilum.evaluation.localise import Localisation, Mapped
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.report.base import BatchResults
@@ -79,6 +78,7 @@ def _evaluate(
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
     from hilum.domain.scores import Target
+    from hilum.domain.seal import write_sealed
     from hilum.evaluation.localise import localise
     from hilum.evaluation.table import markdown
     from hilum.inference.engine import Precision
@@ -92,9 +92,8 @@ def _evaluate(
     say("4/6  evaluating on patients that did neither", quiet)
     done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
     (run.root / "evaluation.md").write_text(markdown(done.evaluation), "utf-8")
-    localisation = localise(_against_masks(corpus, run, done, step), "drawn masks")
-    path = run.root / "localisation.json"
-    path.write_text(localisation.model_dump_json(indent=2) + "\n", "utf-8")
+    localisation = localise(_against_masks(corpus, run, done, step), "drawn masks", corpus.seed)
+    write_sealed(localisation, run.root / "localisation.json")
     return done, localisation
 
 
@@ -115,7 +114,7 @@ def _against_masks(
         for finding, mask in corpus.draw(plans[record.image_id]).masks.items():
             small = cv2.resize(mask.astype(np.uint8), GRID[::-1], interpolation=cv2.INTER_NEAREST)
             heatmap = map_on_grid(done.scored, preprocessing, row, finding)
-            yield Mapped(finding, heatmap, small > 0)
+            yield Mapped(record.patient_id, finding, heatmap, small > 0)
         step("comparing heatmaps with the drawn masks", row + 1, len(records))
 
 
@@ -144,6 +143,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 def _tell(
     out: Path, done: Evaluated, localisation: Localisation, batch: BatchResults, seconds: float
 ) -> None:
+    from hilum.cli.words import pointing_line, span
     from hilum.domain.result import NOT_A_DEVICE
 
     evaluation = done.evaluation
@@ -153,18 +153,14 @@ def _tell(
     lines = [
         "",
         "Measured on synthetic films (drawn, not patients):",
-        f"  macro AUROC {_span(area)} over {evaluation.macro.findings_counted} of "
+        f"  macro AUROC {span(area)} over {evaluation.macro.findings_counted} of "
         f"{evaluation.macro.findings_total} findings, "
         f"{split.images} films of {split.patients} test patients",
-        f"  mean ECE {_span(evaluation.macro.ece_equal_mass)}; a constant predictor, which sees "
-        f"no film, has {_span(evaluation.constant_predictor.ece_equal_mass)}",
+        f"  mean ECE {span(evaluation.macro.ece_equal_mass)}; a constant predictor, which sees "
+        f"no film, has {span(evaluation.constant_predictor.ece_equal_mass)}",
     ]
     if localisation.mean is not None:
-        mean = localisation.mean
-        lines.append(
-            f"  pointing game against the drawn masks {mean.hits:.2f} of {mean.films} maps; "
-            f"an image-free position prior {mean.prior_hits:.2f}"
-        )
+        lines.append(f"  {pointing_line(localisation)}")
     lines += [
         f"  {scored} of {len(batch.results)} inputs scored; the damaged file has its row",
         "",
@@ -179,11 +175,3 @@ def _tell(
         f"{seconds:.0f} s in all. {NOT_A_DEVICE}",
     ]
     typer.echo("\n".join(lines))
-
-
-def _span(interval: Interval) -> str:
-    if interval.value is None:
-        return f"none ({interval.reason})"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -42,7 +42,9 @@ def evaluate(
 
 def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet: bool) -> None:
     from hilum.cli.cohorts import split_of
+    from hilum.cli.words import pointing_line
     from hilum.domain.record import Split
+    from hilum.domain.seal import write_sealed
     from hilum.stages.evaluate import evaluate_run, localise_boxes
     from hilum.training.run import RunFolder
 
@@ -53,16 +55,10 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
             run, cohort, *draws, lambda read, total: step("reading test", read, total)
         )
     _write(done.evaluation, out)
-    localisation = localise_boxes(done.scored, run.config().preprocessing)
+    localisation = localise_boxes(done.scored, run.config().preprocessing, draws[1])
     if localisation.mean is not None:
-        path = out / "localisation.json"
-        path.write_text(localisation.model_dump_json(indent=2) + "\n", "utf-8")
-        mean = localisation.mean
-        say(
-            f"pointing game on {localisation.reference}: {mean.hits:.2f} of {mean.films} maps hit; "
-            f"an image-free position prior: {mean.prior_hits:.2f}",
-            quiet,
-        )
+        write_sealed(localisation, out / "localisation.json")
+        say(pointing_line(localisation), quiet)
 
 
 def _predictions(table: Path, labels: Path, out: Path, resamples: int, seed: int) -> None:
@@ -87,11 +83,12 @@ def _predictions(table: Path, labels: Path, out: Path, resamples: int, seed: int
 
 
 def _write(evaluation: Evaluation, out: Path) -> None:
+    from hilum.domain.seal import write_sealed
     from hilum.evaluation.table import markdown
 
     out.mkdir(parents=True, exist_ok=True)
     text = markdown(evaluation)
-    (out / "evaluation.json").write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
+    write_sealed(evaluation, out / "evaluation.json")
     (out / "evaluation.md").write_text(text, "utf-8")
     typer.echo(text)
     typer.echo(out / "evaluation.json")

@@ -6,9 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["file_sha256", "seal", "sealed"]
+from pydantic import BaseModel, ValidationError
+
+from hilum.domain.errors import BundleError
+
+__all__ = ["file_sha256", "read_sealed", "seal", "sealed", "write_sealed"]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def seal(document: Mapping[str, Any]) -> str:
@@ -40,3 +46,34 @@ def file_sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             total.update(block)
     return total.hexdigest()
+
+
+def write_sealed(document: BaseModel, path: Path) -> None:
+    """Write a model as JSON with its seal."""
+    tree = document.model_dump(mode="json")
+    tree["seal"] = seal(tree)
+    path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_sealed(kind: type[M], path: Path) -> M:
+    """Read what `write_sealed` wrote.
+
+    Raises:
+        BundleError: for a missing, edited or foreign file.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        if not isinstance(tree, dict) or not sealed(tree):
+            raise BundleError(
+                f"{path.name} must be as hilum wrote it; {path} was edited since, so its labels, "
+                "thresholds and hashes cannot be trusted. Restore it or make it again"
+            )
+        return kind.model_validate({key: value for key, value in tree.items() if key != "seal"})
+    except OSError:
+        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise BundleError(f"{path.name} must be JSON; {path}: {error}") from None

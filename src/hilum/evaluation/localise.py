@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from hilum.domain.result import Interval
 from hilum.metrics.localisation import pointing_game, position_prior
+from hilum.metrics.resampling import interval, patient_resamples
 
 __all__ = ["Localisation", "Mapped", "Pointed", "localise"]
 
+RESAMPLES = 1000
+
 
 class Pointed(BaseModel):
-    """The pointing game of one finding, or of all.
+    """The pointing game of one finding, or of all; intervals from a patient bootstrap.
 
     A film's map hits when its hottest pixel lies on the finding. An empty map is a miss: it was
     asked where, and said nothing.
@@ -24,24 +28,29 @@ class Pointed(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    films: int
-    hits: float
-    """Share of films, in [0, 1]."""
+    maps: int
+    """Films with the finding."""
+    patients: int
     empty: int
-    """Films whose map was empty, among `films`."""
-    prior_hits: float
-    """The same share for the mean mask of the other films: no film is looked at."""
+    """Maps that were empty, among `maps`."""
+    hits: Interval
+    """Share of maps that hit."""
+    prior_hits: Interval
+    """The same for the mean mask of the other films, which looks at no film."""
+    gain: Interval
+    """`hits - prior_hits`, drawn together: what the network adds."""
     area: float
     """Mean share of the film that the finding covers: a random pixel's chance to hit."""
 
 
 class Localisation(BaseModel):
-    """Pointing game by finding; findings with a single film have no prior and are left out."""
+    """Pointing game by finding; findings on a single film have no prior and are left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference: str
     """What the maps were compared with, in words."""
+    seed: int
     findings: dict[str, Pointed]
     mean: Pointed | None
     """Each film and finding counted once; None where there is none."""
@@ -51,55 +60,75 @@ class Localisation(BaseModel):
 class Mapped:
     """One film's map of a finding it has, and where the finding is, on one grid for all films."""
 
+    patient_id: str
     finding: str
     heatmap: NDArray[np.float32]
     mask: NDArray[np.bool_]
 
 
-def localise(entries: Iterable[Mapped], reference: str) -> Localisation:
+@dataclass(frozen=True, eq=False)
+class _Played:
+    """What came of each map: (n,) arrays."""
+
+    patients: NDArray[np.str_]
+    hits: NDArray[np.bool_]
+    prior_hits: NDArray[np.bool_]
+    empty: NDArray[np.bool_]
+    areas: NDArray[np.float64]
+
+
+def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localisation:
     """Play the pointing game beside the image-free position prior.
 
     Args:
         entries: (H, W) heatmap and mask of each positive film and finding; one grid for all.
         reference: such as "reader boxes".
+        seed: of the resamples.
     """
     by_finding: dict[str, list[Mapped]] = defaultdict(list)
     for entry in entries:
         by_finding[entry.finding].append(entry)
-    findings = {
-        name: _pointed(group) for name, group in sorted(by_finding.items()) if len(group) > 1
-    }
-    return Localisation(reference=reference, findings=findings, mean=_mean(findings))
-
-
-def _pointed(group: list[Mapped]) -> Pointed:
-    masks = np.stack([entry.mask for entry in group])
-    found = [pointing_game(entry.heatmap, entry.mask) for entry in group]
-    guessed = [
-        pointing_game(prior, mask) for prior, mask in zip(position_prior(masks), masks, strict=True)
-    ]
-    return Pointed(
-        films=len(group),
-        hits=float(np.mean([hit is True for hit in found])),
-        empty=sum(not entry.heatmap.any() for entry in group),
-        prior_hits=float(np.mean([hit is True for hit in guessed])),
-        area=float(masks.mean()),
+    played = {name: _play(group) for name, group in sorted(by_finding.items()) if len(group) > 1}
+    everything = list(played.values())
+    return Localisation(
+        reference=reference,
+        seed=seed,
+        findings={name: _summed([one], seed) for name, one in played.items()},
+        mean=_summed(everything, seed) if everything else None,
     )
 
 
-def _mean(findings: dict[str, Pointed]) -> Pointed | None:
-    films = sum(pointed.films for pointed in findings.values())
-    if films == 0:
-        return None
+def _play(group: list[Mapped]) -> _Played:
+    masks = np.stack([entry.mask for entry in group])
+    priors = position_prior(masks)
+    return _Played(
+        patients=np.array([entry.patient_id for entry in group], np.str_),
+        hits=np.array([pointing_game(entry.heatmap, entry.mask) is True for entry in group]),
+        prior_hits=np.array(
+            [pointing_game(prior, mask) is True for prior, mask in zip(priors, masks, strict=True)]
+        ),
+        empty=np.array([not entry.heatmap.any() for entry in group]),
+        areas=masks.mean(axis=(1, 2)),
+    )
 
-    def pooled(values: Iterable[float]) -> float:
-        weights = [pointed.films for pointed in findings.values()]
-        return float(np.average(list(values), weights=weights))
+
+def _summed(parts: list[_Played], seed: int) -> Pointed:
+    patients = np.concatenate([part.patients for part in parts])
+    hits = np.concatenate([part.hits for part in parts]).astype(np.float64)
+    prior_hits = np.concatenate([part.prior_hits for part in parts]).astype(np.float64)
+    draws = list(patient_resamples(patients, RESAMPLES, np.random.default_rng(seed)))
+    weights = np.concatenate(draws).astype(np.float64)
+
+    def share(values: NDArray[np.float64]) -> Interval:
+        resampled = (weights * values).sum(axis=1) / weights.sum(axis=1)
+        return interval(float(values.mean()), resampled, "")
 
     return Pointed(
-        films=films,
-        hits=pooled(pointed.hits for pointed in findings.values()),
-        empty=sum(pointed.empty for pointed in findings.values()),
-        prior_hits=pooled(pointed.prior_hits for pointed in findings.values()),
-        area=pooled(pointed.area for pointed in findings.values()),
+        maps=len(hits),
+        patients=len(set(patients.tolist())),
+        empty=int(sum(part.empty.sum() for part in parts)),
+        hits=share(hits),
+        prior_hits=share(prior_hits),
+        gain=share(hits - prior_hits),
+        area=float(np.mean(np.concatenate([part.areas for part in parts]))),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +16,8 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.model.classifier import Classifier
 
 __all__ = ["digest", "load", "load_backbone", "save"]
+
+_HEADER = "hilum"
 
 
 def digest(module: nn.Module) -> str:
@@ -29,18 +32,19 @@ def digest(module: nn.Module) -> str:
 def save(network: Classifier, path: Path, facts: dict[str, str]) -> None:
     """Write the weights; the label names go into the header, in the head's order."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    header = {"labels": json.dumps(list(network.labels)), **facts}
+    # one entry, since safetensors writes several in any order: the same weights, the same bytes
+    header = json.dumps({"labels": list(network.labels), **facts}, sort_keys=True)
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata=header)
+    save_file(tensors, partial, metadata={_HEADER: header})
     partial.replace(path)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     try:
         with safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
         return load_file(path), header
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"weights must be a readable safetensors file; {path}: {error}") from None
 
 
@@ -72,8 +76,8 @@ def load(network: Classifier, path: Path) -> None:
             f"weights must carry their label order; {path} has none. Import them with their "
             "label names first"
         )
-    order = tuple(json.loads(header["labels"]))
-    if order != network.labels.findings:
+    order = cast("list[str]", header["labels"])
+    if order != list(network.labels):
         raise BundleError(
             f"label order of {path} must be that of the run: file has {', '.join(order)}; "
             f"run has {', '.join(network.labels)}"

@@ -5,19 +5,19 @@ from __future__ import annotations
 __all__ = ["SEVERITY", "severity_of"]
 
 SEVERITY: dict[str, tuple[float, float, float]] = {
-    "Atelectasis": (0.35, 1.0, 0.7),
+    "Atelectasis": (0.45, 1.0, 0.6),
     "Cardiomegaly": (0.20, 1.0, 0.8),
-    "Effusion": (0.35, 1.0, 0.7),
-    "Infiltration": (0.35, 1.0, 0.7),
-    "Mass": (0.30, 1.0, 0.7),
-    "Nodule": (0.35, 1.0, 0.6),
+    "Effusion": (0.45, 1.0, 0.55),
+    "Infiltration": (0.50, 1.0, 0.55),
+    "Mass": (0.45, 1.0, 0.5),
+    "Nodule": (0.60, 1.0, 0.4),
     "Pneumonia": (0.35, 1.0, 0.7),
-    "Pneumothorax": (0.35, 1.0, 0.7),
+    "Pneumothorax": (0.40, 1.0, 0.6),
     "Consolidation": (0.30, 1.0, 0.7),
     "Edema": (0.25, 1.0, 0.8),
     "Emphysema": (0.25, 1.0, 0.8),
-    "Fibrosis": (0.25, 1.0, 0.8),
-    "Pleural_Thickening": (0.40, 1.0, 0.6),
+    "Fibrosis": (0.40, 1.0, 0.6),
+    "Pleural_Thickening": (0.60, 1.0, 0.4),
     "Hernia": (0.40, 1.0, 0.6),
 }
 """Finding to (mildest, most marked, skew). Severity is `mildest + (marked - mildest) * u**skew`

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hilum.bundle.manifest import Calibration, write_sealed
+from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort, Split, digest
 from hilum.domain.result import SplitFacts
 from hilum.domain.scores import Target
-from hilum.domain.seal import file_sha256
+from hilum.domain.seal import file_sha256, write_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Engine, Precision
 from hilum.metrics.operating import choose_all

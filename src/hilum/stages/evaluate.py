@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.bundle.manifest import Calibration, read_sealed
+from hilum.bundle.manifest import Calibration
 from hilum.domain.errors import BundleError
 from hilum.domain.record import Box, Cohort, Split
 from hilum.domain.result import Evaluation
+from hilum.domain.seal import read_sealed, write_sealed
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.figure import write_figure
 from hilum.evaluation.localise import Localisation, Mapped, localise
@@ -94,7 +95,7 @@ def evaluate_run(
         ),
     )
     write_figure(probabilities, scored.cohort, evaluation, run.root / "evaluation.png")
-    run.evaluation.write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
+    write_sealed(evaluation, run.evaluation)
     return Evaluated(evaluation, scored)
 
 
@@ -115,7 +116,7 @@ def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding:
     return cv2.resize(film, GRID[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def localise_boxes(scored: Scored, preprocessing: Preprocessing) -> Localisation:
+def localise_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localisation:
     """The pointing game on the films that have reader boxes."""
 
     def entries() -> Iterator[Mapped]:
@@ -124,9 +125,9 @@ def localise_boxes(scored: Scored, preprocessing: Preprocessing) -> Localisation
                 if finding in scored.cohort.labels:
                     mask = _mask([box for box in record.boxes if box.finding == finding])
                     heatmap = map_on_grid(scored, preprocessing, row, finding)
-                    yield Mapped(finding, heatmap, mask)
+                    yield Mapped(record.patient_id, finding, heatmap, mask)
 
-    return localise(entries(), "reader boxes")
+    return localise(entries(), "reader boxes", seed)
 
 
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:

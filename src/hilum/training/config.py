@@ -70,6 +70,7 @@ class PhaseConfig(_Part):
 
     name: str
     trains: Literal["head", "all"]
+    """What may change; the rest, batch-norm statistics too, is proved unchanged by hash."""
     epochs: int = Field(ge=1)
     rate: float = Field(gt=0.0)
     """Peak learning rate; warms up over the first tenth, then falls to zero along a cosine."""
@@ -79,7 +80,9 @@ class TrainingConfig(_Part):
     """A whole run. Written, resolved, into every artefact that comes of it."""
 
     name: str
+    """Stands on the bundle, its card and every report."""
     seed: int = 0
+    """Of initial weights, batches, augmentation and split: all randomness there is."""
     split: Fractions = DEFAULT_FRACTIONS
     """Shares of the patients; an official test list, where there is one, is the test split."""
     preprocessing: Preprocessing = Preprocessing()
@@ -87,8 +90,11 @@ class TrainingConfig(_Part):
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
+    """Trained one after the other."""
     batch_size: int = Field(default=32, ge=2)
+    """Films a step; the odd films at an epoch's end wait for another."""
     weight_decay: float = Field(default=1e-4, ge=0.0)
+    """Of AdamW."""
     weights_average: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay of the exponential moving average of the weights that is scored and kept; 0 is off."""
     uncertain_as: Literal["ignore", "positive", "negative"] = "ignore"

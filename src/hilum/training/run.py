@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
-from hilum.domain.seal import seal, sealed
+from hilum.domain.seal import read_sealed, write_sealed
 from hilum.training.config import TrainingConfig
 
 __all__ = ["RunFacts", "RunFolder"]
@@ -143,10 +143,7 @@ class RunFolder:
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json, sealed, last of all: a folder that has it is a finished run."""
-        document = facts.model_dump(mode="json")
-        document["seal"] = seal(document)
-        text = json.dumps(document, indent=2) + "\n"
-        (self.root / "run.json").write_text(text, "utf-8")
+        write_sealed(facts, self.root / "run.json")
 
     def facts(self) -> RunFacts:
         """Read run.json.
@@ -155,25 +152,12 @@ class RunFolder:
             BundleError: when training did not finish here, or the file was edited.
         """
         path = self.root / "run.json"
-        try:
-            document = json.loads(path.read_text("utf-8"))
-            if not isinstance(document, dict) or not sealed(document):
-                raise BundleError(
-                    f"run.json must be as training wrote it; {path} was edited since: its label "
-                    "order and hashes cannot be trusted. Restore it or train again"
-                )
-            return RunFacts.model_validate({k: v for k, v in document.items() if k != "seal"})
-        except OSError:
+        if not path.exists():
             raise BundleError(
                 f"a finished run must have run.json; {self.root} has none. Train it with "
                 "`hilum train PRESET --data ROOT -o RUN`"
-            ) from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BundleError(f"{path}: {where}: {first['msg']}") from None
-        except ValueError as error:
-            raise BundleError(f"run.json must be readable; {path}: {error}") from None
+            )
+        return read_sealed(RunFacts, path)
 
     def labels(self) -> LabelSet:
         """The findings of the network's outputs, in order."""

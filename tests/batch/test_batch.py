@@ -1,0 +1,264 @@
+"""Every input one row, whatever it is; the rest goes on; and the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from hilum import Bundle
+from hilum.batch.inputs import list_inputs
+from hilum.batch.run import predict_batch
+from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.domain.findings import nih14
+from hilum.domain.result import ImageResult
+from hilum.domain.seal import file_sha256
+from hilum.report.results_jsonl import schema
+
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+REPORTS = {"final_clinical_report.csv", "results.jsonl", "report.html", "dashboard.html"}
+
+EXPECTED = {
+    "a/00000001_000.png": ("ok", ()),
+    "a/00000001_001.png": ("ok", ()),
+    "b/00000001_000.png": ("ok", ()),
+    "colour.png": ("warn", (ReasonCode.COLOR_CONVERTED,)),
+    "damaged.png": ("error", (ReasonCode.DECODE_TRUNCATED,)),
+    "empty.png": ("error", (ReasonCode.EMPTY_FILE,)),
+    "lateral.dcm": ("reject", (ReasonCode.VIEW_NOT_FRONTAL,)),
+    "lateral.png": ("ok", ()),
+    "missing.png": ("error", (ReasonCode.FILE_NOT_FOUND,)),
+    "pipe.png": ("skip", (ReasonCode.NOT_REGULAR_FILE,)),
+    "small.png": ("reject", (ReasonCode.TOO_SMALL,)),
+    "tall.png": ("ok", ()),
+    "text.png": ("error", (ReasonCode.NOT_AN_IMAGE,)),
+    "x" * 300: ("error", (ReasonCode.FILE_NOT_FOUND,)),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    inbox: Path
+    out: Path
+    results: tuple[ImageResult, ...]
+
+    def of(self, name: str) -> ImageResult:
+        return next(r for r in self.results if r.input == str(self.inbox / name))
+
+    def rows(self) -> list[dict[str, str]]:
+        text = (self.out / "final_clinical_report.csv").read_bytes().decode()
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def lateral(pixels: np.ndarray) -> FileDataset:
+    """A DICOM film whose header says lateral."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = DX, "1.2.3"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    made.SOPClassUID, made.SOPInstanceUID = DX, "1.2.3"
+    made.Modality, made.ViewPosition = "DX", "LL"
+    made.Rows, made.Columns = pixels.shape
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.PixelData = pixels.tobytes()
+    return made
+
+
+@pytest.fixture(scope="module")
+def inbox(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inbox")
+    films = sorted((toy / "films" / "images").iterdir())
+    for name, film in (
+        ("a/00000001_000.png", films[0]),
+        ("a/00000001_001.png", films[1]),
+        ("b/00000001_000.png", films[2]),
+        ("lateral.png", films[3]),
+    ):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(film, root / name)
+    whole = films[4].read_bytes()
+    (root / "damaged.png").write_bytes(whole[: len(whole) // 2])
+    (root / "empty.png").touch()
+    (root / "text.png").write_text("a letter, not a film")
+    os.mkfifo(root / "pipe.png")
+    with Image.open(films[5]) as film:
+        grey = film.convert("L")
+    tinted = Image.merge("RGB", (grey, grey, grey.point(lambda value: value * 0.9)))
+    tinted.save(root / "colour.png")
+    grey.resize((64, 64)).save(root / "small.png")
+    grey.resize((150, 260)).save(root / "tall.png")
+    lateral(np.asarray(grey)).save_as(root / "lateral.dcm", enforce_file_format=True)
+    return root
+
+
+def predicted(toy: Path, inbox: Path, out: Path, threads: int = 2) -> Batch:
+    paths = list_inputs([str(inbox), str(inbox / "missing.png"), str(inbox / ("x" * 300))])
+    batch = predict_batch(Bundle.load(toy / "bundle"), paths, out, threads)
+    return Batch(inbox, out, batch.results)
+
+
+@pytest.fixture(scope="module")
+def batch(toy: Path, inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    return predicted(toy, inbox, tmp_path_factory.mktemp("out"))
+
+
+def test_every_input_has_one_row_with_its_status_in_order(batch: Batch) -> None:
+    found = {
+        Path(result.input).relative_to(batch.inbox).as_posix(): (result.status, result.codes)
+        for result in batch.results
+    }
+    assert found == EXPECTED
+    assert list(found) == sorted(EXPECTED)
+    assert len(batch.results) == len(EXPECTED)
+
+
+def test_only_scored_films_have_numbers(batch: Batch) -> None:
+    for result in batch.results:
+        assert (result.findings is not None) == result.status.scored
+        assert (result.film is not None) == result.status.scored
+        assert bool(result.message) != result.status.scored
+        readable = Path(result.input).name not in ("missing.png", "pipe.png", "x" * 300)
+        assert result.sha256 == (file_sha256(Path(result.input)) if readable else None)
+
+
+def test_a_film_s_numbers_are_the_bundle_s(batch: Batch, toy: Path) -> None:
+    bundle = Bundle.load(toy / "bundle")
+    for result in batch.results:
+        if result.findings is not None:
+            alone = bundle.predict(Path(result.input))
+            assert [f.probability for f in result.findings.values()] == [
+                f.probability for f in alone.findings.values()
+            ]
+            assert result.positives == alone.positives
+            assert (result.bundle, result.precision) == (bundle.id, "f32")
+
+
+def test_overlays_are_those_of_the_positive_findings_at_the_films_size(batch: Batch) -> None:
+    listed = [file for result in batch.results for file in result.heatmaps.values()]
+    assert sorted(listed) == sorted(
+        f"overlays/{p.name}" for p in (batch.out / "overlays").iterdir()
+    )
+    assert listed
+    for result in batch.results:
+        assert list(result.heatmaps) == result.positives
+        for finding, file in result.heatmaps.items():
+            assert file.endswith(f"__{finding}.png")
+            with Image.open(batch.out / file) as drawn, Image.open(result.input) as film:
+                assert drawn.size == film.size
+                assert drawn.mode == "RGB"
+
+
+def test_films_of_one_name_in_two_folders_are_both_kept(batch: Batch) -> None:
+    one, other = batch.of("a/00000001_000.png"), batch.of("b/00000001_000.png")
+    assert one.image_id == other.image_id
+    assert one.film != other.film
+    assert not set(one.heatmaps.values()) & set(other.heatmaps.values())
+    assert (batch.out / str(one.film)).is_file()
+
+
+def test_all_reports_are_there_and_nothing_half_written(batch: Batch) -> None:
+    assert {path.name for path in batch.out.iterdir()} == REPORTS | {"films", "overlays"}
+
+
+def test_the_csv_has_the_columns_promised(batch: Batch, toy: Path) -> None:
+    rows = batch.rows()
+    findings = list(nih14())
+    promised = [
+        *("Image_ID", "status", "codes", "view", *findings),
+        *(f"{finding}_positive" for finding in findings),
+        *("Clinical_Summary", "bundle"),
+    ]
+    assert list(rows[0])[: len(promised)] == promised
+    assert len(rows) == len(EXPECTED)
+    for row, result in zip(rows, batch.results, strict=True):
+        assert row["status"] == result.status
+        assert row["codes"] == ";".join(result.codes)
+        assert row["bundle"] == result.bundle
+        for finding in findings:
+            if result.findings is None:
+                assert (row[finding], row[f"{finding}_positive"]) == ("", "")
+            else:
+                said = result.findings[finding]
+                assert float(row[finding]) == pytest.approx(said.probability, rel=1e-8)
+                call = "" if said.positive is None else str(int(said.positive))
+                assert row[f"{finding}_positive"] == call
+
+
+def test_the_lines_of_results_validate_and_say_what_was_promised(batch: Batch) -> None:
+    validator = Draft202012Validator(schema())
+    lines = (batch.out / "results.jsonl").read_text().splitlines()
+    assert len(lines) == len(EXPECTED)
+    promised = {"input", "sha256", "status", "codes", "view", "findings", "heatmaps", "bundle"}
+    for line, result in zip(lines, batch.results, strict=True):
+        document = json.loads(line)
+        validator.validate(document)
+        assert promised | {"precision"} <= set(document)
+        assert document["status"] == result.status
+        for said in (document["findings"] or {}).values():
+            assert {"probability", "threshold", "positive"} <= set(said)
+
+
+def bytes_of(out: Path) -> dict[str, bytes]:
+    files = (path for path in out.rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+
+def test_the_same_inputs_give_the_same_bytes(batch: Batch, toy: Path, tmp_path: Path) -> None:
+    again = predicted(toy, batch.inbox, tmp_path / "again", threads=1)
+    assert bytes_of(again.out) == bytes_of(batch.out)
+    predicted(toy, batch.inbox, tmp_path / "again")
+    assert bytes_of(again.out) == bytes_of(batch.out)
+
+
+def test_more_films_than_are_held_at_a_time(toy: Path, tmp_path: Path) -> None:
+    paths = list_inputs([str(toy / "films" / "images")])
+    told: list[tuple[int, int]] = []
+    batch = predict_batch(
+        Bundle.load(toy / "bundle"), paths, tmp_path, advance=lambda *step: told.append(step)
+    )
+    assert [result.input for result in batch.results] == [str(path) for path in paths]
+    assert {result.status for result in batch.results} <= {Status.OK, Status.WARN}
+    assert told[-1] == (len(paths), len(paths))
+    assert len(told) > 1
+
+
+@pytest.mark.parametrize("folder", ["films", "overlays"])
+def test_results_are_never_written_over_the_films(toy: Path, tmp_path: Path, folder: str) -> None:
+    film = next((toy / "films" / "images").iterdir())
+    names = (f"{folder}/a.png", f"{folder}/deep/b.png", f"{folder}/link.png", "link/a.png")
+    (tmp_path / folder / "deep").mkdir(parents=True)
+    for name in names[:2]:
+        shutil.copyfile(film, tmp_path / name)
+    (tmp_path / "link").symlink_to(tmp_path / folder)
+    (tmp_path / names[2]).symlink_to(film)
+    (tmp_path / "results.jsonl").touch()  # as after an earlier batch
+    bundle = Bundle.load(toy / "bundle")
+    for name in names:
+        with pytest.raises(UsageError, match="results must not be written over films"):
+            predict_batch(bundle, [film, tmp_path / name], tmp_path)
+        assert (tmp_path / name).read_bytes() == film.read_bytes()
+
+
+def test_the_pictures_of_an_earlier_batch_go_with_it(
+    batch: Batch, toy: Path, tmp_path: Path
+) -> None:
+    again = predicted(toy, batch.inbox, tmp_path)
+    film = Path(again.of("tall.png").input)
+    (tmp_path / "notes.txt").write_text("mine")
+    small = predict_batch(Bundle.load(toy / "bundle"), [film], tmp_path)
+    left = {path.name for folder in ("films", "overlays") for path in (tmp_path / folder).iterdir()}
+    (result,) = small.results
+    assert left == {Path(file).name for file in (result.film, *result.heatmaps.values())}
+    assert (tmp_path / "notes.txt").read_text() == "mine"

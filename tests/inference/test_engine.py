@@ -1,0 +1,174 @@
+"""The engine gives each film the network's own numbers, whatever stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from hilum.domain.errors import BundleError, DatasetError, UsageError
+from hilum.domain.findings import LabelSet, LabelState, nih14
+from hilum.domain.record import Cohort, Record
+from hilum.imaging.preprocess import Preprocessing
+from hilum.inference.cohort import score_cohort
+from hilum.inference.engine import Engine, Precision
+
+PREPROCESSING = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,))
+RASTERS = np.random.default_rng(0).integers(0, 256, (9, 64, 64), np.uint8)
+
+
+@pytest.fixture
+def model(tmp_path: Path, network: Callable[..., onnx.ModelProto]) -> Path:
+    onnx.save(network(), tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+@pytest.fixture
+def engine(model: Path) -> Engine:
+    return Engine(model, PREPROCESSING, nih14())
+
+
+def by_hand(model: Path, rasters: NDArray[np.uint8]) -> tuple[np.ndarray, np.ndarray]:
+    """The network in NumPy, in double precision."""
+    drawn = onnx.load(model).graph.initializer
+    weights = {tensor.name: numpy_helper.to_array(tensor).astype(float) for tensor in drawn}
+    images = (rasters / 255.0 - 0.5) / 0.25
+    blocks = images.reshape(-1, 8, 8, 8, 8).transpose(0, 1, 3, 2, 4)
+    maps = np.einsum("nijab,kab->nkij", blocks, weights["kernel"][:, 0])
+    pooled = np.maximum(maps, 0).mean(axis=(2, 3))
+    evidence = np.einsum("nkij,lk->nlij", maps, weights["weight"])
+    return pooled @ weights["weight"].T + weights["bias"], np.maximum(evidence, 0)
+
+
+def test_the_numbers_are_the_network_s(engine: Engine, model: Path) -> None:
+    output = engine.run(RASTERS)
+    logits, heatmaps = by_hand(model, RASTERS)
+    np.testing.assert_allclose(output.logits.values, logits, atol=1e-5)
+    np.testing.assert_allclose(output.heatmaps, heatmaps, atol=1e-5)
+    assert output.logits.labels == nih14()
+    assert output.heatmaps.dtype == np.float32
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_score_does_not_depend_on_the_films_beside_it(model: Path, threads: int) -> None:
+    engine = Engine(model, PREPROCESSING, nih14(), threads=threads)
+    whole = engine.run(RASTERS)
+    order = np.random.default_rng(1).permutation(len(RASTERS))
+    for rows in (order, order[:4], order[:1], np.array([3, 3, 3])):
+        part = engine.run(RASTERS[rows])
+        np.testing.assert_array_equal(part.logits.values, whole.logits.values[rows])
+        np.testing.assert_array_equal(part.heatmaps, whole.heatmaps[rows])
+
+
+def test_no_film_gives_no_row(engine: Engine) -> None:
+    output = engine.run(RASTERS[:0])
+    assert output.logits.values.shape == (0, 14)
+    assert output.heatmaps.shape == (0, 14, 8, 8)
+
+
+def test_progress_counts_every_film(engine: Engine) -> None:
+    told: list[tuple[int, int]] = []
+    engine.run(RASTERS, lambda done, total: told.append((done, total)))
+    assert told == [(done, 9) for done in range(1, 10)]
+
+
+def test_bfloat16_moves_scores_a_little_and_is_refused_where_there_is_none(model: Path) -> None:
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        low = Engine(model, PREPROCESSING, nih14(), Precision.BF16).run(RASTERS)
+        logits, heatmaps = by_hand(model, RASTERS)
+        np.testing.assert_allclose(low.logits.values, logits, atol=0.05)
+        np.testing.assert_allclose(low.heatmaps, heatmaps, atol=0.05 * heatmaps.max())
+    else:
+        with pytest.raises(UsageError, match="use f32 here"):
+            Engine(model, PREPROCESSING, nih14(), Precision.BF16)
+
+
+def refused(model: Path, message: str, labels: LabelSet | None = None, **changes: object) -> None:
+    preprocessing = PREPROCESSING.model_copy(update=changes)
+    with pytest.raises(BundleError, match=message) as caught:
+        Engine(model, preprocessing, labels or nih14())
+    assert "\n" not in str(caught.value)
+
+
+def test_another_number_of_findings_is_refused(model: Path) -> None:
+    labels = LabelSet("two", ("Mass", "Edema"))
+    message = r"must have one output for each of the 2 findings of two; it has 14"
+    refused(model, message, labels)
+
+
+@pytest.mark.parametrize("text", [b"", b"hello\nthere", b"\x08\x01\xff" * 40])
+def test_what_is_no_network_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(text)
+    refused(tmp_path / "model.onnx", r"model\.onnx must be a network hilum exported")
+
+
+def test_a_missing_network_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "none.onnx", "must be a network hilum exported")
+
+
+def test_a_network_without_heatmaps_is_refused(model: Path) -> None:
+    graph = onnx.load(model)
+    del graph.graph.output[1], graph.graph.node[5:]
+    onnx.save(graph, model)
+    refused(model, "must have the outputs logits and heatmaps")
+
+
+def test_a_network_for_other_films_is_refused(model: Path) -> None:
+    values = (0.5, 0.5, 0.5)
+    refused(model, "must be a network hilum exported", channels=3, mean=values, std=values)
+
+
+# a cohort
+
+
+@pytest.fixture
+def cohort(toy: Path) -> Cohort:
+    paths = sorted((toy / "films" / "images").iterdir())[:4]
+    states = (LabelState.NEGATIVE,) * 14
+    records = tuple(Record(path.name, path.name[:8], states, path) for path in paths)
+    return Cohort("nih", nih14(), records)
+
+
+def test_a_cohort_is_scored_row_by_row_in_its_order(engine: Engine, cohort: Cohort) -> None:
+    told: list[tuple[int, int]] = []
+    scored = score_cohort(engine, cohort, lambda done, total: told.append((done, total)))
+    back = score_cohort(engine, replace(cohort, records=cohort.records[::-1]))
+    assert scored.cohort.image_ids() == cohort.image_ids()
+    np.testing.assert_array_equal(scored.logits.values, back.logits.values[::-1])
+    assert scored.shapes == ((128, 128),) * 4
+    assert told[-1] == (4, 4)
+    assert scored.notes == ()
+
+
+def test_what_could_not_be_scored_is_left_out_and_counted(
+    engine: Engine, cohort: Cohort, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"hello")
+    first, second, third, fourth = cohort.records
+    rows = (replace(first, path=None), second, replace(third, path=tmp_path / "bad.png"), fourth)
+    scored = score_cohort(engine, replace(cohort, records=rows))
+    assert scored.cohort.records == (second, fourth)
+    whole = score_cohort(engine, cohort)
+    np.testing.assert_array_equal(scored.logits.values, whole.logits.values[[1, 3]])
+    assert scored.notes == (
+        "1 rows have no film on disk; left out",
+        "1 films could not be used; left out",
+    )
+
+
+def test_a_cohort_without_films_or_of_other_findings_is_refused(
+    engine: Engine, cohort: Cohort
+) -> None:
+    empty = tuple(replace(record, path=None) for record in cohort.records)
+    with pytest.raises(DatasetError, match="scoring needs readable films; nih has 4 rows here"):
+        score_cohort(engine, replace(cohort, records=empty))
+    permuted = LabelSet("permuted", tuple(reversed(nih14().findings)))
+    with pytest.raises(DatasetError, match="must be the network's, in order; permuted has Hernia"):
+        score_cohort(engine, replace(cohort, labels=permuted))

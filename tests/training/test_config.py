@@ -1,0 +1,123 @@
+"""A run is one frozen value: whatever is misspelled or out of range is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from hilum.domain.errors import UsageError
+from hilum.training.config import TrainingConfig, load_config, presets
+from hilum.training.run import RunFolder
+
+PHASES = "phases: [{name: head, trains: head, epochs: 1, rate: 0.1}]"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"name: own\n{PHASES}\n")
+    return path
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_loads_under_its_own_name(name: str) -> None:
+    config = load_config(name)
+    assert config.name == name
+    assert [phase.trains for phase in config.phases][-1] == "all"
+    with pytest.raises(ValidationError, match="frozen"):
+        config.seed = 1
+
+
+def test_what_is_not_said_has_its_default(file: Path) -> None:
+    config = load_config(str(file))
+    assert (config.seed, config.uncertain_as, config.model.backbone) == (0, "ignore", "densenet121")
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("seed=7", lambda config: config.seed == 7),
+        ("phases.0.epochs=3", lambda config: config.phases[0].epochs == 3),
+        ("preprocessing.size=96", lambda config: config.preprocessing.size == 96),
+        (
+            "model.options.growth_rate=8",
+            lambda config: config.model.options == {"growth_rate": 8},
+        ),
+        ("phases.0={name: a, trains: all, epochs: 2, rate: 1}", lambda c: c.phases[0].epochs == 2),
+        ("name=a=b", lambda config: config.name == "a=b"),
+    ],
+)
+def test_any_field_can_be_set(file: Path, change: str, value: object) -> None:
+    assert value(load_config(str(file), (change,)))
+
+
+def test_of_two_changes_the_later_holds(file: Path) -> None:
+    assert load_config(str(file), ("seed=1", "seed=2")).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("sed=7", "sed: Extra inputs are not permitted"),
+        ("loss.gamma=2", r"loss\.gamma: Extra inputs"),
+        ("phases.0.epoch=2", r"phases\.0\.epoch: Extra inputs"),
+        ("seed=many", "seed: Input should be a valid integer"),
+        ("phases.0.epochs=0", r"phases\.0\.epochs: Input should be greater"),
+        ("phases.0.rate=0", r"phases\.0\.rate: Input should be greater"),
+        ("phases.0.trains=tail", r"phases\.0\.trains: Input should be 'head' or 'all'"),
+        ("phases=[]", "phases: Tuple should have at least 1 item"),
+        ("batch_size=1", "batch_size: Input should be greater"),
+        ("precision=float16", "precision: Input should be"),
+        ("preprocessing.channels=1", "mean must have one value for each of the 1 channels"),
+        ("split.train=0.9", "split fractions must add up to 1"),
+        ("seed", "a change must read key=value"),
+        ("seed=[1", "must be YAML; the value of seed"),
+        ("phases.9.epochs=1", "must name a field that is there, .* got 'phases.9.epochs'"),
+        ("phases.last.epochs=1", "must name a field that is there"),
+        ("phases.9=1", "must name a field that is there"),
+        ("name.first=1", "must name a field that is there"),
+        ("name.first.second=1", "must name a field that is there"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_in_one_line(
+    file: Path, change: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        load_config(str(file), (change,))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("demmo", r"no preset 'demmo', .* Did you mean 'demo'\?"),
+        ("none.yaml", r"a configuration must be readable; none\.yaml: No such file"),
+    ],
+)
+def test_a_configuration_that_is_not_there_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_config(name)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "name", "", "a: [", "a: b: c", "\tname: x"])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="a configuration must be") as caught:
+        load_config(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_same_configuration_has_the_same_hash_in_memory_and_on_disk(
+    file: Path, tmp_path: Path
+) -> None:
+    config = load_config(str(file), ("weight_decay=1e-7", "model.weights=a/b.pth"))
+    assert config == load_config(str(file), ("model.weights=a/b.pth", "weight_decay=0.0000001"))
+    RunFolder(tmp_path).write_config(config)
+    tree = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert TrainingConfig.tree_sha256(tree) == config.sha256()
+    assert TrainingConfig.model_validate(tree) == config
+    assert config.sha256() != load_config(str(file)).sha256()
