@@ -32,7 +32,7 @@ RESAMPLES = 1000
 
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder.")] = Path("demo"),
-    patients: Annotated[int, typer.Option(min=40, help="How many patients to draw.")] = 420,
+    patients: Annotated[int, typer.Option(min=40, help="How many patients to draw.")] = 480,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +17,9 @@ from hilum.phantom.plan import FilmPlan, Lesion, patient_plans
 __all__ = ["Drawing", "FilmPlan", "Lesion", "PhantomCorpus"]
 
 _TEST_SHARE = 0.2
+
+_WORTH_WORKERS = 200
+"""Films below which starting processes costs more than they save."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,20 @@ class PhantomCorpus:
     def draw(self, plan: FilmPlan) -> Drawing:
         """One film. Depends on the seed, the size and the plan only: draw in any order."""
         return draw_film(plan, self.seed, self.size)
+
+    def drawings(self, workers: int = 1) -> Iterator[Drawing]:
+        """Every film, in the order of `films()`.
+
+        Args:
+            workers: processes that draw; the films are the same for any number.
+        """
+        if workers <= 1 or len(self.films()) < _WORTH_WORKERS:
+            yield from map(self.draw, self.films())
+            return
+        # spawned, not forked: a fork would copy whatever threads the caller already runs
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield from pool.map(self.draw, self.films(), chunksize=16)
 
     def test_patients(self) -> frozenset[str]:
         """The patients of the official test list: one in five, at least one when there are two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hilum.phantom.corpus import FilmPlan, PhantomCorpus
 
 __all__ = ["write_nih"]
 
+_WORKERS = 4
+"""Processes that draw, at most; as many as there are processors below that."""
 _FRAME = 1024  # NIH's boxes are in the frame of the released 1024-px films
 _BOXED = {
     "Atelectasis": "Atelectasis",
@@ -62,8 +65,8 @@ def write_nih(
     images = root / "images"
     images.mkdir(parents=True, exist_ok=True)
     boxes: list[str] = [_BOX_HEADER]
-    for done, plan in enumerate(plans, start=1):
-        drawing = corpus.draw(plan)
+    drawings = corpus.drawings(workers=min(_WORKERS, os.cpu_count() or 1))
+    for done, (plan, drawing) in enumerate(zip(plans, drawings, strict=True), start=1):
         _write_png(images / plan.image_id, drawing.pixels)
         if plan.patient_id in tested:
             boxes += [_box_row(plan, box) for box in drawing.boxes if box.finding in _BOXED]
