@@ -93,7 +93,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nih(PhantomCorpus(patients=14, seed=1, enrichment=6, size=128), root / "films")
     run = RunFolder(root / "run")
     trained(run, root / "films")
-    choice = ("platt", Target.YOUDEN, Precision.F32)
+    choice = ("platt", Target.F1, Precision.F32)
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), choice)
     evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
     write(run.root, root / "bundle")

@@ -151,7 +151,7 @@ def test_the_card_holds_thresholds_and_the_notice(bundle: Bundle) -> None:
     assert "not a medical device" in card
     for point in bundle.manifest.calibration.operating_points:
         cut = "none" if point.threshold is None else f"{point.threshold:.3f}"
-        assert f"| {point.finding} | {cut} | youden |" in card
+        assert f"| {point.finding} | {cut} | f1 |" in card
 
 
 def refused(run: RunFolder, out: Path, kind: type[Exception], message: str) -> None:

@@ -87,7 +87,7 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     and a hash of the path. Names from outside never become paths.
 
     >>> output_names([Path("a/x.png"), Path("b/y z.png")])
-    ['x', 'y_z-b20d03ab']
+    ['x', 'y_z-eceab1ed']
     """
     stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:80] for path in paths]
     names: list[str] = []

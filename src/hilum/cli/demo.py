@@ -87,7 +87,7 @@ def _evaluate(
 
     say("3/6  calibrating on patients that did not train", quiet)
     calibrate_run(
-        run, split_of(run, Split.CALIBRATE, None), ("platt", Target.YOUDEN, Precision.F32)
+        run, split_of(run, Split.CALIBRATE, None), ("platt", Target.F1, Precision.F32)
     )
     say("4/6  evaluating on patients that did neither", quiet)
     done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
