@@ -16,9 +16,7 @@ __all__ = ["calibrate"]
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     method: Annotated[str, typer.Option(help="sigmoid, temperature, platt or isotonic.")] = "platt",
-    target: Annotated[
-        str, typer.Option(help="What a threshold maximises: f1 or youden.")
-    ] = "f1",
+    target: Annotated[str, typer.Option(help="What a threshold maximises: f1 or youden.")] = "f1",
     precision: Annotated[str, typer.Option(help="f32 or bf16: what serving will use.")] = "f32",
     data: Annotated[Path | None, typer.Option(help="The dataset, if it was moved.")] = None,
     quiet: Quiet = False,

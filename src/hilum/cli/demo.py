@@ -86,9 +86,7 @@ def _evaluate(
     from hilum.stages.evaluate import evaluate_run
 
     say("3/6  calibrating on patients that did not train", quiet)
-    calibrate_run(
-        run, split_of(run, Split.CALIBRATE, None), ("platt", Target.F1, Precision.F32)
-    )
+    calibrate_run(run, split_of(run, Split.CALIBRATE, None), ("platt", Target.F1, Precision.F32))
     say("4/6  evaluating on patients that did neither", quiet)
     done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
     (run.root / "evaluation.md").write_text(markdown(done.evaluation), "utf-8")
@@ -119,7 +117,7 @@ def _against_masks(
 
 
 def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResults:
-    """Films of the test split and one damaged file, as they would arrive."""
+    """The latest film of some test patients and one damaged file, as they would arrive."""
     from hilum.batch.inputs import list_inputs
     from hilum.batch.run import predict_batch
     from hilum.bundle import Bundle
@@ -127,10 +125,11 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
     say("6/6  predicting, explaining, reporting", quiet)
     inbox = out / "inbox"
     inbox.mkdir()
-    paths = [record.path for record in done.scored.cohort.records if record.path is not None]
-    for path in paths[:INBOX_FILMS]:
+    latest = {r.patient_id: r.path for r in done.scored.cohort.records if r.path is not None}
+    paths = list(latest.values())[:INBOX_FILMS]
+    for path in paths:
         shutil.copyfile(path, inbox / path.name)
-    whole = paths[INBOX_FILMS % len(paths)].read_bytes()
+    whole = paths[0].read_bytes()
     (inbox / "damaged.png").write_bytes(whole[: len(whole) // 2])
     return predict_batch(
         Bundle.load(out / "bundle"),
