@@ -26,7 +26,7 @@ from hilum.stages.calibrate import calibrate_run, engine_of
 from hilum.stages.evaluate import GRID, evaluate_run, localise_boxes, map_on_grid
 from hilum.training.run import RunFolder
 
-CHOICE = ("platt", Target.YOUDEN, Precision.F32)
+CHOICE = ("platt", Target.F1, Precision.F32)
 
 
 @pytest.fixture
