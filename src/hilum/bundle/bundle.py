@@ -155,12 +155,17 @@ class Bundle:
         """The same for several films that were read and screened; each is scored on its own."""
         rasters = np.stack([self.manifest.preprocessing.raster(film) for film in films])
         output = self.engine.run(rasters)
-        probabilities = self.manifest.calibration.calibrator.apply(output.logits)
+        calibrator = self.manifest.calibration.calibrator
+        probabilities = calibrator.apply(output.logits)
         thresholds = self.manifest.calibration.thresholds()
         predictions: list[Prediction] = []
         for row, film in enumerate(films):
             findings = {
-                name: _decide(float(probabilities.values[row, column]), thresholds.get(name))
+                name: _decide(
+                    float(probabilities.values[row, column]),
+                    thresholds.get(name),
+                    calibrator.findings[name].calibrated,
+                )
                 for column, name in enumerate(self.labels)
             }
             predictions.append(
@@ -171,6 +176,8 @@ class Bundle:
         return predictions
 
 
-def _decide(probability: float, threshold: float | None) -> FindingResult:
+def _decide(probability: float, threshold: float | None, calibrated: bool) -> FindingResult:
     positive = None if threshold is None else probability >= threshold
-    return FindingResult(probability=probability, threshold=threshold, positive=positive)
+    return FindingResult(
+        probability=probability, threshold=threshold, positive=positive, calibrated=calibrated
+    )

@@ -39,6 +39,8 @@ class FindingResult(_Frozen):
     """None where the bundle has no operating point for the finding."""
     positive: bool | None
     """probability >= threshold; None without a threshold."""
+    calibrated: bool = True
+    """False where too little was known to fit a calibrator: the plain sigmoid of the logit."""
     regions: tuple[str, ...] = ()
     """Of a positive finding: in words, the regions of the film that raised its score."""
 

@@ -54,6 +54,7 @@ class _Score:
     probability: float
     threshold: float | None
     positive: bool
+    calibrated: bool
     bar: str
 
 
@@ -99,6 +100,7 @@ def _scores(result: ImageResult, labels: LabelSet) -> tuple[_Score, ...]:
             probability=findings[name].probability,
             threshold=findings[name].threshold,
             positive=findings[name].positive is True,
+            calibrated=findings[name].calibrated,
             bar=bar(
                 findings[name].probability,
                 tick=findings[name].threshold,
