@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from hilum.domain.errors import BundleError
 
-__all__ = ["file_sha256", "read_sealed", "seal", "sealed", "write_sealed"]
+__all__ = ["file_sha256", "first_fault", "read_sealed", "seal", "sealed", "write_sealed"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -48,6 +48,13 @@ def file_sha256(path: Path) -> str:
     return total.hexdigest()
 
 
+def first_fault(error: ValidationError) -> str:
+    """Where a document is first wrong, and what must hold there, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}"
+
+
 def write_sealed(document: BaseModel, path: Path) -> None:
     """Write a model as JSON with its seal."""
     tree = document.model_dump(mode="json")
@@ -72,8 +79,6 @@ def read_sealed(kind: type[M], path: Path) -> M:
     except OSError:
         raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {where}: {first['msg']}") from None
+        raise BundleError(f"{path}: {first_fault(error)}") from None
     except ValueError as error:
         raise BundleError(f"{path.name} must be JSON; {path}: {error}") from None

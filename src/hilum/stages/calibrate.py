@@ -46,7 +46,7 @@ def calibrate_run(
     known = positives + (states == LabelState.NEGATIVE).sum(axis=0)
     refused = (f"{p.finding}: no threshold, {p.reason}" for p in points if p.threshold is None)
     calibration = Calibration(
-        model_sha256=file_sha256(run.model),
+        model_sha256=run.facts().model_sha256,
         preprocessing_sha256=config.preprocessing.sha256(),
         precision=precision,
         calibrator=calibrator,

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.seal import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.splits import DEFAULT_FRACTIONS, Fractions
 
@@ -150,9 +151,8 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{name}: {where}: {first['msg']} (got {first['input']!r})") from None
+        got = error.errors()[0]["input"]
+        raise UsageError(f"{name}: {first_fault(error)} (got {got!r})") from None
 
 
 def _tree(name: str) -> dict[str, Any]:

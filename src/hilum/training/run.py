@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
-from hilum.domain.seal import read_sealed, write_sealed
+from hilum.domain.seal import first_fault, read_sealed, write_sealed
 from hilum.training.config import TrainingConfig
 
 __all__ = ["RunFacts", "RunFolder"]
@@ -128,9 +128,7 @@ class RunFolder:
         except OSError:
             raise BundleError(f"a run folder must have config.yaml; {self.root} has none") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BundleError(f"{path}: {where}: {first['msg']}") from None
+            raise BundleError(f"{path}: {first_fault(error)}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise BundleError(f"config.yaml must be YAML; {path}: {reason}") from None
