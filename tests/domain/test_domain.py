@@ -203,8 +203,8 @@ def test_pixels_of_another_meaning_are_refused(pixels: np.ndarray) -> None:
         Radiograph(pixels, source="a.png")
 
 
-def test_only_pa_and_ap_are_known_to_be_frontal() -> None:
-    assert [view.value for view in ViewPosition if view.frontal] == ["PA", "AP"]
+def test_frontal_views_are_known_to_be_frontal() -> None:
+    assert [view.value for view in ViewPosition if view.frontal] == ["PA", "AP", "frontal"]
 
 
 # results

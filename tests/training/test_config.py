@@ -33,7 +33,7 @@ def test_every_preset_loads_under_its_own_name(name: str) -> None:
 
 def test_what_is_not_said_has_its_default(file: Path) -> None:
     config = load_config(str(file))
-    assert (config.seed, config.uncertain_as, config.model.backbone) == (0, "ignore", "densenet121")
+    assert (config.seed, config.labels.uncertain, config.model.backbone) == (0, None, "densenet121")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hilum.domain.errors import UsageError
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.policy import LabelPolicy, Uncertain, settle
+from hilum.domain.record import Cohort, Record
 from hilum.training.config import LossConfig
 from hilum.training.losses import masked_bce, positive_weights, targets
 
@@ -19,17 +22,39 @@ STATES = np.array([[1, 0, -1, -2]], np.int8)
 
 
 @pytest.mark.parametrize(
-    ("policy", "y", "mask"),
+    ("uncertain", "y", "mask"),
     [
         ("ignore", [1, 0, 0, 0], [1, 1, 0, 0]),
         ("positive", [1, 0, 1, 0], [1, 1, 1, 0]),
         ("negative", [1, 0, 0, 0], [1, 1, 1, 0]),
     ],
 )
-def test_each_state_counts_as_the_policy_says(policy: str, y: list[int], mask: list[int]) -> None:
-    got = targets(STATES, policy)
+def test_each_state_counts_as_the_policy_says(
+    uncertain: str, y: list[int], mask: list[int]
+) -> None:
+    policy = LabelPolicy(uncertain=Uncertain(uncertain))
+    film = Record("a.png", "1", tuple(LabelState(s) for s in STATES[0]))
+    four = LabelSet("four", ("Mass", "Edema", "Hernia", "Nodule"))
+    settled = settle(Cohort("mine", four, (film,)), policy)
+    got = targets(settled.states(), policy, seed=0)
     assert [part.tolist() for part in got] == [[y], [mask]]
     assert {part.dtype for part in got} == {np.dtype(np.float32)}
+
+
+def test_soft_targets_lie_in_their_range_and_are_learned_from() -> None:
+    policy = LabelPolicy(uncertain=Uncertain.SOFT, soft_range=(0.6, 0.7))
+    y, mask = targets(np.full((50, 2), LabelState.UNCERTAIN, np.int8), policy, seed=1)
+    assert mask.all()
+    assert 0.6 <= y.min() < y.max() <= 0.7
+    assert (targets(np.full((50, 2), -1, np.int8), policy, seed=1)[0] == y).all()
+
+
+def test_ignored_uncertain_labels_have_no_gradient() -> None:
+    y, mask = targets(STATES, LabelPolicy(uncertain=Uncertain.IGNORE), seed=0)
+    logits = torch.zeros(1, 4, requires_grad=True)
+    masked_bce(logits, torch.from_numpy(y), torch.from_numpy(mask), torch.ones(4)).backward()
+    assert logits.grad is not None
+    assert (logits.grad[0] != 0).tolist() == [True, True, False, False]
 
 
 def test_the_loss_of_one_film_by_hand() -> None:
@@ -46,7 +71,7 @@ def test_the_loss_of_one_film_by_hand() -> None:
 def test_the_loss_is_torch_s_on_what_is_known(seed: int, films: int, findings: int) -> None:
     rng = np.random.default_rng(seed)
     states = rng.integers(-2, 2, (films, findings)).astype(np.int8)
-    y, mask = (torch.from_numpy(part) for part in targets(states, "ignore"))
+    y, mask = (torch.from_numpy(part) for part in targets(states, LabelPolicy(), 0))
     weights = torch.from_numpy(rng.uniform(0.1, 9, findings).astype(np.float32))
     logits = torch.from_numpy(rng.normal(0, 3, states.shape).astype(np.float32)).requires_grad_()
     loss = masked_bce(logits, y, mask, weights)
@@ -65,7 +90,7 @@ def test_the_loss_is_torch_s_on_what_is_known(seed: int, films: int, findings: i
 
 
 def test_what_is_unlabelled_changes_nothing_however_wild_its_logit() -> None:
-    y, mask = (torch.from_numpy(part) for part in targets(STATES, "ignore"))
+    y, mask = (torch.from_numpy(part) for part in targets(STATES, LabelPolicy(), 0))
     weights = torch.ones(4)
     losses = [
         masked_bce(torch.tensor([[1.0, 2.0, wild, wild]]), y, mask, weights).item()
@@ -97,7 +122,7 @@ def test_positives_weigh_their_inverse_frequency_among_the_known(
     # columns: 1 of 4 positive, 3 of 4, none, and one positive and one negative beside unknowns
     states = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [0, 1, 0, -1], [0, 0, 0, -2]], np.int8)
     config = LossConfig(positive_weight_max=largest, positive_weight_power=power)
-    weights = positive_weights(*targets(states, "ignore"), config)
+    weights = positive_weights(*targets(states, LabelPolicy(), 0), config)
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert weights.dtype == np.float32
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hilum.datasets import open_dataset, without
 from hilum.domain.errors import DatasetError
+from hilum.domain.policy import settle
 from hilum.domain.record import Cohort, Split
 from hilum.splits import SplitTable
 from hilum.training.run import RunFolder
@@ -31,6 +32,7 @@ def split_of(run: RunFolder, split: Split, data: Path | None) -> Cohort:
     if run.excluded.exists():
         names = frozenset(run.excluded.read_text("utf-8").split())
         cohort = without(cohort, names, f"listed in {run.excluded.name}")
+    cohort = settle(cohort, run.config().labels)
     if cohort.sha256() != facts.records_sha256:
         raise DatasetError(
             f"the dataset must be the one the run was trained on; films, patients or labels in "

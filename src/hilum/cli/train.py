@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.options import Data, Out, Quiet
+from hilum.cli.options import Data, Out, Quiet, film_names
 from hilum.cli.progress import progress, say
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import DatasetError, UsageError
+
+if TYPE_CHECKING:
+    from hilum.domain.record import Cohort
 
 __all__ = ["train"]
 
@@ -24,6 +27,9 @@ def train(
     exclude: Annotated[
         Path | None, typer.Option(help="Leave these films out: a file with one name a line.")
     ] = None,
+    allow_unlabelled: Annotated[
+        bool, typer.Option("--allow-unlabelled", help="Films without a row are expected.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on a dataset's train split; calibrate and test stay unread.
@@ -31,6 +37,8 @@ def train(
     Patients are split by the dataset's official test list, where it has one, and by a hash.
     """
     from hilum.datasets import open_dataset, without
+    from hilum.domain.policy import settle
+    from hilum.domain.record import Split
     from hilum.splits import assign
     from hilum.training.config import load_config
     from hilum.training.run import RunFolder
@@ -40,12 +48,17 @@ def train(
     if (out / "run.json").exists():
         raise UsageError(f"a run is trained in a new folder; {out} holds a finished one")
     cohort = open_dataset(data)
+    if not allow_unlabelled:
+        _refuse_unlabelled(cohort, data)
     if exclude is not None:
-        names = _names(exclude)
+        names = film_names(exclude)
         cohort = without(cohort, names, f"listed in {exclude.name}")
         out.mkdir(parents=True, exist_ok=True)
         run.excluded.write_text("".join(f"{name}\n" for name in sorted(names)), "utf-8")
+    cohort = settle(cohort, resolved.labels)
     splits = assign(cohort, resolved.split, resolved.seed)
+    for split in (Split.TRAIN, Split.TUNE, Split.CALIBRATE):
+        splits.of(cohort, split)  # an empty one is refused now, and not after hours
     say(f"{cohort.dataset}: {len(cohort):,} films; split {splits.name}", quiet)
     from hilum.training.train import train as train_run
 
@@ -57,8 +70,18 @@ def train(
     typer.echo(out)
 
 
-def _names(path: Path) -> frozenset[str]:
-    try:
-        return frozenset(path.read_text("utf-8").split())
-    except OSError as error:
-        raise UsageError(f"--exclude must be a readable file; {path}: {error.strerror}") from None
+def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:
+    """Refuse films that no row describes: a table that was cut short would train on what is left.
+
+    Rows without a film, as a part of a download has, are no such thing.
+    """
+    from hilum.datasets.base import first_names, folder_of
+    from hilum.inspection.films import films_without_row
+
+    stray = [path.as_posix() for path in films_without_row(cohort, folder_of(data))]
+    if stray:
+        raise DatasetError(
+            f"every film must have a row in the table; {len(stray):,} in {data} have none, first: "
+            f"{first_names(stray)}. Is a part of the table missing? If not, --allow-unlabelled "
+            "trains without them"
+        )

@@ -12,7 +12,24 @@ import yaml
 
 from hilum.domain.errors import UsageError, suggestion
 
-__all__ = ["Code", "Finding", "LabelSet", "LabelState", "catalogue", "find", "nih14"]
+__all__ = [
+    "NO_FINDING",
+    "SUPPORT_DEVICES",
+    "Code",
+    "Finding",
+    "LabelSet",
+    "LabelState",
+    "catalogue",
+    "find",
+    "label_set",
+    "label_sets",
+    "nih14",
+]
+
+NO_FINDING = "No Finding"
+"""A label of its own in some datasets: none of the others is there."""
+SUPPORT_DEVICES = "Support Devices"
+"""Tubes, lines, pacemakers: the one label that does not contradict `No Finding`."""
 
 
 class LabelState(IntEnum):
@@ -163,28 +180,37 @@ class LabelSet:
 
 
 @cache
+def label_sets() -> dict[str, LabelSet]:
+    """The label sets of the field's datasets, by name.
+
+    >>> list(label_sets())[:3]
+    ['NIH-14', 'NIH-13+NF', 'CheXpert-14']
+    """
+    rows = yaml.safe_load(files("hilum.domain").joinpath("label_sets.yaml").read_text("utf-8"))
+    return {name: LabelSet(name, tuple(findings)) for name, findings in rows.items()}
+
+
+def label_set(name: str) -> LabelSet:
+    """The label set of that name.
+
+    Raises:
+        UsageError: when there is none.
+
+    >>> label_set("CheXpert-5").findings
+    ('Atelectasis', 'Cardiomegaly', 'Consolidation', 'Edema', 'Effusion')
+    """
+    known = label_sets()
+    if name not in known:
+        raise UsageError(
+            f"no label set '{name}'; there are {', '.join(known)}.{suggestion(name, known)}"
+        )
+    return known[name]
+
+
 def nih14() -> LabelSet:
     """The 14 findings of NIH ChestX-ray14, in the order of Wang et al. 2017.
 
     >>> list(nih14())[:3]
     ['Atelectasis', 'Cardiomegaly', 'Effusion']
     """
-    return LabelSet(
-        "NIH-14",
-        (
-            "Atelectasis",
-            "Cardiomegaly",
-            "Effusion",
-            "Infiltration",
-            "Mass",
-            "Nodule",
-            "Pneumonia",
-            "Pneumothorax",
-            "Consolidation",
-            "Edema",
-            "Emphysema",
-            "Fibrosis",
-            "Pleural_Thickening",
-            "Hernia",
-        ),
-    )
+    return label_set("NIH-14")

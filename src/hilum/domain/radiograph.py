@@ -20,14 +20,18 @@ class ViewPosition(StrEnum):
     """Frontal, back to front: the standing standard film."""
     AP = "AP"
     """Frontal, front to back: mostly bedside films; the heart looks larger."""
+    FRONTAL = "frontal"
+    """Frontal, the direction not recorded."""
     LL = "LL"
     """Lateral."""
+    OTHER = "other"
+    """Neither frontal nor lateral, such as oblique, lordotic or of the ribs."""
     UNKNOWN = "unknown"
 
     @property
     def frontal(self) -> bool:
         """Whether the view is known to be frontal."""
-        return self in (ViewPosition.PA, ViewPosition.AP)
+        return self in (ViewPosition.PA, ViewPosition.AP, ViewPosition.FRONTAL)
 
 
 class Sex(StrEnum):

@@ -15,7 +15,7 @@ from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 
-__all__ = ["Box", "Cohort", "Record", "Split", "digest"]
+__all__ = ["Box", "Cohort", "Record", "Split", "Vote", "digest"]
 
 
 class Split(StrEnum):
@@ -43,6 +43,14 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Vote:
+    """What one reader said of a film: a LabelState for each finding, in the cohort's order."""
+
+    reader: str
+    states: tuple[LabelState, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     """One row of a dataset: a film, its patient and what was said of it.
 
@@ -53,6 +61,8 @@ class Record:
         path: the film on disk; None where it was not downloaded.
         view, age_years, sex, follow_up: as recorded; None or unknown where blank or impossible.
         boxes: reader boxes, if any.
+        study_id: the examination the film belongs to; None where each film is its own.
+        votes: the readers' own labels, where there are several; `states` is then their majority.
     """
 
     image_id: str
@@ -64,6 +74,8 @@ class Record:
     sex: Sex = Sex.UNKNOWN
     follow_up: int | None = None
     boxes: tuple[Box, ...] = ()
+    study_id: str | None = None
+    votes: tuple[Vote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ class Cohort:
         labels: the columns of `states`.
         records: in the dataset's order; image ids are unique.
         official_test: image ids that the dataset's authors set aside for test, or None.
+        official_tune: image ids that they set aside for tuning (their "validation"), or None.
         notes: what the reader met and the user should know, a line each.
         synthetic: the films were drawn, not taken; every result of them says so.
 
@@ -88,6 +101,7 @@ class Cohort:
     official_test: frozenset[str] | None = None
     notes: tuple[str, ...] = field(default=())
     synthetic: bool = False
+    official_tune: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -137,4 +151,4 @@ def digest(lines: Iterable[str]) -> str:
     True
     """
     text = "".join(f"{line}\n" for line in sorted(lines))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,24 +1,21 @@
-"""What leaves hilum: the result of one film, the evaluation of one model, and their JSON."""
+"""What leaves hilum: the result of one film, and the words that every number comes with."""
 
 from __future__ import annotations
+
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import ViewPosition
+from hilum.domain.record import Cohort, digest
 
 __all__ = [
     "NOT_A_DEVICE",
-    "ConstantPredictor",
-    "Evaluation",
-    "ExpectedCalibrationError",
-    "FindingEvaluation",
     "FindingResult",
     "ImageResult",
     "Interval",
-    "PointEvaluation",
     "SplitFacts",
-    "SummaryEvaluation",
 ]
 
 NOT_A_DEVICE = (
@@ -95,92 +92,17 @@ class SplitFacts(_Frozen):
     """Of the sorted film names, one a line."""
     images: int
     patients: int
+    patients_sha256: str = ""
+    """Of the sorted patient names, one a line."""
 
-
-class ExpectedCalibrationError(_Frozen):
-    """ECE on 15 bins, and what chance alone gives a perfectly calibrated model here."""
-
-    equal_mass: Interval
-    equal_width: Interval
-    null_95: float | None
-    """95th percentile of equal-mass ECE when y ~ Bernoulli(p)."""
-
-
-class PointEvaluation(_Frozen):
-    """An operating point, frozen before, on the films evaluated."""
-
-    threshold: float | None
-    target: str
-    sensitivity: Interval
-    specificity: Interval
-    ppv: Interval
-
-
-class FindingEvaluation(_Frozen):
-    """All numbers of one finding."""
-
-    n: int
-    positives: int
-    positive_patients: int
-    auroc: Interval
-    average_precision: Interval
-    sensitivity_at_specificity: dict[str, Interval]
-    """Key: the specificity, such as "0.80"."""
-    brier: Interval
-    brier_skill: Interval
-    """1 - Brier / Brier of the constant predictor."""
-    log_loss: Interval
-    ece: ExpectedCalibrationError
-    operating_points: dict[str, PointEvaluation]
-
-
-class SummaryEvaluation(_Frozen):
-    """Macro (mean over findings) or micro (all entries pooled)."""
-
-    auroc: Interval
-    average_precision: Interval
-    sensitivity_at_specificity: dict[str, Interval] = {}
-    brier: Interval
-    ece_equal_mass: Interval
-    ece_equal_width: Interval
-    findings_counted: int
-    findings_total: int
-
-
-class ConstantPredictor(_Frozen):
-    """The image-free rival: each finding's prevalence, said of every film.
-
-    Its ECE is near zero by construction, which is why a low ECE proves nothing.
-    """
-
-    prevalence_from: str
-    """Where the prevalences were learned."""
-    auroc: Interval
-    """Macro, as are the others but the last: 0.5, whatever the prevalences."""
-    average_precision: Interval
-    brier: Interval
-    ece_equal_mass: Interval
-    ece_equal_width: Interval
-    micro_auroc: Interval
-    """Far above 0.5, since common findings are positive more often: why micro numbers flatter."""
-
-
-class Evaluation(_Frozen):
-    """evaluation.json: a model's numbers on one split, each with its interval."""
-
-    schema_version: int = 1
-    notice: str = NOT_A_DEVICE
-    model: str
-    split: SplitFacts
-    labels: str
-    interval: str
-    """How intervals were made, in words."""
-    seed: int
-    resamples: int
-    precision: str | None = None
-    provenance: dict[str, str] = {}
-    notes: tuple[str, ...] = ()
-    findings: dict[str, FindingEvaluation]
-    macro: SummaryEvaluation
-    micro: SummaryEvaluation
-    constant_predictor: ConstantPredictor
+    @classmethod
+    def of(cls, name: str, cohort: Cohort) -> Self:
+        """The facts of a cohort."""
+        patients = set(cohort.patients().tolist())
+        return cls(
+            name=name,
+            sha256=digest(cohort.image_ids()),
+            images=len(cohort),
+            patients=len(patients),
+            patients_sha256=digest(patients),
+        )

@@ -81,12 +81,31 @@ class Probabilities:
 
 
 class Target(StrEnum):
-    """What a threshold was chosen for."""
+    """What a threshold was chosen for. Some need a goal, such as a sensitivity of 0.90.
+
+    >>> Target("youden").needs_goal, Target("sensitivity").needs_goal
+    (False, True)
+    """
 
     F1 = "f1"
     """The largest F1 = 2 TP / (2 TP + FP + FN)."""
     YOUDEN = "youden"
     """The largest Youden's J = sensitivity + specificity - 1."""
+    BALANCED_ACCURACY = "balanced_accuracy"
+    """The largest mean of sensitivity and specificity: the same threshold as Youden's J."""
+    SENSITIVITY = "sensitivity"
+    """At least this sensitivity on new patients, on average (conformal quantile of positives)."""
+    SPECIFICITY = "specificity"
+    """At least this specificity on new patients, on average (conformal quantile of negatives)."""
+    PPV = "ppv"
+    """The most sensitive threshold whose positive predictive value is at least this."""
+    GIVEN = "given"
+    """Nobody wrote down what for: the threshold was given."""
+
+    @property
+    def needs_goal(self) -> bool:
+        """Whether the target is a number to reach, and not the largest value of something."""
+        return self in (Target.SENSITIVITY, Target.SPECIFICITY, Target.PPV)
 
 
 @dataclass(frozen=True)
@@ -98,10 +117,14 @@ class OperatingPoint:
     Attributes:
         finding: its name.
         threshold: in [0, 1]; None where it could not be chosen, with `reason`.
-        target: what was maximised.
+        target: what was maximised or reached.
         achieved: the target's value on the films it was chosen on (optimistic elsewhere).
         n, positives: labelled films, and positive ones among them.
         reason: why there is no threshold, else empty.
+        goal: the value to reach, in (0, 1); None for targets that are maximised.
+
+    Raises:
+        ValueError: for a goal where the target has none, or none where it needs one.
     """
 
     finding: str
@@ -111,3 +134,17 @@ class OperatingPoint:
     n: int
     positives: int
     reason: str = ""
+    goal: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.target.needs_goal is (self.goal is None):
+            raise ValueError(f"a goal belongs to {self.target} or not; got {self.goal}")
+
+    @property
+    def name(self) -> str:
+        """The target in words, such as "f1" or "sensitivity 0.90".
+
+        >>> OperatingPoint("Mass", 0.1, Target.SENSITIVITY, 0.9, 100, 20, goal=0.9).name
+        'sensitivity 0.90'
+        """
+        return self.target.value if self.goal is None else f"{self.target.value} {self.goal:.2f}"

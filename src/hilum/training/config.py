@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.policy import LabelPolicy
 from hilum.domain.seal import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.splits import DEFAULT_FRACTIONS, Fractions
@@ -39,6 +40,9 @@ class ModelConfig(_Part):
     """Options of the backbone, such as `growth_rate`."""
     weights: Path | None = None
     """Backbone weights to start from: .safetensors, .pth or .pt; none starts from random."""
+    weights_trained_on: str | None = None
+    """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
+    such as ImageNet. A run's own checkpoint says it itself."""
 
 
 class LossConfig(_Part):
@@ -98,8 +102,8 @@ class TrainingConfig(_Part):
     """Of AdamW."""
     weights_average: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay of the exponential moving average of the weights that is scored and kept; 0 is off."""
-    uncertain_as: Literal["ignore", "positive", "negative"] = "ignore"
-    """What an uncertain label counts as in the loss."""
+    labels: LabelPolicy = LabelPolicy()
+    """What uncertain, blank and contradicting labels count as, and which views are used."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 where the processor computes in it."""
     threads: int = Field(default=2, ge=1)

@@ -72,7 +72,7 @@ class _Loop:
         optimizer = torch.optim.AdamW(
             trainable, lr=phase.rate, weight_decay=self.config.weight_decay
         )
-        y, mask = losses.targets(train.states, self.config.uncertain_as)
+        y, mask = losses.targets(train.states, self.config.labels, self.config.seed)
         weight = self.device.tensor(losses.positive_weights(y, mask, self.config.loss))
         for number in range(phase.epochs):
             started = time.monotonic()
@@ -120,7 +120,7 @@ class _Loop:
                 films = tune.rasters[start : start + self.config.batch_size]
                 parts.append(self._forward(scored, films).float().cpu())
             logits = torch.cat(parts)
-            y, mask = losses.targets(tune.states, self.config.uncertain_as)
+            y, mask = losses.targets(tune.states, self.config.labels, self.config.seed)
             terms = (torch.from_numpy(y), torch.from_numpy(mask), weight.cpu())
             line["tune_loss"] = float(losses.masked_bce(logits, *terms))
         areas = _areas(tune.states, logits.numpy())

@@ -7,6 +7,7 @@
       config.yaml       the resolved configuration
       split.csv         every film's split
       excluded.txt      films left out on request
+      seen_patients.txt hashes of all patients that trained, tuned or calibrated it
       log.jsonl         one line an epoch
       curves.png
       checkpoints/      best.safetensors, last.safetensors
@@ -48,6 +49,10 @@ class RunFacts(BaseModel):
     split_name: str
     split_sha256: dict[str, str]
     """Split to the hash of its film names."""
+    patients_sha256: dict[str, str] = {}
+    """Split to the hash of its patients' names."""
+    seen_sha256: str = ""
+    """Hash of the patients seen, those of the starting weights included."""
     train_prevalence: dict[str, float]
     best_epoch: int
     best_tune_auroc: float | None
@@ -83,6 +88,11 @@ class RunFolder:
     def excluded(self) -> Path:
         """Names of the films that were left out on request, one a line."""
         return self.root / "excluded.txt"
+
+    @property
+    def seen(self) -> Path:
+        """Hashes of the patients that trained, tuned or calibrated the network."""
+        return self.root / "seen_patients.txt"
 
     @property
     def ledger(self) -> Path:

@@ -15,10 +15,15 @@ from hilum.imaging.stack import read_stack
 from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.export import export_onnx
-from hilum.splits import SplitTable
+from hilum.splits import SeenPatients, SplitTable
 from hilum.training.config import TrainingConfig
 from hilum.training.curves import draw_curves
 from hilum.training.fit import Advance, Films, fit
+from hilum.training.inherited import (
+    inherited_notes,
+    inherited_patients,
+    refuse_contaminated,
+)
 from hilum.training.run import RunFacts, RunFolder
 
 __all__ = ["train"]
@@ -46,9 +51,11 @@ def train(
     """
     run, data = places
     splits.check(cohort)
+    refuse_contaminated(config.model, cohort, splits)
     run.write_config(config)
     splits.write(run.split)
-    notes: list[str] = list(cohort.notes)
+    seen = _write_seen(run, config, cohort, splits)
+    notes: list[str] = [*cohort.notes, *inherited_notes(config.model)]
     parts: dict[Split, Films] = {}
     for split in (Split.TRAIN, Split.TUNE):
         parts[split], missed = _films(config, splits.of(cohort, split), split, advance)
@@ -70,6 +77,8 @@ def train(
         config_sha256=config.sha256(),
         split_name=splits.name,
         split_sha256={split.value: splits.sha256(split) for split in Split},
+        patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
+        seen_sha256=seen.sha256,
         train_prevalence=_prevalence(cohort, parts[Split.TRAIN]),
         best_epoch=fitted.best_epoch,
         best_tune_auroc=fitted.best_tune_auroc,
@@ -80,6 +89,17 @@ def train(
         provenance=provenance(),
     )
     run.write_facts(facts)
+
+
+def _write_seen(
+    run: RunFolder, config: TrainingConfig, cohort: Cohort, splits: SplitTable
+) -> SeenPatients:
+    """Whom the run will have seen: its own patients but test, and those of its first weights."""
+    own = (splits.patients(split) for split in Split if split is not Split.TEST)
+    patients = SeenPatients.of(cohort.dataset, frozenset[str]().union(*own))
+    seen = patients.union(inherited_patients(config.model))
+    seen.write(run.seen)
+    return seen
 
 
 def _network(config: TrainingConfig, labels: LabelSet) -> Classifier:

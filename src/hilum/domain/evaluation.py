@@ -1,0 +1,230 @@
+"""evaluation.json: what is known of a model after one split, every number with its interval."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+
+__all__ = [
+    "BrierParts",
+    "CalibrationEvaluation",
+    "ConstantPredictor",
+    "Evaluation",
+    "ExpectedCalibrationError",
+    "FindingEvaluation",
+    "MacroEvaluation",
+    "MetadataBaseline",
+    "NetBenefit",
+    "PointEvaluation",
+    "Subgroup",
+    "SubgroupFinding",
+    "SummaryEvaluation",
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ExpectedCalibrationError(_Frozen):
+    """ECE on 15 bins, and what chance alone gives a perfectly calibrated model here."""
+
+    equal_mass: Interval
+    equal_width: Interval
+    null_95: float | None
+    """95th percentile of equal-mass ECE when y ~ Bernoulli(p)."""
+    debiased_l2: Interval
+    """Root mean squared gap of the equal-mass bins, less what chance alone adds to it."""
+
+
+class BrierParts(_Frozen):
+    """The Brier score taken apart: miscalibration - discrimination + uncertainty."""
+
+    miscalibration: Interval
+    """What a monotone recalibration on these very films would remove; 0 is best."""
+    discrimination: Interval
+    """What the recalibrated model gains over the prevalence."""
+    uncertainty: Interval
+    """Brier score of the prevalence: prevalence (1 - prevalence)."""
+
+
+class CalibrationEvaluation(_Frozen):
+    """Whether probabilities can be taken at their word, by the three usual questions."""
+
+    slope: Interval
+    """Of outcome on logit(p); 1 is right, below 1 means too extreme."""
+    intercept: Interval
+    """Of outcome on logit(p) at slope 1; 0 is right, above 0 means too low."""
+    o_e: Interval
+    """Positive films observed over expected (the sum of p); 1 is right."""
+    verdict: str
+    """"calibrated" only where slope, O/E and ECE all allow it; else how far off, in words."""
+
+
+class NetBenefit(_Frozen):
+    """What acting at a threshold is worth, in true positives a film (Vickers and Elkin 2006)."""
+
+    model: Interval
+    """TP / n - FP / n * t / (1 - t), acting on films with p >= t."""
+    treat_all: float | None
+    """The same of acting on every film. Acting on none is worth 0."""
+
+
+class PointEvaluation(_Frozen):
+    """An operating point, frozen before, on the films evaluated."""
+
+    threshold: float | None
+    target: str
+    goal: float | None
+    """The sensitivity, specificity or PPV that was to be reached; None for maximised targets."""
+    chosen_on: str
+    """The films it was chosen on, in words."""
+    sensitivity: Interval
+    specificity: Interval
+    ppv: Interval
+    npv: Interval
+    f1: Interval
+
+
+class FindingEvaluation(_Frozen):
+    """All numbers of one finding."""
+
+    n: int
+    positives: int
+    positive_patients: int
+    auroc: Interval
+    auroc_delong: Interval
+    """The same value; the interval from DeLong's formula for clusters, without resampling."""
+    average_precision: Interval
+    sensitivity_at_specificity: dict[str, Interval]
+    """Key: the specificity, such as "0.80"."""
+    specificity_at_sensitivity: dict[str, Interval]
+    """Key: the sensitivity, such as "0.80"."""
+    brier: Interval
+    brier_skill: Interval
+    """1 - Brier / Brier of the constant predictor."""
+    brier_parts: BrierParts
+    log_loss: Interval
+    ece: ExpectedCalibrationError
+    calibration: CalibrationEvaluation
+    operating_points: dict[str, PointEvaluation]
+    """Key: the target, such as "f1" or "sensitivity 0.90"."""
+    net_benefit: dict[str, NetBenefit]
+    """Key: the threshold acted at, such as "0.05"."""
+    within_view: dict[str, Interval]
+    """AUROC among films of one view only. Key: the view, such as "AP"."""
+    metadata_baseline: Interval
+    """AUROC of a model that knows view, sex, age and follow-up number, and sees no film."""
+
+
+class SummaryEvaluation(_Frozen):
+    """Macro (mean over findings) or micro (all entries pooled)."""
+
+    auroc: Interval
+    average_precision: Interval
+    sensitivity_at_specificity: dict[str, Interval] = {}
+    specificity_at_sensitivity: dict[str, Interval] = {}
+    brier: Interval
+    ece_equal_mass: Interval
+    ece_equal_width: Interval
+    findings_counted: int
+    findings_total: int
+
+
+class MacroEvaluation(SummaryEvaluation):
+    """The mean over findings, and whether thresholds of their own serve them better than 0.5."""
+
+    f1: Interval
+    """Each finding called at its first operating point."""
+    f1_at_half: Interval
+    """The same findings, each called at 0.5."""
+    threshold_gain: Interval
+    """`f1 - f1_at_half`, drawn together."""
+
+
+class ConstantPredictor(_Frozen):
+    """The image-free rival: each finding's prevalence, said of every film.
+
+    Its ECE is near zero by construction, which is why a low ECE proves nothing.
+    """
+
+    prevalence_from: str
+    """Where the prevalences were learned."""
+    auroc: Interval
+    """Macro, as are the others but the last: 0.5, whatever the prevalences."""
+    average_precision: Interval
+    brier: Interval
+    ece_equal_mass: Interval
+    ece_equal_width: Interval
+    micro_auroc: Interval
+    """Far above 0.5, since common findings are positive more often: why micro numbers flatter."""
+
+
+class MetadataBaseline(_Frozen):
+    """The image-free rival that reads the film's label: view, sex, age, follow-up number.
+
+    What it reaches is no evidence that a network looks at the lung.
+    """
+
+    features: str
+    """What it knows and how it was fitted, in words."""
+    auroc: Interval
+    """Macro, over the findings that have a value."""
+
+
+class SubgroupFinding(_Frozen):
+    """One finding in one subgroup; null below 20 positive films, which would tell nothing."""
+
+    n: int
+    positives: int
+    positive_patients: int
+    auroc: Interval
+    o_e: Interval
+    sensitivity: Interval
+    """At the finding's first operating point, as is the next."""
+    specificity: Interval
+
+
+class Subgroup(_Frozen):
+    """The films of one sex, age band, view or visit."""
+
+    attribute: str
+    """"sex", "age", "view" or "visit"."""
+    group: str
+    """Such as "F", "65+", "AP" or "first"; "unknown" holds the rest, without numbers."""
+    images: int
+    patients: int
+    auroc: Interval
+    """Macro, over the findings counted."""
+    findings_counted: int
+    findings: dict[str, SubgroupFinding]
+
+
+class Evaluation(_Frozen):
+    """evaluation.json: a model's numbers on one split, each with its interval."""
+
+    schema_version: int = 2
+    notice: str = NOT_A_DEVICE
+    model: str
+    split: SplitFacts
+    labels: str
+    level: str = "film"
+    """What a row is: film, study or patient."""
+    policy: dict[str, str] = {}
+    """How uncertain, unlabelled and conflicting labels were counted, by the policy's word."""
+    look: int | None = None
+    """This is evaluation number `look` of the test set; None where nobody counts."""
+    interval: str
+    """How intervals were made, in words."""
+    seed: int
+    resamples: int
+    precision: str | None = None
+    provenance: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    findings: dict[str, FindingEvaluation]
+    macro: MacroEvaluation
+    micro: SummaryEvaluation
+    constant_predictor: ConstantPredictor
+    metadata_baseline: MetadataBaseline
+    subgroups: tuple[Subgroup, ...] = ()
