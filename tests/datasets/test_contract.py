@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import pydicom
 import pytest
 from PIL import Image
 
 import hilum.datasets
-from hilum.datasets import Reader, members, open_dataset, reader
+from hilum.datasets import LAST, SHARED, Reader, members, open_dataset, reader
 from hilum.domain.record import Cohort
 from hilum.splits import assign
 
@@ -32,14 +33,17 @@ def cohort(member: Reader, root: Path) -> Cohort:
 
 
 def test_each_file_is_a_member_of_its_name() -> None:
-    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base"}
+    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", *SHARED}
     assert set(members()) == files
     assert all(reader(name).CARD.name == name for name in files)
 
 
 def test_the_card_is_complete(member: Reader) -> None:
     card = member.CARD
-    assert all(getattr(card, entry.name) for entry in fields(card))
+    # nobody has published the counts of a table of one's own
+    unpublished = {"films", "patients"} if card.name == LAST else set[str]()
+    told = {entry.name for entry in fields(card) if getattr(card, entry.name)}
+    assert told == {entry.name for entry in fields(card)} - unpublished
     assert card.url.startswith("https://")
     assert card.patients <= card.films
 
@@ -50,7 +54,9 @@ def test_a_member_stays_small(member: Reader) -> None:
 
 
 def test_only_its_own_reader_recognises_the_example(member: Reader, root: Path) -> None:
-    assert [name for name in members() if reader(name).recognise(root)] == [member.CARD.name]
+    others = [name for name in members() if reader(name).recognise(root)]
+    others = [name for name in others if name != LAST] or others
+    assert others == [member.CARD.name]
 
 
 def test_no_reader_recognises_an_empty_folder(member: Reader, tmp_path: Path) -> None:
@@ -62,8 +68,15 @@ def test_the_example_reads_as_a_cohort_with_films(cohort: Cohort, member: Reader
     assert cohort.notes
     films = [record.path for record in cohort.records if record.path is not None]
     assert films
-    assert all(path.name == record.image_id for record in cohort.records if (path := record.path))
+    for record in cohort.records:
+        if record.path is not None:
+            assert record.path.as_posix().endswith(record.image_id) or (
+                record.path.stem == record.image_id
+            )
     for path in films:
+        if path.suffix in (".dcm", ".dicom"):
+            assert pydicom.dcmread(path).pixel_array.size > 0
+            continue
         with Image.open(path) as film:
             assert min(film.size) > 0
 

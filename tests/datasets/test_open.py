@@ -14,7 +14,7 @@ from hilum.domain.errors import DatasetError, UsageError
 def test_a_folder_without_a_dataset_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no dataset was recognised in .*Data_Entry_2017_v2020"):
         open_dataset(tmp_path)
-    with pytest.raises(DatasetError, match="must be a folder; there is none at"):
+    with pytest.raises(DatasetError, match="must be a folder or a table; there is none at"):
         open_dataset(tmp_path / "gone")
 
 
@@ -26,7 +26,7 @@ def test_an_unknown_reader_has_its_nearest_named(tmp_path: Path) -> None:
 
 
 def test_a_reader_refuses_a_folder_it_does_not_know(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="none of the tables is in"):
+    with pytest.raises(DatasetError, match="none is in"):
         reader("nih").read(tmp_path)
 
 

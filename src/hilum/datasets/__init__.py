@@ -15,6 +15,12 @@ from hilum.domain.record import Cohort
 
 __all__ = ["Card", "Reader", "members", "open_dataset", "reader", "without"]
 
+SHARED = frozenset({"base", "columns", "readings"})
+"""The files that are no reader, but what readers are made of."""
+
+LAST = "table"
+"""The reader of anybody's table: it counts where no other reader recognises the place."""
+
 
 def members() -> tuple[str, ...]:
     """The names of the readers: those of the files in this folder, sorted.
@@ -22,8 +28,8 @@ def members() -> tuple[str, ...]:
     >>> "nih" in members()
     True
     """
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if name != "base"))
+    names = {module.name for module in pkgutil.iter_modules(__path__)}
+    return tuple(sorted(names - SHARED))
 
 
 def reader(name: str) -> Reader:
@@ -43,27 +49,29 @@ def reader(name: str) -> Reader:
     return cast(Reader, importlib.import_module(f"{__name__}.{name}"))
 
 
-def open_dataset(root: Path, name: str | None = None) -> Cohort:
-    """Read the dataset in a folder, whichever it is.
+def open_dataset(place: Path, name: str | None = None) -> Cohort:
+    """Read the dataset in a folder, or of a table, whichever it is.
 
     Args:
-        root: the dataset's own top folder.
-        name: its reader, where the folder should not be left to speak for itself.
+        place: the dataset's own top folder, or one of its tables.
+        name: its reader, where the place should not be left to speak for itself.
 
     Raises:
-        DatasetError: when the folder is missing, or not exactly one reader recognises it.
+        DatasetError: when there is nothing, or not exactly one reader recognises it.
         UsageError: when there is no reader of that name.
     """
-    if not root.is_dir():
-        raise DatasetError(f"a dataset must be a folder; there is none at {root}")
+    if not place.exists():
+        raise DatasetError(f"a dataset must be a folder or a table; there is none at {place}")
     asked = members() if name is None else (name,)
-    matches = [member for member in asked if reader(member).recognise(root)]
+    matches = [member for member in asked if reader(member).recognise(place)]
+    # any table with a film and a finding is "table": it counts only where no other reader does
+    matches = [member for member in matches if member != LAST] or matches
     if not matches:
         wanted = "; ".join(f"for {member}, {reader(member).CARD.layout}" for member in asked)
-        raise DatasetError(f"no dataset was recognised in {root}; looked {wanted}")
+        raise DatasetError(f"no dataset was recognised in {place}; looked {wanted}")
     if len(matches) > 1:
-        raise DatasetError(f"{root} could be any of {', '.join(matches)}; name the dataset")
-    return reader(matches[0]).read(root)
+        raise DatasetError(f"{place} could be any of {', '.join(matches)}; name the dataset")
+    return reader(matches[0]).read(place)
 
 
 def without(cohort: Cohort, image_ids: Collection[str], reason: str) -> Cohort:

@@ -10,32 +10,58 @@ import csv
 import gzip
 import os
 import re
+import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hilum.domain.errors import DatasetError
-from hilum.domain.findings import LabelSet
+from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 
 __all__ = [
+    "NO_PATIENTS",
     "Card",
     "Reader",
     "add_once",
     "age_years",
+    "draw_dicom",
     "draw_film",
     "film_index",
     "film_notes",
     "find_table",
     "first_names",
+    "folder_of",
+    "has_columns",
+    "header",
     "is_synthetic",
+    "label_state",
+    "label_states",
     "read_list",
     "read_rows",
+    "recognises",
     "spelling_notes",
     "write_lines",
 ]
+
+NO_PATIENTS = "no patient column: each film is taken as its own patient, so intervals are by film"
+"""The note of a dataset that does not name its patients."""
+
+_LINE = 1 << 20
+"""Characters a line may have: more is no table, and would fill the memory before it is refused."""
+
+_WRITTEN = {
+    **dict.fromkeys(("1", "1.0"), LabelState.POSITIVE),
+    **dict.fromkeys(("0", "0.0"), LabelState.NEGATIVE),
+    **dict.fromkeys(("-1", "-1.0"), LabelState.UNCERTAIN),
+    "": LabelState.UNLABELLED,
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +98,15 @@ class Reader(Protocol):
         """The dataset's card."""
         ...
 
-    def recognise(self, root: Path) -> bool:
-        """Whether the folder holds this dataset. Looks at names only, and reads nothing."""
+    def recognise(self, place: Path) -> bool:
+        """Whether this is the dataset: of a folder by the names in it, of a table by its header."""
         ...
 
-    def read(self, root: Path) -> Cohort:
+    def read(self, place: Path) -> Cohort:
         """All films the dataset's table lists, whether their files are here or not.
+
+        Args:
+            place: the dataset's top folder, or one table of it, beside which films are looked for.
 
         Raises:
             DatasetError: where the table breaks the dataset's own format.
@@ -89,13 +118,50 @@ class Reader(Protocol):
         ...
 
 
-def find_table(root: Path, names: Sequence[str]) -> Path | None:
-    """The first of the tables that is in the folder, plain or gzipped; None if none is."""
+def find_table(place: Path, names: Sequence[str]) -> Path | None:
+    """The first of the tables that is in the folder, plain or gzipped; None if none is.
+
+    A table, where a table is given.
+    """
+    if place.is_file():
+        return place
     for name in names:
-        for candidate in (root / name, root / f"{name}.gz"):
+        for candidate in (place / name, place / f"{name}.gz"):
             if candidate.is_file():
                 return candidate
     return None
+
+
+def folder_of(place: Path) -> Path:
+    """The folder itself, or the one that the table stands in."""
+    return place.parent if place.is_file() else place
+
+
+def has_columns(table: Path, columns: Iterable[str]) -> bool:
+    """Whether a file is a CSV table with these columns: how a table is recognised."""
+    return frozenset(columns) <= frozenset(header(table))
+
+
+def recognises(place: Path, names: Sequence[str], columns: Iterable[str]) -> bool:
+    """Whether a folder holds one of the tables, or a table has the columns."""
+    if place.is_file():
+        return has_columns(place, columns)
+    return find_table(place, names) is not None
+
+
+def header(table: Path) -> list[str]:
+    """The columns of a CSV table, plain or gzipped; none for a file that is not one.
+
+    Bytes that are not UTF-8 and semicolons are let pass: the table is then recognised, and
+    `read_rows` says what is wrong with it.
+    """
+    try:
+        with _opened(table, "replace") as file:
+            names = next(csv.reader(file), [])
+    except (DatasetError, csv.Error):
+        return []
+    names = names[0].split(";") if len(names) == 1 else names
+    return [name.strip() for name in names]
 
 
 def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -112,15 +178,15 @@ def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
         try:
             at = _positions(table, [name.strip() for name in next(rows, [])], columns)
             width = max(at) + 1
-            for row in rows:
+            for number, row in enumerate(rows, start=2):  # a quoted cell may run over lines
                 if not row:
                     continue
                 if len(row) < width:
                     raise DatasetError(
-                        f"{table.name} row {rows.line_num} must have {width} fields or more; it "
+                        f"{table.name} row {number} must have {width} fields or more; it "
                         f"has {len(row)}. Is a comma missing, or the file cut short?"
                     )
-                yield rows.line_num, [row[index].strip() for index in at]
+                yield number, [row[index].strip() for index in at]
         except csv.Error as error:
             raise DatasetError(f"{table.name} row {rows.line_num} is not CSV: {error}") from error
 
@@ -141,7 +207,7 @@ def read_list(path: Path) -> frozenset[str] | None:
     return names
 
 
-def film_index(folders: Iterable[Path], suffix: str) -> dict[str, Path]:
+def film_index(folders: Iterable[Path], suffix: str | tuple[str, ...]) -> dict[str, Path]:
     """File name to path of the films in some folders, one pass each; absent folders are passed by.
 
     Where two folders hold the same name, the first folder's film counts.
@@ -168,8 +234,11 @@ def add_once(records: dict[str, Record], record: Record, where: str) -> bool:
         Whether the film is new.
 
     Raises:
-        DatasetError: where the film is there with other labels or another patient.
+        DatasetError: where the film is there with other labels or another patient, or where film
+            or patient has no name.
     """
+    if not (record.image_id and record.patient_id):
+        raise DatasetError(f"{where}: film and patient must both be named")
     known = records.setdefault(record.image_id, record)
     if (known.states, known.patient_id) != (record.states, record.patient_id):
         raise DatasetError(
@@ -187,10 +256,8 @@ def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list
         notes.append(f"films here: {here:,} of {len(records):,}; the rest is known by label only")
     rowless = films.keys() - records.keys()
     if rowless:
-        notes.append(
-            "films here without a row in the table, left out: "
-            f"{len(rowless):,} ({first_names(rowless)})"
-        )
+        some = f"{len(rowless):,} ({first_names(rowless)})"
+        notes.append(f"films here without a row in the table, left out: {some}")
     return notes
 
 
@@ -237,6 +304,30 @@ def age_years(text: str) -> float | None:
     return years if 0.0 < years <= 120.0 else None
 
 
+def label_state(text: str) -> LabelState:
+    """The state that a table writes as a number; blank is unlabelled, never negative.
+
+    Raises:
+        DatasetError: for anything but 1, 0, -1 and blank.
+
+    >>> label_state("1.0"), label_state("")
+    (<LabelState.POSITIVE: 1>, <LabelState.UNLABELLED: -2>)
+    """
+    state = _WRITTEN.get(text)
+    if state is None:
+        raise DatasetError(
+            "a label must be 1 (positive), 0 (negative), -1 (uncertain) or blank (unlabelled); "
+            f"got '{text}'"
+        )
+    return state
+
+
+@cache
+def label_states(texts: tuple[str, ...]) -> tuple[LabelState, ...]:
+    """`label_state` of each cell of a row; rows that say the same share one tuple."""
+    return tuple(label_state(text) for text in texts)
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file for `write_example`: one line an entry, UTF-8, the same on any system."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,27 +336,55 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def draw_film(path: Path, shade: int) -> None:
     """Write a grey ramp of 64 by 64 px: it stands for a film in `write_example`, no more."""
-    import numpy as np
     from PIL import Image
 
-    ramp = np.add.outer(np.arange(64), np.arange(64)) + shade
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(ramp.astype(np.uint8)).save(path)
+    Image.fromarray(_ramp(shade)).save(path)
+
+
+def draw_dicom(path: Path, shade: int) -> None:
+    """Write the ramp of `draw_film` as a DICOM film."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    film = Dataset()
+    film.SOPClassUID = ComputedRadiographyImageStorage
+    film.SOPInstanceUID = generate_uid(entropy_srcs=[path.name])
+    film.Modality, film.PhotometricInterpretation = "CR", "MONOCHROME2"
+    film.Rows = film.Columns = 64
+    film.BitsAllocated, film.BitsStored, film.HighBit = 8, 8, 7
+    film.SamplesPerPixel, film.PixelRepresentation = 1, 0
+    film.PixelData = _ramp(shade).tobytes()
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film.save_as(path, enforce_file_format=True)
+
+
+def _ramp(shade: int) -> NDArray[np.uint8]:
+    return (np.add.outer(np.arange(64), np.arange(64)) + shade).astype(np.uint8)
 
 
 @contextmanager
-def _opened(table: Path) -> Generator[IO[str]]:
+def _opened(table: Path, errors: str = "strict") -> Generator[Iterator[str]]:
     opener = gzip.open if table.suffix == ".gz" else open
     try:
-        with opener(table, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file
+        with opener(table, "rt", encoding="utf-8-sig", errors=errors, newline="") as file:
+            yield _lines(table, file)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise DatasetError(
             f"{table.name} must be UTF-8; it has the byte 0x{byte:02x}. Save it as UTF-8"
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{table.name} cannot be read: {error}") from error
+
+
+def _lines(table: Path, file: IO[str]) -> Iterator[str]:
+    while line := file.readline(_LINE):
+        if len(line) == _LINE:
+            raise DatasetError(f"{table.name} must have lines below {_LINE:,} characters")
+        yield line
 
 
 def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[int]:

@@ -51,16 +51,16 @@ _BOX_COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 _FRAME_PX = 1024
 _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add up to
 _NO_FINDING = "No Finding"
-_VIEWS = {view.value: view for view in ViewPosition}
+_VIEWS = {"PA": ViewPosition.PA, "AP": ViewPosition.AP}
 _SEXES = {sex.value: sex for sex in Sex}
 
 
-def recognise(root: Path) -> bool:
-    """Whether one of the dataset's tables is in the folder."""
-    return base.find_table(root, _TABLES) is not None
+def recognise(place: Path) -> bool:
+    """Whether one of the dataset's tables is in the folder, or the table has its columns."""
+    return base.recognises(place, _TABLES, _COLUMNS)
 
 
-def read(root: Path) -> Cohort:
+def read(place: Path) -> Cohort:
     """Read labels, boxes and the official test list, and find the films that are here.
 
     Takes the complete dataset, any part of it, Kaggle's sample of it, or the tables alone, and
@@ -72,10 +72,10 @@ def read(root: Path) -> Cohort:
             with different labels, or a box that leaves its film; with the row.
         LeakError: for a film on both official lists.
     """
-    table = base.find_table(root, _TABLES)
+    table = base.find_table(place, _TABLES)
     if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none of the tables is in {root}")
-    notes = [f"labels are from {table.name}"]
+        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
+    root, notes = base.folder_of(place), [f"labels are from {table.name}"]
     tops = [root / "images", *sorted(root.glob("images_[0-9]*")), root / "sample"]
     films = base.film_index([path for top in tops for path in (top, top / "images")], ".png")
     records = _records(table, films, _boxes(root, notes), notes)

@@ -1,0 +1,188 @@
+"""Anybody's table: a CSV with a column of films, and a column a finding or one of joined labels."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hilum.datasets import base, columns
+from hilum.domain.errors import DatasetError, suggestion
+from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.record import Cohort, Record, Split
+
+__all__ = ["CARD", "read", "recognise", "write_example"]
+
+CARD = base.Card(
+    name="table",
+    title="a table of your own",
+    films=0,
+    patients=0,
+    labels="As the table has them: 1 positive, 0 negative, -1 uncertain, blank unlabelled. In a "
+    "column of labels joined by '|', what is not listed is negative, and a blank is unlabelled.",
+    layout="exactly one *.csv with a column of films (image_id, Image Index, path, ...) and a "
+    "column a finding or one of joined labels, with films anywhere below",
+    licence="that of the films' owner",
+    citation="Shafranovich Y. Common format and MIME type for comma-separated values (CSV) files. "
+    "RFC 4180, 2005",
+    url="https://www.rfc-editor.org/rfc/rfc4180",
+    known_faults=("Nothing is known of how the labels came about.",),
+)
+
+_VIEWS = {
+    **{view.value.casefold(): view for view in ViewPosition},
+    **dict.fromkeys(("l", "ll", "rl", "lateral"), ViewPosition.LL),
+}
+_SEXES = {"f": Sex.FEMALE, "female": Sex.FEMALE, "m": Sex.MALE, "male": Sex.MALE}
+_SPLITS = {
+    **{split.value: split for split in Split},
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.TUNE),
+}
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
+_REPEATED = "rows that repeat a film with the same labels, left out"
+_AGELESS = "films whose age cannot be, taken as unknown"
+_VIEWLESS = "films whose view is no known word, taken as unknown"
+
+
+def recognise(place: Path) -> bool:
+    """Whether the table has a column of films and one of labels; in a folder, exactly one has."""
+    return len(_layouts(place)) == 1
+
+
+def read(place: Path) -> Cohort:
+    """Read the labels and what else the columns tell, and find the films that are here.
+
+    Films are found by their path from the folder; where a folder is given, not one table in it,
+    also by their name anywhere below. A column `split` gives the official test and tune films.
+
+    Raises:
+        DatasetError: for a table without films or findings, a label or split that is not one, or
+            a film with two different rows; with the row.
+    """
+    layouts = _layouts(place)
+    if len(layouts) != 1:
+        has = base.first_names(table.name for table in layouts) or "none"
+        raise DatasetError(f"{place} must have {CARD.layout}; it has {has}. Name the table itself")
+    ((table, layout),) = layouts.items()
+    notes = [f"labels are from {table.name}"]
+    notes += [] if "patient" in layout.roles else [base.NO_PATIENTS]
+    if layout.unread:
+        notes.append(f"{table.name}: columns not read: {', '.join(layout.unread)}")
+    labels, marks = columns.marks_of(table, layout, notes)
+    films = {} if place.is_file() else _films_below(place)
+    locate = _locator(table.parent, films)
+    records: dict[str, Record] = {}
+    splits: dict[str, Split | None] = {}
+    counts: Counter[str] = Counter()
+    for where, row, cells in _rows(table, layout):
+        film = row["film"]
+        try:
+            states, split = marks(cells), _split(row.get("split", ""))
+        except DatasetError as error:
+            raise DatasetError(f"{where}: {error}") from error
+        record = _record(row, states, locate(row.get("path", film)))
+        counts[_REPEATED] += not base.add_once(records, record, where)
+        counts[_AGELESS] += bool(row.get("age")) and record.age_years is None
+        counts[_VIEWLESS] += bool(row.get("view")) and record.view is ViewPosition.UNKNOWN
+        if splits.setdefault(film, split) is not split:
+            raise DatasetError(f"{where}: film {film} must have one split; it has another above")
+    notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
+    taken = {record.path for record in records.values()}
+    notes += base.film_notes(records, {n: path for n, path in films.items() if path not in taken})
+    test, tune = (
+        frozenset(film for film, split in splits.items() if split is use) or None
+        for use in (Split.TEST, Split.TUNE)
+    )
+    drawn = base.is_synthetic(table.parent)
+    return Cohort(CARD.name, labels, tuple(records.values()), test, tuple(notes), drawn, tune)
+
+
+def write_example(folder: Path) -> Path:
+    """Write five invented rows of four patients with all kinds of labels, and four films."""
+    rows = (
+        "image_id,patient_id,view,age,sex,split,Pleural Effusion,Mass,No Finding",
+        "a/one.png,P1,PA,57,F,train,1,0,0",
+        "a/two.png,P1,LL,57,F,train,0,,0",
+        "b/three.png,P2,AP,61,M,train,-1,0,0",
+        "four,P3,PA,44,M,tune,0,0,1",
+        "five,P4,PA,39,F,test,0,1,0",
+    )
+    base.write_lines(folder / "labels.csv", rows)
+    for number, name in enumerate(("a/one", "a/two", "b/three", "b/deep/four")):
+        base.draw_film(folder / f"{name}.png", 16 * number)
+    return folder
+
+
+def _layouts(place: Path) -> dict[Path, columns.Layout]:
+    """The tables with films and labels: the place itself, or those at the top of the folder."""
+    tables = [place] if place.is_file() else sorted([*place.glob("*.csv"), *place.glob("*.csv.gz")])
+    found = {table: columns.layout_of(table) for table in tables}
+    return {table: layout for table, layout in found.items() if layout is not None}
+
+
+def _rows(
+    table: Path, layout: columns.Layout
+) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+    """Where a row stands, role to what it says, and its label cells."""
+    roles = list(layout.roles)
+    for number, cells in base.read_rows(table, [*layout.roles.values(), *layout.label_columns]):
+        row = dict(zip(roles, cells, strict=False))
+        where = f"{table.name} row {number}"
+        if not row["film"] or not row.get("patient", row["film"]):
+            blank = layout.roles["patient" if row["film"] else "film"]
+            raise DatasetError(f"{where}: {blank} must be given; it is blank")
+        yield where, row, tuple(cells[len(roles) :])
+
+
+def _record(row: Mapping[str, str], states: columns.States, path: Path | None) -> Record:
+    return Record(
+        image_id=row["film"],
+        patient_id=row.get("patient", row["film"]),
+        states=states,
+        path=path,
+        view=_VIEWS.get(row.get("view", "").casefold(), ViewPosition.UNKNOWN),
+        age_years=base.age_years(row.get("age", "").removesuffix(".0")),
+        sex=_SEXES.get(row.get("sex", "").casefold(), Sex.UNKNOWN),
+        study_id=row.get("study") or None,
+    )
+
+
+def _split(word: str) -> Split | None:
+    if word and word.casefold() not in _SPLITS:
+        raise DatasetError(
+            f"a split must be one of {', '.join(Split)}, or blank; got '{word}'."
+            f"{suggestion(word, _SPLITS)}"
+        )
+    return _SPLITS.get(word.casefold())
+
+
+def _films_below(root: Path) -> dict[str, Path]:
+    """Path from the folder to film, in one pass over everything below it."""
+    found: dict[str, Path] = {}
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            # macOS leaves a "._name" beside each file that it copies to a foreign disk
+            if name.casefold().endswith(_SUFFIXES) and not name.startswith("."):
+                path = Path(folder, name)
+                found[path.relative_to(root).as_posix()] = path
+    return found
+
+
+def _locator(root: Path, films: Mapping[str, Path]) -> Callable[[str], Path | None]:
+    alone: dict[str, Path | None] = {}
+    for path in films.values():
+        for name in {path.name, path.stem}:
+            alone[name] = None if name in alone else path  # of two films, neither is guessed
+
+    def locate(film: str) -> Path | None:
+        name = film.replace("\\", "/").removeprefix("./")
+        if found := films.get(name) or alone.get(name.rpartition("/")[2]):
+            return found
+        with suppress(OSError):  # a cell may hold what no file can be called
+            return path if (path := root / name).is_file() else None
+        return None
+
+    return locate

@@ -1,0 +1,195 @@
+"""VinDr-CXR: 18,000 frontal films, each read by three radiologists or by the consensus of five."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hilum.datasets import base, readings
+from hilum.domain.errors import DatasetError, LeakError
+from hilum.domain.findings import LabelSet, LabelState, label_set
+from hilum.domain.radiograph import ViewPosition
+from hilum.domain.record import Cohort, Record, Vote
+
+__all__ = ["CARD", "read", "recognise", "write_example"]
+
+CARD = base.Card(
+    name="vindr",
+    title="VinDr-CXR",
+    films=18_000,
+    patients=18_000,
+    labels="Read from the films: 22 findings and 6 diagnoses. Three of 17 radiologists read each "
+    "training film by themselves; five agreed on each test film. What is not marked is negative.",
+    layout="annotations/image_labels_train.csv or annotations/image_labels_test.csv, with films "
+    "in train/ and test/",
+    licence="PhysioNet Credentialed Health Data License; research and education, no redistribution",
+    citation="Nguyen HQ, Lam K, Le LT, et al. VinDr-CXR: an open dataset of chest X-rays with "
+    "radiologist's annotations. Scientific Data 9:429, 2022",
+    url="https://physionet.org/content/vindr-cxr/",
+    known_faults=(
+        "Patients are not named, so two films of one patient cannot be kept together.",
+        "The test table spells 'Other disease' what the training table spells 'Other diseases'.",
+        "Training labels are single readers', test labels a consensus: they are not alike.",
+        "VinBigData's films are the training films of this dataset.",
+    ),
+)
+
+_LABELS = ("image_labels_train.csv", "image_labels_test.csv")
+_BOXES = ("annotations_train.csv", "annotations_test.csv")
+_READER = "rad_id"
+"""The readers' table has this column; that of the consensus has not."""
+_READERS = 3
+_OTHER = ("Other diseases", "Other disease")
+_FINDINGS = (
+    *("Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Clavicle fracture"),
+    *("Consolidation", "Edema", "Emphysema", "Enlarged PA", "ILD", "Infiltration", "Lung Opacity"),
+    *("Lung cavity", "Lung cyst", "Mediastinal shift", "Nodule/Mass", "Pleural effusion"),
+    *("Pleural thickening", "Pneumothorax", "Pulmonary fibrosis", "Rib fracture", "Other lesion"),
+    *("COPD", "Lung tumor", "Pneumonia", "Tuberculosis", _OTHER[0], "No finding"),
+)
+"""The columns of the training table, in the order of the label set."""
+_SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
+
+
+def recognise(place: Path) -> bool:
+    """Whether a label table is in the folder, or the table has a column for each finding."""
+    if place.is_file():
+        return base.has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
+    return bool(_tables(place))
+
+
+def read(place: Path) -> Cohort:
+    """Read the readers' labels and boxes, and find the films that are here.
+
+    A training film's label is positive where more than half of its readers say so; `votes` keeps
+    what each said. Boxes are in pixels of the original film, whose size only its DICOM file tells:
+    those of films that are not here as DICOM are left out.
+
+    Raises:
+        DatasetError: for a label that is not one, a reader with two opinions of a film, or a box
+            that is none; with the row.
+        LeakError: for a film in both tables.
+    """
+    tables = _tables(place)
+    if not tables:
+        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
+    folder = tables[0].parent
+    root = folder.parent if folder.name == "annotations" else folder
+    index = base.film_index([root / "train", root / "test"], _SUFFIXES)
+    films = {Path(name).stem: path for name, path in index.items()}
+    notes = [f"labels are from {', '.join(table.name for table in tables)}", base.NO_PATIENTS]
+    records: dict[str, Record] = {}
+    tested: frozenset[str] | None = None
+    for table in tables:
+        part = _records(table, films, notes)
+        if both := records.keys() & part.keys():
+            raise LeakError(
+                f"a film must be for training or for test; in both tables: {len(both):,} "
+                f"({base.first_names(both)}). Fetch the tables again"
+            )
+        records |= part
+        if _agreed(table):
+            tested = frozenset(part)
+    if tested is None:
+        notes.append(f"there is no {_LABELS[1]}: no official test set")
+    notes += base.film_notes(records, films)
+    drawn = base.is_synthetic(root)
+    return Cohort(CARD.name, _labels(), tuple(records.values()), tested, tuple(notes), drawn)
+
+
+def write_example(folder: Path) -> Path:
+    """Write invented labels of three films by three readers and of two by consensus, and films."""
+    names = [f"5f0c{number:028x}" for number in range(5)]
+    said = ("Cardiomegaly", "Cardiomegaly|ILD", *["No finding"] * 7)
+    rows = [f"{names[i // 3]},R{8 + i % 3},{_marks(words)}" for i, words in enumerate(said)]
+    agreed = [f"{names[3]},{_marks('Pleural effusion|Other diseases')}"]
+    agreed += [f"{names[4]},{_marks('No finding')}"]
+    reader = f"{_READER},"
+    labels = f"image_id,{reader}{','.join(_FINDINGS)}"
+    corners = f"image_id,{reader}class_name,x_min,y_min,x_max,y_max"
+    boxes = ("R8,Cardiomegaly,16,32,48,56", "R9,ILD,8.5,8,24,40", "R10,No finding,,,,")
+    files = {
+        _LABELS[0]: (labels, *rows),
+        _LABELS[1]: (labels.replace(reader, "").replace(*_OTHER), *agreed),
+        _BOXES[0]: (corners, *(f"{names[0]},{box}" for box in boxes)),
+        _BOXES[1]: (corners.replace(reader, ""), f"{names[3]},Pleural effusion,4,40,20,60"),
+    }
+    for name, lines in files.items():
+        base.write_lines(folder / "annotations" / name, lines)
+    for number, name in enumerate(names[:4]):
+        part = "test" if number == 3 else "train"
+        base.draw_dicom(folder / part / f"{name}.dicom", 16 * number)
+    return folder
+
+
+def _marks(words: str) -> str:
+    return ",".join(str(int(finding in words.split("|"))) for finding in _FINDINGS)
+
+
+def _labels() -> LabelSet:
+    return label_set("VinDr-28")
+
+
+def _tables(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    found = [base.find_table(place, (f"annotations/{name}", name)) for name in _LABELS]
+    return [table for table in found if table is not None]
+
+
+def _agreed(table: Path) -> bool:
+    """Whether the labels are a consensus: only the table of single readers names them."""
+    return _READER not in base.header(table)
+
+
+def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[str, Record]:
+    agreed = _agreed(table)
+    said = _votes(table, notes)
+    if not agreed and (odd := sum(len(votes) != _READERS for votes in said.values())):
+        notes.append(f"films that not exactly {_READERS} readers read: {odd:,}")
+    corners = base.find_table(table.parent, (_BOXES[agreed],))
+    boxes = readings.read_corners(corners, _labels(), films, {}, notes) if corners else {}
+    if strays := boxes.keys() - said.keys():
+        notes.append(f"films with boxes but without labels, left out: {len(strays):,}")
+    records: dict[str, Record] = {}
+    for film, states in said.items():
+        votes = tuple(Vote(reader, marks) for reader, marks in states.items())
+        records[film] = Record(
+            image_id=film,
+            patient_id=film,
+            states=readings.majority(votes),
+            path=films.get(film),
+            view=ViewPosition.PA,
+            boxes=boxes.get(film, ()),
+            votes=() if agreed else votes,
+        )
+    return records
+
+
+def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelState, ...]]]:
+    """Film to reader to labels; a consensus is one reader without a name."""
+    header = base.header(table)
+    names = [_OTHER[1] if n == _OTHER[0] and _OTHER[1] in header else n for n in _FINDINGS]
+    key = ["image_id", _READER] if _READER in header else ["image_id"]
+    said: dict[str, dict[str, tuple[LabelState, ...]]] = {}
+    repeated = 0
+    for number, row in base.read_rows(table, [*names, *key]):
+        film, reader = (*row[len(names) :], "")[:2]
+        where = f"{table.name} row {number}"
+        if "" in row[len(names) :]:
+            raise DatasetError(f"{where}: {' and '.join(key)} must be given")
+        try:
+            marks = base.label_states(tuple(row[: len(names)]))
+        except DatasetError as error:
+            raise DatasetError(f"{where}: {error}") from error
+        votes = said.setdefault(film, {})
+        repeated += reader in votes
+        if votes.setdefault(reader, marks) != marks:
+            raise DatasetError(
+                f"{where}: {reader or 'the consensus'} has other labels for film {film} in a row "
+                "before. Keep the row that is right"
+            )
+    notes += base.spelling_notes(names, _labels(), table.name)
+    if repeated:
+        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
+    return said
