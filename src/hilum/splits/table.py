@@ -1,79 +1,21 @@
-"""Which patient is for what: train, tune, calibrate or test, and never two of them."""
+"""A split: the use of every film, and the file that says it."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hilum.domain.errors import DatasetError, LeakError, UsageError, suggestion
-from hilum.domain.record import Cohort, Record, Split, digest
+from hilum.domain.errors import DatasetError, LeakError, suggestion
+from hilum.domain.record import Cohort, Split, digest
+from hilum.splits.overlap import first_names
 
-__all__ = ["DEFAULT_FRACTIONS", "Fractions", "Place", "SplitTable", "assign", "check_disjoint"]
+__all__ = ["Place", "SplitTable"]
 
 _COLUMNS = ("image_id", "patient_id", "split", "table")
-
-
-@dataclass(frozen=True)
-class Fractions:
-    """The share of the patients that each use gets. The four add up to 1.
-
-    The defaults give calibration and test 15 % each, since isotonic curves and intervals of rare
-    findings are short of positives first, and tuning the least: it only ranks epochs.
-
-    Where a dataset has an official test list, that list is the test set and the other three keep
-    their proportions among the patients left (by default 70.6, 11.8 and 17.6 %).
-
-    Raises:
-        UsageError: for a share outside [0, 1], or shares that do not add up to 1.
-
-    >>> Fractions(train=0.8, tune=0.1, calibrate=0.1, test=0.1)
-    Traceback (most recent call last):
-    ...
-    hilum.domain.errors.UsageError: split fractions must add up to 1;
-    got 0.8 + 0.1 + 0.1 + 0.1 = 1.1
-    """
-
-    train: float = 0.60
-    tune: float = 0.10
-    calibrate: float = 0.15
-    test: float = 0.15
-
-    def __post_init__(self) -> None:
-        shares = (self.train, self.tune, self.calibrate, self.test)
-        said = " + ".join(f"{share:g}" for share in shares)
-        if not all(0.0 <= share <= 1.0 for share in shares):
-            raise UsageError(f"split fractions must lie in [0, 1]; got {said}")
-        if not math.isclose(math.fsum(shares), 1.0, abs_tol=1e-9):
-            raise UsageError(f"split fractions must add up to 1; got {said} = {sum(shares):g}")
-
-    def shares(self, official_test: bool) -> dict[Split, float]:
-        """The share of each use among the patients that are drawn, official test list or not.
-
-        >>> Fractions(0.5, 0.1, 0.2, 0.2).shares(official_test=True)[Split.TRAIN]
-        0.625
-        """
-        rest = {
-            Split.TRAIN: self.train,
-            Split.TUNE: self.tune,
-            Split.CALIBRATE: self.calibrate,
-        }
-        if not official_test:
-            return {**rest, Split.TEST: self.test}
-        total = math.fsum(rest.values())
-        if total == 0.0:
-            raise UsageError(
-                "with an official test list, train, tune or calibrate must have a share; got 0"
-            )
-        return {split: share / total for split, share in rest.items()}
-
-
-DEFAULT_FRACTIONS = Fractions()
 
 
 class Place(NamedTuple):
@@ -219,92 +161,6 @@ class SplitTable:
         return cls(names.pop(), films)
 
 
-def assign(cohort: Cohort, fractions: Fractions = DEFAULT_FRACTIONS, seed: int = 0) -> SplitTable:
-    """Give every patient one use, by the hash of the patient's name.
-
-    A hash needs no list of patients: adding or leaving out patients never moves the others, and
-    two sites that split the same dataset agree. The patient's number is
-    ``u = sha256(seed, dataset, patient) / 2**256`` in [0, 1), cut at the running sums of the
-    shares; shares are met approximately, as with any random draw.
-
-    An official test list is honoured: exactly its films are test, whatever `fractions.test` says.
-
-    Args:
-        cohort: the whole dataset, before any selection.
-        fractions: the shares of the four uses.
-        seed: another seed, another draw.
-
-    Returns:
-        A table named "<dataset>-official" where a test list was honoured, else "patient-hash".
-
-    Raises:
-        LeakError: when a patient has films on the official test list and off it.
-        UsageError: when only test has a share, and the test list is official.
-    """
-    official = cohort.official_test
-    shares = fractions.shares(official_test=official is not None)
-
-    def place(record: Record) -> Place:
-        if official is not None and record.image_id in official:
-            return Place(record.patient_id, Split.TEST)
-        draw = _draw(seed, cohort.dataset, record.patient_id)
-        return Place(record.patient_id, _cut(draw, shares))
-
-    name = "patient-hash" if official is None else f"{cohort.dataset}-official"
-    return SplitTable(name, {record.image_id: place(record) for record in cohort.records})
-
-
-def check_disjoint(
-    training: Iterable[str], patients: Iterable[str], use: str = "evaluation"
-) -> None:
-    """Refuse films of patients that a model was trained on.
-
-    Args:
-        training: patients of the training films, in any order.
-        patients: the patient of each film of the other use, a film an entry.
-        use: what the other films are for, as the message says it.
-
-    Raises:
-        LeakError: with the share of films and of patients that leak.
-
-    >>> check_disjoint(["1", "2"], ["2", "2", "3"])
-    Traceback (most recent call last):
-    ...
-    hilum.domain.errors.LeakError: patients must not cross splits: 66.7 % of the evaluation films
-    (2 of 3) and 50.0 % of the evaluation patients (1 of 2) belong to training patients, first: 2.
-    Use films of other patients
-    """
-    known = frozenset(training)
-    films = list(patients)
-    everyone = set(films)
-    leaked = everyone & known
-    if not leaked:
-        return
-    leaking = sum(patient in leaked for patient in films)
-    raise LeakError(
-        f"patients must not cross splits: {_percent(leaking, len(films))} of the {use} films "
-        f"({leaking:,} of {len(films):,}) and {_percent(len(leaked), len(everyone))} of the {use} "
-        f"patients ({len(leaked):,} of {len(everyone):,}) belong to training patients, "
-        f"first: {_first(leaked)}. Use films of other patients"
-    )
-
-
-def _draw(seed: int, dataset: str, patient_id: str) -> float:
-    key = f"{seed}\t{dataset}\t{patient_id}".encode("utf-8", "surrogateescape")
-    # 53 bits are all that a float in [0, 1) can hold
-    return (int.from_bytes(hashlib.sha256(key).digest()[:8]) >> 11) / 2**53
-
-
-def _cut(draw: float, shares: Mapping[Split, float]) -> Split:
-    reached = 0.0
-    for split, share in shares.items():
-        reached += share
-        if draw < reached:
-            return split
-    # the shares' running sum may end a rounding error below 1
-    return max(shares, key=shares.__getitem__)
-
-
 def _refuse_crossing(places: Iterable[Place]) -> None:
     splits: dict[str, set[Split]] = {}
     films: dict[str, int] = {}
@@ -322,17 +178,8 @@ def _refuse_crossing(places: Iterable[Place]) -> None:
     raise LeakError(
         f"patients must not cross splits: {who} ({count:,} films) "
         f"{'is' if len(crossing) == 1 else 'are'} in {where} {', '.join(others)} and {last}, "
-        f"first: {_first(crossing)}. Give all films of a patient one split"
+        f"first: {', '.join(first_names(crossing))}. Give all films of a patient one split"
     )
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
-
-
-def _first(patients: Iterable[str]) -> str:
-    # shorter first: numbers then stand in their own order
-    return ", ".join(sorted(patients, key=lambda patient: (len(patient), patient))[:3])
 
 
 def _placed(row: Mapping[str, str | None], where: str) -> tuple[str, Place]:

@@ -19,7 +19,7 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record, Split
 from hilum.splits import DEFAULT_FRACTIONS, Fractions, Place, SplitTable, assign, check_disjoint
 
-TABLES = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "tables"
+TABLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "tables"
 LABELS = LabelSet("one", ("Mass",))
 
 patient_names = st.lists(st.text("0123456789abé", min_size=1, max_size=5), unique=True)

@@ -1,0 +1,32 @@
+"""Which patient is for what: train, tune, calibrate or test, and never two of them.
+
+`assign` makes a table of uses, `SplitTable` holds and checks one; `check_disjoint` and
+`SeenPatients` refuse patients that a model has seen, and `recognise` knows the field's own lists.
+"""
+
+from __future__ import annotations
+
+from hilum.splits.assign import DEFAULT_FRACTIONS, Fractions, assign
+from hilum.splits.known import KnownSplit, known_splits, recognise, refuse_other_family
+from hilum.splits.overlap import Overlap, check_disjoint, overlap_of
+from hilum.splits.seen import SeenPatients
+from hilum.splits.table import Place, SplitTable
+from hilum.splits.trained import TrainingFilms, read_training_films
+
+__all__ = [
+    "DEFAULT_FRACTIONS",
+    "Fractions",
+    "KnownSplit",
+    "Overlap",
+    "Place",
+    "SeenPatients",
+    "SplitTable",
+    "TrainingFilms",
+    "assign",
+    "check_disjoint",
+    "known_splits",
+    "overlap_of",
+    "read_training_films",
+    "recognise",
+    "refuse_other_family",
+]
