@@ -17,6 +17,7 @@ from hilum.metrics.ranking import (
     auroc,
     average_precision,
     sensitivity_at_specificity,
+    specificity_at_sensitivity,
 )
 
 ASAH = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tables" / "aSAH.csv"
@@ -54,6 +55,19 @@ def test_sensitivity_is_the_best_point_of_scikit_learns_roc_curve(
     )
 
 
+@settings(max_examples=60, deadline=None)
+@given(scored(), st.sampled_from([0.0, 0.5, 0.8, 0.9, 1.0]))
+def test_specificity_is_the_best_point_of_scikit_learns_roc_curve(
+    case: tuple[NDArray[np.bool_], NDArray[np.float64]], sensitivity: float
+) -> None:
+    y, s = case
+    false_share, true_share, _ = roc_curve(y, s, drop_intermediate=False)
+    found = np.round(true_share * y.sum()) / y.sum()
+    assert specificity_at_sensitivity(y, s, sensitivity) == pytest.approx(
+        1 - false_share[found >= sensitivity].min(), abs=1e-12
+    )
+
+
 @settings(max_examples=40, deadline=None)
 @given(scored(), st.integers(0, 2**32 - 1))
 def test_a_weight_is_a_repeated_film(
@@ -68,6 +82,8 @@ def test_a_weight_is_a_repeated_film(
         assert measure(y, s, weights) == expected
     weighted = sensitivity_at_specificity(y, s, 0.8, weights)
     assert weighted == sensitivity_at_specificity(y[again], s[again], 0.8)
+    weighted = specificity_at_sensitivity(y, s, 0.8, weights)
+    assert weighted == specificity_at_sensitivity(y[again], s[again], 0.8)
 
 
 @settings(max_examples=25, deadline=None)
@@ -80,8 +96,13 @@ def test_laws(case: tuple[NDArray[np.bool_], NDArray[np.float64]]) -> None:
     assert auroc(y, np.exp(s)) == pytest.approx(area, abs=1e-12)
     shuffled = np.random.default_rng(0).permutation(len(y))
     assert auroc(y[shuffled], s[shuffled]) == pytest.approx(area, abs=1e-12)
-    twice = auroc(np.tile(y, 2), np.tile(s, 2))
-    assert twice == pytest.approx(area, abs=1e-12)
+    twice = np.tile(y, 2), np.tile(s, 2)
+    for measure in (auroc, average_precision):
+        assert measure(*twice) == pytest.approx(measure(y, s), abs=1e-12)
+    for reached in (sensitivity_at_specificity, specificity_at_sensitivity):
+        assert reached(*twice, 0.8) == pytest.approx(reached(y, s, 0.8), abs=1e-12)
+    mirrored = specificity_at_sensitivity(~y, -s, 0.8)
+    assert mirrored == pytest.approx(sensitivity_at_specificity(y, s, 0.8), abs=1e-12)
 
 
 def test_a_constant_score_has_auroc_one_half_and_the_prevalence_as_precision() -> None:
@@ -91,6 +112,8 @@ def test_a_constant_score_has_auroc_one_half_and_the_prevalence_as_precision() -
     assert average_precision(y, s) == 0.25
     assert sensitivity_at_specificity(y, s, 0.8) == 0.0
     assert sensitivity_at_specificity(y, s, 0.0) == 1.0
+    assert specificity_at_sensitivity(y, s, 0.8) == 0.0
+    assert specificity_at_sensitivity(y, s, 0.0) == 1.0
 
 
 @pytest.mark.parametrize("y", [[True, True], [False, False], []])
@@ -99,6 +122,7 @@ def test_one_class_has_no_number(y: list[bool]) -> None:
     assert auroc(labels, s) is None
     assert average_precision(labels, s) is None
     assert sensitivity_at_specificity(labels, s, 0.8) is None
+    assert specificity_at_sensitivity(labels, s, 0.8) is None
 
 
 def test_nan_scores_and_other_shapes_are_refused() -> None:
@@ -108,6 +132,8 @@ def test_nan_scores_and_other_shapes_are_refused() -> None:
         auroc(np.array([True, False]), np.array([0.1]))
     with pytest.raises(ValueError, match="specificity"):
         sensitivity_at_specificity(np.array([True, False]), np.array([0.1, 0.2]), 80)
+    with pytest.raises(ValueError, match="sensitivity"):
+        specificity_at_sensitivity(np.array([True, False]), np.array([0.1, 0.2]), 80)
 
 
 def test_resamples_at_once_equal_one_at_a_time() -> None:

@@ -17,9 +17,9 @@ from hilum.metrics.reliability import (
     bins_of,
     brier,
     brier_skill,
+    debiased_l2,
     ece,
     ece_null_95,
-    ece_resampled,
     log_loss,
 )
 
@@ -64,6 +64,9 @@ def test_the_prevalence_has_no_brier_skill() -> None:
         ([0.1, 0.7, 0.5, 0.9], [0, 1, 0, 1], 4, 0.25),
         ([0.6, 0.7, 0.8, 0.9], [0, 0, 1, 1], 2, 0.4),
         ([0.5, 0.5, 0.5, 0.6, 0.5, 0.6, 0.6, 0.6, 0.6], [0, 1, 0, 1, 0, 1, 1, 1, 0], 15, 2 / 9),
+        # four tied films stay together: 0.8 |0.1 - 0.25| + 0.2 |0.7 - 1|
+        ([0.1, 0.1, 0.1, 0.1, 0.7], [0, 1, 0, 0, 1], 2, 0.18),
+        ([0.1, 0.2], [0, 0], 15, 0.15),
     ],
 )
 def test_toy_values_of_verified_calibration(
@@ -74,6 +77,73 @@ def test_toy_values_of_verified_calibration(
             continue
         value = ece(np.array(y, bool), np.array(p), bins, binning)
         assert value == pytest.approx(expected, abs=1e-12)
+
+
+def test_toy_values_equal_the_package_they_come_from() -> None:
+    from calibration.utils import plugin_ce
+
+    from calibration import get_ece_em
+
+    for p, y, bins in (
+        ([0.1, 0.7, 0.5, 0.9], [0, 1, 0, 1], 2),
+        ([0.6, 0.7, 0.8, 0.9], [0, 0, 1, 1], 2),
+        ([0.1, 0.1, 0.1, 0.1, 0.7], [0, 1, 0, 0, 1], 2),
+    ):
+        theirs = get_ece_em(np.array(p), np.array(y), num_bins=bins)
+        assert ece(np.array(y, bool), np.array(p), bins) == pytest.approx(theirs, abs=1e-12)
+    # the root mean square of two bins, before chance is taken off, with which ours starts
+    assert plugin_ce([[(0.3, 1.0)], [(0.6, 0.0)]], 2) == pytest.approx(0.6519202405, abs=1e-10)
+    assert debiased_l2(np.array([True, False]), np.array([0.3, 0.6]), 2) == 0.0
+    halves = np.array([0.5] * 4 + [0.6] * 5), np.array([0, 1, 0, 0, 1, 1, 1, 1, 0])
+    bins = [[(0.5, y) for y in halves[1][:4]], [(0.6, y) for y in halves[1][4:]]]
+    assert plugin_ce(bins, 1) == pytest.approx(2 / 9)
+    assert plugin_ce(bins, 2) == pytest.approx(0.2236, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("digits", [2, 16])
+def test_equal_mass_equals_uncertainty_calibration(seed: int, digits: int) -> None:
+    from calibration import get_ece_em, lower_bound_scaling_ce
+
+    y, p = drawn(seed, 2000)
+    p = p.round(digits)
+    theirs = get_ece_em(p, y.astype(int), num_bins=15)
+    assert ece(y, p, 15) == pytest.approx(theirs, abs=1e-6)
+    squared = lower_bound_scaling_ce(p, y.astype(int), p=2, debias=True, num_bins=15)
+    assert debiased_l2(y, p, 15) == pytest.approx(squared, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.filterwarnings("ignore")
+def test_equal_width_equals_netcal(seed: int) -> None:
+    from netcal.metrics import ECE
+
+    y, p = drawn(seed)
+    theirs = ECE(15).measure(p, y.astype(int))
+    assert ece(y, p, 15, Binning.EQUAL_WIDTH) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_the_debiased_error_of_a_calibrated_model_is_about_zero_and_of_others_is_theirs() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.beta(1, 4, 1000)
+    draws = [rng.random(1000) < p for _ in range(100)]
+    zero = [debiased_l2(y, p) for y in draws]
+    plain = [ece(y, p) for y in draws]
+    assert 0.3 < np.mean([value == 0.0 for value in zero]) < 0.7
+    assert min(value or 0.0 for value in plain) > 0.0
+    shifted = np.clip(p + 0.1, 0, 1)
+    assert debiased_l2(draws[0], shifted) == pytest.approx(0.1, abs=0.03)
+
+
+def test_copies_of_every_film_leave_point_estimates_alone() -> None:
+    # fifteen bins of equal mass are only cut at the same films where they divide their number
+    y, p = drawn(4, 195)
+    twice = np.tile(np.arange(len(y)), 2)
+    for measure in (brier, log_loss, ece):
+        assert measure(y[twice], p[twice]) == pytest.approx(measure(y, p), abs=1e-12)
+    wide = [ece(y[films], p[films], 15, Binning.EQUAL_WIDTH) for films in (twice, slice(None))]
+    assert wide[0] == pytest.approx(wide[1], abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -96,24 +166,6 @@ def test_equal_width_equals_torchmetrics(seed: int) -> None:
     target = torch.from_numpy(y.astype(np.int64))
     theirs = binary_calibration_error(torch.from_numpy(p), target, n_bins=15, norm="l1")
     assert ece(y, p, 15, Binning.EQUAL_WIDTH) == pytest.approx(float(theirs), abs=1e-6)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(list(Binning)))
-def test_a_weight_is_a_repeated_film(seed: int, binning: Binning) -> None:
-    y, p = drawn(seed, 30)
-    p = p.round(2)
-    weights = np.random.default_rng(seed).integers(0, 3, (4, 30))
-    values = ece_resampled(y, p, weights, 5, binning)
-    for value, row in zip(values, weights, strict=True):
-        again = np.repeat(np.arange(30), row)
-        assert value == pytest.approx(ece(y[again], p[again], 5, binning), abs=1e-12)
-
-
-def test_a_resample_without_films_has_no_value() -> None:
-    y, p = drawn(0, 3)
-    for binning in Binning:
-        assert np.isnan(ece_resampled(y, p, np.zeros((1, 3), np.int64), 5, binning)).all()
 
 
 def test_the_prevalence_has_no_calibration_error_which_is_why_none_proves_nothing() -> None:
@@ -160,4 +212,5 @@ def test_no_films_have_no_number() -> None:
     assert brier(*none) is None
     assert log_loss(*none) is None
     assert ece(*none) is None
+    assert debiased_l2(*none) is None
     assert ece_null_95(none[1], np.random.default_rng(0)) is None

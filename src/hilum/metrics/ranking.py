@@ -1,16 +1,18 @@
-"""How well scores order films: AUROC, average precision, sensitivity at a fixed specificity.
+"""How well scores order films: AUROC, average precision, sensitivity at a specificity and back.
 
-All three read the same counts: how many positive and negative films stand above each threshold.
-Films are sorted once; a bootstrap then only re-weights the sorted films, a thousand resamples at a
-time.
+All of them read the same counts: how many positive and negative films stand above each threshold.
+Films are sorted once; a bootstrap then only adds up the weights that lie between two thresholds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hilum.metrics.segments import Segments
 
 __all__ = [
     "Counts",
@@ -18,6 +20,7 @@ __all__ = [
     "auroc",
     "average_precision",
     "sensitivity_at_specificity",
+    "specificity_at_sensitivity",
 ]
 
 
@@ -77,6 +80,20 @@ class Counts:
         allowed = np.where(spared >= specificity, self.flagged_positives, 0.0)
         most = allowed.max(axis=1, initial=0.0)
         return np.where(self.negatives > 0, _ratio(most, self.positives), np.nan)
+
+    def specificity_at(self, sensitivity: float) -> NDArray[np.float64]:
+        """(R,) largest specificity among thresholds whose sensitivity is >= the one asked for.
+
+        The highest threshold that is sensitive enough spares the most negative films. 1 where
+        flagging nothing is sensitive enough; NaN without a class.
+        """
+        reached = _ratio(self.flagged_positives, self.positives[:, None])
+        allowed = np.where(reached >= sensitivity, self.flagged_negatives, self.negatives[:, None])
+        fewest = 0.0 if sensitivity <= 0.0 else np.inf
+        flagged = allowed.min(axis=1, initial=fewest)
+        return np.where(
+            self.positives > 0, _ratio(self.negatives - flagged, self.negatives), np.nan
+        )
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,26 +170,30 @@ class Ranking:
         Args:
             weights: (R, N) how often each film stands in each resample; None for once (R = 1).
         """
-        if weights is None:
-            films = np.concatenate([self.positive_films, self.negative_films])
-            weights = np.ones((1, films.max(initial=-1) + 1), np.int64)
-        positive = _running(weights, self.positive_films)
-        negative = _running(weights, self.negative_films)
+        positives, negatives = self._segments
+        films = 1 + max(part.films.max(initial=-1) for part in self._segments)
+        given = np.ones((1, films), np.int32) if weights is None else weights
+        positive, negative = positives.running(given), negatives.running(given)
         return Counts(
-            flagged_positives=positive[:, self.positives_to].astype(np.float64),
-            flagged_negatives=negative[:, self.negatives_to].astype(np.float64),
-            higher_negatives=negative[:, self.negatives_above].astype(np.float64),
-            positives=positive[:, -1].astype(np.float64),
-            negatives=negative[:, -1].astype(np.float64),
+            flagged_positives=positive[:, 1:],
+            flagged_negatives=negative[:, 2::2],
+            higher_negatives=negative[:, 1:-1:2],
+            positives=positive[:, -1],
+            negatives=negative[:, -1],
         )
 
+    @cached_property
+    def _segments(self) -> tuple[Segments, Segments]:
+        """Positive films by threshold; negative ones by threshold and between thresholds.
 
-def _running(weights: NDArray[np.integer], films: NDArray[np.intp]) -> NDArray[np.int64]:
-    """(R, n + 1) weight of the first 0, 1, ... n films."""
-    total = np.zeros((len(weights), len(films) + 1), np.int64)
-    total[:, 1:] = weights[:, films]
-    # in place and in one type: twice as fast as casting on the way
-    return np.cumsum(total, axis=1, out=total)
+        The negative ones stand above the first threshold, tied with it, between it and the next,
+        and so on, at last below all.
+        """
+        between = np.column_stack([self.negatives_above, self.negatives_to]).ravel()
+        return (
+            Segments(self.positive_films, self.positives_to),
+            Segments(self.negative_films, np.append(between, len(self.negative_films))),
+        )
 
 
 def _counts(
@@ -268,3 +289,32 @@ def sensitivity_at_specificity(
     if not 0.0 <= specificity <= 1.0:
         raise ValueError(f"specificity must lie in [0, 1]; got {specificity:g}")
     return _number(_counts(positives, scores, weights).sensitivity_at(specificity))
+
+
+def specificity_at_sensitivity(
+    positives: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    sensitivity: float,
+    weights: NDArray[np.integer] | None = None,
+) -> float | None:
+    """The largest specificity among thresholds whose sensitivity is at least the one given.
+
+    What `sensitivity_at_specificity` is along the other axis: the share of films without the
+    finding that could be spared, if so many films with it must be found.
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        scores: (n,) finite, any scale.
+        sensitivity: in [0, 1].
+        weights: (n,) how often each film counts; once by default.
+
+    Returns:
+        In [0, 1]; 1.0 where a sensitivity of 0 is enough; None where a class is absent.
+
+    >>> scores = np.array([0.9, 0.8, 0.7, 0.6])
+    >>> specificity_at_sensitivity(np.array([True, False, True, False]), scores, 0.8)
+    0.5
+    """
+    if not 0.0 <= sensitivity <= 1.0:
+        raise ValueError(f"sensitivity must lie in [0, 1]; got {sensitivity:g}")
+    return _number(_counts(positives, scores, weights).specificity_at(sensitivity))
