@@ -1,5 +1,8 @@
 """From logits to probabilities: one fitted curve for each finding, fitted on calibrate.
 
+The methods are the files of `curves/`. `cross_fitting` makes probabilities of films that must serve
+for fitting too, and `prevalence` moves them to where a finding is rarer or commoner.
+
 >>> import numpy as np
 >>> from hilum.domain.findings import LabelSet
 >>> from hilum.domain.scores import Logits
@@ -11,49 +14,22 @@ array([0.32, 0.55, 0.45, 0.68])
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from typing import Self, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from hilum.calibration.base import Curve, FitRefusedError
+from hilum.calibration.curves import curve_type, members
+from hilum.calibration.curves.base import FEW, Curve, FitRefusedError
+from hilum.calibration.prevalence import moves, shifted
 from hilum.domain.errors import BundleError, UsageError, suggestion
-from hilum.domain.findings import LabelState
+from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.scores import Logits, Probabilities
 
-__all__ = ["FEW", "CalibratedFinding", "FittedCalibrator", "curve_type", "fit", "members"]
-
-FEW = 20
-"""Positive films below which a fit is noted as uncertain."""
-
-
-def members() -> tuple[str, ...]:
-    """The names of all methods, in alphabetical order.
-
-    >>> members()
-    ('isotonic', 'platt', 'sigmoid', 'temperature')
-    """
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if name != "base"))
-
-
-def curve_type(method: str) -> type[Curve]:
-    """The kind of curve a method fits.
-
-    Raises:
-        UsageError: when there is no such method.
-
-    >>> curve_type("platt").__name__
-    'Platt'
-    """
-    if method not in members():
-        near = suggestion(method, members())
-        raise UsageError(f"no calibrator '{method}'; there are {', '.join(members())}.{near}")
-    module = importlib.import_module(f"{__name__}.{method}")
-    return cast("type[Curve]", getattr(module, method.title().replace("_", "")))
+__all__ = ["CalibratedFinding", "FittedCalibrator", "curve_type", "fit", "members"]
 
 
 class CalibratedFinding(BaseModel):
@@ -63,8 +39,10 @@ class CalibratedFinding(BaseModel):
         method: the method in use, which may be a fallback of the one asked for.
         parameters: the curve's fields.
         calibrated: False where nothing could be fitted to films: the plain sigmoid.
-        n, positives: films it was fitted on, and positive ones among them.
-        note: why a fallback was taken, or that films were few; else empty.
+        n, positives: labelled films of this finding that it was fitted on, and positive ones.
+        note: why a fallback was taken, that films were few, how many values are left where the
+            curve makes ties, or which prevalence was asked for; else empty.
+        log_odds_shift: what a prevalence that was asked for adds to the curve's log odds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -75,11 +53,17 @@ class CalibratedFinding(BaseModel):
     n: int
     positives: int
     note: str = ""
+    log_odds_shift: float = 0.0
 
     @property
     def curve(self) -> Curve:
         """The curve itself."""
         return curve_type(self.method).model_validate(self.parameters)
+
+    def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) probabilities of (n,) logits, at the prevalence asked for."""
+        probabilities = self.curve.apply(logits)
+        return shifted(probabilities, self.log_odds_shift) if self.log_odds_shift else probabilities
 
     @model_validator(mode="after")
     def _has_curve(self) -> Self:
@@ -114,16 +98,52 @@ class FittedCalibrator(BaseModel):
             if finding not in self.findings:
                 near = suggestion(finding, self.findings)
                 raise UsageError(f"no finding '{finding}' in this {self.method} calibrator.{near}")
-            values[:, column] = self.findings[finding].curve.apply(logits.values[:, column])
+            values[:, column] = self.findings[finding].apply(logits.values[:, column])
         return Probabilities(values, logits.labels)
+
+    def at_prevalence(self, fitted: Mapping[str, float], wanted: Mapping[str, float]) -> Self:
+        """The same calibrator for a place where findings are rarer or more frequent.
+
+        `logit p' = logit p + logit wanted - logit fitted`. The ranking stays; operating points
+        chosen before do not fit any more. It is right where only the share of positives differs.
+
+        Args:
+            fitted: finding to its prevalence where this was fitted, in (0, 1).
+            wanted: finding to its prevalence there, in (0, 1); the others stay as they are.
+
+        Raises:
+            UsageError: for an unknown finding, a prevalence that is missing or not in (0, 1), or a
+                finding that was moved before.
+        """
+        found = dict(self.findings)
+        labels = LabelSet(f"this {self.method} calibrator", tuple(found))
+        for move in moves(labels, fitted, wanted):
+            one = found[move.finding]
+            if one.log_odds_shift:
+                raise UsageError(
+                    f"{move.finding} must be moved once, from the prevalence it was fitted at; it "
+                    "was moved before. Start from the calibrator as it was fitted"
+                )
+            note = "; ".join(part for part in (one.note, move.note) if part)
+            update = {"log_odds_shift": move.shift, "note": note}
+            found[move.finding] = one.model_copy(update=update)
+        return self.model_copy(update={"findings": found})
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know, a line each."""
         return tuple(f"{name}: {f.note}" for name, f in self.findings.items() if f.note)
 
     def to_json(self) -> str:
-        """JSON that `from_json` reads back to the last bit."""
-        return self.model_dump_json(indent=2) + "\n"
+        """JSON that `from_json` reads back to the last bit.
+
+        A shift of 0 is left out: bundles hash this text, and older ones knew no shifts.
+        """
+        unmoved = {
+            finding: {"log_odds_shift"}
+            for finding, fitted in self.findings.items()
+            if not fitted.log_odds_shift
+        }
+        return self.model_dump_json(indent=2, exclude={"findings": unmoved}) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -151,7 +171,8 @@ def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrat
     """Fits a method to each finding, on films that neither trained nor are tested.
 
     Only films labelled positive or negative count. Where a method refuses, its fallback is taken
-    and noted: isotonic, then Platt, then the plain sigmoid.
+    and noted: isotonic or beta, then Platt, then the plain sigmoid. A finding without a positive
+    or without a negative film keeps the plain sigmoid, also where the others share a curve.
 
     Args:
         method: one of `members()`.
@@ -162,47 +183,86 @@ def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrat
         UsageError: for an unknown method.
         ValueError: for states of another shape.
     """
-    curve_type(method)
+    kind = curve_type(method)
     if states.shape != logits.values.shape:
         raise ValueError(f"states must be {logits.values.shape} as the logits; got {states.shape}")
-    found = {
-        finding: _fit_one(method, logits.values[:, column], states[:, column])
+    films = {
+        finding: _labelled(logits.values[:, column], states[:, column])
         for column, finding in enumerate(logits.labels)
     }
-    return FittedCalibrator(method=method, findings=found)
+    fit_all = _fit_shared if kind.shared else _fit_each
+    return FittedCalibrator(method=method, findings=fit_all(method, films))
 
 
-def _fit_one(
-    method: str, logits: NDArray[np.float64], states: NDArray[np.int8]
-) -> CalibratedFinding:
+@dataclass(frozen=True)
+class _Films:
+    """(n,) logits of one finding, and whether each film is positive. All are labelled."""
+
+    logits: NDArray[np.float64]
+    positives: NDArray[np.bool_]
+
+    @property
+    def of_both_classes(self) -> bool:
+        return bool(self.positives.any()) and not bool(self.positives.all())
+
+
+def _labelled(logits: NDArray[np.float64], states: NDArray[np.int8]) -> _Films:
     known = (states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE)
-    positives = states[known] == LabelState.POSITIVE
-    count = int(positives.sum())
-    used, curve, notes = _first_accepted(method, logits[known], positives)
+    return _Films(logits[known], states[known] == LabelState.POSITIVE)
+
+
+def _fit_each(method: str, films: Mapping[str, _Films]) -> dict[str, CalibratedFinding]:
+    return {finding: _fit_one(method, own) for finding, own in films.items()}
+
+
+def _fit_shared(method: str, films: Mapping[str, _Films]) -> dict[str, CalibratedFinding]:
+    """The curve of all findings that have both classes, as the curve of each."""
+    usable = {finding: own for finding, own in films.items() if own.of_both_classes}
+    if not usable:
+        return _fit_each(method, films)
+    together = _Films(
+        np.concatenate([own.logits for own in usable.values()]),
+        np.concatenate([own.positives for own in usable.values()]),
+    )
+    shared = _fit_one(method, together)
+    return {
+        finding: shared.model_copy(
+            update={"n": len(own.positives), "positives": int(own.positives.sum())}
+        )
+        if finding in usable
+        else _fit_one(method, own)
+        for finding, own in films.items()
+    }
+
+
+def _fit_one(method: str, films: _Films) -> CalibratedFinding:
+    count = int(films.positives.sum())
+    used, curve, notes = _first_accepted(method, films)
     calibrated = used != "sigmoid"
     if notes:
         notes = [*notes, f"{used} used"]
     if calibrated and count < FEW:
         notes = [*notes, f"fitted on {count} positive films only"]
+    if not curve.strict:
+        levels = len(np.unique(curve.apply(films.logits)))
+        notes = [*notes, f"{levels:,} distinct values on {len(films.logits):,} films"]
     return CalibratedFinding(
         method=used,
         parameters=curve.model_dump(),
         calibrated=calibrated,
-        n=len(positives),
+        n=len(films.positives),
         positives=count,
         note="; ".join(notes),
     )
 
 
-def _first_accepted(
-    method: str, logits: NDArray[np.float64], positives: NDArray[np.bool_]
-) -> tuple[str, Curve, list[str]]:
+def _first_accepted(method: str, films: _Films) -> tuple[str, Curve, list[str]]:
     """The method that fitted, its curve, and why those before it refused."""
     kind = curve_type(method)
     try:
-        return method, kind.fit(logits, positives), []
+        return method, kind.fit(films.logits, films.positives), []
     except FitRefusedError as refusal:
         if kind.fallback is None:
             raise
-        used, curve, notes = _first_accepted(kind.fallback, logits, positives)
+        used, curve, notes = _first_accepted(kind.fallback, films)
         return used, curve, [f"{method} refused ({refusal})", *notes]

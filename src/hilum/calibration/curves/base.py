@@ -1,7 +1,7 @@
 """What a calibrator is: a rising curve from the logit of one finding to its probability.
 
-Each other file of this folder is one way to fit such a curve. The file's name is the method's name,
-and it holds one `Curve` of that name in capitals (`platt.py` holds `Platt`).
+Each method is one more file of this folder. The file's name is the method's name, and it holds one
+`Curve` of that name in capitals (`platt.py` holds `Platt`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Curve", "FitRefusedError", "require_both_classes", "sigmoid_of"]
+from hilum.domain.scores import Logits, Probabilities
+
+__all__ = [
+    "FEW",
+    "Curve",
+    "FitRefusedError",
+    "least_log_loss",
+    "logits_of",
+    "require_both_classes",
+    "require_films",
+    "require_spread",
+    "sigmoid_of",
+]
+
+FEW = 20
+"""Films of a class below which only Platt, or less, is fitted, and that noted as uncertain."""
+
+_NEAREST = 1e-12
+_STEPS = 100
+_TOLERANCE = 1e-12
 
 
 class FitRefusedError(Exception):
@@ -28,11 +47,15 @@ class Curve(BaseModel, ABC):
 
     Attributes:
         fallback: the method to try where this one refuses; None where it never does.
+        strict: whether it rises everywhere, so that AUROC stays; otherwise it makes ties.
+        shared: whether one curve is fitted to all findings together.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     fallback: ClassVar[str | None]
+    strict: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -62,6 +85,22 @@ def sigmoid_of(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(logits >= 0, 1.0, small) / (1.0 + small)
 
 
+def logits_of(probabilities: Probabilities) -> Logits:
+    """`ln p - ln(1 - p)`: what a calibrator needs of predictions that come as probabilities.
+
+    Values nearer to 0 or 1 than 1e-12 are taken as that near, so the logits are within 27.7. Scores
+    in [0, 1] that were never meant as probabilities give logits just as well, and any curve but
+    the plain sigmoid and the temperatures makes use of them.
+
+    >>> from hilum.domain.findings import LabelSet
+    >>> foreign = Probabilities(np.array([[0.0], [0.5], [0.9]]), LabelSet("one", ("Mass",)))
+    >>> logits_of(foreign).of("Mass").round(2)
+    array([-27.63,   0.  ,   2.2 ])
+    """
+    inside = np.clip(probabilities.values, _NEAREST, 1.0 - _NEAREST)
+    return Logits(np.log(inside) - np.log1p(-inside), probabilities.labels)
+
+
 def require_both_classes(positives: NDArray[np.bool_]) -> None:
     """Refuses films that are all positive or all negative: no curve can be learned from them.
 
@@ -71,3 +110,69 @@ def require_both_classes(positives: NDArray[np.bool_]) -> None:
     if positives.all() or not positives.any():
         missing = "negative" if positives.any() else "positive"
         raise FitRefusedError(f"no {missing} film among {len(positives)}")
+
+
+def require_films(positives: NDArray[np.bool_], method: str) -> None:
+    """Refuses fewer than 20 films of a class, which a flexible curve would learn by heart.
+
+    Raises:
+        FitRefusedError: for one class, or few films of one.
+    """
+    require_both_classes(positives)
+    for kind, count in (("positive", positives.sum()), ("negative", (~positives).sum())):
+        if count < FEW:
+            raise FitRefusedError(f"{count} {kind} films, {method} needs {FEW}")
+
+
+def require_spread(logits: NDArray[np.float64]) -> None:
+    """Refuses logits that are all the same: they tell no film from another.
+
+    Raises:
+        FitRefusedError: for equal logits.
+    """
+    if logits.min() == logits.max():
+        raise FitRefusedError("all logits are equal")
+
+
+def least_log_loss(
+    features: NDArray[np.float64], targets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Logistic regression: weights and intercept of the least log loss, without any penalty.
+
+    Newton's method with halved steps. It is happiest with standardised features, so it makes them
+    so, whatever their scale was.
+
+    Args:
+        features: (K, n); one that is constant gets no weight.
+        targets: (n,) in [0, 1], of a mean inside it.
+
+    Returns:
+        (K + 1,) the weights of the features, then the intercept.
+    """
+    centre, spread = features.mean(axis=1), features.std(axis=1)
+    spread[spread == 0.0] = 1.0
+    scaled = (features - centre[:, None]) / spread[:, None]
+    design = np.concatenate([scaled, np.ones((1, features.shape[1]))])
+    weights = np.zeros(len(design))
+    weights[-1] = np.log(targets.mean() / (1.0 - targets.mean()))
+    loss = _loss(weights @ design, targets)
+    for _ in range(_STEPS):
+        p = sigmoid_of(weights @ design)
+        gradient = design @ (p - targets) / design.shape[1]
+        if float(np.abs(gradient).max()) < _TOLERANCE:
+            break
+        curvature = (design * (p * (1.0 - p))) @ design.T / design.shape[1]
+        step = np.linalg.solve(curvature + _TOLERANCE * np.eye(len(design)), gradient)
+        size = 1.0
+        # at the end a good step lowers the loss by less than rounding: it must not be halved
+        highest = loss * (1.0 + _TOLERANCE)
+        while size > _TOLERANCE and _loss((weights - size * step) @ design, targets) > highest:
+            size /= 2
+        weights = weights - size * step
+        loss = _loss(weights @ design, targets)
+    slopes = weights[:-1] / spread
+    return np.append(slopes, weights[-1] - slopes @ centre)
+
+
+def _loss(line: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    return float(np.mean(np.logaddexp(0.0, line) - targets * line))

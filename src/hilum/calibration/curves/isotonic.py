@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hilum.calibration.base import Curve, FitRefusedError, require_both_classes
+from hilum.calibration.curves.base import Curve, FitRefusedError, require_films
 
-__all__ = ["MINIMUM", "Isotonic"]
-
-MINIMUM = 20
-"""Films of each class below which the staircase would be learned by heart."""
+__all__ = ["Isotonic"]
 
 
 class Isotonic(Curve):
@@ -30,6 +27,7 @@ class Isotonic(Curve):
     """
 
     fallback: ClassVar[str | None] = "platt"
+    strict: ClassVar[bool] = False
 
     logits: tuple[float, ...]
     probabilities: tuple[float, ...]
@@ -51,17 +49,17 @@ class Isotonic(Curve):
         [1 / (n + 2), 1 - 1 / (n + 2)].
 
         Raises:
-            FitRefusedError: below 20 films of either class.
+            FitRefusedError: below 20 films of either class, and for a staircase of one level,
+                which tells no film from another.
         """
         from sklearn.isotonic import IsotonicRegression
 
-        require_both_classes(positives)
-        for kind, count in (("positive", positives.sum()), ("negative", (~positives).sum())):
-            if count < MINIMUM:
-                raise FitRefusedError(f"{count} {kind} films, isotonic needs {MINIMUM}")
+        require_films(positives, "isotonic")
         margin = 1.0 / (len(positives) + 2)
         fitted = IsotonicRegression(y_min=margin, y_max=1.0 - margin, out_of_bounds="clip")
         fitted.fit(logits, positives.astype(np.float64))
+        if fitted.y_thresholds_[0] == fitted.y_thresholds_[-1]:
+            raise FitRefusedError("one level only: higher logits do not mean more positives")
         return cls(
             logits=tuple(float(x) for x in fitted.X_thresholds_),
             probabilities=tuple(float(p) for p in fitted.y_thresholds_),

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hilum.calibration.base import Curve, FitRefusedError, require_both_classes, sigmoid_of
+from hilum.calibration.curves.base import (
+    Curve,
+    FitRefusedError,
+    least_log_loss,
+    require_both_classes,
+    require_spread,
+    sigmoid_of,
+)
 
 __all__ = ["Platt"]
-
-_STEPS = 100
-_TOLERANCE = 1e-12
 
 
 class Platt(Curve):
@@ -47,44 +51,14 @@ class Platt(Curve):
                 that would turn the ranking around.
         """
         require_both_classes(positives)
-        spread = float(logits.std())
-        if spread == 0.0:
-            raise FitRefusedError("all logits are equal")
+        require_spread(logits)
         found = int(positives.sum())
-        target = np.where(positives, (found + 1) / (found + 2), 1 / (len(positives) - found + 2))
-        # Newton's method is happiest with standardised logits, whatever their scale was
-        centre = float(logits.mean())
-        slope, intercept = _regress((logits - centre) / spread, target)
-        slope /= spread
+        targets = np.where(positives, (found + 1) / (found + 2), 1 / (len(positives) - found + 2))
+        slope, intercept = map(float, least_log_loss(logits[None], targets))
         if slope <= 0.0:
             raise FitRefusedError(f"the slope is {slope:.3g}: higher logits mean fewer positives")
-        return cls(slope=slope, intercept=intercept - slope * centre)
+        return cls(slope=slope, intercept=intercept)
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return sigmoid_of(self.slope * logits + self.intercept)
-
-
-def _loss(line: NDArray[np.float64], target: NDArray[np.float64]) -> float:
-    return float(np.mean(np.logaddexp(0.0, line) - target * line))
-
-
-def _regress(z: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of least log loss, by Newton's method with halved steps."""
-    design = np.stack([z, np.ones_like(z)])
-    base = float(np.log(target.mean() / (1.0 - target.mean())))
-    weights = np.array([0.0, base])
-    loss = _loss(weights @ design, target)
-    for _ in range(_STEPS):
-        p = sigmoid_of(weights @ design)
-        gradient = design @ (p - target) / len(z)
-        if float(np.abs(gradient).max()) < _TOLERANCE:
-            break
-        curvature = (design * (p * (1.0 - p))) @ design.T / len(z)
-        step = np.linalg.solve(curvature + _TOLERANCE * np.eye(2), gradient)
-        size = 1.0
-        while size > _TOLERANCE and _loss((weights - size * step) @ design, target) > loss:
-            size /= 2
-        weights = weights - size * step
-        loss = _loss(weights @ design, target)
-    return float(weights[0]), float(weights[1])
