@@ -81,11 +81,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hilum.cli.bundle import write
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
-    from hilum.domain.scores import Target
-    from hilum.inference.engine import Precision
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.phantom.nih import write_nih
-    from hilum.stages.calibrate import calibrate_run
+    from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.evaluate import evaluate_run
     from hilum.training.run import RunFolder
 
@@ -93,8 +91,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nih(PhantomCorpus(patients=14, seed=1, enrichment=6, size=128), root / "films")
     run = RunFolder(root / "run")
     trained(run, root / "films")
-    choice = ("platt", Target.F1, Precision.F32)
-    calibrate_run(run, split_of(run, Split.CALIBRATE, None), choice)
+    calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
     evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
     write(run.root, root / "bundle")
     return root

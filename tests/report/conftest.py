@@ -7,17 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.findings import LabelSet
-from hilum.domain.radiograph import ViewPosition
-from hilum.domain.result import (
+from hilum.domain.evaluation import (
     ConstantPredictor,
     Evaluation,
-    FindingResult,
-    ImageResult,
-    Interval,
-    SplitFacts,
+    MacroEvaluation,
+    MetadataBaseline,
     SummaryEvaluation,
 )
+from hilum.domain.findings import LabelSet
+from hilum.domain.radiograph import ViewPosition
+from hilum.domain.result import FindingResult, ImageResult, Interval, SplitFacts
 from hilum.report.base import BatchResults, BundleFacts
 
 LABELS = LabelSet("three", ("Atelectasis", "Effusion", "Hernia"))
@@ -137,9 +136,12 @@ def _evaluation() -> Evaluation:
         seed=0,
         resamples=1000,
         findings={},
-        macro=summary,
+        macro=MacroEvaluation(
+            **summary.model_dump(), f1=some, f1_at_half=some, threshold_gain=some
+        ),
         micro=summary,
         constant_predictor=rival,
+        metadata_baseline=MetadataBaseline(features="view", auroc=some),
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilum import Bundle
+from hilum.bundle.manifest import Calibration
 from hilum.cli.cohorts import split_of
 from hilum.domain.errors import BundleError, DatasetError, HilumError, LeakError, UsageError
 from hilum.domain.findings import LabelState
@@ -22,11 +23,11 @@ from hilum.domain.scores import Target
 from hilum.domain.seal import seal
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
-from hilum.stages.calibrate import calibrate_run, engine_of
+from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
 from hilum.stages.evaluate import GRID, evaluate_run, localise_boxes, map_on_grid
 from hilum.training.run import RunFolder
 
-CHOICE = ("platt", Target.F1, Precision.F32)
+CHOICE = CalibrationRequest()
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_calibration_is_the_same_every_time(toy: Path, run: RunFolder) -> None:
 
 def test_calibration_is_fitted_on_calibrate_and_says_so(run: RunFolder) -> None:
     cohort = split_of(run, Split.CALIBRATE, None)
-    calibration = calibrate_run(run, cohort, ("isotonic", Target.F1, Precision.F32))
+    calibration = calibrate_run(run, cohort, CalibrationRequest("isotonic"))
     facts = calibration.fitted_on
     assert (facts.name, facts.images, facts.patients) == (
         "calibrate",
@@ -71,15 +72,19 @@ def test_calibration_is_fitted_on_calibrate_and_says_so(run: RunFolder) -> None:
     assert calibration.calibrator.method == "isotonic"
 
 
+def bound(calibration: Calibration) -> tuple[object, ...]:
+    others = [(p.finding, p.name, p.threshold) for p in calibration.other_points]
+    return calibration.calibrator, calibration.thresholds(), others
+
+
 def test_the_bond_differs_when_the_calibrator_or_a_threshold_does(run: RunFolder) -> None:
     cohort = split_of(run, Split.CALIBRATE, None)
     choices = [
-        (method, target, Precision.F32) for method in ("platt", "sigmoid") for target in Target
+        CalibrationRequest(method, target) for method in ("platt", "sigmoid") for target in GOALS
     ]
     made = [calibrate_run(run, cohort, choice) for choice in choices]
     for one, other in combinations(made, 2):
-        same = (one.calibrator, one.thresholds()) == (other.calibrator, other.thresholds())
-        assert (one.bond == other.bond) == same
+        assert (one.bond == other.bond) == (bound(one) == bound(other))
     assert len({one.bond for one in made}) > 1
 
 
@@ -209,7 +214,7 @@ def test_evaluation_is_what_scikit_learn_says_of_the_bundle(toy: Path, run: RunF
     assert done.evaluation.provenance["bond"] == bundle.manifest.calibration.bond
     assert done.evaluation.split.sha256 == run.facts().split_sha256["test"]
     # the first look was the toy's own
-    assert "look number 2 at this test split" in done.evaluation.notes
+    assert done.evaluation.look == 2
     lines = [json.loads(line) for line in run.ledger.read_text().splitlines()]
     assert [line["model_sha256"] for line in lines] == [run.facts().model_sha256] * 2
 
@@ -273,5 +278,40 @@ def test_a_film_missing_on_disk_is_noted_and_never_scored(run: RunFolder) -> Non
 
 def test_an_unknown_calibrator_is_refused_by_name(run: RunFolder) -> None:
     cohort = split_of(run, Split.CALIBRATE, None)
-    choice = ("plat", Target.F1, Precision.F32)
-    refused(UsageError, "Did you mean 'platt'", calibrate_run, run, cohort, choice)
+    request = CalibrationRequest("plat")
+    refused(UsageError, "Did you mean 'platt'", calibrate_run, run, cohort, request)
+
+
+@pytest.mark.parametrize("split", [Split.TRAIN, Split.TUNE, Split.TEST])
+def test_e21_only_the_calibrate_split_may_calibrate(run: RunFolder, split: Split) -> None:
+    message = f"must be fitted on calibrate films only; got films of {split}"
+    refused(LeakError, message, calibrate_run, run, split_of(run, split, None), CHOICE)
+
+
+def test_all_targets_have_their_thresholds_the_serving_one_first(run: RunFolder) -> None:
+    request = CalibrationRequest(target=Target.SENSITIVITY, goal=0.8)
+    calibration = calibrate_run(run, split_of(run, Split.CALIBRATE, None), request)
+    assert {p.name for p in calibration.operating_points} == {"sensitivity 0.80"}
+    names = {p.name for p in calibration.other_points}
+    assert names == {"f1", "youden", "balanced_accuracy", "specificity 0.90", "ppv 0.50"}
+
+
+def test_a_goal_belongs_to_a_target_that_has_one() -> None:
+    with pytest.raises(UsageError, match=r"a goal must lie in \(0, 1\)"):
+        CalibrationRequest(target=Target.F1, goal=0.9)
+    with pytest.raises(UsageError, match="thresholds must be chosen for f1"):
+        CalibrationRequest(target=Target.GIVEN)
+    with pytest.raises(UsageError, match=r"got 1\.5 for ppv"):
+        CalibrationRequest(target=Target.PPV, goal=1.5)
+
+
+def test_an_asked_for_prevalence_moves_probabilities_and_is_written_down(run: RunFolder) -> None:
+    cohort = split_of(run, Split.CALIBRATE, None)
+    plain = calibrate_run(run, cohort, CHOICE)
+    finding = next(name for name, share in plain.prevalence.items() if 0.02 < share < 1.0)
+    moved = calibrate_run(run, cohort, CalibrationRequest(prevalences={finding: 0.02}))
+    scored = score_cohort(engine_of(run, Precision.F32), cohort)
+    before, after = (c.calibrator.apply(scored.logits).of(finding) for c in (plain, moved))
+    assert (after < before).all()
+    assert moved.bond != plain.bond
+    assert any("0.02" in note for note in moved.notes)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.domain.errors import BundleError
+from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.result import Evaluation, FindingResult
+from hilum.domain.result import FindingResult
 from hilum.domain.seal import file_sha256, read_sealed, seal
 from hilum.imaging.gate import screen
 from hilum.imaging.preprocess import Preprocessing

@@ -10,15 +10,16 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
+from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import NOT_A_DEVICE, Evaluation, SplitFacts
+from hilum.domain.result import NOT_A_DEVICE, SplitFacts
 from hilum.domain.scores import OperatingPoint
 from hilum.domain.seal import read_sealed
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
-from hilum.training.run import RunFacts
+from hilum.training.run import RunFacts, RunFolder
 
-__all__ = ["Calibration", "Manifest", "read_evaluation"]
+__all__ = ["Calibration", "Manifest", "read_calibration", "read_evaluation"]
 
 
 class _Frozen(BaseModel):
@@ -38,6 +39,9 @@ class Calibration(_Frozen):
     """The network computed in it when these were fitted, and must when they are used."""
     calibrator: FittedCalibrator
     operating_points: tuple[OperatingPoint, ...]
+    """The thresholds that serve, one a finding."""
+    other_points: tuple[OperatingPoint, ...] = ()
+    """Thresholds for other targets, chosen on the same films: evaluated, never served."""
     fitted_on: SplitFacts
     prevalence: dict[str, float]
     """Share of positives among the labelled films it was fitted on."""
@@ -62,6 +66,7 @@ class Calibration(_Frozen):
             self.precision.value,
             self.calibrator.to_json(),
             *(f"{p.finding}={p.threshold!r}" for p in self.operating_points),
+            *(f"{p.finding}:{p.name}={p.threshold!r}" for p in self.other_points),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -92,6 +97,21 @@ class Manifest(_Frozen):
     def label_set_of_outputs(self) -> LabelSet:
         """The label set of the network."""
         return LabelSet(self.label_set, self.labels)
+
+
+def read_calibration(run: RunFolder) -> Calibration:
+    """The calibration of exactly the network that the run trained.
+
+    Raises:
+        BundleError: when there is none, it was edited, or it was fitted on another network.
+    """
+    calibration = read_sealed(Calibration, run.calibration)
+    if calibration.model_sha256 != run.facts().model_sha256:
+        raise BundleError(
+            f"a calibration must belong to the run's network; {run.calibration} was fitted on "
+            "another. Run `hilum calibrate` again"
+        )
+    return calibration
 
 
 def read_evaluation(path: Path, calibration: Calibration) -> Evaluation:

@@ -10,19 +10,19 @@ from pathlib import Path
 from hilum.bundle.bundle import Bundle
 from hilum.bundle.card import card
 from hilum.bundle.golden import write_golden
-from hilum.bundle.manifest import (
-    Calibration,
-    Manifest,
-    read_evaluation,
-)
+from hilum.bundle.manifest import Manifest, read_calibration, read_evaluation
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import file_sha256, read_sealed, write_sealed
+from hilum.domain.seal import file_sha256, write_sealed
 from hilum.inference.engine import Engine
 from hilum.training.run import RunFolder
 
-__all__ = ["write_bundle"]
+__all__ = ["PRIVATE", "write_bundle"]
+
+PRIVATE = frozenset({"table"})
+"""Readers of data that is nobody's publication. A hash can be guessed from a patient's number, so
+the patients seen travel only with bundles of public datasets."""
 
 
 def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bundle:
@@ -42,12 +42,11 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
     if path.exists():
         raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
     facts, config = run.facts(), run.config()
-    calibration = read_sealed(Calibration, run.calibration)
-    held = file_sha256(run.model) if run.model.is_file() else "nothing"
-    if not held == calibration.model_sha256 == facts.model_sha256:
+    calibration = read_calibration(run)
+    if not run.model.is_file() or file_sha256(run.model) != facts.model_sha256:
         raise BundleError(
-            f"model.onnx and calibration must belong to the run; {run.root} mixes two. "
-            "Run `hilum calibrate` again"
+            f"model.onnx must be the one training exported; {run.model} was changed or removed "
+            "since. Restore it or train again"
         )
     labels = run.labels()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +59,8 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
         if run.evaluation.exists():
             evaluation = read_evaluation(run.evaluation, calibration)
             shutil.copyfile(run.evaluation, work / "evaluation.json")
+        if run.seen.exists() and facts.dataset not in PRIVATE:
+            shutil.copyfile(run.seen, work / run.seen.name)
         written = {
             "name": config.name,
             "label_set": labels.name,

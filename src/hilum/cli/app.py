@@ -11,7 +11,18 @@ import sys
 
 import typer
 
-from hilum.cli import bundle, calibrate, demo, evaluate, phantom, predict, train
+from hilum.cli import (
+    audit,
+    bundle,
+    calibrate,
+    check,
+    compare,
+    demo,
+    evaluate,
+    phantom,
+    predict,
+    train,
+)
 from hilum.domain.errors import HilumError
 
 __all__ = ["app", "main"]
@@ -37,9 +48,12 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(phantom.phantom)
+app.command()(check.check)
 app.command()(train.train)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(audit.audit)
 app.command()(bundle.bundle)
 app.command()(predict.predict)
 

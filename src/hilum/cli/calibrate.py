@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.options import Quiet, choice
+from hilum.cli.options import Prevalence, Quiet, choice, prevalences
 from hilum.cli.progress import progress, say
 
 __all__ = ["calibrate"]
@@ -15,8 +15,23 @@ __all__ = ["calibrate"]
 
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
-    method: Annotated[str, typer.Option(help="sigmoid, temperature, platt or isotonic.")] = "platt",
-    target: Annotated[str, typer.Option(help="What a threshold maximises: f1 or youden.")] = "f1",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="platt, beta, isotonic, temperature, temperature_shared, intercept or sigmoid."
+        ),
+    ] = "platt",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="What thresholds are chosen for: f1, youden, balanced_accuracy, sensitivity, "
+            "specificity or ppv."
+        ),
+    ] = "f1",
+    goal: Annotated[
+        float | None, typer.Option(help="The sensitivity, specificity or PPV to reach.")
+    ] = None,
+    prevalence: Prevalence = None,
     precision: Annotated[str, typer.Option(help="f32 or bf16: what serving will use.")] = "f32",
     data: Annotated[Path | None, typer.Option(help="The dataset, if it was moved.")] = None,
     quiet: Quiet = False,
@@ -26,7 +41,7 @@ def calibrate(
     from hilum.domain.record import Split
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
-    from hilum.stages.calibrate import calibrate_run
+    from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.training.run import RunFolder
 
     folder = RunFolder(run)
@@ -35,10 +50,12 @@ def calibrate(
         calibration = calibrate_run(
             folder,
             cohort,
-            (
+            CalibrationRequest(
                 method,
                 choice(Target, target, "--target"),
+                goal,
                 choice(Precision, precision, "--precision"),
+                prevalences(prevalence),
             ),
             lambda done, total: step("reading calibrate", done, total),
         )

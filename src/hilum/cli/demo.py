@@ -77,19 +77,15 @@ def _evaluate(
 ) -> tuple[Evaluated, Localisation]:
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
-    from hilum.domain.scores import Target
     from hilum.domain.seal import write_sealed
     from hilum.evaluation.localise import localise
-    from hilum.evaluation.table import markdown
-    from hilum.inference.engine import Precision
-    from hilum.stages.calibrate import calibrate_run
+    from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.evaluate import evaluate_run
 
     say("3/6  calibrating on patients that did not train", quiet)
-    calibrate_run(run, split_of(run, Split.CALIBRATE, None), ("platt", Target.F1, Precision.F32))
+    calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
     say("4/6  evaluating on patients that did neither", quiet)
     done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
-    (run.root / "evaluation.md").write_text(markdown(done.evaluation), "utf-8")
     localisation = localise(_against_masks(corpus, run, done, step), "drawn masks", corpus.seed)
     write_sealed(localisation, run.root / "localisation.json")
     return done, localisation
@@ -167,7 +163,8 @@ def _tell(
         f"  {out / 'report' / 'report.html'}       films, heatmaps, probabilities",
         f"  {out / 'report' / 'dashboard.html'}    counts and distributions",
         f"  {out / 'report' / 'final_clinical_report.csv'}",
-        f"  {out / 'run' / 'evaluation.md'}        the table with intervals",
+        f"  {out / 'run' / 'evaluation.html'}      every number with its interval, and the curves",
+        f"  {out / 'run' / 'evaluation.md'}        the same as tables",
         f"  {out / 'run' / 'curves.png'}           how training went",
         f"  {out / 'bundle' / 'CARD.md'}           what the bundle is",
         "",

@@ -2,42 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hilum.cli.options import Quiet, Seed
+from hilum.cli.label_options import (
+    Blank,
+    LabelSet,
+    NoFinding,
+    Uncertain,
+    Views,
+    Votes,
+    label_policy,
+)
+from hilum.cli.options import Prevalence, Quiet, Seed, choice, prevalences
 from hilum.cli.progress import progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.domain.result import Evaluation
+    from hilum.evaluation.predictions import Predictions
 
 __all__ = ["evaluate"]
+
+TABLES = (".csv", ".gz")
+
+Level = Annotated[
+    str | None, typer.Option(help="film, study or patient; else what the table names.")
+]
+Combine = Annotated[str | None, typer.Option(help="Films' scores become one by: max or mean.")]
+Calibrate = Annotated[str | None, typer.Option(help="Cross-fit this calibrator by patient first.")]
+Thresholds = Annotated[
+    Path | None, typer.Option(help="Thresholds fixed before, as JSON; else cross-fitted.")
+]
+TrainedOn = Annotated[
+    Path | None, typer.Option(help="Training films, to refuse leaks: a list, split.csv or run.")
+]
+Worst = Annotated[int | None, typer.Option(min=0, help="Errors of each kind to list, 20.")]
 
 
 def evaluate(
     subject: Annotated[Path, typer.Argument(help="A calibrated run, or a predictions CSV.")],
     labels: Annotated[
-        Path | None, typer.Option("--labels", "--data", help="The dataset with the labels.")
+        Path | None, typer.Option("--labels", "--data", help="The labels: a folder or a table.")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write.")] = None,
+    level: Level = None,
+    combine: Combine = None,
+    calibrate: Calibrate = None,
+    prevalence: Prevalence = None,
+    thresholds: Thresholds = None,
+    trained_on: TrainedOn = None,
+    worst: Worst = None,
+    uncertain: Uncertain = None,
+    blank: Blank = None,
+    no_finding: NoFinding = None,
+    views: Views = None,
+    votes: Votes = None,
+    label_set: LabelSet = None,
     resamples: Annotated[int, typer.Option(min=100, help="Patient resamples.")] = 2000,
     seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate on test: AUROC, AP, sensitivity at specificity, Brier and ECE, with intervals.
+    """Evaluate: AUROC, AP, operating points, Brier and calibration, with intervals.
 
-    A run is scored on its own test split, and the look is counted. A CSV is matched with the
-    dataset's labels by film name and finding.
+    A run is scored on its own test split, and the look is counted. A CSV is matched with labels by
+    film or study, and by finding; what must be fitted is cross-fitted by patient.
     """
-    if subject.suffix.lower() == ".csv":
+    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
+    words |= {"votes": votes, "label_set": label_set}
+    choices = {"level": level, "combine": combine, "calibrate": calibrate, "worst": worst}
+    choices |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
+    if subject.suffix.lower() in TABLES or subject.is_file():
         if labels is None or out is None:
             raise UsageError("a predictions CSV is evaluated with --labels DATASET and -o OUT")
-        _predictions(subject, labels, out, resamples, seed)
+        choices |= {"policy": label_policy(**words), "resamples": resamples, "seed": seed}
+        _predictions(subject, labels, out, choices, quiet)
     else:
+        _refuse_for_runs({**choices, **words})
         _run(subject, labels, out or subject, (resamples, seed), quiet)
+    _print(out or subject, as_json)
+
+
+def _refuse_for_runs(options: Mapping[str, object]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, said in options.items() if said is not None]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: for a predictions CSV only; a run's labels, calibration and "
+            "thresholds were fixed when it was trained and calibrated"
+        )
 
 
 def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet: bool) -> None:
@@ -52,43 +107,42 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
     cohort = split_of(run, Split.TEST, data)
     with progress(quiet) as step:
         done = evaluate_run(
-            run, cohort, *draws, lambda read, total: step("reading test", read, total)
+            run, cohort, *draws, lambda read, total: step("reading test", read, total), out
         )
-    _write(done.evaluation, out)
     localisation = localise_boxes(done.scored, run.config().preprocessing, draws[1])
     if localisation.mean is not None:
         write_sealed(localisation, out / "localisation.json")
         say(pointing_line(localisation), quiet)
 
 
-def _predictions(table: Path, labels: Path, out: Path, resamples: int, seed: int) -> None:
-    from hilum.datasets import open_dataset
-    from hilum.evaluation.evaluate import evaluate as evaluate_scores
-    from hilum.evaluation.figure import write_figure
-    from hilum.evaluation.predictions import read_predictions
-    from hilum.evaluation.request import EvaluationRequest
+def _predictions(
+    table: Path, labels: Path, out: Path, choices: dict[str, Any], quiet: bool
+) -> None:
+    from hilum.evaluation import levels
+    from hilum.stages.predictions import PredictionsRequest, evaluate_predictions
 
-    cohort = open_dataset(labels if labels.is_dir() else labels.parent)
-    matched = read_predictions(table, cohort)
-    request = EvaluationRequest(
-        model=table.name,
-        split="films of the CSV",
-        resamples=resamples,
-        seed=seed,
-        notes=matched.notes,
+    said = {name: word for name, word in choices.items() if word is not None}
+    if "level" in said:
+        said["level"] = choice(levels.Level, said["level"], "--level")
+    if "combine" in said:
+        said["combine"] = choice(levels.Combine, said["combine"], "--combine")
+    said["prevalences"] = prevalences(said.pop("prevalence", None))
+    done = evaluate_predictions(table, labels, out, PredictionsRequest(**said))
+    say(_mapping(table, done.read), quiet)
+
+
+def _mapping(table: Path, read: Predictions) -> str:
+    """Which column was read as which finding."""
+    pairs = (
+        finding if column == finding else f"{column} as {finding}"
+        for finding, column in read.columns.items()
     )
-    evaluation = evaluate_scores(matched.probabilities, matched.cohort, request)
-    _write(evaluation, out)
-    write_figure(matched.probabilities, matched.cohort, evaluation, out / "evaluation.png")
+    return f"{table.name}: columns read: {', '.join(pairs)}"
 
 
-def _write(evaluation: Evaluation, out: Path) -> None:
-    from hilum.domain.seal import write_sealed
-    from hilum.evaluation.table import markdown
-
-    out.mkdir(parents=True, exist_ok=True)
-    text = markdown(evaluation)
-    write_sealed(evaluation, out / "evaluation.json")
-    (out / "evaluation.md").write_text(text, "utf-8")
-    typer.echo(text)
-    typer.echo(out / "evaluation.json")
+def _print(out: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo((out / "evaluation.json").read_text("utf-8"), nl=False)
+    else:
+        typer.echo((out / "evaluation.md").read_text("utf-8"))
+        typer.echo(out / "evaluation.json")

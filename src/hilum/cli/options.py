@@ -9,13 +9,18 @@ from typing import Annotated, TypeVar
 import typer
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.findings import find
 
-__all__ = ["Data", "Out", "Quiet", "Seed", "choice"]
+__all__ = ["Data", "Out", "Prevalence", "Quiet", "Seed", "choice", "film_names", "prevalences"]
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
 Data = Annotated[Path, typer.Option("--data", help="The dataset's own top folder.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Prevalence = Annotated[
+    list[str] | None,
+    typer.Option(help="Share of films with a finding where it is used: Effusion=0.05."),
+]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -33,3 +38,39 @@ def choice(kind: type[E], word: str, option: str) -> E:
         raise UsageError(
             f"{option} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
         ) from None
+
+
+def prevalences(words: list[str] | None) -> dict[str, float]:
+    """What `--prevalence FINDING=value` options say, by finding.
+
+    Raises:
+        UsageError: for a word that is not such a pair.
+
+    >>> prevalences(["Pleural Effusion=0.05"])
+    {'Effusion': 0.05}
+    """
+    said: dict[str, float] = {}
+    for word in words or ():
+        name, equals, value = word.rpartition("=")
+        try:
+            said[find(name).name] = float(value) if equals else float("nan")
+        except ValueError:
+            said[find(name).name] = float("nan")
+    wrong = [name for name, value in said.items() if not 0.0 < value < 1.0]
+    if wrong:
+        raise UsageError(
+            f"--prevalence must read FINDING=value with a value in (0, 1); got '{words}'"
+        )
+    return said
+
+
+def film_names(path: Path) -> frozenset[str]:
+    """The names in a file, one a line, that `--exclude` names.
+
+    Raises:
+        UsageError: for a file that cannot be read.
+    """
+    try:
+        return frozenset(path.read_text("utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--exclude must be a readable list of films; {path}: {error}") from None

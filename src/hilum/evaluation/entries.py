@@ -6,17 +6,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.metrics.binned import Binned
 from hilum.metrics.ranking import Ranking
-from hilum.metrics.reliability import Binning, ece_resampled, log_losses, squared_errors
+from hilum.metrics.reliability import log_losses, squared_errors
 
-__all__ = ["SPECIFICITY", "Entries", "Measure", "Values", "at_threshold"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
-SPECIFICITY = 0.80
-"""Where sensitivities are compared: one film in five without the finding is called positive."""
+__all__ = ["ACTED_AT", "LEVELS", "Called", "Entries", "Measure", "Ratios", "Values", "at"]
+
+LEVELS = (0.80, 0.90, 0.95)
+"""Specificities at which sensitivities are compared, and sensitivities at which specificities."""
+
+ACTED_AT = (0.01, 0.02, 0.05, 0.10, 0.20)
+"""Probabilities at which one might act, for net benefit: a miss as bad as 99 to 4 needless acts."""
 
 
 class Measure(StrEnum):
@@ -25,18 +33,79 @@ class Measure(StrEnum):
     AUROC = "auroc"
     AVERAGE_PRECISION = "average_precision"
     SENSITIVITY_AT_SPECIFICITY = "sensitivity_at_specificity"
+    SPECIFICITY_AT_SENSITIVITY = "specificity_at_sensitivity"
     BRIER = "brier"
     BRIER_SKILL = "brier_skill"
     LOG_LOSS = "log_loss"
+    O_E = "o_e"
     ECE_EQUAL_MASS = "ece_equal_mass"
     ECE_EQUAL_WIDTH = "ece_equal_width"
+    DEBIASED_L2 = "debiased_l2"
+    NET_BENEFIT = "net_benefit"
     SENSITIVITY = "sensitivity"
     SPECIFICITY = "specificity"
     PPV = "ppv"
+    NPV = "npv"
+    F1 = "f1"
 
 
-Values = Mapping[Measure, NDArray[np.float64]]
+def at(measure: Measure, level: float) -> str:
+    """The name of a measure that has a level.
+
+    >>> at(Measure.NET_BENEFIT, 0.05)
+    'net_benefit 0.05'
+    """
+    return f"{measure} {level:.2f}"
+
+
+Values = Mapping[str, NDArray[np.float64]]
 """(R,) of each measure, a value a resample; NaN where it does not exist."""
+
+
+_Column = NDArray[np.floating] | NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Ratios:
+    """Measures that are one sum over entries divided by another.
+
+    Attributes:
+        names: of the M measures.
+        patients: how many there are, P.
+        sums: (2 M, P) what each patient adds: the M upper sums, then the M lower ones.
+    """
+
+    names: tuple[str, ...]
+    patients: int
+    sums: csr_array
+
+    @classmethod
+    def of(
+        cls,
+        patients: NDArray[np.intp],
+        columns: Mapping[str, tuple[_Column, _Column]],
+    ) -> Ratios:
+        """From what each entry adds, above and below the line.
+
+        Args:
+            patients: (n,) whose entry it is.
+            columns: name to two (n,) columns.
+        """
+        from scipy.sparse import csr_array
+
+        parts = [top for top, _ in columns.values()] + [bottom for _, bottom in columns.values()]
+        sums = np.stack([np.bincount(patients, part) for part in parts]).astype(np.float64)
+        return cls(tuple(columns), sums.shape[1], csr_array(sums))
+
+    def values(self, times: NDArray[np.integer]) -> Values:
+        """Every measure on each resample.
+
+        Args:
+            times: (R, P) how often each patient stands in each resample.
+        """
+        above, below = np.split(self.sums @ times[:, : self.patients].T, 2)
+        shares = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+        return dict(zip(self.names, shares, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +114,14 @@ class Entries:
 
     Attributes:
         films: (n,) row of the split that each entry belongs to.
+        patients: (n,) number of its patient, from 0.
         positives: (n,) whether the finding is there.
         probabilities: (n,) in [0, 1].
         constants: (n,) what the constant predictor says of each entry.
     """
 
     films: NDArray[np.intp]
+    patients: NDArray[np.intp]
     positives: NDArray[np.bool_]
     probabilities: NDArray[np.float64]
     constants: NDArray[np.float64]
@@ -61,6 +132,7 @@ class Entries:
         every = list(parts)
         return cls(
             np.concatenate([part.films for part in every]),
+            np.concatenate([part.patients for part in every]),
             np.concatenate([part.positives for part in every]),
             np.concatenate([part.probabilities for part in every]),
             np.concatenate([part.constants for part in every]),
@@ -68,7 +140,22 @@ class Entries:
 
     def constant(self) -> Entries:
         """The same entries as the constant predictor scores them."""
-        return Entries(self.films, self.positives, self.constants, self.constants)
+        return Entries(self.films, self.patients, self.positives, self.constants, self.constants)
+
+    def where(self, keep: NDArray[np.bool_]) -> Entries:
+        """The entries of some films.
+
+        Args:
+            keep: (N,) whether a film of the split stays.
+        """
+        own = keep[self.films]
+        return Entries(
+            self.films[own],
+            self.patients[own],
+            self.positives[own],
+            self.probabilities[own],
+            self.constants[own],
+        )
 
     @property
     def both_classes(self) -> bool:
@@ -84,60 +171,84 @@ class Entries:
 
     @cached_property
     def _ranking(self) -> Ranking:
-        return Ranking.of(self.positives, self.probabilities, self.films)
+        return Ranking.of(self.positives, self.probabilities, self.patients)
 
     @cached_property
-    def _losses(self) -> NDArray[np.float64]:
-        """(4, n) what each entry adds to: entries, Brier, constant predictor's Brier, log loss."""
-        columns = [
-            np.ones(len(self.films)),
-            squared_errors(self.positives, self.probabilities),
-            squared_errors(self.positives, self.constants),
-            log_losses(self.positives, self.probabilities),
-        ]
-        return np.stack(columns)
+    def _binned(self) -> Binned:
+        return Binned.of(self.positives, self.probabilities, self.patients)
 
-    def values(self, weights: NDArray[np.integer]) -> Values:
-        """Every measure that needs no threshold.
+    @cached_property
+    def _means(self) -> Ratios:
+        """What needs neither order nor bins."""
+        y, p = self.positives, self.probabilities
+        one, error = np.ones(len(y)), squared_errors(y, p)
+        columns = {
+            Measure.BRIER: (error, one),
+            Measure.BRIER_SKILL: (error, squared_errors(y, self.constants)),
+            Measure.LOG_LOSS: (log_losses(y, p), one),
+            Measure.O_E: (y, p),
+        }
+        # a film acted on adds 1 where it is positive, and else takes what a needless act costs
+        worth = {
+            at(Measure.NET_BENEFIT, t): ((p >= t) * np.where(y, 1.0, -t / (1.0 - t)), one)
+            for t in ACTED_AT
+        }
+        return Ratios.of(self.patients, {**columns, **worth})
+
+    def values(self, times: NDArray[np.integer]) -> Values:
+        """Every measure that needs no operating point.
 
         Args:
-            weights: (R, N) how often each film of the split stands in each resample.
+            times: (R, P) how often each patient stands in each resample.
         """
-        own = weights[:, self.films]
-        counts = self._ranking.counts(weights)
+        counts = self._ranking.counts(times)
         auroc = counts.auroc()
-        entries, brier, constant, log_loss = _sums(own, self._losses)
-        labels = (self.positives, self.probabilities, own)
+        means = self._means.values(times)
+        # without a class the constant predictor is next to perfect, and any skill absurd
+        skill = np.where(np.isnan(auroc), np.nan, 1.0 - means[Measure.BRIER_SKILL])
+        mass, width, debiased = self._binned.errors(times)
         return {
             Measure.AUROC: auroc,
             Measure.AVERAGE_PRECISION: counts.average_precision(),
-            Measure.SENSITIVITY_AT_SPECIFICITY: counts.sensitivity_at(SPECIFICITY),
-            Measure.BRIER: _share(brier, entries),
-            # without a class the constant predictor is next to perfect, and any skill absurd
-            Measure.BRIER_SKILL: np.where(np.isnan(auroc), np.nan, 1.0 - _share(brier, constant)),
-            Measure.LOG_LOSS: _share(log_loss, entries),
-            Measure.ECE_EQUAL_MASS: ece_resampled(*labels),
-            Measure.ECE_EQUAL_WIDTH: ece_resampled(*labels, binning=Binning.EQUAL_WIDTH),
+            **{
+                at(Measure.SENSITIVITY_AT_SPECIFICITY, level): counts.sensitivity_at(level)
+                for level in LEVELS
+            },
+            **{
+                at(Measure.SPECIFICITY_AT_SENSITIVITY, level): counts.specificity_at(level)
+                for level in LEVELS
+            },
+            **means,
+            Measure.BRIER_SKILL: skill,
+            Measure.ECE_EQUAL_MASS: mass,
+            Measure.ECE_EQUAL_WIDTH: width,
+            Measure.DEBIASED_L2: debiased,
         }
 
 
-def at_threshold(entries: Entries, threshold: float, weights: NDArray[np.integer]) -> Values:
-    """Sensitivity, specificity and PPV of `probability >= threshold` on each resample."""
-    own = weights[:, entries.films]
-    called = entries.probabilities >= threshold
-    kinds = [entries.positives, ~entries.positives, called, called & entries.positives]
-    positives, negatives, flagged, hits = _sums(own, np.stack(kinds).astype(np.float64))
-    return {
-        Measure.SENSITIVITY: _share(hits, positives),
-        Measure.SPECIFICITY: _share(negatives - (flagged - hits), negatives),
-        Measure.PPV: _share(hits, flagged),
-    }
+@dataclass(frozen=True, eq=False)
+class Called:
+    """The entries of one finding, called positive at a threshold."""
 
+    ratios: Ratios
 
-def _sums(weights: NDArray[np.integer], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(C, R) weighted sums of (C, n) columns, the same to the bit on any number of threads."""
-    return np.einsum("rn,cn->cr", weights, columns)
+    @classmethod
+    def of(cls, entries: Entries, threshold: float | NDArray[np.float64]) -> Called:
+        """By the rule `probability >= threshold`, one for all entries or (n,) one for each."""
+        y, called = entries.positives, entries.probabilities >= threshold
+        hits, spared = called & y, ~called & ~y
+        columns: dict[str, tuple[_Column, _Column]] = {
+            Measure.SENSITIVITY: (hits, y),
+            Measure.SPECIFICITY: (spared, ~y),
+            Measure.PPV: (hits, called),
+            Measure.NPV: (spared, ~called),
+            Measure.F1: (2.0 * hits, 1.0 * called + y),
+        }
+        return cls(Ratios.of(entries.patients, columns))
 
-
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    def values(self, times: NDArray[np.integer]) -> Values:
+        """Sensitivity, specificity, PPV, NPV and F1 on each resample."""
+        found = self.ratios.values(times)
+        # F1 has a value, 0, where no film is positive; it tells nothing there
+        absent = np.isnan(found[Measure.SENSITIVITY])
+        return {**found, Measure.F1: np.where(absent, np.nan, found[Measure.F1])}

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort, digest
-from hilum.domain.result import (
+from hilum.domain.evaluation import (
     ConstantPredictor,
     Evaluation,
-    ExpectedCalibrationError,
-    FindingEvaluation,
-    Interval,
-    PointEvaluation,
-    SplitFacts,
+    MacroEvaluation,
+    MetadataBaseline,
     SummaryEvaluation,
 )
-from hilum.domain.scores import OperatingPoint, Probabilities
-from hilum.evaluation.entries import SPECIFICITY, Entries, Measure
+from hilum.domain.findings import LabelState
+from hilum.domain.record import Cohort
+from hilum.domain.result import Interval, SplitFacts
+from hilum.domain.scores import Probabilities
+from hilum.evaluation.baseline import Metadata
+from hilum.evaluation.entries import Entries, Measure
+from hilum.evaluation.finding import Facts, evaluate_finding, levels
 from hilum.evaluation.numbers import (
+    AT_HALF,
     CONSTANT_MACRO,
     CONSTANT_MICRO,
+    GAIN,
     MACRO,
     MICRO,
+    OWN_POINTS,
     Numbers,
     ScoredSplit,
-    point_row,
 )
-from hilum.evaluation.request import EvaluationRequest
-from hilum.metrics.reliability import ece_null_95
+from hilum.evaluation.request import EvaluationRequest, Unit
+from hilum.evaluation.subgroups import mean_auroc, subgroups
 
 __all__ = ["evaluate"]
 
-_INTERVAL = (
-    "95 % percentile interval of {:,} patient bootstrap resamples; "
-    "a macro number is the mean of the findings present in the resample"
-)
+_INTERVAL = {
+    Unit.PATIENTS: "95 % percentile interval of {:,} patient bootstrap resamples",
+    Unit.FILMS: (
+        "95 % percentile interval of {:,} image-level bootstrap resamples, too narrow where films "
+        "are of one patient: patient ids are not known"
+    ),
+}
+_MACRO = "; a macro number is the mean of the findings present in the resample"
 _UNCOUNTED = "no finding has both positive and negative films"
+_UNCALLED = "no finding has an operating point"
 
 
 def evaluate(
@@ -69,25 +76,31 @@ def evaluate(
         )
     split = _scored(probabilities, cohort, request)
     numbers = Numbers.of(split, request.resamples, np.random.default_rng(request.seed))
+    metadata = Metadata.of(cohort, split.patients, request.seed)
+    known = {name: metadata.scored(entries) for name, entries in split.entries.items()}
+    facts = Facts(cohort, split, numbers, known, request)
     return Evaluation(
         model=request.model,
-        split=SplitFacts(
-            name=request.split,
-            sha256=digest(cohort.image_ids()),
-            images=films,
-            patients=len(set(split.patients)),
-        ),
+        split=SplitFacts.of(request.split, cohort),
         labels=probabilities.labels.name,
-        interval=_INTERVAL.format(request.resamples),
+        level=request.level,
+        policy=dict(request.policy),
+        look=request.look,
+        interval=_INTERVAL[Unit(request.intervals_by)].format(request.resamples) + _MACRO,
         seed=request.seed,
         resamples=request.resamples,
         precision=request.precision,
         provenance=dict(request.provenance),
         notes=request.notes,
-        findings={name: _finding(name, split, numbers, request) for name in probabilities.labels},
-        macro=_summary(MACRO, split, numbers),
+        findings={name: evaluate_finding(name, facts) for name in probabilities.labels},
+        macro=_macro(split, numbers),
         micro=_summary(MICRO, split, numbers),
         constant_predictor=_constant(numbers, request),
+        metadata_baseline=MetadataBaseline(
+            features=metadata.features,
+            auroc=_baseline(known.values()),
+        ),
+        subgroups=subgroups(cohort, split),
     )
 
 
@@ -95,6 +108,9 @@ def _scored(
     probabilities: Probabilities, cohort: Cohort, request: EvaluationRequest
 ) -> ScoredSplit:
     """The labelled entries of each finding, matched by name."""
+    by_film = request.intervals_by == Unit.FILMS
+    patients = np.array(cohort.image_ids()) if by_film else cohort.patients()
+    number = _numbered(patients)
     states = cohort.states()
     entries: dict[str, Entries] = {}
     for name in probabilities.labels:
@@ -104,13 +120,22 @@ def _scored(
         constant = _prevalence(name, positives.mean() if len(known) else 0.0, request)
         entries[name] = Entries(
             films=known,
+            patients=number[known],
             positives=positives,
             probabilities=probabilities.of(name)[known],
             constants=np.full(len(known), constant),
         )
     for point in request.operating_points:
         probabilities.labels.index(point.finding)
-    return ScoredSplit(cohort.patients(), entries, request.operating_points)
+    return ScoredSplit(patients, entries, request.operating_points, request.film_thresholds)
+
+
+def _numbered(patients: np.ndarray) -> np.ndarray:
+    """(N,) each film's patient as a number, in the order patients first appear."""
+    _, first, inverse = np.unique(patients, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.intp)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[inverse]
 
 
 def _prevalence(finding: str, own: float, request: EvaluationRequest) -> float:
@@ -124,71 +149,39 @@ def _prevalence(finding: str, own: float, request: EvaluationRequest) -> float:
     return request.prevalences[finding]
 
 
-def _finding(
-    name: str, split: ScoredSplit, numbers: Numbers, request: EvaluationRequest
-) -> FindingEvaluation:
-    entries = split.entries[name]
-    positive_films = entries.films[entries.positives]
-
-    def number(measure: Measure) -> Interval:
-        return numbers.interval(name, measure, entries.missing)
-
-    # a generator of its own, so that the band does not depend on which findings stand beside it
-    rng = np.random.default_rng([request.seed, zlib.crc32(name.encode())])
-    return FindingEvaluation(
-        n=len(entries.films),
-        positives=len(positive_films),
-        positive_patients=len(set(split.patients[positive_films])),
-        auroc=number(Measure.AUROC),
-        average_precision=number(Measure.AVERAGE_PRECISION),
-        sensitivity_at_specificity={
-            f"{SPECIFICITY:.2f}": number(Measure.SENSITIVITY_AT_SPECIFICITY)
-        },
-        brier=number(Measure.BRIER),
-        brier_skill=number(Measure.BRIER_SKILL),
-        log_loss=number(Measure.LOG_LOSS),
-        ece=ExpectedCalibrationError(
-            equal_mass=number(Measure.ECE_EQUAL_MASS),
-            equal_width=number(Measure.ECE_EQUAL_WIDTH),
-            null_95=ece_null_95(entries.probabilities, rng),
-        ),
-        operating_points={
-            point.target.value: _point(point, entries, numbers)
-            for point in split.points
-            if point.finding == name
-        },
-    )
-
-
-def _point(point: OperatingPoint, entries: Entries, numbers: Numbers) -> PointEvaluation:
-    row = point_row(point)
-    called = bool((entries.probabilities >= (point.threshold or 0.0)).any())
-    ppv_missing = entries.missing if called else "no film reaches the threshold"
-    return PointEvaluation(
-        threshold=point.threshold,
-        target=point.target.value,
-        sensitivity=numbers.interval(row, Measure.SENSITIVITY, point.reason or entries.missing),
-        specificity=numbers.interval(row, Measure.SPECIFICITY, point.reason or entries.missing),
-        ppv=numbers.interval(row, Measure.PPV, point.reason or ppv_missing),
-    )
-
-
 def _summary(row: str, split: ScoredSplit, numbers: Numbers) -> SummaryEvaluation:
-    def number(measure: Measure) -> Interval:
+    def number(measure: str) -> Interval:
         return numbers.interval(row, measure, _UNCOUNTED)
 
     return SummaryEvaluation(
         auroc=number(Measure.AUROC),
         average_precision=number(Measure.AVERAGE_PRECISION),
-        sensitivity_at_specificity={
-            f"{SPECIFICITY:.2f}": number(Measure.SENSITIVITY_AT_SPECIFICITY)
-        },
+        sensitivity_at_specificity=levels(Measure.SENSITIVITY_AT_SPECIFICITY, number),
+        specificity_at_sensitivity=levels(Measure.SPECIFICITY_AT_SENSITIVITY, number),
         brier=number(Measure.BRIER),
         ece_equal_mass=number(Measure.ECE_EQUAL_MASS),
         ece_equal_width=number(Measure.ECE_EQUAL_WIDTH),
         findings_counted=len(split.counted),
         findings_total=len(split.entries),
     )
+
+
+def _macro(split: ScoredSplit, numbers: Numbers) -> MacroEvaluation:
+    summary = _summary(MACRO, split, numbers)
+    absent = _UNCALLED if split.counted else _UNCOUNTED
+    return MacroEvaluation(
+        **{name: getattr(summary, name) for name in SummaryEvaluation.model_fields},
+        f1=numbers.interval(OWN_POINTS, Measure.F1, absent),
+        f1_at_half=numbers.interval(AT_HALF, Measure.F1, absent),
+        threshold_gain=numbers.interval(GAIN, Measure.F1, absent),
+    )
+
+
+def _baseline(known: Iterable[Entries | str]) -> Interval:
+    """Macro AUROC of the metadata, over the findings they could score."""
+    every = list(known)
+    absent = next((reason for reason in every if isinstance(reason, str)), "")
+    return mean_auroc([entries for entries in every if isinstance(entries, Entries)], absent)
 
 
 def _constant(numbers: Numbers, request: EvaluationRequest) -> ConstantPredictor:

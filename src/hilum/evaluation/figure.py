@@ -1,4 +1,4 @@
-"""One picture of an evaluation: ROC and reliability of every finding, as small multiples."""
+"""One picture of an evaluation: ROC, reliability and thresholds of every finding."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.evaluation import Evaluation, FindingEvaluation
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort
-from hilum.domain.result import Evaluation, FindingEvaluation
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.table import shown
+from hilum.evaluation.sentences import shown
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.reliability import BINS, Binning, bins_of
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["write_figure"]
 
-_INK, _ACCENT, _BAND, _GUIDE = "#1f2933", "#0b6e8f", "#c9d6de", "#9aa5b1"
+_INK, _ACCENT, _BAND, _GUIDE, _THIRD = "#1f2933", "#0b6e8f", "#c9d6de", "#9aa5b1", "#b4532a"
 _COLUMNS = 7
 _LEGEND = (
     "Circles: operating points. Dots: bins of equally many films. "
-    "Grey: where dots of a calibrated model would lie. In brackets:"
+    "Grey: where dots of a calibrated model would lie. Vertical: operating points. "
+    "In brackets:"
 )
 _STYLE: dict[RcKeyType, object] = {
     "font.size": 7.5,
@@ -40,11 +41,13 @@ _STYLE: dict[RcKeyType, object] = {
 def write_figure(
     probabilities: Probabilities, cohort: Cohort, evaluation: Evaluation, path: Path
 ) -> None:
-    """Draws ROC curves (upper row of each pair) and reliability (lower row) to a PNG.
+    """Draws ROC curves, reliability, and what each threshold gives, one above the other, to a PNG.
 
     Reliability dots are equal-mass bins; the grey range behind each is where 95 % of the dots of a
     perfectly calibrated model with as many films would lie. Its axes end at the 99.5th percentile
-    of the probabilities, or a rare finding would be a dot in the corner.
+    of the probabilities, or a rare finding would be a dot in the corner. Below, sensitivity,
+    specificity and F1 by threshold on these films, and the operating points that were frozen
+    before: the first as a line, others dotted.
 
     Args:
         probabilities: (N, L) as evaluated.
@@ -58,11 +61,11 @@ def write_figure(
 
     states = cohort.states()
     columns = min(_COLUMNS, len(evaluation.findings))
-    pairs = math.ceil(len(evaluation.findings) / columns)
+    rows = math.ceil(len(evaluation.findings) / columns)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.1 * columns + 0.4, 4.5 * pairs + 0.9), layout="constrained")
+        figure = Figure(figsize=(2.1 * columns + 0.4, 6.4 * rows + 0.9), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(2 * pairs, columns, squeeze=False)
+        axes = figure.subplots(3 * rows, columns, squeeze=False)
         for place in axes.flat:
             place.set_axis_off()
         for index, (name, finding) in enumerate(evaluation.findings.items()):
@@ -70,8 +73,10 @@ def write_figure(
             state = states[:, cohort.labels.index(name)]
             known = (state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE)
             positives, scores = state[known] == LabelState.POSITIVE, probabilities.of(name)[known]
-            _roc(axes[2 * row, column], name, finding, Ranking.of(positives, scores))
-            _reliability(axes[2 * row + 1, column], finding, positives, scores)
+            _roc(axes[3 * row, column], name, finding, Ranking.of(positives, scores))
+            if len(scores):
+                _reliability(axes[3 * row + 1, column], finding, positives, scores)
+                _thresholds(axes[3 * row + 2, column], finding, positives, scores)
         split = evaluation.split
         figure.suptitle(
             f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
@@ -140,8 +145,6 @@ def _reliability(
 ) -> None:
     from scipy.stats import binom
 
-    if len(scores) == 0:
-        return
     bins = bins_of(scores, BINS, Binning.EQUAL_MASS)
     films = np.bincount(bins, minlength=BINS)
     used = films > 0
@@ -160,3 +163,36 @@ def _reliability(
     chance = "" if ece.null_95 is None else f"\nby chance up to {ece.null_95:.3f}"
     text = f"ECE {shown(ece.equal_mass)}{chance}"
     axes.set_title(text, fontsize=6.5, loc="left", pad=4)
+
+
+def _thresholds(
+    axes: Axes,
+    finding: FindingEvaluation,
+    positives: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+) -> None:
+    points = [p.threshold for p in finding.operating_points.values() if p.threshold is not None]
+    end = max(1e-6, float(np.quantile(scores, 0.995)), *(1.05 * cut for cut in points))
+    cuts = np.linspace(0.0, end, 201)
+    hits = positives.sum() - np.searchsorted(np.sort(scores[positives]), cuts)
+    wrong = (~positives).sum() - np.searchsorted(np.sort(scores[~positives]), cuts)
+    axes.set_axis_on()
+    axes.set_xlim(0.0, end)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_yticks([0, 0.5, 1])
+    axes.locator_params(axis="x", nbins=4)
+    axes.tick_params(length=2, width=0.5, colors=_INK, labelsize=6.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("threshold", fontsize=6.5, labelpad=1)
+    if finding.auroc.value is not None:
+        found, clear = int(positives.sum()), int((~positives).sum())
+        axes.plot(cuts, hits / found, color=_ACCENT, linewidth=1.1, label="sensitivity")
+        axes.plot(cuts, 1.0 - wrong / clear, color=_INK, linewidth=1.1, label="specificity")
+        axes.plot(cuts, 2 * hits / (hits + wrong + found), color=_THIRD, linewidth=1.1, label="F1")
+        axes.legend(fontsize=5.5, frameon=False, loc="center right", handlelength=1.2)
+    for order, cut in enumerate(points):
+        axes.axvline(cut, color=_GUIDE, linewidth=0.9, linestyle=(0, (1, 2)) if order else "-")
+    first = next(iter(finding.operating_points.items()), None)
+    if first is not None and first[1].threshold is not None:
+        text = f"{first[0]}: threshold {first[1].threshold:.3g}\nF1 {shown(first[1].f1)}"
+        axes.set_title(text, fontsize=6.5, loc="left", pad=4)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
 from hilum.domain.scores import OperatingPoint
-from hilum.evaluation.entries import Entries, Measure, Values, at_threshold
+from hilum.evaluation.entries import Called, Entries, Measure, Values
 from hilum.metrics.resampling import interval, patient_resamples
 
 __all__ = [
+    "AT_HALF",
     "CONSTANT_MACRO",
     "CONSTANT_MICRO",
+    "GAIN",
     "MACRO",
     "MICRO",
+    "OWN_POINTS",
     "Numbers",
     "ScoredSplit",
     "point_row",
@@ -25,9 +29,13 @@ __all__ = [
 
 MACRO, MICRO = "macro", "micro"
 CONSTANT_MACRO, CONSTANT_MICRO = "constant macro", "constant micro"
+OWN_POINTS, AT_HALF, GAIN = "macro at own points", "macro at 0.5", "macro, own less 0.5"
 
-_CELLS = 1_000_000
-"""Entries times resamples worked on at once: few enough for a processor's cache."""
+_HALF = 0.5
+"""The threshold of those who choose none."""
+
+_CELLS = 4_000_000
+"""Thresholds times resamples worked on at once: a table of 32 MB, and a few such."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,48 +45,98 @@ class ScoredSplit:
     Attributes:
         patients: (N,) patient ids.
         entries: finding to its labelled films.
-        points: operating points that have a threshold.
+        points: operating points, those without a threshold among them.
+        film_thresholds: as `EvaluationRequest.film_thresholds`.
     """
 
     patients: NDArray[np.str_]
     entries: Mapping[str, Entries]
     points: tuple[OperatingPoint, ...]
+    film_thresholds: Mapping[tuple[str, str], NDArray[np.float64]]
+
+    @cached_property
+    def people(self) -> NDArray[np.str_]:
+        """(P,) patients in the order they first appear, which is how entries number them."""
+        _, first = np.unique(self.patients, return_index=True)
+        return self.patients[np.sort(first)]
 
     @property
     def counted(self) -> tuple[str, ...]:
         """Findings with positive and negative films: those that a mean can count."""
         return tuple(name for name, entries in self.entries.items() if entries.both_classes)
 
-    def rows(self, weights: NDArray[np.integer]) -> Iterator[tuple[str, Values]]:
-        """Every row of the evaluation, and its measures on the resamples given.
+    @cached_property
+    def first_points(self) -> Mapping[str, OperatingPoint]:
+        """The first operating point of each finding that has any: the one to call films by."""
+        return {point.finding: point for point in reversed(self.points)}
 
-        A mean over findings is taken of those that have a value in the resample: a finding of few
-        patients is missing from some, which must not remove the other findings' evidence.
-        """
-        own = {name: entries.values(weights) for name, entries in self.entries.items()}
-        yield from own.items()
+    def cut(self, point: OperatingPoint, entries: Entries) -> NDArray[np.float64]:
+        """(n,) the threshold that each entry is called at; NaN calls none."""
+        own = self.film_thresholds.get((point.finding, point.name))
+        if own is not None:
+            return own[entries.films]
+        return np.full(len(entries.films), np.nan if point.threshold is None else point.threshold)
+
+    @cached_property
+    def _parts(self) -> Mapping[str, Entries | Called]:
+        """What is resampled, by row."""
+        parts: dict[str, Entries | Called] = dict(self.entries)
         for point in self.points:
             if point.threshold is not None:
                 entries = self.entries[point.finding]
-                yield point_row(point), at_threshold(entries, point.threshold, weights)
-        yield MACRO, _mean([own[name] for name in self.counted])
-        constant = [self.entries[name].constant().values(weights) for name in self.counted]
-        yield CONSTANT_MACRO, _mean(constant)
+                parts[point_row(point)] = Called.of(entries, self.cut(point, entries))
+        for name in self.counted:
+            parts[_constant_row(name)] = self.entries[name].constant()
+            parts[_half_row(name)] = Called.of(self.entries[name], _HALF)
         pooled = Entries.pooled(self.entries.values())
-        yield MICRO, pooled.values(weights)
-        yield CONSTANT_MICRO, pooled.constant().values(weights)
+        return {**parts, MICRO: pooled, CONSTANT_MICRO: pooled.constant()}
+
+    def rows(self, times: NDArray[np.integer]) -> Iterator[tuple[str, Values]]:
+        """Every row of the evaluation that is no mean, and its measures on the resamples given.
+
+        Args:
+            times: (R, P) how often each patient stands in each resample.
+        """
+        for row, part in self._parts.items():
+            yield row, part.values(times)
+
+    def means(self, values: Mapping[str, Values]) -> Iterator[tuple[str, Values]]:
+        """The rows that are means over findings.
+
+        A mean is taken of the findings that have a value in the resample: a finding of few
+        patients is missing from some, which must not remove the other findings' evidence.
+        """
+        first = {name: self.first_points.get(name) for name in self.counted}
+        called = [name for name, point in first.items() if point and point.threshold is not None]
+        own = [values[point_row(self.first_points[name])] for name in called]
+        half = [values[_half_row(name)] for name in called]
+        yield MACRO, _mean(values[name] for name in self.counted)
+        yield CONSTANT_MACRO, _mean(values[_constant_row(name)] for name in self.counted)
+        yield OWN_POINTS, _mean(own)
+        yield AT_HALF, _mean(half)
+        f1 = Measure.F1
+        yield GAIN, _mean({f1: a[f1] - b[f1]} for a, b in zip(own, half, strict=True))
 
 
 def point_row(point: OperatingPoint) -> str:
     """The row of an operating point."""
-    return f"{point.finding} at {point.target}"
+    return f"{point.finding} at {point.name}"
 
 
-def _mean(parts: list[Values]) -> Values:
+def _half_row(finding: str) -> str:
+    return f"{finding} at {_HALF}"
+
+
+def _constant_row(finding: str) -> str:
+    return f"{finding}, constant"
+
+
+def _mean(parts: Iterable[Values]) -> Values:
     """The mean of each measure over the parts that have a value; none without parts."""
-    means: dict[Measure, NDArray[np.float64]] = {}
-    for measure in parts[0] if parts else ():
-        stacked = np.stack([part[measure] for part in parts])
+    every = list(parts)
+    means: dict[str, NDArray[np.float64]] = {}
+    for measure in every[0] if every else ():
+        stacked = np.stack([part[measure] for part in every])
         there = ~np.isnan(stacked)
         total = np.where(there, stacked, 0.0).sum(axis=0)
         count = there.sum(axis=0)
@@ -88,30 +146,40 @@ def _mean(parts: list[Values]) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """Measures by row: on the films themselves, and on each resample."""
+    """Measures by row: on the films themselves, and on each resample.
 
-    values: Mapping[tuple[str, Measure], float]
-    resampled: Mapping[tuple[str, Measure], NDArray[np.float64]]
+    Attributes:
+        values: row to its measures, (1,) each.
+        resampled: row to its measures, (R,) each.
+    """
+
+    values: Mapping[str, Values]
+    resampled: Mapping[str, Values]
 
     @classmethod
     def of(cls, split: ScoredSplit, resamples: int, rng: np.random.Generator) -> Numbers:
-        """Measures the split once as it is, and once for each patient resample."""
-        films = len(split.patients)
-        values = {
-            (row, measure): float(value[0])
-            for row, measures in split.rows(np.ones((1, films), np.int32))
-            for measure, value in measures.items()
+        """Measures the split once as it is, and once for each resample of its patients."""
+        people = split.people
+        values = dict(split.rows(np.ones((1, len(people)), np.int32)))
+        parts: dict[str, list[Values]] = {row: [] for row in values}
+        thresholds = sum(int(entries.positives.sum()) for entries in split.entries.values())
+        cells = max(1, _CELLS // max(1, thresholds)) * len(people)
+        for times in patient_resamples(people, resamples, rng, cells):
+            # patients first in memory, which is how sparse products read them
+            for row, measured in split.rows(np.asfortranarray(times)):
+                parts[row].append(measured)
+        resampled = {
+            row: {name: np.concatenate([part[name] for part in of]) for name in of[0]}
+            for row, of in parts.items()
         }
-        parts: dict[tuple[str, Measure], list[NDArray[np.float64]]] = {key: [] for key in values}
-        cells = _CELLS // max(1, len(split.entries))
-        for weights in patient_resamples(split.patients, resamples, rng, cells):
-            for row, measures in split.rows(weights):
-                for measure, value in measures.items():
-                    parts[row, measure].append(value)
-        return cls(values, {key: np.concatenate(part) for key, part in parts.items()})
+        return cls(
+            {**values, **dict(split.means(values))},
+            {**resampled, **dict(split.means(resampled))},
+        )
 
-    def interval(self, row: str, measure: Measure, absent: str) -> Interval:
+    def interval(self, row: str, measure: str, absent: str) -> Interval:
         """The number with its interval; null, with the reason `absent`, where it does not exist."""
-        if (row, measure) not in self.values:
+        value = self.values.get(row, {}).get(measure)
+        if value is None:
             return Interval(value=None, reason=absent)
-        return interval(self.values[row, measure], self.resampled[row, measure], absent)
+        return interval(float(value[0]), self.resampled[row][measure], absent)

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
 from hilum.domain.scores import OperatingPoint
 
-__all__ = ["EvaluationRequest"]
+__all__ = ["EvaluationRequest", "Unit"]
+
+
+class Unit(StrEnum):
+    """What a resample draws: what can be taken as independent."""
+
+    PATIENTS = "patients"
+    """Patients, each with all its films."""
+    FILMS = "films"
+    """Films, where nobody knows whose they are: intervals are then too narrow."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +32,22 @@ class EvaluationRequest:
         model: what made the scores, as the reader shall see it.
         split: name of the split, such as "test".
         operating_points: thresholds chosen on other films; any number for a finding.
-        resamples: patient resamples behind each interval.
-        seed: of resamples and null bands.
+        chosen_on: the films that thresholds were chosen on, in words.
+        film_thresholds: (finding, point name) to the (N,) threshold that each film is called at,
+            where points were chosen by cross-fitting: a film's is of other patients' films. The
+            point itself then carries the threshold of all films, to be printed.
+        resamples: resamples behind each interval.
+        seed: of resamples, null bands and the folds of the metadata baseline.
         prevalences: what the constant predictor says of each finding, by name, learned on other
             films; None to take the shares of the evaluated films themselves.
         prevalence_from: where they come from, in words.
         provenance: hashes and versions, copied into the result.
         precision: of the network that scored, such as "bf16".
         notes: what the reader must know of these scores, a line each.
+        level: what a row is: "film", "study" or "patient".
+        policy: how labels other than positive and negative were counted.
+        look: this is evaluation number `look` of the test set; None where nobody counts.
+        intervals_by: what resamples draw; films only where patient ids are not known.
 
     Raises:
         UsageError: for fewer than one resample, or prevalences outside [0, 1].
@@ -35,6 +56,10 @@ class EvaluationRequest:
     model: str
     split: str
     operating_points: tuple[OperatingPoint, ...] = ()
+    chosen_on: str = "other films"
+    film_thresholds: Mapping[tuple[str, str], NDArray[np.float64]] = field(
+        default_factory=dict[tuple[str, str], NDArray[np.float64]]
+    )
     resamples: int = 2000
     seed: int = 0
     prevalences: Mapping[str, float] | None = None
@@ -42,6 +67,10 @@ class EvaluationRequest:
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
     precision: str | None = None
     notes: tuple[str, ...] = ()
+    level: str = "film"
+    policy: Mapping[str, str] = field(default_factory=dict[str, str])
+    look: int | None = None
+    intervals_by: Unit = Unit.PATIENTS
 
     def __post_init__(self) -> None:
         if self.resamples < 1:

@@ -4,30 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hilum.domain.result import Evaluation, FindingEvaluation, Interval
-from hilum.evaluation.entries import SPECIFICITY
+from hilum.domain.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
+from hilum.evaluation.entries import LEVELS
+from hilum.evaluation.sentences import NONE, best_and_worst, interpretation, shown
 
-__all__ = ["calibration_table", "markdown", "ranking_table"]
+__all__ = [
+    "calibration_table",
+    "findings_table",
+    "markdown",
+    "points_table",
+    "ranking_table",
+    "rivals_table",
+    "scores_table",
+    "subgroups_table",
+]
 
-_NONE = "–"
-_ECE = (
-    "A calibration error below `by chance` cannot be told from none, and that of the constant "
-    "predictor is small although it sees no film. Resampling adds noise to every bin, so the "
-    "interval of an error may lie above its value."
+_AT = f"{LEVELS[0]:.2f}"
+_CALIBRATION = (
+    "Calibrated means: the intervals of slope and O/E contain 1, and the ECE is no larger than "
+    "chance gives a calibrated model with as many films. A low ECE alone proves nothing: that of "
+    "the constant predictor is small although it sees no film. Resampling adds noise to every bin, "
+    "so the interval of an ECE may lie above its value."
 )
-_AT = f"{SPECIFICITY:.2f}"
+_SUBGROUPS = (
+    "Groups differ in more than their name: films of a view are of other patients too. A mean over "
+    "other findings is another number: compare only rows that count as many."
+)
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """Both tables, between the line that says what was evaluated and what must be known of it.
+    """All tables, between the line that says what was evaluated and what must be known of it.
 
     No number stands without its split, its n and its interval.
     """
+    points = points_table(evaluation)
+    groups = subgroups_table(evaluation)
     parts = [
         _facts(evaluation),
         ranking_table(evaluation),
+        _ranking_words(evaluation),
+        "**By finding**",
+        findings_table(evaluation),
+        "**Beside rivals that see no film**",
+        rivals_table(evaluation),
+        "**Calibration**",
         calibration_table(evaluation),
-        _ECE,
+        _CALIBRATION,
+        scores_table(evaluation),
+        *(("**Operating points**", points, _gain(evaluation)) if points else ()),
+        *(("**Subgroups**", groups, _SUBGROUPS) if groups else ()),
         _remarks(evaluation),
         evaluation.notice,
     ]
@@ -35,15 +60,14 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def ranking_table(evaluation: Evaluation) -> str:
-    """How well films are ranked: `Finding | n+ | AUROC | AP | Threshold | Sens@Spec 0.80`.
+    """How well films are ranked: `Class | AUROC | AP | Thr | Sen@Spec(0.8)`, then the mean.
 
-    The threshold is the finding's first operating point. Macro is the mean of the findings counted,
-    micro pools all entries, and the constant predictor, which sees no film, is what to beat.
+    The threshold is the finding's first operating point, and no threshold of the last column: that
+    is chosen on these very films.
     """
     rows = [
         (
             name,
-            f"{finding.positives:,}",
             shown(finding.auroc),
             shown(finding.average_precision),
             _threshold(finding),
@@ -51,21 +75,62 @@ def ranking_table(evaluation: Evaluation) -> str:
         )
         for name, finding in evaluation.findings.items()
     ]
-    for title, summary in (("macro", evaluation.macro), ("micro", evaluation.micro)):
-        at = summary.sensitivity_at_specificity.get(_AT)
-        if title == "macro":
-            title = f"macro ({summary.findings_counted} of {summary.findings_total} findings)"
-        numbers = (shown(summary.auroc), shown(summary.average_precision))
-        rows.append((f"**{title}**", "", *numbers, "", shown(at)))
-    constant = evaluation.constant_predictor
-    numbers = (shown(constant.auroc), shown(constant.average_precision))
-    rows.append(("constant predictor, macro", "", *numbers, "", ""))
-    rows.append(("constant predictor, micro", "", shown(constant.micro_auroc), "", "", ""))
-    return _table(("Finding", "n+", "AUROC", "AP", "Threshold", f"Sens@Spec {_AT}"), rows)
+    macro = evaluation.macro
+    at = shown(macro.sensitivity_at_specificity.get(_AT))
+    rows.append(("**Macro**", shown(macro.auroc), shown(macro.average_precision), "", at))
+    return _table(("Class", "AUROC", "AP", "Thr", f"Sen@Spec({LEVELS[0]:g})"), rows)
+
+
+def findings_table(evaluation: Evaluation) -> str:
+    """What each finding's numbers rest on, and what they mean.
+
+    Beside the AUROC that view, sex and age reach without a film, and the model's own among films
+    of one view.
+    """
+    every = evaluation.findings.values()
+    views = list(dict.fromkeys(view for finding in every for view in finding.within_view))
+    rows = [
+        (
+            name,
+            f"{finding.n:,}",
+            f"{finding.positives:,}",
+            f"{finding.positive_patients:,}",
+            shown(finding.metadata_baseline),
+            *(shown(finding.within_view.get(view)) for view in views),
+            interpretation(finding),
+        )
+        for name, finding in evaluation.findings.items()
+    ]
+    within = [f"AUROC within {view}" for view in views]
+    header = ("Finding", "Films", "Positive", "Patients with it", "AUROC of metadata alone")
+    return _table((*header, *within, "Interpretation"), rows, words=1)
+
+
+def rivals_table(evaluation: Evaluation) -> str:
+    """The model's means beside the constant predictor's and the metadata's."""
+    constant, metadata = evaluation.constant_predictor, evaluation.metadata_baseline
+
+    def row(title: str, summary: SummaryEvaluation) -> tuple[str, ...]:
+        ece = shown(summary.ece_equal_mass, 4)
+        return title, shown(summary.auroc), shown(summary.average_precision), ece
+
+    rows = [
+        row("macro", evaluation.macro),
+        (
+            "constant predictor, macro",
+            shown(constant.auroc),
+            shown(constant.average_precision),
+            shown(constant.ece_equal_mass, 4),
+        ),
+        ("metadata alone, macro", shown(metadata.auroc), "", ""),
+        row("micro", evaluation.micro),
+        ("constant predictor, micro", shown(constant.micro_auroc), "", ""),
+    ]
+    return _table(("", "AUROC", "AP", "ECE, equal mass"), rows)
 
 
 def calibration_table(evaluation: Evaluation) -> str:
-    """How far probabilities can be believed: Brier score, its skill, and calibration error.
+    """How far probabilities can be believed: slope, intercept, O/E, ECE, and what follows.
 
     The chance level is the 95th percentile of equal-mass ECE under perfect calibration: an ECE
     below it cannot be told from none.
@@ -73,60 +138,123 @@ def calibration_table(evaluation: Evaluation) -> str:
     rows = [
         (
             name,
+            shown(finding.calibration.slope, 2),
+            shown(finding.calibration.intercept, 2),
+            shown(finding.calibration.o_e, 2),
+            shown(finding.ece.equal_mass, 4),
+            NONE if finding.ece.null_95 is None else f"{finding.ece.null_95:.4f}",
+            finding.calibration.verdict,
+        )
+        for name, finding in evaluation.findings.items()
+    ]
+    header = ("Finding", "Slope", "Intercept", "O/E", "ECE, equal mass", "by chance", "Verdict")
+    return _table(header, rows, words=1)
+
+
+def scores_table(evaluation: Evaluation) -> str:
+    """Scores of the probabilities: Brier and its skill, log loss, other calibration errors."""
+    rows = [
+        (
+            name,
             shown(finding.brier, 4),
             shown(finding.brier_skill),
-            shown(finding.ece.equal_mass, 4),
-            _NONE if finding.ece.null_95 is None else f"{finding.ece.null_95:.4f}",
+            shown(finding.log_loss, 4),
             shown(finding.ece.equal_width, 4),
+            shown(finding.ece.debiased_l2, 4),
         )
         for name, finding in evaluation.findings.items()
     ]
     for title, row in (
         ("**macro**", evaluation.macro),
-        ("**micro**", evaluation.micro),
         ("constant predictor, macro", evaluation.constant_predictor),
     ):
-        mass, width = shown(row.ece_equal_mass, 4), shown(row.ece_equal_width, 4)
-        rows.append((title, shown(row.brier, 4), "", mass, "", width))
-    header = ("Finding", "Brier", "Brier skill", "ECE, equal mass", "by chance", "ECE, equal width")
+        rows.append((title, shown(row.brier, 4), "", "", shown(row.ece_equal_width, 4), ""))
+    header = ("Finding", "Brier", "Brier skill", "Log loss", "ECE, equal width", "Debiased L2")
     return _table(header, rows)
 
 
-def shown(number: Interval | None, digits: int = 3) -> str:
-    """A number with its interval, or a dash where there is none.
+def points_table(evaluation: Evaluation) -> str:
+    """What each operating point, frozen before, gives on these films; empty without any."""
+    rows = [
+        (
+            name,
+            target,
+            NONE if point.threshold is None else f"{point.threshold:.4g}",
+            shown(point.sensitivity),
+            shown(point.specificity),
+            shown(point.ppv),
+            shown(point.npv),
+            shown(point.f1),
+        )
+        for name, finding in evaluation.findings.items()
+        for target, point in finding.operating_points.items()
+    ]
+    header = ("Finding", "Chosen for", "Thr", "Sensitivity", "Specificity", "PPV", "NPV", "F1")
+    return _table(header, rows) if rows else ""
 
-    >>> shown(Interval(value=0.8123, low=0.77, high=0.85))
-    '0.812 [0.770, 0.850]'
-    >>> shown(Interval(value=0.8123)), shown(Interval(value=None))
-    ('0.812 [–]', '–')
-    """
-    if number is None or number.value is None:
-        return _NONE
-    value = f"{number.value:.{digits}f}"
-    if number.low is None or number.high is None:
-        return f"{value} [{_NONE}]"
-    return f"{value} [{number.low:.{digits}f}, {number.high:.{digits}f}]"
+
+def subgroups_table(evaluation: Evaluation) -> str:
+    """Macro AUROC by sex, age, view and visit; empty without subgroups."""
+    rows = [
+        (
+            f"{group.attribute}: {group.group}",
+            f"{group.images:,}",
+            f"{group.patients:,}",
+            shown(group.auroc),
+            f"{group.findings_counted} of {len(evaluation.findings)}",
+        )
+        for group in evaluation.subgroups
+    ]
+    header = ("Group", "Films", "Patients", "AUROC, macro", "Findings counted")
+    return _table(header, rows) if rows else ""
 
 
 def _threshold(finding: FindingEvaluation) -> str:
     for point in finding.operating_points.values():
-        return _NONE if point.threshold is None else f"{point.threshold:.4g}"
-    return _NONE
+        return NONE if point.threshold is None else f"{point.threshold:.4g}"
+    return NONE
 
 
 def _facts(evaluation: Evaluation) -> str:
     split = evaluation.split
-    return (
+    look, level = evaluation.look, evaluation.level
+    policy = ", ".join(f"{word}: {said}" for word, said in evaluation.policy.items())
+    sentences = [
         f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
-        f"patients, film list sha256 {split.sha256[:12]}. "
-        f"In brackets: {evaluation.interval}. "
-        f"Prevalences of the constant predictor: {evaluation.constant_predictor.prevalence_from}."
+        f"patients, film list sha256 {split.sha256[:12]}.",
+        f"A row is a {level}." if level != "film" else "",
+        f"Labels ({policy})." if policy else "",
+        f"Evaluation number {look} of this test set." if look is not None else "",
+        f"In brackets: {evaluation.interval}.",
+        f"Prevalences of the constant predictor: {evaluation.constant_predictor.prevalence_from}.",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _ranking_words(evaluation: Evaluation) -> str:
+    macro = evaluation.macro
+    counted = f"Macro: {macro.findings_counted} of {macro.findings_total} findings."
+    return f"{counted} {best_and_worst(evaluation)}".strip()
+
+
+def _gain(evaluation: Evaluation) -> str:
+    """Whether a threshold for each finding serves better than 0.5 for all."""
+    macro = evaluation.macro
+    every = [p for f in evaluation.findings.values() for p in f.operating_points.values()]
+    chosen = ", ".join(dict.fromkeys(point.chosen_on for point in every))
+    said = f"Thresholds were chosen on {chosen}."
+    if macro.threshold_gain.value is None:
+        return said
+    return (
+        f"{said} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with 0.5 for "
+        f"all: {shown(macro.f1_at_half)}; difference {shown(macro.threshold_gain)}."
     )
 
 
 def _remarks(evaluation: Evaluation) -> str:
     """Why a number or its interval is missing, a line a finding, and the evaluation's notes."""
     lines = [f"- {note}" for note in evaluation.notes]
+    lines.append(f"- metadata: {evaluation.metadata_baseline.features}")
     for name, finding in evaluation.findings.items():
         numbers = (finding.auroc, *(p.sensitivity for p in finding.operating_points.values()))
         reasons = dict.fromkeys(number.reason for number in numbers if number.reason)
@@ -134,7 +262,9 @@ def _remarks(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    rule = ("---", *("---:" for _ in header[1:]))
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: int = 0) -> str:
+    """Numbers to the right; the first column and the last `words` columns to the left."""
+    numbers = len(header) - 1 - words
+    rule = ("---", *("---:" for _ in range(numbers)), *("---" for _ in range(words)))
     lines = [" | ".join(cells) for cells in (header, rule, *rows)]
     return "\n".join(f"| {line} |" for line in lines)

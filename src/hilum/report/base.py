@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import Protocol
 
 import hilum.report
+from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import Evaluation, ImageResult
+from hilum.domain.result import ImageResult
 
 __all__ = ["BatchResults", "BundleFacts", "Report", "reports"]
 

@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
-from hilum.domain.errors import BundleError
+from hilum.domain.errors import BundleError, LeakError, UsageError
 from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort, Split, digest
+from hilum.domain.record import Cohort, Split
 from hilum.domain.result import SplitFacts
 from hilum.domain.scores import Target
 from hilum.domain.seal import file_sha256, write_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Engine, Precision
 from hilum.metrics.operating import choose_all
+from hilum.splits import SplitTable
 from hilum.training.run import RunFolder
 
-__all__ = ["calibrate_run", "engine_of", "split_facts"]
+__all__ = ["GOALS", "CalibrationRequest", "calibrate_run", "engine_of"]
+
+GOALS: Mapping[Target, float | None] = {
+    Target.F1: None,
+    Target.YOUDEN: None,
+    Target.BALANCED_ACCURACY: None,
+    Target.SENSITIVITY: 0.90,
+    Target.SPECIFICITY: 0.90,
+    Target.PPV: 0.50,
+}
+"""The targets that operating points are chosen for, with the goal where one is needed."""
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """How a run is calibrated.
+
+    Attributes:
+        method: the calibrator.
+        target: what the thresholds that serve are chosen for; the other targets' thresholds are
+            chosen too, for the evaluation's table.
+        goal: the value to reach, where the target needs one; None for its value in `GOALS`.
+        precision: the arithmetic that serving will use.
+        prevalences: share of films with a finding where the bundle will serve, by finding; the
+            probabilities are moved there from the calibrate films' own. Never guessed.
+    """
+
+    method: str = "platt"
+    target: Target = Target.F1
+    goal: float | None = None
+    precision: Precision = Precision.F32
+    prevalences: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        if self.target not in GOALS:
+            raise UsageError(f"thresholds must be chosen for {', '.join(GOALS)}; got {self.target}")
+        if self.goal is not None and not (self.target.needs_goal and 0.0 < self.goal < 1.0):
+            raise UsageError(
+                f"a goal must lie in (0, 1) and belong to sensitivity, specificity or ppv; "
+                f"got {self.goal:g} for {self.target}"
+            )
+
+    def goals(self) -> Mapping[Target, float | None]:
+        """The targets to choose for, the serving one first."""
+        goal = GOALS[self.target] if self.goal is None else self.goal
+        rest = {target: own for target, own in GOALS.items() if target is not self.target}
+        return {self.target: goal, **rest}
 
 
 def calibrate_run(
     run: RunFolder,
     cohort: Cohort,
-    choice: tuple[str, Target, Precision],
+    request: CalibrationRequest,
     advance: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Fit on the calibrate films and write `calibration.json` into the run.
@@ -33,34 +79,54 @@ def calibrate_run(
     Args:
         run: finished.
         cohort: its calibrate split.
-        choice: calibrator, what thresholds maximise, and the precision that serving will use.
+        request: method, target, precision and prevalences.
         advance: called with (done, total) films read.
+
+    Raises:
+        LeakError: for a film of another split: what trained, tuned or tests must not calibrate.
     """
-    method, target, precision = choice
-    config = run.config()
-    scored = score_cohort(engine_of(run, precision), cohort, advance)
+    _refuse_other_splits(run, cohort)
+    scored = score_cohort(engine_of(run, request.precision), cohort, advance)
     states = scored.cohort.states()
-    calibrator = fit(method, scored.logits, states)
-    points = choose_all(calibrator.apply(scored.logits), states, target)
     positives = (states == LabelState.POSITIVE).sum(axis=0)
     known = positives + (states == LabelState.NEGATIVE).sum(axis=0)
-    refused = (f"{p.finding}: no threshold, {p.reason}" for p in points if p.threshold is None)
+    prevalence = {
+        name: float(positives[column] / known[column])
+        for column, name in enumerate(cohort.labels)
+        if known[column]
+    }
+    calibrator = fit(request.method, scored.logits, states)
+    if request.prevalences:
+        calibrator = calibrator.at_prevalence(prevalence, request.prevalences)
+    probabilities = calibrator.apply(scored.logits)
+    served, *others = (
+        choose_all(probabilities, states, target, goal) for target, goal in request.goals().items()
+    )
+    refused = (f"{p.finding}: no threshold, {p.reason}" for p in served if p.threshold is None)
     calibration = Calibration(
         model_sha256=run.facts().model_sha256,
-        preprocessing_sha256=config.preprocessing.sha256(),
-        precision=precision,
+        preprocessing_sha256=run.config().preprocessing.sha256(),
+        precision=request.precision,
         calibrator=calibrator,
-        operating_points=points,
-        fitted_on=split_facts(scored.cohort, Split.CALIBRATE),
-        prevalence={
-            name: float(positives[column] / known[column])
-            for column, name in enumerate(cohort.labels)
-            if known[column]
-        },
+        operating_points=served,
+        other_points=tuple(point for points in others for point in points),
+        fitted_on=SplitFacts.of(Split.CALIBRATE.value, scored.cohort),
+        prevalence=prevalence,
         notes=(*scored.notes, *calibrator.notes(), *refused),
     )
     write_sealed(calibration, run.calibration)
     return calibration
+
+
+def _refuse_other_splits(run: RunFolder, cohort: Cohort) -> None:
+    table = SplitTable.read(run.split)
+    table.check(cohort)
+    uses = {table.films[name].split for name in cohort.image_ids()} - {Split.CALIBRATE}
+    if uses:
+        raise LeakError(
+            f"a calibrator must be fitted on calibrate films only; got films of "
+            f"{', '.join(sorted(uses))} as well. Use the run's calibrate split"
+        )
 
 
 def engine_of(run: RunFolder, precision: Precision) -> Engine:
@@ -76,13 +142,3 @@ def engine_of(run: RunFolder, precision: Precision) -> Engine:
             "since. Restore it or train again"
         )
     return Engine(run.model, run.config().preprocessing, run.labels(), precision)
-
-
-def split_facts(cohort: Cohort, split: Split) -> SplitFacts:
-    """Name, hash and size of what was scored."""
-    return SplitFacts(
-        name=split.value,
-        sha256=digest(cohort.image_ids()),
-        images=len(cohort),
-        patients=len(np.unique(cohort.patients())),
-    )

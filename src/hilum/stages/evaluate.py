@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.bundle.manifest import Calibration
-from hilum.domain.errors import BundleError
-from hilum.domain.record import Box, Cohort, Split
-from hilum.domain.result import Evaluation
-from hilum.domain.seal import read_sealed, write_sealed
+from hilum.bundle.manifest import Calibration, read_calibration
+from hilum.calibration import fit
+from hilum.datasets.base import NO_PATIENTS
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.record import Box, Cohort, Split, digest
+from hilum.domain.scores import Probabilities
+from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.figure import write_figure
 from hilum.evaluation.localise import Localisation, Mapped, localise
-from hilum.evaluation.request import EvaluationRequest
+from hilum.evaluation.request import EvaluationRequest, Unit
+from hilum.evaluation.write import write_effect, write_evaluation
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
-from hilum.splits import SplitTable, check_disjoint
+from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
+from hilum.stages.ledger import count_look, was_chosen_by
 from hilum.training.run import RunFolder
 
 __all__ = ["GRID", "Evaluated", "evaluate_run", "localise_boxes", "map_on_grid"]
@@ -44,8 +47,9 @@ def evaluate_run(
     resamples: int,
     seed: int,
     advance: Callable[[int, int], None] | None = None,
+    out: Path | None = None,
 ) -> Evaluated:
-    """Score the test films once more, count the look, and write `evaluation.json` and its figure.
+    """Score the test films once more, count the look, and write what `write_evaluation` writes.
 
     Args:
         run: trained and calibrated.
@@ -53,58 +57,91 @@ def evaluate_run(
         resamples: patient resamples behind each interval.
         seed: of the resamples.
         advance: called with (done, total) films read.
+        out: where to write; None for the run's own folder.
 
     Raises:
         BundleError: when the run is not calibrated, or its calibration is of another network.
         LeakError: when a test patient trained, tuned or calibrated it.
     """
-    facts = run.facts()
-    calibration = read_sealed(Calibration, run.calibration)
-    if calibration.model_sha256 != facts.model_sha256:
-        raise BundleError(
-            f"the calibration must belong to the run's network; {run.calibration} was fitted on "
-            "another. Run `hilum calibrate` again"
-        )
-    table = SplitTable.read(run.split)
-    seen = [table.patients(split) for split in Split if split is not Split.TEST]
-    check_disjoint(frozenset[str]().union(*seen), cohort.patients().tolist())
+    calibration = read_calibration(run)
+    _refuse_seen(run, cohort)
     scored = score_cohort(engine_of(run, calibration.precision), cohort, advance)
-    looks = _count_look(run, calibration)
     probabilities = calibration.calibrator.apply(scored.logits)
-    evaluation = evaluate(
-        probabilities,
-        scored.cohort,
-        EvaluationRequest(
-            model=run.config().name,
-            split=f"{Split.TEST.value} of {facts.split_name}"
-            + (", synthetic films" if facts.synthetic else ""),
-            operating_points=calibration.operating_points,
-            resamples=resamples,
-            seed=seed,
-            prevalences=calibration.prevalence,
-            prevalence_from="the calibrate split",
-            provenance={
-                "model_sha256": facts.model_sha256,
-                "bond": calibration.bond,
-                "config_sha256": facts.config_sha256,
-                "records_sha256": facts.records_sha256,
-                **facts.provenance,
-            },
-            precision=calibration.precision.value,
-            notes=(*facts.notes, *scored.notes, f"look number {looks} at this test split"),
-        ),
-    )
-    write_figure(probabilities, scored.cohort, evaluation, run.root / "evaluation.png")
-    write_sealed(evaluation, run.evaluation)
+    request = _request(run, calibration, scored, (resamples, seed))
+    evaluation = evaluate(probabilities, scored.cohort, request)
+    folder = out or run.root
+    write_evaluation(evaluation, probabilities, scored.cohort, folder)
+    _write_effect(calibration, probabilities, scored, evaluation, folder)
     return Evaluated(evaluation, scored)
 
 
-def _count_look(run: RunFolder, calibration: Calibration) -> int:
-    """One more line in the ledger; how many there are now."""
-    line = json.dumps({"model_sha256": calibration.model_sha256, "bond": calibration.bond})
-    with run.ledger.open("a", encoding="utf-8") as ledger:
-        ledger.write(line + "\n")
-    return len(run.ledger.read_text("utf-8").splitlines())
+def _request(
+    run: RunFolder, calibration: Calibration, scored: Scored, draws: tuple[int, int]
+) -> EvaluationRequest:
+    """What was fixed before the look, and the look counted."""
+    facts = run.facts()
+    split_sha256 = digest(scored.cohort.image_ids())
+    hashes = {"model_sha256": facts.model_sha256, "bond": calibration.bond}
+    return EvaluationRequest(
+        model=run.config().name,
+        split=f"{Split.TEST.value} of {facts.split_name}"
+        + (", synthetic films" if facts.synthetic else ""),
+        operating_points=(*calibration.operating_points, *calibration.other_points),
+        chosen_on="the calibrate split",
+        resamples=draws[0],
+        seed=draws[1],
+        prevalences=calibration.prevalence,
+        prevalence_from="the calibrate split",
+        provenance={
+            **hashes,
+            "config_sha256": facts.config_sha256,
+            "records_sha256": facts.records_sha256,
+            **facts.provenance,
+        },
+        precision=calibration.precision.value,
+        notes=(*facts.notes, *scored.notes, *_flags(run, split_sha256)),
+        policy=run.config().labels.in_words(),
+        look=count_look(run.ledger, split_sha256, hashes),
+        intervals_by=Unit.FILMS if NO_PATIENTS in scored.cohort.notes else Unit.PATIENTS,
+    )
+
+
+def _write_effect(
+    calibration: Calibration,
+    probabilities: Probabilities,
+    scored: Scored,
+    evaluation: Evaluation,
+    folder: Path,
+) -> None:
+    """What the calibrator did to the network's own sigmoid, on the films that test it."""
+    cohort = scored.cohort
+    plain = fit("sigmoid", scored.logits, cohort.states()).apply(scored.logits)
+    effect = effect_of_calibration(
+        ("the network's sigmoid", plain),
+        (f"{calibration.calibrator.method}, fitted on calibrate", probabilities),
+        cohort,
+        evaluation,
+    )
+    write_effect(effect, plain, probabilities, cohort, folder)
+
+
+def _refuse_seen(run: RunFolder, cohort: Cohort) -> None:
+    """Refuse patients of the run's other splits, and those that its starting weights have seen."""
+    table = SplitTable.read(run.split)
+    seen = [table.patients(split) for split in Split if split is not Split.TEST]
+    patients = cohort.patients().tolist()
+    check_disjoint(frozenset[str]().union(*seen), patients)
+    if run.seen.exists():
+        SeenPatients.read(run.seen).refuse_overlap(cohort.dataset, patients, "evaluation")
+
+
+def _flags(run: RunFolder, split_sha256: str) -> tuple[str, ...]:
+    if not was_chosen_by(run.ledger, split_sha256):
+        return ()
+    return (
+        "these test films were used to choose between models: the numbers of the one that was "
+        "chosen are optimistic",
+    )
 
 
 def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding: str) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hilum.domain.result import NOT_A_DEVICE
@@ -15,30 +17,65 @@ from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import EVIDENCE, evaluation_headline, percent
 
-__all__ = ["link", "page"]
+__all__ = ["document", "link", "page"]
+
+_HOME = "hilum.report"
 
 
-def page(name: str, batch: BatchResults, values: dict[str, object]) -> str:
-    """The HTML of a template, as one self-contained file.
-
-    Style and script are written into the page, and a content security policy allows those two by
-    their hash and nothing else: no request leaves the file except for images beside it, and markup
-    that came in through a name could not run even if it were not escaped.
+def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
+    """The HTML of a report on a batch; it may show images that lie beside it.
 
     Args:
         name: the template; `NAME.html.j2`, and `NAME.js` if it has a script.
         batch: for what every page says: bundle, evaluation, date.
         values: what this template alone needs.
     """
-    folder = files("hilum.report").joinpath("templates")
-    style = folder.joinpath("page.css").read_text("utf-8")
-    source = folder.joinpath(f"{name}.js")
-    script = source.read_text("utf-8") if source.is_file() else ""
-    policy = f"default-src 'none'; img-src 'self' file:; style-src {_hash(style)}"
-    if script:
-        policy += f"; script-src {_hash(script)}"
+    said = {
+        "batch": batch,
+        "evidence": EVIDENCE,
+        "headline": evaluation_headline(batch.bundle.evaluation),
+    }
+    return document(_HOME, name, {**values, **said}, images=True)
+
+
+def document(package: str, name: str, values: Mapping[str, object], *, images: bool = False) -> str:
+    """The HTML of a template, as one self-contained file.
+
+    Style and script are written into the page, and a content security policy allows those two by
+    their hash and nothing else: no request leaves the file except for images beside it, where it
+    has any, and markup that came in through a name could not run even if it were not escaped.
+
+    Args:
+        package: whose folder `templates` holds `NAME.html.j2`, `NAME.js` and `NAME.css`, the last
+            two where there are any. The template extends `shell.html.j2`, and its style follows
+            the house's.
+        name: the template.
+        values: what the template needs beside style, script, policy and notice.
+        images: whether the page shows images that lie beside it.
+    """
+    own = files(package).joinpath("templates")
+    house = files(_HOME).joinpath("templates", "page.css")
+    style = _text(house) + _text(own.joinpath(f"{name}.css"))
+    script = _text(own.joinpath(f"{name}.js"))
+    policy = ["default-src 'none'", f"style-src {_hash(style)}"]
+    policy += ["img-src 'self' file:"] if images else []
+    policy += [f"script-src {_hash(script)}"] if script else []
+    return (
+        _environment(package)
+        .get_template(f"{name}.html.j2")
+        .render(
+            **values,
+            notice=NOT_A_DEVICE,
+            policy="; ".join(policy),
+            style=Markup(style),  # noqa: S704 -- our own file, checked by its hash
+            script=Markup(script),  # noqa: S704 -- our own file, checked by its hash
+        )
+    )
+
+
+def _environment(package: str) -> Environment:
     environment = Environment(
-        loader=PackageLoader("hilum.report", "templates"),
+        loader=ChoiceLoader([PackageLoader(home, "templates") for home in (package, _HOME)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -46,16 +83,7 @@ def page(name: str, batch: BatchResults, values: dict[str, object]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(shown=shown, percent=percent, link=link)
-    return environment.get_template(f"{name}.html.j2").render(
-        **values,
-        batch=batch,
-        notice=NOT_A_DEVICE,
-        evidence=EVIDENCE,
-        headline=evaluation_headline(batch.bundle.evaluation),
-        policy=policy,
-        style=Markup(style),  # noqa: S704 -- our own file, checked by its hash
-        script=Markup(script),  # noqa: S704 -- our own file, checked by its hash
-    )
+    return environment
 
 
 def link(path: str) -> str:
@@ -67,6 +95,10 @@ def link(path: str) -> str:
     ('./overlays/a%20b%231.png', './//host/x')
     """
     return "./" + quote(path, errors="surrogateescape")
+
+
+def _text(file: Traversable) -> str:
+    return file.read_text("utf-8") if file.is_file() else ""
 
 
 def _hash(text: str) -> str:

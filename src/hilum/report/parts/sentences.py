@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import Evaluation, ImageResult, Interval
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.result import ImageResult, Interval
 
 __all__ = [
     "EVIDENCE",

@@ -1,0 +1,206 @@
+"""The charts of one finding: its curves, its frozen operating points, and what chance would show.
+
+Marks of class `now` are placed by the page's script, at the threshold that the reader chose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from hilum.domain.evaluation import FindingEvaluation
+from hilum.evaluation.curves import FindingCurves, Histogram, round_up
+from hilum.evaluation.sentences import shown
+from hilum.metrics.corp import ReliabilityCurve
+from hilum.report.parts.plots import Axis, Plot
+from hilum.report.parts.sentences import percent
+
+__all__ = [
+    "decision_chart",
+    "histogram_chart",
+    "precision_recall_chart",
+    "reliability_chart",
+    "roc_chart",
+]
+
+_DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
+_NOW = Markup('<circle class="now" r="5.5" data-now="{}"/>')
+_NOW_LINE = Markup('<path class="now" data-now="threshold"/>')
+_SQUARE = 264.0
+_ONE = 0.6
+"""Where columns of a logarithmic axis begin, so that a single film has a height."""
+
+
+def roc_chart(name: str, finding: FindingEvaluation, curves: FindingCurves) -> Markup | None:
+    """Sensitivity against the share of films falsely called; None without a class."""
+    if curves.roc is None:
+        return None
+    plot = Plot(Axis.of("1 − specificity", 0.0, 1.0), Axis.of("sensitivity", 0.0, 1.0), _SQUARE)
+    return plot.svg(
+        f"ROC curve of {name}: AUROC {shown(finding.auroc)}",
+        plot.line(_DIAGONAL, "guide"),
+        plot.line(_pairs(curves.roc), "curve"),
+        *(
+            plot.dot(1.0 - point.specificity.value, point.sensitivity.value, "point", title)
+            for title, point in finding.operating_points.items()
+            if point.specificity.value is not None and point.sensitivity.value is not None
+        ),
+        _NOW.format("roc"),
+    )
+
+
+def precision_recall_chart(
+    name: str, finding: FindingEvaluation, curves: FindingCurves
+) -> Markup | None:
+    """PPV against sensitivity, as steps without interpolation; the prevalence as the line to beat.
+
+    None without a class.
+    """
+    if curves.precision_recall is None:
+        return None
+    plot = Plot(
+        Axis.of("recall (sensitivity)", 0.0, 1.0), Axis.of("precision (PPV)", 0.0, 1.0), _SQUARE
+    )
+    recall, precision = curves.precision_recall.T
+    before = np.append(0.0, recall[:-1])
+    steps = np.stack([np.stack([before, recall], 1), np.stack([precision, precision], 1)], 2)
+    prevalence = curves.found / curves.n
+    return plot.svg(
+        f"Precision-recall curve of {name}: average precision "
+        f"{shown(finding.average_precision)}, prevalence {percent(prevalence)}",
+        plot.line([(0.0, prevalence), (1.0, prevalence)], "guide"),
+        plot.line(_pairs(steps.reshape(-1, 2)), "curve"),
+        *(
+            plot.dot(point.sensitivity.value, point.ppv.value, "point", title)
+            for title, point in finding.operating_points.items()
+            if point.sensitivity.value is not None and point.ppv.value is not None
+        ),
+        _NOW.format("pr"),
+    )
+
+
+def reliability_chart(
+    name: str, finding: FindingEvaluation, curves: FindingCurves
+) -> Markup | None:
+    """Share of positive films against probability, with the band of chance; None without films.
+
+    The axis ends at the 99.5th percentile of the probabilities, rounded up, and so does the curve:
+    beyond it a handful of films would decide the look of the chart.
+    """
+    if curves.reliability is None:
+        return None
+    curve = _until(curves.reliability, curves.tail)
+    end = float(curves.histogram.edges[-1])
+    top = round_up(max(end, float(curve.observed.max()), float(curve.high.max())))
+    plot = Plot(Axis.of("probability", 0.0, end), Axis.of("share positive", 0.0, top), 148.0)
+    pairs = np.column_stack([curve.probabilities, curve.observed])
+    return plot.svg(
+        f"Reliability of {name} with a 90 % consistency band: {finding.calibration.verdict}",
+        plot.band(curve.probabilities.tolist(), curve.low.tolist(), curve.high.tolist()),
+        plot.line([(0.0, 0.0), (top, top)], "guide"),
+        plot.line(_pairs(pairs), "curve"),
+        _NOW_LINE,
+    )
+
+
+def _until(curve: ReliabilityCurve, end: float) -> ReliabilityCurve:
+    there = curve.probabilities <= end
+    there[0] = True
+    return ReliabilityCurve(
+        *(column[there] for column in (curve.probabilities, curve.observed, curve.low, curve.high))
+    )
+
+
+def histogram_chart(name: str, curves: FindingCurves) -> Markup | None:
+    """Films by probability: those with the finding upwards, the others downwards; log counts.
+
+    None without films.
+    """
+    if not curves.n:
+        return None
+    bins = curves.histogram
+    most = max(int(bins.positives.max()), int(bins.negatives.max()), 10)
+    top, floor = math.log10(most) + 0.08, math.log10(_ONE)
+    height = top - floor
+    decades = range(int(top) + 1)
+    # a tick of every decade above one film, and of every second one where there are many
+    labelled = [10**power for power in decades[1 :: 2 if len(decades) > 5 else 1]]
+    ticks = [(sign * (math.log10(n) - floor), f"{n:,}") for n in labelled for sign in (1, -1)]
+    plot = Plot(
+        Axis.of("probability", 0.0, float(bins.edges[-1])),
+        Axis("count (log)", -height, height, tuple(ticks)),
+        88.0,
+    )
+    return plot.svg(
+        f"Probabilities of {name}: {_counted(bins)}",
+        *_columns(plot, bins, bins.positives, 1.0),
+        *_columns(plot, bins, bins.negatives, -1.0),
+        plot.line([(0.0, 0.0), (float(bins.edges[-1]), 0.0)], "axis"),
+        _NOW_LINE,
+    )
+
+
+def _columns(plot: Plot, bins: Histogram, films: NDArray[np.intp], sign: float) -> Iterable[Markup]:
+    kind = "with" if sign > 0 else "without"
+    edges = bins.edges.tolist()
+    gap = 0.08 * (edges[1] - edges[0])
+    for left, right, count in zip(edges[:-1], edges[1:], films.tolist(), strict=True):
+        if count:
+            end = sign * (math.log10(count) - math.log10(_ONE))
+            yield plot.column((left + gap, right - gap), (0.0, end), kind)
+
+
+def _counted(bins: Histogram) -> str:
+    beyond = f"; {bins.beyond:,} lie beyond the axis" if bins.beyond else ""
+    return f"{int(bins.positives.sum()):,} with it, {int(bins.negatives.sum()):,} without{beyond}"
+
+
+def decision_chart(name: str, finding: FindingEvaluation, curves: FindingCurves) -> Markup | None:
+    """Net benefit against the threshold acted at, beside acting on all films and on none.
+
+    In true positives of 1,000 films, since those of one film are unreadably small. Dots with
+    whiskers are the thresholds that `evaluation.json` has intervals of. None without a class.
+    """
+    if curves.decision is None or not 0 < curves.found < curves.n:
+        return None
+    end = float(curves.acted_at[-1])
+    known = [
+        (float(at), worth.model)
+        for at, worth in finding.net_benefit.items()
+        if worth.model.value is not None and float(at) <= end
+    ]
+    highs = [of.high for _, of in known if of.high is not None]
+    top = 1000.0 * round_up(1.05 * max(float(curves.decision.model.max()), *highs, 0.0))
+    plot = Plot(
+        Axis.of("threshold probability", 0.0, end),
+        Axis.of("net benefit, of 1,000", -0.3 * top, top),
+        _SQUARE,
+    )
+
+    def line(values: NDArray[np.float64], kind: str) -> Markup:
+        return plot.line(_pairs(np.column_stack([curves.acted_at, 1000.0 * values])), kind)
+
+    return plot.svg(
+        f"Decision curve of {name}: net benefit of the model, of acting on all films and on none",
+        line(curves.decision.treat_none, "guide"),
+        line(curves.decision.treat_all, "rival"),
+        line(curves.decision.model, "curve"),
+        *(_whisker(plot, at, (of.low, of.high)) for at, of in known),
+        *(plot.dot(at, 1000.0 * (of.value or 0.0), "value", f"at {at:g}") for at, of in known),
+        _NOW_LINE,
+    )
+
+
+def _whisker(plot: Plot, at: float, ends: tuple[float | None, float | None]) -> Markup:
+    low, high = ends
+    if low is None or high is None:
+        return Markup("")
+    return plot.line([(at, 1000.0 * low), (at, 1000.0 * high)], "whisker")
+
+
+def _pairs(points: NDArray[np.float64]) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in points]

@@ -1,0 +1,282 @@
+"""Paired differences between models: the same films, the same resamples, model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.comparison import Comparison, Difference, ModelNumbers, Pair, Verdict
+from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.findings import LabelState
+from hilum.domain.record import Cohort
+from hilum.domain.result import Interval, SplitFacts
+from hilum.domain.scores import Probabilities
+from hilum.metrics.comparison import bootstrap_p, holm, paired_interval
+from hilum.metrics.ranking import Ranking
+from hilum.metrics.resampling import interval, patient_resamples
+
+__all__ = ["ComparisonRequest", "Contender", "compare"]
+
+_MACRO = "macro"
+_CELLS = 100_000
+"""Films times resamples worked on at once."""
+_ABSENT = "no finding has both positive and negative films"
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A model's scores of the cohort's films, (N, L), and what is said of it beside them."""
+
+    name: str
+    scores: Probabilities
+    test: tuple[Interval, Interval] | None = None
+    """Macro AUROC and AP of its evaluation on test, where there is one."""
+    facts: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """What is compared on, and how.
+
+    Attributes:
+        split: name of the films, such as "tune".
+        may_choose: whether a winner may be named: never on test films.
+        margin: how much worse still counts as no worse, in AUROC; stated before looking.
+        resamples: patient resamples, shared by all models.
+        seed: of the resamples.
+        level: what a row is, in words: films, studies or patients.
+        notes: what the reader must know, a line each.
+    """
+
+    split: str
+    may_choose: bool
+    margin: float = 0.0
+    resamples: int = 2000
+    seed: int = 0
+    level: str = "film"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Areas:
+    """AUROC and AP of one model by finding and macro: (1 + R,), the films themselves first."""
+
+    auroc: Mapping[str, NDArray[np.float64]]
+    average_precision: Mapping[str, NDArray[np.float64]]
+
+
+def compare(
+    contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
+) -> Comparison:
+    """Every model against the first, on the same films and the same patient resamples.
+
+    Films that are hard are hard for both models, so the paired difference is known better than
+    either number: two overlapping intervals do not show that two models are alike. P-values of the
+    findings are corrected by Holm's rule, those of macro numbers over the pairs.
+
+    Args:
+        contenders: two or more, with the same findings.
+        cohort: the N films; entries labelled neither positive nor negative count for no model.
+        request: films, resamples and margin.
+
+    Raises:
+        UsageError: for fewer than two models, or two of one name.
+        DatasetError: when scores are not of these films and findings.
+    """
+    _check(contenders, cohort)
+    areas = {one.name: areas for one, areas in _measured(contenders, cohort, request)}
+    names = list(areas)
+    pairs = [_pair(areas, names[0], name) for name in names[1:]]
+    split = SplitFacts.of(request.split, cohort)
+    models = {one.name: _own(one, areas[one.name]) for one in contenders}
+    return Comparison(
+        split=split,
+        level=request.level,
+        labels=contenders[0].scores.labels.findings,
+        interval=f"95 % percentile intervals and two-sided p-values of {request.resamples:,} "
+        "paired patient bootstrap resamples; Holm's correction over the findings, and over the "
+        "pairs for macro numbers",
+        seed=request.seed,
+        resamples=request.resamples,
+        models=models,
+        pairs=_judged(pairs, split, request),
+        chosen=_best(models) if request.may_choose else None,
+        chosen_on=request.split if request.may_choose else "",
+        notes=request.notes,
+    )
+
+
+def _check(contenders: Sequence[Contender], cohort: Cohort) -> None:
+    names = [one.name for one in contenders]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UsageError(
+            f"a comparison needs two models or more, of different names; got "
+            f"{', '.join(names) or 'none'}"
+        )
+    first = contenders[0].scores
+    for one in contenders:
+        if one.scores.labels.findings != first.labels.findings:
+            raise DatasetError(
+                f"models must score the same findings in one order; {names[0]} has "
+                f"{', '.join(first.labels)}, {one.name} has {', '.join(one.scores.labels)}"
+            )
+        if len(one.scores.values) != len(cohort):
+            raise DatasetError(
+                f"{one.name} must have a row for each of the {len(cohort)} films; "
+                f"got {len(one.scores.values)}"
+            )
+
+
+def _measured(
+    contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
+) -> list[tuple[Contender, _Areas]]:
+    """The areas of each model on the films themselves and on each resample."""
+    labels = contenders[0].scores.labels
+    states = cohort.states()[:, cohort.labels.columns(labels)]
+    known = {
+        name: np.flatnonzero(np.isin(states[:, c], (LabelState.POSITIVE, LabelState.NEGATIVE)))
+        for c, name in enumerate(labels)
+    }
+    positives = {
+        n: states[rows, labels.index(n)] == LabelState.POSITIVE for n, rows in known.items()
+    }
+    rankings = [
+        {
+            name: Ranking.of(positives[name], one.scores.of(name)[rows], rows)
+            for name, rows in known.items()
+            if positives[name].any() and not positives[name].all()
+        }
+        for one in contenders
+    ]
+    parts: list[list[tuple[dict[str, NDArray[np.float64]], ...]]] = [[] for _ in contenders]
+    rng = np.random.default_rng(request.seed)
+    itself = np.ones((1, len(cohort)), np.int32)
+    draws = patient_resamples(cohort.patients(), request.resamples, rng, _CELLS)
+    for weights in (itself, *draws):
+        for part, own in zip(parts, rankings, strict=True):
+            counts = {name: ranking.counts(weights) for name, ranking in own.items()}
+            part.append(
+                (
+                    {name: count.auroc() for name, count in counts.items()},
+                    {name: count.average_precision() for name, count in counts.items()},
+                )
+            )
+    joined = (_Areas(*(_joined([one[kind] for one in part]) for kind in (0, 1))) for part in parts)
+    return list(zip(contenders, joined, strict=True))
+
+
+def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """By finding, and the mean of the findings that a resample has."""
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if not found:
+        return found
+    stacked = np.stack(list(found.values()))
+    there = ~np.isnan(stacked)
+    count = there.sum(axis=0)
+    total = np.where(there, stacked, 0.0).sum(axis=0)
+    macro = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return {**found, _MACRO: macro}
+
+
+def _own(one: Contender, areas: _Areas) -> ModelNumbers:
+    def number(values: Mapping[str, NDArray[np.float64]]) -> Interval:
+        if _MACRO not in values:
+            return Interval(value=None, reason=_ABSENT)
+        return interval(float(values[_MACRO][0]), values[_MACRO][1:], _ABSENT)
+
+    test = one.test or (None, None)
+    return ModelNumbers(
+        auroc=number(areas.auroc),
+        average_precision=number(areas.average_precision),
+        test_auroc=test[0],
+        test_average_precision=test[1],
+        facts=dict(one.facts or {}),
+    )
+
+
+def _best(models: Mapping[str, ModelNumbers]) -> str | None:
+    scored = {n: m.auroc.value for n, m in models.items() if m.auroc.value is not None}
+    return max(scored, key=scored.__getitem__) if scored else None
+
+
+def _pair(areas: Mapping[str, _Areas], first: str, second: str) -> Pair:
+    auroc = _differences(areas[first].auroc, areas[second].auroc)
+    precision = _differences(areas[first].average_precision, areas[second].average_precision)
+    nothing = _judge(Interval(value=None, reason=_ABSENT), None, None)
+    return Pair(
+        first=first,
+        second=second,
+        macro_auroc=auroc.pop(_MACRO, nothing),
+        macro_average_precision=precision.pop(_MACRO, nothing),
+        auroc=auroc,
+        average_precision=precision,
+        words="",
+    )
+
+
+def _differences(
+    a: Mapping[str, NDArray[np.float64]], b: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Difference]:
+    """By finding, with Holm's correction over the findings; macro, not yet corrected."""
+    raw = {
+        name: (
+            paired_interval(a[name][1:], b[name][1:], float(a[name][0]), float(b[name][0])),
+            bootstrap_p(b[name][1:] - a[name][1:]),
+        )
+        for name in a
+    }
+    findings = [name for name in raw if name != _MACRO]
+    adjusted = dict(zip(findings, holm([raw[name][1] for name in findings]), strict=True))
+    return {name: _judge(*raw[name], adjusted.get(name, raw[name][1])) for name in raw}
+
+
+def _judge(difference: Interval, p: float | None, p_holm: float | None) -> Difference:
+    verdict = Verdict.NOT_SEPARABLE
+    if difference.value is None or p_holm is None:
+        verdict = Verdict.UNKNOWN
+    elif p_holm < _SIGNIFICANT:
+        verdict = Verdict.BETTER if difference.value > 0 else Verdict.WORSE
+    return Difference(difference=difference, p=p, p_holm=p_holm, verdict=verdict)
+
+
+def _judged(
+    pairs: Sequence[Pair], split: SplitFacts, request: ComparisonRequest
+) -> tuple[Pair, ...]:
+    """The pairs with macro p-values corrected over the pairs, and the verdict in words."""
+    done: list[Pair] = []
+    auroc = holm([pair.macro_auroc.p for pair in pairs])
+    precision = holm([pair.macro_average_precision.p for pair in pairs])
+    for pair, p_auroc, p_precision in zip(pairs, auroc, precision, strict=True):
+        judged = _judge(pair.macro_auroc.difference, pair.macro_auroc.p, p_auroc)
+        other = pair.macro_average_precision
+        changes = {
+            "macro_auroc": judged,
+            "macro_average_precision": _judge(other.difference, other.p, p_precision),
+            "words": _words(pair, judged, split, request),
+        }
+        done.append(pair.model_copy(update=changes))
+    return tuple(done)
+
+
+def _words(pair: Pair, judged: Difference, split: SplitFacts, request: ComparisonRequest) -> str:
+    number = judged.difference
+    units = {"film": "films", "study": "studies", "patient": "patients"}[request.level]
+    at = f"{split.images:,} {units}"
+    if units != "patients":
+        at += f" of {split.patients:,} patients"
+    if number.value is None or number.low is None or number.high is None:
+        return f"{pair.second} and {pair.first}: not comparable at {at} ({number.reason})"
+    said = f"macro AUROC {number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}] at {at}"
+    if judged.verdict in (Verdict.BETTER, Verdict.WORSE):
+        return f"{pair.second} is {judged.verdict} than {pair.first}: {said}"
+    words = f"{pair.second} and {pair.first} are not separable: {said}"
+    if request.margin > 0.0:
+        no_worse = number.low > -request.margin
+        words += (
+            f"; {'no' if no_worse else 'maybe'} worse by more than the margin {request.margin:g}"
+        )
+    return words

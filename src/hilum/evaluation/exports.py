@@ -1,0 +1,125 @@
+"""The tables beside an evaluation: what every number of it can be computed from again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.findings import LabelState
+from hilum.domain.record import Cohort
+from hilum.domain.scores import Probabilities
+from hilum.evaluation.thresholds import Thresholds
+from hilum.metrics.operating import GridRow, grid
+
+__all__ = ["write_errors", "write_grid", "write_matched", "write_thresholds"]
+
+
+def write_matched(
+    probabilities: Probabilities, cohort: Cohort, folds: NDArray[np.intp] | None, path: Path
+) -> None:
+    """Writes what was evaluated: each film's probabilities and labels, to the last bit.
+
+    Columns: image_id, study_id, fold (from 1, where thresholds were cross-fitted), each finding's
+    probability under its name, and each finding's label as `label_<finding>`. `hilum evaluate`
+    reads the table back.
+    """
+    names = list(probabilities.labels)
+    states = cohort.states()[:, cohort.labels.columns(names)]
+    header = ("image_id", "study_id", "fold", *names, *(f"label_{name}" for name in names))
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for row, record in enumerate(cohort.records):
+            fold = "" if folds is None else int(folds[row]) + 1
+            labels = (LabelState(state).name.lower() for state in states[row].tolist())
+            values = map(repr, probabilities.values[row].tolist())
+            yield (record.image_id, record.study_id or "", fold, *values, *labels)
+
+    _write(path, header, rows())
+
+
+def write_grid(probabilities: Probabilities, cohort: Cohort, path: Path) -> None:
+    """Writes what the thresholds 0.05, 0.06, … 0.95 give for each finding, on these very films.
+
+    A number that does not exist is blank. Choosing the best row and quoting its values is
+    choosing on the films that are then reported.
+    """
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for name, positives, scores, _ in _labelled(probabilities, cohort):
+            for row in grid(positives, scores):
+                yield (name, *("" if value is None else value for value in astuple(row)))
+
+    _write(path, ("finding", *(field.name for field in fields(GridRow))), rows())
+
+
+def write_thresholds(evaluation: Evaluation, thresholds: Thresholds | None, folder: Path) -> None:
+    """Writes the operating points as `best_thresholds.csv` and `best_thresholds.json`.
+
+    The CSV has a row for each finding, target and fold: fold k was called at its threshold, which
+    was chosen on the other folds; the row without a fold is chosen on all films. The JSON maps
+    target to finding to that one, as `--thresholds` reads it.
+    """
+    table: list[tuple[object, ...]] = []
+    tree: dict[str, dict[str, float | None]] = {}
+    for name, finding in evaluation.findings.items():
+        for target, point in finding.operating_points.items():
+            tree.setdefault(target, {})[name] = point.threshold
+            table.append((name, target, "", "" if point.threshold is None else point.threshold))
+            chosen = None if thresholds is None else thresholds.by_fold.get((name, target))
+            if chosen is not None:
+                table += [(name, target, k, t) for k, t in enumerate(chosen.tolist(), start=1)]
+    _write(folder / "best_thresholds.csv", ("finding", "target", "fold", "threshold"), table)
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    (folder / "best_thresholds.json").write_text(text, "utf-8")
+
+
+def write_errors(
+    evaluation: Evaluation, probabilities: Probabilities, cohort: Cohort, worst: int, path: Path
+) -> None:
+    """Writes the films to look at first: where the model was surest, and wrong.
+
+    At each finding's first operating point, the `worst` highest-scored false positives and
+    lowest-scored false negatives. Many will be errors of the label, not of the model.
+    """
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for name, positives, scores, known in _labelled(probabilities, cohort):
+            points = iter(evaluation.findings[name].operating_points.values())
+            threshold = next((point.threshold for point in points), None)
+            if threshold is None:
+                continue
+            order = np.argsort(scores, kind="stable")
+            missed = order[positives[order] & (scores[order] < threshold)]
+            order = np.argsort(-scores, kind="stable")
+            wrong = order[~positives[order] & (scores[order] >= threshold)]
+            for kind, films in (("false_positive", wrong), ("false_negative", missed)):
+                for rank, film in enumerate(films[:worst].tolist(), start=1):
+                    image_id = cohort.records[known[film]].image_id
+                    yield name, kind, rank, image_id, repr(float(scores[film])), threshold
+
+    _write(path, ("finding", "kind", "rank", "film", "probability", "threshold"), rows())
+
+
+def _labelled(
+    probabilities: Probabilities, cohort: Cohort
+) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.float64], NDArray[np.intp]]]:
+    """Each finding with its labelled films: whether positive, their scores, their rows."""
+    states = cohort.states()
+    for name in probabilities.labels:
+        state = states[:, cohort.labels.index(name)]
+        known = np.flatnonzero((state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE))
+        yield name, state[known] == LabelState.POSITIVE, probabilities.of(name)[known], known
+
+
+def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)

@@ -1,0 +1,126 @@
+"""What the numbers of an evaluation mean, in words made by fixed rules."""
+
+from __future__ import annotations
+
+from hilum.domain.evaluation import Evaluation, ExpectedCalibrationError, FindingEvaluation
+from hilum.domain.result import Interval
+
+__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown", "verdict"]
+
+NONE = "–"
+
+GRADES = ((0.9, "very well"), (0.8, "well"), (0.7, "moderately"), (0.0, "weakly"))
+"""Least AUROC of each word, where the interval allows a word at all."""
+
+
+def shown(number: Interval | None, digits: int = 3) -> str:
+    """A number with its interval, or a dash where there is none.
+
+    >>> shown(Interval(value=0.8123, low=0.77, high=0.85))
+    '0.812 [0.770, 0.850]'
+    >>> shown(Interval(value=0.8123)), shown(Interval(value=None))
+    ('0.812 [–]', '–')
+    """
+    if number is None or number.value is None:
+        return NONE
+    value = f"{number.value:.{digits}f}"
+    if number.low is None or number.high is None:
+        return f"{value} [{NONE}]"
+    return f"{value} [{number.low:.{digits}f}, {number.high:.{digits}f}]"
+
+
+def verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibrationError) -> str:
+    """Whether the finding may be called calibrated; else how far off it is.
+
+    Calibrated only if the interval of the slope contains 1, that of O/E contains 1, and the
+    equal-mass ECE is no larger than what chance gives a calibrated model. With few films that is
+    easily had, hence the "as far as".
+
+    >>> right, mass = Interval(value=1.0, low=0.9, high=1.1), Interval(value=0.01)
+    >>> ece = ExpectedCalibrationError(
+    ...     equal_mass=mass, equal_width=mass, null_95=0.02, debiased_l2=mass
+    ... )
+    >>> verdict(right, right, ece)
+    'calibrated, as far as these films can tell'
+    >>> verdict(Interval(value=0.5, low=0.4, high=0.6), right, ece)
+    'not calibrated: too extreme (slope 0.50 [0.40, 0.60])'
+    """
+    for number in (slope, o_e, ece.equal_mass):
+        if number.value is None:
+            return f"not known: {number.reason}"
+    if slope.low is None or o_e.low is None:
+        return f"not known: {slope.reason if slope.low is None else o_e.reason}"
+    faults: list[str] = []
+    if side := _side(slope):
+        word = "too extreme" if side < 0 else "too timid"
+        faults.append(f"{word} (slope {shown(slope, 2)})")
+    if side := _side(o_e):
+        word = "too high" if side < 0 else "too low"
+        faults.append(f"{word} on average (O/E {shown(o_e, 2)})")
+    mass, chance = ece.equal_mass.value or 0.0, ece.null_95 or 0.0
+    if mass > chance:
+        faults.append(f"ECE {mass:.4f} where chance explains {chance:.4f}")
+    if faults:
+        return "not calibrated: " + "; ".join(faults)
+    return "calibrated, as far as these films can tell"
+
+
+def _side(number: Interval) -> int:
+    """-1 where the interval lies below 1, 1 where above, 0 where it contains 1."""
+    if number.low is None or number.high is None:
+        return 0
+    return int(number.low > 1.0) - int(number.high < 1.0)
+
+
+def interpretation(finding: FindingEvaluation) -> str:
+    """What a finding's numbers mean, in a sentence.
+
+    Of the AUROC, the first that holds: there is none; it has no interval; its interval contains
+    0.5, or lies below; its interval reaches down to what view, sex and age give without a film;
+    else the word that `GRADES` has for its value. Then what a flag is worth: at the first
+    operating point, how many of 100 flagged films have the finding, and how many of 100 with it
+    are flagged.
+    """
+    flags = next(iter(finding.operating_points.values()), None)
+    said = _ranks(finding)
+    if flags is None or flags.sensitivity.value is None or finding.auroc.low is None:
+        return said
+    found = f"of 100 films with it {100 * flags.sensitivity.value:.0f} are flagged"
+    if flags.ppv.value is None:
+        return f"{said}; no film is flagged"
+    return f"{said}; {found}, of 100 flagged {100 * flags.ppv.value:.0f} have it"
+
+
+def _ranks(finding: FindingEvaluation) -> str:
+    area, baseline = finding.auroc, finding.metadata_baseline.value
+    if area.value is None:
+        return f"not evaluated: {area.reason}"
+    if area.low is None or area.high is None:
+        return f"too few patients to tell ({finding.positive_patients} with the finding)"
+    if area.high < 0.5:
+        return "ranks films the wrong way round"
+    if area.low <= 0.5:
+        return "cannot be told from chance"
+    if baseline is not None and area.low <= baseline:
+        return f"cannot be told from view, sex and age alone ({baseline:.3f})"
+    return "ranks films " + next(word for least, word in GRADES if area.value >= least)
+
+
+def best_and_worst(evaluation: Evaluation) -> str:
+    """The findings with the highest and the lowest AUROC; empty with fewer than two.
+
+    Of many findings the extremes are partly luck, those of few patients above all.
+    """
+    areas = [
+        (finding.auroc.value, name, finding)
+        for name, finding in evaluation.findings.items()
+        if finding.auroc.value is not None
+    ]
+    if len(areas) < 2:
+        return ""
+    (_, low, worst), (_, high, best) = min(areas)[:3], max(areas)[:3]
+    return (
+        f"Best ranked: {high}, AUROC {shown(best.auroc)} ({best.positive_patients:,} patients "
+        f"with it). Worst ranked: {low}, AUROC {shown(worst.auroc)} "
+        f"({worst.positive_patients:,} patients with it)."
+    )

@@ -1,0 +1,216 @@
+"""The same model in parts of the films: by sex, age, view and visit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.evaluation import Subgroup, SubgroupFinding
+from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.record import Cohort, Record
+from hilum.domain.result import Interval
+from hilum.evaluation.entries import Entries
+from hilum.evaluation.numbers import ScoredSplit
+from hilum.metrics.delong import delong, influence
+from hilum.metrics.delong import interval as delong_interval
+
+__all__ = ["AGES", "FEWEST", "mean_auroc", "subgroups", "within_views"]
+
+FEWEST = 20
+"""Positive films that a finding must have in a subgroup, or its numbers would tell nothing."""
+
+AGES = ((18.0, "<18"), (40.0, "18-40"), (65.0, "40-65"), (math.inf, "65+"))
+"""Each band's name, and the age in years at which it ends; that age belongs to the next."""
+
+_UNKNOWN = "unknown"
+_NORMAL_975 = 1.959963984540054
+
+
+def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
+    """Numbers of every group of sex, age band, view and visit, unknown ones counted at the end.
+
+    Intervals are normal ones, from what each patient adds to the number (O/E on a log scale), and
+    not resampled. Groups differ in more than their name: bedside films are of sicker patients, so
+    a lower AUROC of AP films is no proof that the view is the reason.
+
+    Args:
+        cohort: the split's films.
+        split: their labelled entries.
+    """
+    return tuple(
+        _subgroup(attribute, group, np.array([g == group for g in groups]), split)
+        for attribute, groups in _groups(cohort.records)
+        for group in _ordered(attribute, groups)
+    )
+
+
+def _groups(records: Iterable[Record]) -> Iterator[tuple[str, list[str]]]:
+    """Each attribute, and the group of each film."""
+    every = list(records)
+    yield "sex", [r.sex.value for r in every]
+    yield "age", [_age_band(r.age_years) for r in every]
+    yield "view", [r.view.value for r in every]
+    yield "visit", [_visit(r.follow_up) for r in every]
+
+
+def _age_band(age_years: float | None) -> str:
+    if age_years is None:
+        return _UNKNOWN
+    return next(name for end, name in AGES if age_years < end)
+
+
+def _visit(follow_up: int | None) -> str:
+    if follow_up is None:
+        return _UNKNOWN
+    return "follow-up" if follow_up else "first"
+
+
+def _ordered(attribute: str, groups: list[str]) -> list[str]:
+    """The groups that have films, in a fixed order; unknown last."""
+    order = {
+        "sex": [sex.value for sex in Sex],
+        "age": [name for _, name in AGES],
+        "view": [view.value for view in ViewPosition],
+        "visit": ["first", "follow-up"],
+    }[attribute]
+    names = [name for name in order if name != _UNKNOWN]
+    return [name for name in (*names, _UNKNOWN) if name in set(groups)]
+
+
+def _subgroup(attribute: str, group: str, films: NDArray[np.bool_], split: ScoredSplit) -> Subgroup:
+    entries = {name: of.where(films) for name, of in split.entries.items()}
+    known = group != _UNKNOWN
+    counted = [e for e in entries.values() if e.both_classes and e.positives.sum() >= FEWEST]
+    absent = f"no finding has {FEWEST} positive films and a negative one"
+    area = mean_auroc(counted, absent) if known else _none(f"{attribute} is not known")
+    return Subgroup(
+        attribute=attribute,
+        group=group,
+        images=int(films.sum()),
+        patients=len(np.unique(split.patients[films])),
+        auroc=area,
+        findings_counted=len(counted) if known else 0,
+        findings={name: _finding(name, of, split) for name, of in entries.items()} if known else {},
+    )
+
+
+def _finding(name: str, entries: Entries, split: ScoredSplit) -> SubgroupFinding:
+    positives = int(entries.positives.sum())
+    found = {
+        "n": len(entries.films),
+        "positives": positives,
+        "positive_patients": len(np.unique(entries.patients[entries.positives])),
+    }
+    if positives < FEWEST:
+        few = _none(f"fewer than {FEWEST} positive films")
+        return SubgroupFinding(**found, auroc=few, o_e=few, sensitivity=few, specificity=few)
+    y, p = entries.positives, entries.probabilities
+    point = split.first_points.get(name)
+    if point is None or point.threshold is None:
+        sensitivity = specificity = _none(point.reason if point else "no operating point")
+    else:
+        called = p >= split.cut(point, entries)
+        sensitivity = _share(entries, called & y, y, "no film is positive")
+        specificity = _share(entries, ~called & ~y, ~y, "no film is negative")
+    return SubgroupFinding(
+        **found,
+        auroc=delong_interval(delong(y, p[None], entries.patients), 0),
+        o_e=_observed_expected(entries),
+        sensitivity=sensitivity,
+        specificity=specificity,
+    )
+
+
+def within_views(cohort: Cohort, entries: Entries) -> dict[str, Interval]:
+    """AUROC among films of one view, for each known view that has films.
+
+    A model that reads the view position, and through it how ill the patient is, loses here what it
+    won by it.
+
+    Args:
+        cohort: the split's films.
+        entries: one finding's.
+    """
+    views = np.array([record.view.value for record in cohort.records])
+    there = [view.value for view in ViewPosition if view is not ViewPosition.UNKNOWN]
+    areas: dict[str, Interval] = {}
+    for view in there:
+        if (views == view).any():
+            own = entries.where(views == view)
+            area = delong(own.positives, own.probabilities[None], own.patients)
+            areas[view] = delong_interval(area, 0)
+    return areas
+
+
+def mean_auroc(findings: list[Entries], absent: str) -> Interval:
+    """The mean AUROC over findings of the same films, with its interval clustered by patient.
+
+    What a patient adds to the mean is the mean of what it adds to each AUROC, so that findings
+    which come together in a patient do not count as independent.
+
+    Args:
+        findings: each with positive and negative films.
+        absent: why there may be none.
+    """
+    if not findings:
+        return _none(absent)
+    people = 1 + max(int(e.patients.max()) for e in findings)
+    total, areas, present = np.zeros(people), 0.0, np.zeros(people, bool)
+    for entries in findings:
+        area, films = influence(entries.positives, entries.probabilities)
+        areas += area / len(findings)
+        total += np.bincount(entries.patients, films / len(findings), people)
+        present[entries.patients] = True
+    half = _half_width(total, int(present.sum()))
+    if half is None:
+        return Interval(value=areas, reason="no interval: all films are of one patient")
+    return Interval(value=areas, low=max(0.0, areas - half), high=min(1.0, areas + half))
+
+
+def _share(
+    entries: Entries, part: NDArray[np.bool_], whole: NDArray[np.bool_], absent: str
+) -> Interval:
+    """A share of films with its interval, normal on its own scale, clipped to [0, 1]."""
+    value, half = _ratio(entries, part.astype(np.float64), whole.astype(np.float64))
+    if value is None:
+        return _none(absent)
+    if half is None:
+        return Interval(value=value, reason="no interval: all films are of one patient")
+    return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
+
+
+def _observed_expected(entries: Entries) -> Interval:
+    """Observed / expected positive films; the interval on a log scale, where it is symmetric."""
+    value, half = _ratio(entries, entries.positives.astype(np.float64), entries.probabilities)
+    if not value:
+        return _none("every probability is 0")
+    if half is None:
+        return Interval(value=value, reason="no interval: all films are of one patient")
+    factor = math.exp(half / value)
+    return Interval(value=value, low=value / factor, high=value * factor)
+
+
+def _ratio(
+    entries: Entries, part: NDArray[np.float64], whole: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    """`sum part / sum whole` and the half width of its interval, clustered by patient."""
+    total = float(whole.sum())
+    if total <= 0.0:
+        return None, None
+    value = float(part.sum()) / total
+    added = np.bincount(entries.patients, (part - value * whole) / total).astype(np.float64)
+    return value, _half_width(added, len(np.unique(entries.patients)))
+
+
+def _half_width(added: NDArray[np.float64], patients: int) -> float | None:
+    """1.96 standard errors of a number to which each patient adds so much; None for one patient."""
+    if patients < 2:
+        return None
+    return _NORMAL_975 * math.sqrt(patients / (patients - 1) * float((added**2).sum()))
+
+
+def _none(reason: str) -> Interval:
+    return Interval(value=None, reason=reason)

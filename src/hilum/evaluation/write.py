@@ -1,0 +1,83 @@
+"""An evaluation on disk: one writer, whatever was evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hilum.domain.effect import CalibrationEffect
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.record import Cohort
+from hilum.domain.scores import Probabilities
+from hilum.domain.seal import write_sealed
+from hilum.evaluation.curves import curves_of
+from hilum.evaluation.effect import effect_table
+from hilum.evaluation.effect_figure import write_effect_figure
+from hilum.evaluation.exports import write_errors, write_grid, write_matched, write_thresholds
+from hilum.evaluation.figure import write_figure
+from hilum.evaluation.page import evaluation_page
+from hilum.evaluation.table import markdown
+from hilum.evaluation.thresholds import Thresholds
+
+__all__ = ["WORST", "write_effect", "write_evaluation"]
+
+WORST = 20
+"""Errors of each kind that are listed for each finding."""
+
+
+def write_evaluation(
+    evaluation: Evaluation,
+    probabilities: Probabilities,
+    cohort: Cohort,
+    out: Path,
+    thresholds: Thresholds | None = None,
+    worst: int = WORST,
+) -> None:
+    """Writes everything that is said of an evaluation into a folder.
+
+    ::
+
+        OUT/
+          evaluation.json        every number with its interval, sealed
+          evaluation.md          the tables to quote
+          evaluation.png         ROC and reliability
+          evaluation.html        all of it to read and to try thresholds on, one file
+          matched_predictions.csv  what was evaluated: probabilities and labels
+          operating_points.csv   thresholds 0.05 to 0.95 and what each gives
+          best_thresholds.csv, best_thresholds.json  the operating points by target
+          errors.csv             the surest errors of each finding
+
+    The same input gives the same bytes.
+
+    Args:
+        evaluation: what `evaluate` said.
+        probabilities: (N, L) as evaluated.
+        cohort: the films evaluated.
+        out: the folder; made where it is missing.
+        thresholds: how the operating points were chosen, where they were chosen here.
+        worst: errors of each kind to list for each finding.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_sealed(evaluation, out / "evaluation.json")
+    (out / "evaluation.md").write_text(markdown(evaluation), "utf-8")
+    write_figure(probabilities, cohort, evaluation, out / "evaluation.png")
+    curves = curves_of(probabilities, cohort, evaluation.seed)
+    (out / "evaluation.html").write_bytes(evaluation_page(evaluation, curves).encode())
+    folds = None if thresholds is None else thresholds.folds
+    write_matched(probabilities, cohort, folds, out / "matched_predictions.csv")
+    write_grid(probabilities, cohort, out / "operating_points.csv")
+    write_thresholds(evaluation, thresholds, out)
+    write_errors(evaluation, probabilities, cohort, worst, out / "errors.csv")
+
+
+def write_effect(
+    effect: CalibrationEffect,
+    before: Probabilities,
+    after: Probabilities,
+    cohort: Cohort,
+    out: Path,
+) -> None:
+    """Writes what calibration did: `calibration_effect.json`, `.md` and `.png`."""
+    write_sealed(effect, out / "calibration_effect.json")
+    text = f"# Before and after calibration\n\n{effect_table(effect)}\n\n{effect.notice}\n"
+    (out / "calibration_effect.md").write_text(text, "utf-8")
+    write_effect_figure(effect, before, after, cohort, out / "calibration_effect.png")

@@ -1,0 +1,225 @@
+"""Runs, or anybody's predictions, against each other on the same films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilum.bundle.manifest import Calibration
+from hilum.calibration import fit
+from hilum.domain.comparison import Comparison
+from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.record import Cohort, Split
+from hilum.domain.result import Interval
+from hilum.domain.scores import Logits, Probabilities
+from hilum.domain.seal import read_sealed
+from hilum.evaluation.compare import ComparisonRequest, Contender, compare
+from hilum.evaluation.predictions import Predictions, read_predictions
+from hilum.inference.cohort import score_cohort
+from hilum.inference.engine import Precision
+from hilum.stages.calibrate import engine_of
+from hilum.stages.ledger import mark_choice
+from hilum.training.run import RunFolder
+
+__all__ = ["CHOSEN_ON_TEST", "choose_on_test", "compare_predictions", "compare_runs"]
+
+CHOSEN_ON_TEST = (
+    "test: CHOSEN BY TEST NUMBERS. The winner's test numbers are optimistic and are no evidence "
+    "of how it does on new patients"
+)
+
+
+def compare_runs(
+    runs: Sequence[tuple[RunFolder, Cohort]],
+    request: ComparisonRequest,
+    advance: Callable[[str, int, int], None] | None = None,
+) -> Comparison:
+    """Score each run's tune films and compare; test is not read.
+
+    Runs may differ in their label policy. Only labels that all policies agree on count, so that
+    the models are measured by one yardstick. Numbers on test are shown where a run was evaluated.
+
+    Args:
+        runs: finished, each with its tune split; two or more.
+        request: resamples, seed and margin; `split` and `may_choose` are set here.
+        advance: called with (run, done, total) films read.
+
+    Raises:
+        UsageError: for two runs of one name.
+        DatasetError: when the runs' tune films or findings are not the same.
+    """
+    cohort = _agreed(runs)
+    contenders: list[Contender] = []
+    notes = list(request.notes)
+    kept: set[str] = set(cohort.image_ids())
+    scores: list[tuple[Cohort, Probabilities]] = []
+    for run, own in runs:
+        name = run.root.name
+
+        def told(done: int, total: int, name: str = name) -> None:
+            if advance is not None:
+                advance(name, done, total)
+
+        scored = score_cohort(engine_of(run, Precision.F32), own, told)
+        notes += [f"{name}: {note}" for note in scored.notes]
+        kept &= set(scored.cohort.image_ids())
+        scores.append((scored.cohort, _probabilities(run, scored.logits, scored.cohort)))
+    common = cohort.select(lambda record: record.image_id in kept)
+    differing = _differing([run for run, _ in runs])
+    for (run, _), (own, probabilities) in zip(runs, scores, strict=True):
+        contenders.append(
+            Contender(
+                run.root.name,
+                _rows(probabilities, own, common, probabilities.labels),
+                _test_numbers(run),
+                differing[run.root.name],
+            )
+        )
+    asked = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
+    return compare(contenders, common, asked)
+
+
+def compare_predictions(
+    tables: Sequence[Path], cohort: Cohort, request: ComparisonRequest
+) -> Comparison:
+    """Compare anybody's predictions on the films and findings that all tables have.
+
+    Nothing is chosen: nobody can know which films a table's thresholds and models were chosen on.
+
+    Raises:
+        DatasetError: when the tables have no film or finding in common, or name films in one and
+            studies in another.
+    """
+    read = [read_predictions(table, cohort) for table in tables]
+    names = _names(tables)
+    if len({one.level for one in read}) > 1:
+        said = ", ".join(f"{name}: {one.level}" for name, one in zip(names, read, strict=True))
+        raise DatasetError(f"all tables must be of films, or all of studies; got {said}")
+    labels = _shared_labels(read, cohort.labels)
+    films = set.intersection(*(set(one.cohort.image_ids()) for one in read))
+    common = read[0].cohort.select(lambda record: record.image_id in films)
+    if not labels.findings or len(common) == 0:
+        raise DatasetError(
+            f"the tables must have films and findings in common; {len(common)} films and "
+            f"{len(labels)} findings are in all of {', '.join(names)}"
+        )
+    contenders = [
+        Contender(name, _rows(one.probabilities, one.cohort, common, labels))
+        for name, one in zip(names, read, strict=True)
+    ]
+    notes = [f"{n}: {note}" for n, one in zip(names, read, strict=True) for note in one.notes]
+    notes += [
+        f"{name}: {len(one.cohort) - len(common):,} rows are not in every table; left out"
+        for name, one in zip(names, read, strict=True)
+        if len(one.cohort) > len(common)
+    ]
+    asked = replace(
+        request,
+        may_choose=False,
+        level=read[0].level.value,
+        notes=(*request.notes, *notes),
+    )
+    return compare(contenders, common, asked)
+
+
+def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Comparison:
+    """The comparison with the winner by test AUROC, flagged here and in each run's ledger.
+
+    Raises:
+        UsageError: when a run was not evaluated on test.
+    """
+    areas = {
+        name: model.test_auroc.value
+        for name, model in comparison.models.items()
+        if model.test_auroc is not None and model.test_auroc.value is not None
+    }
+    if len(areas) < len(comparison.models):
+        raise UsageError("a choice on test needs every run evaluated on test; some are not")
+    chosen = max(areas, key=areas.__getitem__)
+    for run in runs:
+        evaluation = read_sealed(Evaluation, run.evaluation)
+        mark_choice(run.ledger, evaluation.split.sha256, chosen)
+    return comparison.model_copy(update={"chosen": chosen, "chosen_on": CHOSEN_ON_TEST})
+
+
+def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
+    """The first cohort, with only the labels that all runs' policies agree on."""
+    (first, cohort), *others = runs
+    labels, states = cohort.labels, cohort.states()
+    agree = np.ones(states.shape, bool)
+    for run, other in others:
+        if other.image_ids() != cohort.image_ids() or other.labels.findings != labels.findings:
+            raise DatasetError(
+                f"runs must have the same tune films and findings; {run.root.name} and "
+                f"{first.root.name} differ. Train them on one dataset with one split seed"
+            )
+        agree &= other.states() == states
+    states[~agree] = LabelState.UNLABELLED
+    records = tuple(
+        replace(record, states=tuple(LabelState(int(s)) for s in row))
+        for record, row in zip(cohort.records, states, strict=True)
+    )
+    return replace(cohort, records=records)
+
+
+def _probabilities(run: RunFolder, logits: Logits, cohort: Cohort) -> Probabilities:
+    """As the run serves them; the plain sigmoid where it is not calibrated."""
+    if run.calibration.exists():
+        calibration = read_sealed(Calibration, run.calibration)
+        if calibration.precision is Precision.F32:
+            return calibration.calibrator.apply(logits)
+    return fit("sigmoid", logits, cohort.states()).apply(logits)
+
+
+def _test_numbers(run: RunFolder) -> tuple[Interval, Interval] | None:
+    if not run.evaluation.exists():
+        return None
+    macro = read_sealed(Evaluation, run.evaluation).macro
+    return macro.auroc, macro.average_precision
+
+
+def _rows(scores: Probabilities, own: Cohort, common: Cohort, labels: LabelSet) -> Probabilities:
+    """The scores of the common films and findings, in their order."""
+    row = {name: index for index, name in enumerate(own.image_ids())}
+    rows = [row[name] for name in common.image_ids()]
+    return Probabilities(scores.values[rows][:, scores.labels.columns(labels)], labels)
+
+
+def _shared_labels(read: Sequence[Predictions], labels: LabelSet) -> LabelSet:
+    shared = [n for n in labels if all(n in one.probabilities.labels for one in read)]
+    return LabelSet(labels.name, tuple(shared))
+
+
+def _names(tables: Sequence[Path]) -> list[str]:
+    """The file's name, with as many folders as tell the tables apart."""
+    depth = 1
+    while depth < 8:
+        names = ["/".join(table.parts[-depth:]) for table in tables]
+        if len(set(names)) == len(names):
+            return names
+        depth += 1
+    return [str(table) for table in tables]
+
+
+def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
+    """What sets the runs apart: the fields of their configurations that are not all the same."""
+    flat = {run.root.name: _flat(run.config().model_dump(mode="json")) for run in runs}
+    keys = dict.fromkeys(key for fields in flat.values() for key in fields if key != "name")
+    apart = [key for key in keys if len({fields.get(key) for fields in flat.values()}) > 1]
+    return {name: {key: fields.get(key, "") for key in apart} for name, fields in flat.items()}
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = str(value)
+    return found

@@ -1,0 +1,237 @@
+"""From anybody's predictions and a dataset's labels to the evaluation.
+
+A table brings neither calibrate films nor thresholds, so whatever must be fitted is fitted by
+patient cross-fitting on the very films: five folds, each film met by a calibrator and by thresholds
+that were made without its patient. The thresholds reach `evaluate` film by film, as
+`EvaluationRequest.film_thresholds`; what is printed is the threshold of all films.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.calibration.cross_fitting import cross_fit
+from hilum.calibration.curves.base import logits_of
+from hilum.calibration.prevalence import moves, shift_prevalence
+from hilum.datasets import open_dataset
+from hilum.datasets.base import NO_PATIENTS
+from hilum.domain.errors import UsageError
+from hilum.domain.evaluation import Evaluation
+from hilum.domain.findings import LabelState
+from hilum.domain.folds import FOLDS, patient_folds
+from hilum.domain.policy import LabelPolicy, settle
+from hilum.domain.record import Cohort, digest
+from hilum.domain.scores import Probabilities
+from hilum.domain.seal import file_sha256
+from hilum.evaluation.evaluate import evaluate
+from hilum.evaluation.levels import Combine, Level, at_level
+from hilum.evaluation.normalised import normalised_findings
+from hilum.evaluation.predictions import Predictions, read_predictions
+from hilum.evaluation.request import EvaluationRequest, Unit
+from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
+from hilum.evaluation.write import WORST, write_evaluation
+from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
+from hilum.stages.calibrate import GOALS
+from hilum.stages.ledger import NAME, count_look
+
+__all__ = ["EvaluatedPredictions", "PredictionsRequest", "evaluate_predictions"]
+
+
+@dataclass(frozen=True)
+class PredictionsRequest:
+    """How a table of predictions is evaluated.
+
+    Attributes:
+        policy: what counts as what among the labels.
+        level: what a row of the evaluation is; None for what the table names.
+        combine: how probabilities of a study's or patient's films become one.
+        calibrate: the calibrator to cross-fit first; None to take the probabilities as they are.
+        prevalences: share of films with a finding where the model will be used, by finding.
+        thresholds: a file of thresholds that were fixed before; None to cross-fit them.
+        trained_on: what the model was trained on: a list of films, a split table or a run.
+        resamples, seed: of the intervals; the seed also deals the folds.
+        worst: errors of each kind to list for each finding.
+    """
+
+    policy: LabelPolicy = field(default_factory=LabelPolicy)
+    level: Level | None = None
+    combine: Combine = Combine.MAX
+    calibrate: str | None = None
+    prevalences: Mapping[str, float] = field(default_factory=dict[str, float])
+    thresholds: Path | None = None
+    trained_on: Path | None = None
+    resamples: int = 2000
+    seed: int = 0
+    worst: int = WORST
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedPredictions:
+    """The numbers, what was read, and what was scored.
+
+    Attributes:
+        evaluation: as written to evaluation.json.
+        read: the table as it was matched, before levels and calibration.
+        probabilities: (N, L) as evaluated.
+        cohort: the films, studies or patients evaluated.
+    """
+
+    evaluation: Evaluation
+    read: Predictions
+    probabilities: Probabilities
+    cohort: Cohort
+
+
+def evaluate_predictions(
+    table: Path, labels: Path, out: Path, request: PredictionsRequest
+) -> EvaluatedPredictions:
+    """Match a table with labels, evaluate it, and write everything into a folder.
+
+    Two calls with the same input write the same bytes, but for the ledger and the number of the
+    look that it counts.
+
+    Args:
+        table: the predictions, as CSV.
+        labels: a dataset's folder, or one of its tables.
+        out: where `write_evaluation` writes, and the ledger stands.
+        request: what to do.
+
+    Raises:
+        DatasetError: when table and labels do not fit together.
+        LeakError: when an evaluated patient trained the model.
+        UsageError: for uncertain labels without a policy, or a level that the table does not have.
+    """
+    dataset = open_dataset(labels)
+    read = read_predictions(table, settle(dataset, request.policy))
+    leaks = tuple(_leak_notes(read.cohort, dataset, request.trained_on))
+    level = _level(read.level, request.level, table)
+    probabilities, cohort = at_level(read.probabilities, read.cohort, level, request.combine)
+    states = cohort.states()[:, cohort.labels.columns(probabilities.labels)]
+    probabilities, folds, fitted = _fitted(probabilities, cohort, states, request)
+    thresholds = _thresholds(probabilities, states, folds, request)
+    out.mkdir(parents=True, exist_ok=True)
+    split_sha256, table_sha256 = digest(cohort.image_ids()), file_sha256(table)
+    evaluation = evaluate(
+        probabilities,
+        cohort,
+        EvaluationRequest(
+            model=table.name,
+            split=_split_name(cohort, table),
+            operating_points=thresholds.points,
+            chosen_on=thresholds.chosen_on,
+            film_thresholds=thresholds.by_film(),
+            resamples=request.resamples,
+            seed=request.seed,
+            provenance={
+                "predictions_sha256": table_sha256,
+                "records_sha256": cohort.sha256(),
+            },
+            notes=(*cohort.notes, *read.notes, *leaks, *fitted),
+            level=level.value,
+            policy=request.policy.in_words(),
+            look=count_look(out / NAME, split_sha256, {"predictions_sha256": table_sha256}),
+            intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
+        ),
+    )
+    write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.worst)
+    return EvaluatedPredictions(evaluation, read, probabilities, cohort)
+
+
+def _leak_notes(evaluated: Cohort, dataset: Cohort, place: Path | None) -> Iterator[str]:
+    """Refuse films of training patients, and say what could be checked."""
+    if place is None:
+        yield "what the model was trained on was not given: a leak of patients cannot be excluded"
+        return
+    trained = read_training_films(place, dataset)
+    patients = evaluated.patients().tolist()
+    check_disjoint(trained.patients, patients)
+    yield f"{overlap_of(trained.patients, patients).sentence()}, by {trained.source}"
+    if trained.unknown:
+        yield (
+            f"{trained.unknown:,} of {len(trained.films):,} training films of {trained.source} are "
+            "not in the labels: their patients are not known and were not checked"
+        )
+
+
+def _level(named: Level, wanted: Level | None, table: Path) -> Level:
+    if named is Level.STUDY and wanted is Level.FILM:
+        raise UsageError(
+            f"{table.name} has a row a study; --level must be study or patient, got film"
+        )
+    return wanted or named
+
+
+def _fitted(
+    probabilities: Probabilities,
+    cohort: Cohort,
+    states: NDArray[np.int8],
+    request: PredictionsRequest,
+) -> tuple[Probabilities, NDArray[np.intp] | None, tuple[str, ...]]:
+    """Probabilities calibrated and moved as asked for, each row's fold, and what to say of it."""
+    patients = cohort.patients().tolist()
+    notes: list[str] = []
+    folds = None
+    if request.calibrate is not None:
+        _refuse_normalised(probabilities)
+        logits = logits_of(probabilities)
+        crossed = cross_fit(request.calibrate, logits, states, patients, FOLDS, request.seed)
+        folds, probabilities = crossed.fold, crossed.probabilities
+        notes.append(
+            f"probabilities were calibrated here by {request.calibrate}, cross-fitted by patient "
+            f"in {FOLDS} folds: the numbers are of the calibrated scores, not of the table's"
+        )
+        notes += crossed.notes
+    elif len(set(patients)) >= FOLDS:
+        folds = patient_folds(patients, FOLDS, request.seed)
+    if folds is None and request.thresholds is None:
+        notes.append(f"no operating points: cross-fitting needs {FOLDS} patients or more")
+    if request.prevalences:
+        fitted = _prevalences(probabilities, states)
+        for move in moves(probabilities.labels, fitted, request.prevalences):
+            notes.append(
+                f"{move.finding}: {move.note}, from that of the evaluated labelled films; "
+                "calibration against these films' labels is then off on purpose"
+            )
+        probabilities = shift_prevalence(probabilities, fitted, request.prevalences)
+    return probabilities, folds, tuple(notes)
+
+
+def _refuse_normalised(probabilities: Probabilities) -> None:
+    """Refuse to calibrate scores that had their threshold mapped to 0.5."""
+    if piled := normalised_findings(probabilities):
+        raise UsageError(
+            "scores to calibrate must be probabilities, not mapped so that each threshold became "
+            f"0.5; those of {', '.join(piled)} pile up just above 0.5. Undo the mapping, in "
+            "torchxrayvision by op_threshs = None, or evaluate them as they are"
+        )
+
+
+def _prevalences(probabilities: Probabilities, states: NDArray[np.int8]) -> dict[str, float]:
+    positives = (states == LabelState.POSITIVE).sum(axis=0)
+    known = positives + (states == LabelState.NEGATIVE).sum(axis=0)
+    shares = zip(probabilities.labels, positives.tolist(), known.tolist(), strict=True)
+    return {name: count / total for name, count, total in shares if total}
+
+
+def _thresholds(
+    probabilities: Probabilities,
+    states: NDArray[np.int8],
+    folds: NDArray[np.intp] | None,
+    request: PredictionsRequest,
+) -> Thresholds:
+    if request.thresholds is not None:
+        return read_thresholds(request.thresholds, probabilities.labels)
+    if folds is None:
+        return Thresholds((), "no films")
+    return cross_fitted(probabilities, states, folds, GOALS)
+
+
+def _split_name(cohort: Cohort, table: Path) -> str:
+    known = recognise(cohort.image_ids())
+    name = f"the films of {table.name}" if known is None else known.name
+    return f"{name}, synthetic films" if cohort.synthetic else name
