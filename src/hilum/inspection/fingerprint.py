@@ -1,0 +1,75 @@
+"""What a film looks like in 256 bits, so that copies of it can be found among many."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.radiograph import Radiograph
+
+__all__ = ["SIDE", "WORDS", "Variant", "fingerprint", "has_contrast", "thumbnail"]
+
+SIDE = 256
+"""Side in px of the square that films are compared at."""
+WORDS = 4
+"""Words of 64 bits in one hash. A hash of 64 bits in all is useless on chest films: within 10 bits
+it takes thousands of different patients for one film."""
+_HASH_SIDE = 16
+_FLAT = 1.0
+
+
+class Variant(StrEnum):
+    """What was done to a film to make a copy of it look new."""
+
+    SAME = "same"
+    """Nothing that moves a pixel or turns grey around."""
+    MIRRORED = "mirrored"
+    """Left and right exchanged."""
+    INVERTED = "inverted"
+    """Black and white exchanged."""
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The film in this variant; a variant of a variant is the film again.
+
+        >>> Variant.MIRRORED.of(np.array([[0, 9]], np.uint8)).tolist()
+        [[9, 0]]
+        """
+        if self is Variant.MIRRORED:
+            return np.ascontiguousarray(pixels[:, ::-1])
+        return 255 - pixels if self is Variant.INVERTED else pixels
+
+
+def thumbnail(film: Radiograph) -> NDArray[np.uint8]:
+    """The film as a (256, 256) square of bytes, its sides squeezed to fit."""
+    import cv2
+
+    small = cv2.resize(film.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.rint(np.asarray(small) * 255.0).astype(np.uint8)
+
+
+def has_contrast(pixels: NDArray[np.uint8]) -> bool:
+    """Whether there is anything to compare: a blank film resembles every other blank film."""
+    return float(pixels.std()) > _FLAT
+
+
+def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Perceptual hash of a film and of its variants.
+
+    The signs, about their median, of the 16 x 16 lowest frequencies of the film at 64 x 64 px
+    (`imagehash.phash` with `hash_size=16`). JPEG at quality 50, another size or another contrast
+    turn at most 4 of the 256 bits; a mirrored film turns about half, an inverted one nearly all,
+    so those variants have hashes of their own.
+
+    Args:
+        pixels: (256, 256), see `thumbnail`.
+
+    Returns:
+        (3, 4) uint64: a row for each `Variant`, in its order.
+    """
+    from imagehash import phash
+    from PIL import Image
+
+    bits = [phash(Image.fromarray(v.of(pixels)), hash_size=_HASH_SIDE).hash for v in Variant]
+    return np.packbits(np.array(bits).reshape(len(Variant), -1), axis=1).view(np.uint64)

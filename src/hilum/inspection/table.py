@@ -1,0 +1,237 @@
+"""An inspection in words: aligned tables that read in a terminal and are Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from hilum.domain.result import NOT_A_DEVICE
+from hilum.inspection.inspection import (
+    DatasetInspection,
+    FilmInspection,
+    FindingCounts,
+    Group,
+    Labels,
+    Level,
+    Published,
+)
+
+__all__ = ["co_occurrence_csv", "completeness", "markdown"]
+
+_NONE = "–"
+
+
+def markdown(inspection: DatasetInspection) -> str:
+    """The whole inspection; the verdict stands last, where a terminal shows it."""
+    parts = [
+        f"# {inspection.card.title}: {inspection.root}",
+        _card(inspection),
+        _split_table(inspection),
+        _group_table("View", inspection.population.views),
+        _group_table("Sex", inspection.population.sexes),
+        _group_table("Age", inspection.population.ages),
+        _finding_table(inspection.labels.findings),
+        _histogram(inspection),
+        _label_remarks(inspection),
+        _films(inspection.films),
+        _copies(inspection.films),
+        "\n".join(_notes(inspection)),
+        "## Verdict",
+        _verdict(inspection),
+        NOT_A_DEVICE,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def completeness(found: Published) -> str:
+    """Films and patients against those published.
+
+    >>> completeness(Published(films=2725, films_published=112120, patients=700,
+    ...     patients_published=30805, complete=False))
+    'this is a part: 2,725 of 112,120 films, 700 of 30,805 patients'
+    """
+    if found.films_published is None or found.patients_published is None:
+        return f"{found.films:,} films, {found.patients:,} patients; nothing to compare them with"
+    text = (
+        f"{found.films:,} of {found.films_published:,} films, "
+        f"{found.patients:,} of {found.patients_published:,} patients"
+    )
+    if found.complete:
+        return f"{text}, complete"
+    larger = found.films > found.films_published or found.patients > found.patients_published
+    return f"this is {'more or other than was published' if larger else 'a part'}: {text}"
+
+
+def co_occurrence_csv(labels: Labels) -> str:
+    """The matrix of how many films have two findings, named on both sides."""
+    both = labels.co_occurrence
+    rows = [("", *both.findings)]
+    rows += [
+        (name, *map(str, films)) for name, films in zip(both.findings, both.films, strict=True)
+    ]
+    return "".join(f"{','.join(row)}\n" for row in rows)
+
+
+def _card(found: DatasetInspection) -> str:
+    card = found.card
+    lines = [
+        completeness(found.published),
+        f"licence: {card.licence}",
+        f"source: {card.citation}; {card.url}",
+        f"labels: {card.labels}",
+        *(f"known fault: {fault}" for fault in card.known_faults),
+    ]
+    if found.synthetic:
+        lines.insert(0, "these films are SYNTHETIC: they were drawn, and are nobody's chest")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _split_table(found: DatasetInspection) -> str:
+    if not found.split.groups:
+        return ""
+    rows = [
+        (*_group_row(name, group, found.listed), found.split.sha256[name][:12])
+        for name, group in found.split.groups.items()
+    ]
+    official = found.official
+    said = [f"split {found.split.name}"]
+    for name, films in (("test", official.test_films), ("tune", official.tune_films)):
+        said += [] if films is None else [f"official {name} list honoured, {films:,} films listed"]
+    if official.test_films is not None or official.tune_films is not None:
+        said.append(f"patients on both sides: {official.patients_on_both_sides:,}")
+    said += [f"recognised: {name}" for name in official.recognised]
+    table = _table(("Split", "Films", "Share", "Patients", "Used", "Film list"), rows)
+    return f"## Films\n\n{'; '.join(said)}\n\n{table}"
+
+
+def _group_table(title: str, groups: Mapping[str, Group]) -> str:
+    total = sum(group.films for group in groups.values())
+    rows = [_group_row(name, group, total) for name, group in groups.items()]
+    return _table((title, "Films", "Share", "Patients", "Used"), rows)
+
+
+def _group_row(name: str, group: Group, total: int) -> tuple[str, ...]:
+    share = _percent(group.films / total if total else None)
+    return name, f"{group.films:,}", share, f"{group.patients:,}", f"{group.used:,}"
+
+
+def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
+    """Label states as listed, and what is used of them, the most frequent finding first."""
+    header = (
+        *("Finding", "Positive", "Negative", "Uncertain", "Unlabelled"),
+        *("Used +", "Used −", "Films", "Patients +", "Patients"),
+    )
+    ordered = sorted(findings.items(), key=lambda item: -item[1].used.positive)
+    rows = [
+        (
+            name,
+            *(
+                _NONE if said is None else f"{said:,}"
+                for said in (
+                    (None,) * 4
+                    if f.listed is None
+                    else (
+                        f.listed.positive,
+                        f.listed.negative,
+                        f.listed.uncertain,
+                        f.listed.unlabelled,
+                    )
+                )
+            ),
+            f"{f.used.positive:,}",
+            f"{f.used.negative:,}",
+            _percent(f.prevalence),
+            f"{f.positive_patients:,}",
+            _percent(f.patient_prevalence),
+        )
+        for name, f in ordered
+    ]
+    said = "As listed, all films; then as training would see it. Prevalence by film and by patient."
+    return f"## Labels\n\n{said}\n\n{_table(header, rows)}"
+
+
+def _histogram(found: DatasetInspection) -> str:
+    counts = found.labels.findings_per_film
+    header = ("Findings on a film", *map(str, counts))
+    return _table(header, [("films", *(f"{films:,}" for films in counts.values()))])
+
+
+def _label_remarks(found: DatasetInspection) -> str:
+    clash, population = found.labels.no_finding, found.population
+    lines = [
+        f"films per patient: {population.films_per_patient_mean:.2f} on average, at most "
+        f"{population.films_per_patient_max:,}",
+        f"No Finding beside a finding: {clash.conflicts:,}; beside support devices alone, which "
+        f"is legitimate: {clash.with_support_devices:,}",
+        f"ages that cannot be: {population.impossible_ages:,}",
+        f"policy: {_policy(found)}",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _policy(found: DatasetInspection) -> str:
+    said = found.policy.model_dump(mode="json", exclude={"soft_range"})
+    return ", ".join(f"{name} {value or 'not said'}" for name, value in said.items())
+
+
+def _films(films: FilmInspection) -> str:
+    if not films.asked:
+        return ""
+    read = f"read: {films.read:,} of {films.asked:,}"
+    lines = [
+        read if films.asked == films.here else f"{read}, a sample of {films.here:,}",
+        f"here without a row: {films.without_row:,}",
+        f"alike by hash: {films.candidates:,} pairs; one film: {len(films.copies):,} pairs",
+        *(f"read with {code}: {count:,}" for code, count in films.remarks.items()),
+        *(f"{film.image_id}: {film.code}, {film.message}" for film in films.unreadable_first),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _copies(films: FilmInspection) -> str:
+    header = ("One film", "and", "Copy", "Bits of 256", "Correlation", "Detail")
+    rows = [
+        (
+            f"{copy.first} ({copy.first_split or _NONE})",
+            f"{copy.second} ({copy.second_split or _NONE})",
+            "same bytes" if copy.exact else copy.variant.value,
+            str(copy.distance),
+            f"{copy.correlation:.3f}",
+            f"{copy.detail:.3f}",
+        )
+        for copy in films.copies[:20]
+    ]
+    return _table(header, rows) if rows else ""
+
+
+def _notes(found: DatasetInspection) -> Iterator[str]:
+    yield from (f"- spelling: {note}" for note in found.mappings)
+    yield from (f"- note: {note}" for note in found.notes)
+    yield from (f"- by the policy: {note}" for note in found.policy_notes)
+
+
+def _verdict(found: DatasetInspection) -> str:
+    errors = sum(problem.level is Level.ERROR for problem in found.problems)
+    if found.sound:
+        said = "Nothing was found that would make training or measuring wrong."
+    else:
+        said = f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring "
+        said += "wrong."
+    lines = [f"- {p.level} {p.code}: {p.message}" for p in found.problems]
+    return "\n\n".join([*(["\n".join(lines)] if lines else []), said])
+
+
+def _percent(share: float | None) -> str:
+    return _NONE if share is None else f"{100 * share:.1f} %"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns are also aligned for the eye; numbers stand right."""
+    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = zip(cells, widths, strict=True)
+        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([line(header), f"| {' | '.join(rule)} |", *map(line, rows)])
