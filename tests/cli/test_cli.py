@@ -56,7 +56,10 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 
 
 def test_every_verb_of_the_design_is_there() -> None:
-    promised = ("demo", "phantom", "train", "calibrate", "evaluate", "bundle", "predict")
+    promised = (
+        *("demo", "phantom", "check", "train", "calibrate", "evaluate", "compare", "audit"),
+        *("bundle", "predict"),
+    )
     assert promised == VERBS
 
 
@@ -72,7 +75,7 @@ def test_every_verb_of_the_design_is_there() -> None:
         ("phantom nih -o file", "cannot write .*file/images: Not a directory"),
         ("train demmo --data . -o new", r"no preset 'demmo', .* Did you mean 'demo'\?"),
         ("train none.yaml --data . -o new", "a configuration must be readable"),
-        ("train demo --data nowhere -o new", "a dataset must be a folder; there is none at"),
+        ("train demo --data nowhere -o new", "a dataset must be a folder or a table"),
         ("train demo --data . -o new", r"no dataset was recognised in \."),
         ("train demo --data . -o new --set sed=1", "demo: sed: Extra inputs are not permitted"),
         ("train demo --data . -o finished", "a run is trained in a new folder; finished holds"),

@@ -19,8 +19,8 @@ from sklearn.metrics import roc_auc_score
 
 from hilum import Bundle
 from hilum.datasets import open_dataset
+from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import nih14
-from hilum.domain.result import Evaluation
 from hilum.domain.seal import read_sealed
 from hilum.training.run import RunFolder
 

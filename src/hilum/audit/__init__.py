@@ -1,0 +1,1 @@
+"""Other people's numbers, computed again: what holds, what does not, and what proves nothing."""

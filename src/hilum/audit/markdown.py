@@ -1,0 +1,114 @@
+"""The audit as a page that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hilum.audit.claims import MACRO, Metric
+from hilum.audit.result import Audit, ClaimResult
+from hilum.domain.result import Interval
+
+__all__ = ["markdown"]
+
+_NAMED = 5
+"""Findings that a line names; audit.json names all."""
+
+
+def markdown(audit: Audit) -> str:
+    """The claims with their verdicts, what was met in the table, and what that rests on."""
+    return "\n".join((*_head(audit), *_claims(audit), *_remarks(audit), *_foot(audit)))
+
+
+def _head(audit: Audit) -> Iterator[str]:
+    split = audit.split
+    yield f"# Audit of {_cell(audit.predictions)}"
+    yield ""
+    yield (
+        f"{split.images:,} films of {split.patients:,} patients ({split.name}); "
+        f"{len(audit.findings)} findings; {audit.interval}; seed {audit.seed}."
+    )
+    yield ""
+
+
+def _claims(audit: Audit) -> Iterator[str]:
+    if not audit.claims:
+        return
+    yield "| claim | computed again | of | constant predictor | verdict |"
+    yield "| :-- | :-- | :-- | --: | :-- |"
+    for claim in audit.claims:
+        cells = (
+            _cell(claim.claim),
+            _span(claim.recomputed),
+            _of(claim, len(audit.findings)),
+            "—" if claim.constant is None else f"{claim.constant:.4f}",
+            f"**{claim.verdict}**",
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    for claim in audit.claims:
+        yield f"- {_cell(claim.claim)}: {_cell(_why(claim))}."
+    yield ""
+    if any(claim.metric is Metric.ACCURACY for claim in audit.claims):
+        yield "Accuracy is no headline: of a rare finding, calling every film negative has most."
+        yield ""
+
+
+def _why(claim: ClaimResult) -> str:
+    reasons = f" ({', '.join(claim.reasons)})" if claim.reasons else ""
+    return f"{claim.verdict}{reasons}; {claim.words}"
+
+
+def _of(claim: ClaimResult, findings: int) -> str:
+    if not claim.findings_counted:
+        return claim.of
+    if claim.of == MACRO:
+        return f"mean of {claim.findings_counted} of {findings} findings"
+    if claim.findings_counted > 1:
+        return f"{claim.findings_counted} findings pooled"
+    return claim.of
+
+
+def _span(number: Interval) -> str:
+    if number.value is None:
+        return "—"
+    if number.low is None or number.high is None:
+        return f"{number.value:.4f} (no interval)"
+    return f"{number.value:.4f} [{number.low:.4f}, {number.high:.4f}]"
+
+
+def _remarks(audit: Audit) -> Iterator[str]:
+    if not audit.remarks:
+        yield "Nothing else was met in the table."
+        yield ""
+        return
+    yield "## What was met in the table"
+    yield ""
+    for remark in audit.remarks:
+        yield f"- {remark.kind}{_whose(remark.findings)}: {_cell(remark.words)}."
+    yield ""
+
+
+def _whose(findings: tuple[str, ...]) -> str:
+    if len(findings) > _NAMED:
+        return f" ({len(findings)} findings)"
+    return f" ({_cell(', '.join(findings))})" if findings else ""
+
+
+def _foot(audit: Audit) -> Iterator[str]:
+    for note in audit.notes:
+        yield f"- {_cell(note)}"
+    if audit.notes:
+        yield ""
+    yield f"Predictions sha256 {audit.predictions_sha256}; films sha256 {audit.split.sha256}."
+    if audit.leak is not None:
+        yield (
+            f"Training patients sha256 {audit.leak.training_patients_sha256}; "
+            f"evaluated patients sha256 {audit.leak.patients_sha256}."
+        )
+    yield ""
+    yield audit.notice
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

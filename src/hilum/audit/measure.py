@@ -1,0 +1,215 @@
+"""A claim's number computed again: on the films, on patient resamples, and of a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilum.audit.claims import Claim, Metric
+from hilum.audit.scores import Entries
+from hilum.domain.result import Interval
+from hilum.metrics.binned import Binned
+from hilum.metrics.ranking import Ranking
+from hilum.metrics.reliability import (
+    BINS,
+    Binning,
+    bins_of,
+    squared_errors,
+)
+from hilum.metrics.resampling import interval, patient_resamples
+
+__all__ = ["HALVINGS", "Measured", "band_under_calibration", "constant_value", "measure"]
+
+HALVINGS = 20
+"""Times that patients are halved to see what prevalence one half gives the other."""
+
+_DRAWS = 200
+_BINNINGS = {Metric.ECE: Binning.EQUAL_WIDTH, Metric.ECE_EQUAL_MASS: Binning.EQUAL_MASS}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a claim is about: some findings' films, and how they are put together.
+
+    Attributes:
+        patients: (N,) patient of each evaluated film.
+        parts: finding to its labelled films, of the findings that count.
+        pooled: whether entries are pooled (micro) instead of averaged over findings.
+    """
+
+    patients: NDArray[np.str_]
+    parts: Mapping[str, Entries]
+    pooled: bool
+
+    @cached_property
+    def groups(self) -> tuple[_Group, ...]:
+        """What the metric is taken of before the mean: each finding, or all entries at once."""
+        parts = list(self.parts.values())
+        if self.pooled:
+            parts = [
+                Entries(
+                    np.concatenate([part.films for part in parts]),
+                    np.concatenate([part.positives for part in parts]),
+                    np.concatenate([part.scores for part in parts]),
+                )
+            ]
+        return tuple(_Group(part) for part in parts)
+
+    def rescored(self, scores: Mapping[str, NDArray[np.float64]]) -> Measured:
+        """The same films with other scores."""
+        parts = {name: replace(part, scores=scores[name]) for name, part in self.parts.items()}
+        return Measured(self.patients, parts, self.pooled)
+
+    def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(R,) the claim's number on each resample; NaN where it does not exist."""
+        stacked = np.stack([group.values(claim, weights) for group in self.groups])
+        there = ~np.isnan(stacked)
+        total, count = np.where(there, stacked, 0.0).sum(axis=0), there.sum(axis=0)
+        return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    entries: Entries
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking.of(self.entries.positives, self.entries.scores, self.entries.films)
+
+    @cached_property
+    def _binned(self) -> Binned:
+        return Binned.of(self.entries.positives, self.entries.scores, self.entries.films)
+
+    def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(R,) the claim's number of these entries alone."""
+        if claim.metric is Metric.AUROC:
+            return self._ranking.counts(weights).auroc()
+        if claim.metric is Metric.AVERAGE_PRECISION:
+            return self._ranking.counts(weights).average_precision()
+        if claim.metric is Metric.SENSITIVITY and claim.at is not None:
+            return self._ranking.counts(weights).sensitivity_at(claim.at)
+        if claim.metric is Metric.ECE_EQUAL_MASS:
+            return self._binned.errors(weights)[0]
+        if claim.metric is Metric.ECE:
+            return self._binned.errors(weights)[1]
+        return self._of_decisions(claim, weights)
+
+    def _of_decisions(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Brier score, accuracy or F1."""
+        positives, scores = self.entries.positives, self.entries.scores
+        if claim.metric is Metric.BRIER:
+            errors, count = self._sums(weights, [squared_errors(positives, scores), 1.0])
+            return _share(errors, count)
+        called = scores >= (0.5 if claim.at is None else claim.at)
+        if claim.metric is Metric.ACCURACY:
+            right, count = self._sums(weights, [called == positives, 1.0])
+            return _share(right, count)
+        hits, flagged, there = self._sums(weights, [called & positives, called, positives])
+        return _share(2.0 * hits, flagged + there)
+
+    def _sums(
+        self, weights: NDArray[np.integer], rows: Sequence[ArrayLike]
+    ) -> list[NDArray[np.float64]]:
+        """(R,) weighted sum of each row of (n,) values; the same to the bit on any machine."""
+        from scipy.sparse import csr_array
+
+        films = self.entries.films
+        table = np.stack(
+            [np.broadcast_to(np.asarray(row, np.float64), films.shape) for row in rows]
+        )
+        row, entry = np.nonzero(table)
+        shape = (len(rows), weights.shape[1])
+        adding = csr_array((table[row, entry], (row, films[entry])), shape)
+        return list(np.asarray(adding @ weights.T))
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def measure(claim: Claim, of: Measured, resamples: int, rng: np.random.Generator) -> Interval:
+    """A claim's number with its 95 % interval over patient resamples.
+
+    Patients are drawn and bring all their films. A mean over findings is taken of those that have a
+    value in the resample.
+
+    Args:
+        claim: which number.
+        of: the films and scores; every score is what the metric needs.
+        resamples: patient resamples.
+        rng: source of randomness.
+    """
+    once = np.ones((1, len(of.patients)), np.int32)
+    value = float(of.values(claim, once)[0])
+    drawn = [
+        of.values(claim, weights) for weights in patient_resamples(of.patients, resamples, rng)
+    ]
+    return interval(value, np.concatenate(drawn), "no value on these films")
+
+
+def constant_value(claim: Claim, of: Measured, rng: np.random.Generator) -> float:
+    """The claim's number of a predictor that says the same of every film.
+
+    For Brier, AUROC and AP it says each finding's prevalence; for accuracy the commoner answer; for
+    F1 that every film is positive. A sensitivity is what a coin gives: 1 - specificity. For ECE the
+    prevalence is learned on one half of the patients and said of the other, the mean over
+    20 halvings, since said of the films that it was learned on its error is 0 by construction.
+    """
+    if claim.metric is Metric.SENSITIVITY and claim.at is not None:
+        return 1.0 - claim.at
+    if claim.metric in _BINNINGS:
+        return _constant_ece(of, rng)
+    shares = {name: float(part.positives.mean()) for name, part in of.parts.items()}
+    said = {
+        Metric.F1: dict.fromkeys(shares, 1.0),
+        Metric.ACCURACY: {name: float(share > 0.5) for name, share in shares.items()},
+    }.get(claim.metric, shares)
+    told = of.rescored({n: np.full(len(p.positives), said[n]) for n, p in of.parts.items()})
+    # what is said is a decision already, so any threshold above 0 reads it as one
+    decided = replace(claim, at=0.5) if claim.at is not None else claim
+    return float(told.values(decided, np.ones((1, len(of.patients)), np.int32))[0])
+
+
+def _constant_ece(of: Measured, rng: np.random.Generator) -> float:
+    _, patient = np.unique(of.patients, return_inverse=True)
+    errors: list[float] = []
+    for _ in range(HALVINGS):
+        half = rng.permutation(patient.max(initial=-1) + 1) % 2 == 0
+        gaps: list[float] = []
+        for part in of.parts.values():
+            first = half[patient[part.films]]
+            if first.any() and not first.all():
+                # an ECE of one value is its distance from the prevalence, whatever the bins
+                gap = part.positives[first].mean() - part.positives[~first].mean()
+                gaps.append(abs(float(gap)))
+        errors.append(float(np.mean(gaps)) if gaps else float("nan"))
+    return float(np.mean(errors))
+
+
+def band_under_calibration(
+    claim: Claim, of: Measured, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Where the ECE of a perfectly calibrated model with these scores lies, 95 times of 100.
+
+    Outcomes are drawn as `y ~ Bernoulli(p)`, 200 times. A smaller error than the lower end cannot
+    come from films that the calibration had not seen.
+    """
+    binning = _BINNINGS[claim.metric]
+    drawn = [_drawn_ece(group.entries.scores, binning, rng) for group in of.groups]
+    low, high = np.percentile(np.mean(drawn, axis=0), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _drawn_ece(
+    scores: NDArray[np.float64], binning: Binning, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    p = np.sort(scores)
+    first = np.flatnonzero(np.diff(bins_of(p, BINS, binning), prepend=-1))
+    errors = [
+        np.abs(np.add.reduceat(p - (rng.random(len(p)) < p), first)).sum() for _ in range(_DRAWS)
+    ]
+    return np.array(errors) / len(p)

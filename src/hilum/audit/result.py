@@ -1,0 +1,138 @@
+"""audit.json: what became of each claim, and what is wrong with the table it stands on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from hilum.audit.claims import Metric
+from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+
+__all__ = ["Audit", "ClaimResult", "Leak", "Reason", "Remark", "RemarkKind", "Verdict"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Verdict(StrEnum):
+    """What became of a claim. Every claim gets exactly one."""
+
+    REPRODUCED = "reproduced"
+    """The number computed again rounds to the claim."""
+    INSIDE = "inside the interval"
+    """Other patients of the same kind could have given the claim."""
+    OUTSIDE = "outside the interval"
+    """They could hardly have."""
+    MEANINGLESS = "meaningless"
+    """True or not, the number is no evidence; the reasons say why."""
+    NOT_COMPUTABLE = "not computable"
+    """The table or the labels do not have what it takes."""
+
+
+class Reason(StrEnum):
+    """Why a claim proves nothing."""
+
+    CONSTANT = "a constant predictor does as well"
+    BELOW_CHANCE = "smaller than chance allows"
+    IN_SAMPLE = "in-sample"
+    NOT_PROBABILITIES = "scores are not probabilities"
+    NOT_FINITE = "scores are not finite"
+    PERMUTED = "columns are not in the order of their names"
+    LEAK = "training patients are evaluated"
+
+
+class RemarkKind(StrEnum):
+    """What may be wrong with a table of predictions. The words are stable."""
+
+    UNNAMED_COLUMNS = "UNNAMED_COLUMNS"
+    PERMUTED_COLUMNS = "PERMUTED_COLUMNS"
+    INVERTED_SCORES = "INVERTED_SCORES"
+    CONSTANT_SCORES = "CONSTANT_SCORES"
+    IDENTICAL_COLUMNS = "IDENTICAL_COLUMNS"
+    NOT_FINITE = "NOT_FINITE"
+    LOGITS = "LOGITS"
+    PERCENTAGES = "PERCENTAGES"
+    DECISIONS = "DECISIONS"
+    PILE_AT_HALF = "PILE_AT_HALF"
+    IN_SAMPLE_STEPS = "IN_SAMPLE_STEPS"
+    REPEATED_FILMS = "REPEATED_FILMS"
+    OFFICIAL_SPLIT = "OFFICIAL_SPLIT"
+    KNOWN_SPLIT = "KNOWN_SPLIT"
+    OTHER_FAMILY = "OTHER_FAMILY"
+    LEAK = "LEAK"
+    NO_LEAK_FOUND = "NO_LEAK_FOUND"
+
+
+class Remark(_Frozen):
+    """One thing that a reader of the table must know."""
+
+    kind: RemarkKind
+    findings: tuple[str, ...] = ()
+    """The findings it is about; none where it is about the table."""
+    words: str
+
+
+class ClaimResult(_Frozen):
+    """One claim, its number computed again, and the verdict."""
+
+    claim: str
+    """As it was written."""
+    metric: Metric
+    of: str
+    """`macro`, `micro` or a finding."""
+    claimed: float
+    recomputed: Interval
+    findings_counted: int
+    """Findings that the number is a mean of, or pools."""
+    constant: float | None
+    """What a predictor has that says the same of every film."""
+    verdict: Verdict
+    agreement: Verdict
+    """How claim and number compare, whatever they prove: reproduced, inside, outside or not
+    computable."""
+    reasons: tuple[Reason, ...] = ()
+    """Of a meaningless claim: why, the gravest first."""
+    words: str
+
+
+class Leak(_Frozen):
+    """How far the evaluated films are of patients that trained the model."""
+
+    training: str
+    """Where the training films were read."""
+    training_films: int
+    training_patients: int
+    training_patients_sha256: str
+    """Of the sorted patient names, one a line, as is the other."""
+    patients_sha256: str
+    films_unknown: int
+    """Training films whose patient the labels do not tell."""
+    shared_films: int
+    """Films that are on both sides."""
+    leaking_films: int
+    """Evaluated films of training patients."""
+    leaking_patients: int
+    certificate: str
+
+
+class Audit(_Frozen):
+    """audit.json: every claim with its verdict, and the inspection of the table."""
+
+    schema_version: int = 1
+    notice: str = NOT_A_DEVICE
+    predictions: str
+    predictions_sha256: str
+    """Of the file's bytes."""
+    split: SplitFacts
+    findings: tuple[str, ...]
+    """Findings that both the table and the labels have."""
+    interval: str
+    seed: int
+    resamples: int
+    claims: tuple[ClaimResult, ...]
+    remarks: tuple[Remark, ...]
+    leak: Leak | None
+    notes: tuple[str, ...]
+    """What was left out and why."""

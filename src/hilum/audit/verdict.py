@@ -1,0 +1,195 @@
+"""One claim, one verdict: does the number hold, and would it prove anything if it did?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hilum.audit.claims import MACRO, MICRO, Claim, Metric
+from hilum.audit.measure import Measured, band_under_calibration, constant_value, measure
+from hilum.audit.result import ClaimResult, Leak, Reason, Verdict
+from hilum.audit.scores import Entries, Scores
+from hilum.domain.result import Interval
+
+__all__ = ["Evidence", "judge"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known when a claim is judged.
+
+    Attributes:
+        scores: the table beside its labels.
+        resamples: patient resamples behind each interval.
+        seed: of resamples and draws; every claim sees the same resamples.
+        in_sample: findings whose calibration was fitted on these very rows.
+        moved: findings whose scores seem to stand in another column.
+        leak: films of training patients, where the training list is known.
+    """
+
+    scores: Scores
+    resamples: int
+    seed: int
+    in_sample: frozenset[str]
+    moved: frozenset[str]
+    leak: Leak | None
+
+
+def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
+    """Compute a claim's number again, compare, and say what it proves.
+
+    A claim that proves nothing is meaningless whether the number holds or not, and says both. It
+    proves nothing when a predictor that says the same of every film does as well; when an ECE is
+    smaller than even a perfectly calibrated model would show on so few films; when calibration was
+    fitted on the very rows; when scores are no probabilities but the metric needs them; when
+    columns are not in the order of their names; or when training patients are evaluated.
+    """
+    parts, absent = _parts(claim, evidence.scores)
+    if absent:
+        return _result(claim, Interval(value=None, reason=absent), ())
+    unfit = _unfit(claim, parts)
+    if unfit is not None:
+        reason, words = unfit
+        proofs = (*_circumstances(evidence, parts), (reason, words))
+        return _result(claim, Interval(value=None, reason=words), proofs, len(parts))
+    of = Measured(evidence.scores.cohort.patients(), parts, claim.of == MICRO)
+    number = measure(claim, of, evidence.resamples, np.random.default_rng(evidence.seed))
+    constant = constant_value(claim, of, np.random.default_rng([evidence.seed, 1]))
+    proofs = (
+        *_circumstances(evidence, parts),
+        *_calibration(claim, of, evidence),
+        *_constant(claim, parts, constant),
+    )
+    return _result(claim, number, proofs, len(parts), constant)
+
+
+def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, Entries], str]:
+    """The findings that the claim is about; or why there is none, in words."""
+    if not scores.named:
+        return {}, "the columns have no names; name them with --label-order"
+    if claim.of not in (MACRO, MICRO):
+        if claim.of not in scores.cohort.labels:
+            return {}, f"the labels do not have {claim.of}"
+        if claim.of not in scores.findings:
+            return {}, f"the table has no column of {claim.of}"
+        entries = scores.of(claim.of)
+        if not entries.both_classes:
+            missing = "no film is labelled" if not len(entries.positives) else "one class only"
+            return {}, f"{missing} of {claim.of}"
+        return {claim.of: entries}, ""
+    parts = {name: scores.of(name) for name in scores.labels()}
+    counted = {name: part for name, part in parts.items() if part.both_classes}
+    if not counted:
+        return {}, "no finding has both positive and negative films"
+    return counted, ""
+
+
+def _unfit(claim: Claim, parts: dict[str, Entries]) -> tuple[Reason, str] | None:
+    """Why the metric cannot be taken of these scores at all."""
+    broken = [name for name, part in parts.items() if not part.finite]
+    if broken:
+        return Reason.NOT_FINITE, f"scores of {_some(broken)} are blank, no number or infinite"
+    outside = [name for name, part in parts.items() if not part.probabilities]
+    if outside and claim.metric.needs_probabilities:
+        return (
+            Reason.NOT_PROBABILITIES,
+            f"scores of {_some(outside)} lie outside [0, 1], and {claim.metric} needs "
+            "probabilities",
+        )
+    return None
+
+
+def _circumstances(evidence: Evidence, parts: dict[str, Entries]) -> Iterator[tuple[Reason, str]]:
+    """What spoils every number of a table."""
+    if evidence.leak is not None and evidence.leak.leaking_films:
+        yield Reason.LEAK, evidence.leak.certificate
+    moved = sorted(evidence.moved & parts.keys())
+    if moved:
+        yield Reason.PERMUTED, f"the scores of {_some(moved)} seem to stand in other columns"
+
+
+def _calibration(claim: Claim, of: Measured, evidence: Evidence) -> Iterator[tuple[Reason, str]]:
+    if not claim.metric.of_calibration:
+        return
+    fitted = sorted(evidence.in_sample & of.parts.keys())
+    if fitted:
+        yield (
+            Reason.IN_SAMPLE,
+            f"scores of {_some(fitted)} are steps as high as the share of positive films on each: "
+            "calibrated on these very rows",
+        )
+    if claim.metric is not Metric.BRIER:
+        rng = np.random.default_rng([evidence.seed, 2])
+        low, high = band_under_calibration(claim, of, rng)
+        if claim.value + claim.half_unit < low:
+            yield (
+                Reason.BELOW_CHANCE,
+                f"a perfectly calibrated model with these scores shows {low:.4f} to {high:.4f} on "
+                "so few films, by chance alone",
+            )
+
+
+def _constant(
+    claim: Claim, parts: dict[str, Entries], constant: float
+) -> Iterator[tuple[Reason, str]]:
+    if all(np.ptp(part.scores) == 0.0 for part in parts.values()):
+        yield Reason.CONSTANT, "the scores are a constant predictor's: the same for every film"
+    elif claim.reached_by(constant):
+        yield (
+            Reason.CONSTANT,
+            f"a predictor that says the same of every film has {constant:.4f}, so the number is no "
+            "evidence that the scores tell films apart",
+        )
+
+
+def _result(
+    claim: Claim,
+    number: Interval,
+    proofs: tuple[tuple[Reason, str], ...],
+    counted: int = 0,
+    constant: float | None = None,
+) -> ClaimResult:
+    agreement, words = _agreement(claim, number)
+    if proofs:
+        unknown = agreement is Verdict.NOT_COMPUTABLE
+        said = [*([] if unknown else [words]), *(text for _, text in proofs)]
+        words = "; ".join(dict.fromkeys(said))
+    return ClaimResult(
+        claim=claim.text,
+        metric=claim.metric,
+        of=claim.of,
+        claimed=claim.value,
+        recomputed=number,
+        findings_counted=counted,
+        constant=constant,
+        verdict=Verdict.MEANINGLESS if proofs else agreement,
+        agreement=agreement,
+        reasons=tuple(dict.fromkeys(reason for reason, _ in proofs)),
+        words=words,
+    )
+
+
+def _agreement(claim: Claim, number: Interval) -> tuple[Verdict, str]:
+    """How claim and number compare, and in words."""
+    if number.value is None:
+        return Verdict.NOT_COMPUTABLE, number.reason
+    if claim.rounds_to(number.value):
+        return Verdict.REPRODUCED, "the number rounds to the claim"
+    if number.low is None or number.high is None:
+        return Verdict.NOT_COMPUTABLE, number.reason
+    # resampling adds to calibration errors, so their interval may lie above the number itself
+    low, high = min(number.low, number.value), max(number.high, number.value)
+    if low - claim.half_unit <= claim.value <= high + claim.half_unit:
+        return Verdict.INSIDE, "other patients of the same kind could give the claim"
+    end, side = (high, "above") if claim.value > high else (low, "below")
+    return (
+        Verdict.OUTSIDE,
+        f"the claim lies {abs(claim.value - end):.4f} {side} the interval",
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
