@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.evaluation.film_names import FilmNames
 from hilum.evaluation.levels import Level
 from hilum.evaluation.predictions import read_predictions
 
@@ -334,7 +335,8 @@ def test_every_film_is_found_by_its_own_name_under_any_folder(names: set[str], f
         assert films.find(name).row == row
         found = films.find(f"{folder}/{name}").row
         assert found is not None
-        assert f"/{folder}/{name}".replace("//", "/").endswith(sorted(clean)[found])
+        asked = re.sub("/+", "/", f"/{folder}/{name}")
+        assert asked.endswith(sorted(clean)[found])
 
 
 @pytest.mark.parametrize("column", ["Study", "study_id", "Path"])

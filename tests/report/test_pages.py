@@ -170,7 +170,7 @@ def test_every_code_and_status_has_a_sentence() -> None:
 
 
 def test_intervals_that_are_missing_are_said_to_be() -> None:
-    assert sentences.interval_text(Interval(value=0.5)) == "0.500 [no interval: too few resamples]"
+    assert Interval(value=0.5).in_words() == "0.500 [no interval: none was made]"
 
 
 @pytest.mark.parametrize(

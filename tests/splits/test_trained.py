@@ -9,7 +9,14 @@ import pytest
 from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record, Split
-from hilum.splits import Place, SplitTable, TrainingFilms, overlap_of, read_training_films
+from hilum.splits import (
+    Place,
+    SeenPatients,
+    SplitTable,
+    TrainingFilms,
+    overlap_of,
+    read_training_films,
+)
 
 COHORT = Cohort(
     "made",
@@ -55,6 +62,30 @@ def test_of_a_split_table_all_but_test_counts_also_through_its_run(tmp_path: Pat
     assert found.films == {"a_0.png", "b_0.png"}
     assert found.patients == frozenset("ab")
     assert read_training_films(tmp_path, COHORT) == found
+
+
+def test_a_bundle_knows_its_patients_but_not_its_films(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    SeenPatients.of("made", ["a", "z"]).write(bundle / "seen_patients.txt")
+    assert read_training_films(bundle, COHORT) == TrainingFilms(
+        "2 patients that bundle has seen", frozenset(), frozenset("a"), 0
+    )
+
+
+def test_a_run_has_seen_the_patients_of_its_first_weights_too(tmp_path: Path) -> None:
+    SplitTable("mine", {"a_0.png": Place("a", Split.TRAIN)}).write(tmp_path / "split.csv")
+    SeenPatients.of("made", ["a", "b", "z"]).write(tmp_path / "seen_patients.txt")
+    assert read_training_films(tmp_path, COHORT).patients == frozenset("ab")
+
+
+def test_a_list_may_spell_films_by_other_folders_and_suffixes(tmp_path: Path) -> None:
+    names = ("train/p1/s1/view1_frontal.jpg", "train/p2/s1/view1_frontal.jpg")
+    records = tuple(Record(name, f"p{i}", (LabelState(0),)) for i, name in enumerate(names))
+    path = tmp_path / "list.txt"
+    path.write_text("CheXpert-v1.0-small/train/p2/s1/view1_frontal.jpg\n")
+    cohort = Cohort("made", LabelSet("one", ("Mass",)), records)
+    assert read_training_films(path, cohort).patients == frozenset({"p1"})
 
 
 def test_what_is_no_training_list_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
+from hilum.domain.effect import CalibrationEffect
 from hilum.domain.errors import BundleError, DatasetError, LeakError, UsageError
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.policy import LabelPolicy, Uncertain
@@ -246,6 +247,8 @@ def test_a_table_of_studies_is_evaluated_as_studies(corpus: Path, tmp_path: Path
 def test_cross_fitted_calibration_says_that_it_is(corpus: Path, tmp_path: Path) -> None:
     evaluation = evaluated(corpus, tmp_path, replace(QUICK, calibrate="platt"))
     assert any("calibrated here by platt, cross-fitted by patient" in n for n in evaluation.notes)
+    effect = read_sealed(CalibrationEffect, tmp_path / "calibration_effect.json")
+    assert effect.after == "platt, cross-fitted by patient"
     with pytest.raises(UsageError, match="Did you mean 'platt'"):
         evaluated(corpus, tmp_path, replace(QUICK, calibrate="plat"))
 

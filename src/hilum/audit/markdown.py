@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from hilum.audit.claims import MACRO, Metric
 from hilum.audit.result import Audit, ClaimResult
-from hilum.domain.result import Interval
 
 __all__ = ["markdown"]
 
@@ -38,7 +37,7 @@ def _claims(audit: Audit) -> Iterator[str]:
     for claim in audit.claims:
         cells = (
             _cell(claim.claim),
-            _span(claim.recomputed),
+            claim.recomputed.short(4),
             _of(claim, len(audit.findings)),
             "—" if claim.constant is None else f"{claim.constant:.4f}",
             f"**{claim.verdict}**",
@@ -66,14 +65,6 @@ def _of(claim: ClaimResult, findings: int) -> str:
     if claim.findings_counted > 1:
         return f"{claim.findings_counted} findings pooled"
     return claim.of
-
-
-def _span(number: Interval) -> str:
-    if number.value is None:
-        return "—"
-    if number.low is None or number.high is None:
-        return f"{number.value:.4f} (no interval)"
-    return f"{number.value:.4f} [{number.low:.4f}, {number.high:.4f}]"
 
 
 def _remarks(audit: Audit) -> Iterator[str]:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, Status, UsageError
+from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, LabelState, find
 from hilum.domain.record import Cohort
-from hilum.evaluation.film_names import FilmNames
 
 __all__ = ["Entries", "Scores", "read_scores"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.options import Seed
+from hilum.cli.options import Seed, TrainedOn
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ def audit(
         list[str] | None,
         typer.Option("--claim", help="Such as 'auroc=0.844, Effusion.ap=51%, f1@0.5=0.4'."),
     ] = None,
-    trained_on: Annotated[
-        Path | None,
-        typer.Option("--trained-on", help="Training films: a list, a split.csv or a run."),
-    ] = None,
+    trained_on: TrainedOn = None,
     label_order: Annotated[
         str | None,
         typer.Option(

@@ -138,7 +138,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 def _tell(
     out: Path, done: Evaluated, localisation: Localisation, batch: BatchResults, seconds: float
 ) -> None:
-    from hilum.cli.words import pointing_line, span
+    from hilum.cli.words import pointing_line
     from hilum.domain.result import NOT_A_DEVICE
 
     evaluation = done.evaluation
@@ -148,11 +148,11 @@ def _tell(
     lines = [
         "",
         "Measured on synthetic films (drawn, not patients):",
-        f"  macro AUROC {span(area)} over {evaluation.macro.findings_counted} of "
+        f"  macro AUROC {area.in_words()} over {evaluation.macro.findings_counted} of "
         f"{evaluation.macro.findings_total} findings, "
         f"{split.images} films of {split.patients} test patients",
-        f"  mean ECE {span(evaluation.macro.ece_equal_mass)}; a constant predictor, which sees "
-        f"no film, has {span(evaluation.constant_predictor.ece_equal_mass)}",
+        f"  mean ECE {evaluation.macro.ece_equal_mass.in_words()}; a constant predictor, which "
+        f"sees no film, has {evaluation.constant_predictor.ece_equal_mass.in_words()}",
     ]
     if localisation.mean is not None:
         lines.append(f"  {pointing_line(localisation)}")

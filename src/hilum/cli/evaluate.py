@@ -17,7 +17,7 @@ from hilum.cli.label_options import (
     Votes,
     label_policy,
 )
-from hilum.cli.options import Prevalence, Quiet, Seed, choice, prevalences
+from hilum.cli.options import Prevalence, Quiet, Seed, TrainedOn, choice, prevalences
 from hilum.cli.progress import progress, say
 from hilum.domain.errors import UsageError
 
@@ -35,9 +35,6 @@ Combine = Annotated[str | None, typer.Option(help="Films' scores become one by: 
 Calibrate = Annotated[str | None, typer.Option(help="Cross-fit this calibrator by patient first.")]
 Thresholds = Annotated[
     Path | None, typer.Option(help="Thresholds fixed before, as JSON; else cross-fitted.")
-]
-TrainedOn = Annotated[
-    Path | None, typer.Option(help="Training films, to refuse leaks: a list, split.csv or run.")
 ]
 Worst = Annotated[int | None, typer.Option(min=0, help="Errors of each kind to list, 20.")]
 

@@ -9,9 +9,18 @@ from typing import Annotated, TypeVar
 import typer
 
 from hilum.domain.errors import UsageError, suggestion
-from hilum.domain.findings import find
 
-__all__ = ["Data", "Out", "Prevalence", "Quiet", "Seed", "choice", "film_names", "prevalences"]
+__all__ = [
+    "Data",
+    "Out",
+    "Prevalence",
+    "Quiet",
+    "Seed",
+    "TrainedOn",
+    "choice",
+    "film_names",
+    "prevalences",
+]
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
 Data = Annotated[Path, typer.Option("--data", help="The dataset's own top folder.")]
@@ -23,6 +32,13 @@ Prevalence = Annotated[
 ]
 
 E = TypeVar("E", bound=StrEnum)
+TrainedOn = Annotated[
+    Path | None,
+    typer.Option(
+        "--trained-on",
+        help="What made the model, to refuse leaks: a list of films, split.csv, run or bundle.",
+    ),
+]
 
 
 def choice(kind: type[E], word: str, option: str) -> E:
@@ -49,6 +65,8 @@ def prevalences(words: list[str] | None) -> dict[str, float]:
     >>> prevalences(["Pleural Effusion=0.05"])
     {'Effusion': 0.05}
     """
+    from hilum.domain.findings import find
+
     said: dict[str, float] = {}
     for word in words or ():
         name, equals, value = word.rpartition("=")

@@ -83,6 +83,34 @@ class Interval(_Frozen):
     high: float | None = None
     reason: str = ""
 
+    def short(self, digits: int = 3) -> str:
+        """The number with its interval, for a table; a dash where there is none.
+
+        >>> Interval(value=0.8123, low=0.77, high=0.85).short()
+        '0.812 [0.770, 0.850]'
+        >>> Interval(value=0.8123).short(2), Interval(value=None).short()
+        ('0.81 [–]', '–')
+        """
+        if self.value is None:
+            return "–"
+        if self.low is None or self.high is None:
+            return f"{self.value:.{digits}f} [–]"
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    def in_words(self) -> str:
+        """The number with its interval, for a sentence; or why there is none.
+
+        >>> Interval(value=None, reason="no film is positive").in_words()
+        'not computed (no film is positive)'
+        >>> Interval(value=0.5, reason="too few resamples").in_words()
+        '0.500 [no interval: too few resamples]'
+        """
+        if self.value is None:
+            return f"not computed ({self.reason or 'no reason given'})"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} [no interval: {self.reason or 'none was made'}]"
+        return self.short()
+
 
 class SplitFacts(_Frozen):
     """What was evaluated on."""

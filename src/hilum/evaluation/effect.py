@@ -168,8 +168,8 @@ def effect_table(effect: CalibrationEffect) -> str:
     )
 
 
-def _interval(drawn: NDArray[np.float64]) -> Interval:
-    return interval(float(drawn[0]), drawn[1:], _ABSENT)
+def _interval(drawn: NDArray[np.float64], share: bool = True) -> Interval:
+    return interval(float(drawn[0]), drawn[1:], _ABSENT, share)
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
@@ -181,4 +181,4 @@ def _macro(changes: list[dict[str, NDArray[np.float64]]]) -> Change:
         nothing = Interval(value=None, reason="no finding has both positive and negative films")
         return Change(**dict.fromkeys(_COMPARED, nothing))
     means = {of: np.mean([change[of] for change in changes], axis=0) for of in _COMPARED}
-    return Change(**{of: _interval(mean) for of, mean in means.items()})
+    return Change(**{of: _interval(mean, share=False) for of, mean in means.items()})

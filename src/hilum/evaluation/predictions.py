@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, Status, UsageError, suggestion
+from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, find
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.film_names import FilmNames
 from hilum.evaluation.levels import Level, grouped
 from hilum.evaluation.normalised import normalised_findings
 

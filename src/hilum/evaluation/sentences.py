@@ -16,17 +16,10 @@ GRADES = ((0.9, "very well"), (0.8, "well"), (0.7, "moderately"), (0.0, "weakly"
 def shown(number: Interval | None, digits: int = 3) -> str:
     """A number with its interval, or a dash where there is none.
 
-    >>> shown(Interval(value=0.8123, low=0.77, high=0.85))
-    '0.812 [0.770, 0.850]'
-    >>> shown(Interval(value=0.8123)), shown(Interval(value=None))
-    ('0.812 [–]', '–')
+    >>> shown(Interval(value=0.8123, low=0.77, high=0.85)), shown(None)
+    ('0.812 [0.770, 0.850]', '–')
     """
-    if number is None or number.value is None:
-        return NONE
-    value = f"{number.value:.{digits}f}"
-    if number.low is None or number.high is None:
-        return f"{value} [{NONE}]"
-    return f"{value} [{number.low:.{digits}f}, {number.high:.{digits}f}]"
+    return NONE if number is None else number.short(digits)
 
 
 def verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibrationError) -> str:

@@ -16,6 +16,7 @@ from hilum.evaluation.entries import Entries
 from hilum.evaluation.numbers import ScoredSplit
 from hilum.metrics.delong import delong, influence
 from hilum.metrics.delong import interval as delong_interval
+from hilum.metrics.resampling import normal_interval
 
 __all__ = ["AGES", "FEWEST", "mean_auroc", "subgroups", "within_views"]
 
@@ -167,7 +168,7 @@ def mean_auroc(findings: list[Entries], absent: str) -> Interval:
     half = _half_width(total, int(present.sum()))
     if half is None:
         return Interval(value=areas, reason="no interval: all films are of one patient")
-    return Interval(value=areas, low=max(0.0, areas - half), high=min(1.0, areas + half))
+    return normal_interval(areas, half)
 
 
 def _share(
@@ -179,7 +180,7 @@ def _share(
         return _none(absent)
     if half is None:
         return Interval(value=value, reason="no interval: all films are of one patient")
-    return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
+    return normal_interval(value, half)
 
 
 def _observed_expected(entries: Entries) -> Interval:

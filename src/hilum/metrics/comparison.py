@@ -65,7 +65,9 @@ def paired_interval(
     """
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"paired resamples must both be (R,); got {a.shape} and {b.shape}")
-    return interval(value_b - value_a, b - a, "the number does not exist for both models")
+    return interval(
+        value_b - value_a, b - a, "the number does not exist for both models", share=False
+    )
 
 
 def bootstrap_p(differences: NDArray[np.float64]) -> float | None:

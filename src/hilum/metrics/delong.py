@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
+from hilum.metrics.resampling import normal_interval
 
 __all__ = ["Aurocs", "Difference", "delong", "difference", "influence", "interval"]
 
@@ -159,8 +160,8 @@ def interval(aurocs: Aurocs, index: int) -> Interval:
 
     Normal on the AUROC's own scale, `value ± 1.96 standard errors`, as pROC has it, and clipped to
     [0, 1]. Near 1, or of a finding of few patients, the true distribution leans and the bootstrap
-    follows it better. A perfect ranking has no spread at all: its interval is [1, 1], which says
-    that the formula is at its end and not that the model is.
+    follows it better. A perfect ranking has no spread at all: the formula is at its end there, and
+    gives no interval.
 
     Args:
         aurocs: of `delong`.
@@ -175,8 +176,7 @@ def interval(aurocs: Aurocs, index: int) -> Interval:
         return Interval(value=None, reason=aurocs.reason)
     if math.isnan(variance):
         return Interval(value=value, reason=aurocs.reason)
-    half = _NORMAL_975 * math.sqrt(max(0.0, variance))
-    return Interval(value=value, low=max(0.0, value - half), high=min(1.0, value + half))
+    return normal_interval(value, _NORMAL_975 * math.sqrt(max(0.0, variance)))
 
 
 def difference(aurocs: Aurocs, a: int, b: int) -> Difference:

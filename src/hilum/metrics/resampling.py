@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
 
-__all__ = ["VALID_SHARE", "interval", "patient_resamples"]
+__all__ = ["NO_SPREAD", "VALID_SHARE", "interval", "normal_interval", "patient_resamples"]
 
 VALID_SHARE = 0.95
 """Share of resamples that must have a value, or there is no interval."""
+
+NO_SPREAD = "no interval: all patients agree, so nothing shows how much it may vary"
+"""Why a perfect or empty share has no interval: its variance is estimated as 0."""
 
 _CELLS = 4_000_000
 """Weights held at once: 16 MB, whatever the size of the split."""
@@ -62,17 +65,21 @@ def patient_resamples(
         yield times.astype(np.int32)[:, patient]
 
 
-def interval(value: float, resampled: NDArray[np.float64], absent: str) -> Interval:
+def interval(
+    value: float, resampled: NDArray[np.float64], absent: str, share: bool = True
+) -> Interval:
     """A number with its 95 % percentile interval.
 
     `low` and `high` are the 2.5th and 97.5th percentiles of the resampled values. Resamples without
     a value (a finding of few patients may be missing from one) are left out and counted; below 95 %
-    there is no interval, since what remains is no longer a sample of what could have been.
+    there is no interval, since what remains is no longer a sample of what could have been. Nor is
+    there one around a 0 or 1 that every resample repeats: it would say "certain" of a few films.
 
     Args:
         value: the number on the films themselves; NaN where it does not exist.
         resampled: (R,) the number on each resample; NaN where it does not exist.
         absent: why a value may not exist, such as "no film is positive".
+        share: whether 0 and 1 are ends that the number cannot pass; False for a difference.
 
     >>> interval(0.5, np.linspace(0.0, 1.0, 1001), "").high
     0.975
@@ -87,7 +94,23 @@ def interval(value: float, resampled: NDArray[np.float64], absent: str) -> Inter
     if len(valid) == 0 or len(valid) < VALID_SHARE * len(resampled):
         reason = f"no interval: only {len(valid)} of {len(resampled)} resamples have a value"
         return Interval(value=value, reason=reason)
+    if share and value in (0.0, 1.0) and (valid == value).all():
+        return Interval(value=value, reason=NO_SPREAD)
     low, high = np.percentile(valid, [2.5, 97.5])
     missing = len(resampled) - len(valid)
     reason = f"{missing} of {len(resampled)} resamples have no value" if missing else ""
     return Interval(value=value, low=float(low), high=float(high), reason=reason)
+
+
+def normal_interval(value: float, half_width: float) -> Interval:
+    """`value ± half_width`, clipped to [0, 1]; none around a 0 or 1 that has no spread.
+
+    >>> normal_interval(0.9, 0.2)
+    Interval(value=0.9, low=0.7, high=1.0, reason='')
+    >>> normal_interval(1.0, 0.0).low is None
+    True
+    """
+    if half_width == 0.0 and value in (0.0, 1.0):
+        return Interval(value=value, reason=NO_SPREAD)
+    low, high = max(0.0, value - half_width), min(1.0, value + half_width)
+    return Interval(value=value, low=low, high=high)

@@ -1,19 +1,21 @@
-"""The films that a model was trained on, as its owner can say it: a list, a split or a run."""
+"""What a model was trained on, as its owner can say it: a list, a split, a run or a bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.film_names import FilmNames
 from hilum.domain.record import Cohort, Split
 from hilum.splits.overlap import first_names
+from hilum.splits.seen import SeenPatients
 from hilum.splits.table import SplitTable
 
 __all__ = ["TrainingFilms", "read_training_films"]
 
 _SPLIT_FILE = "split.csv"
+_SEEN_FILE = "seen_patients.txt"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
 
     Args:
         place: a list of films, one a line (further columns, after a blank or a comma, are passed
-            over); a split table, of which every use but test counts; or a run folder that has one.
+            over); a split table, of which every use but test counts; a run folder that has one; or
+            a bundle, which knows its patients as hashes.
         cohort: the dataset, to tell the patient of each listed film.
 
     Raises:
@@ -47,16 +50,21 @@ def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
         LeakError: for a split table with a patient in two splits.
     """
     path = place / _SPLIT_FILE if place.is_dir() else place
+    if not path.is_file() and (place / _SEEN_FILE).is_file():
+        return _of_seen(SeenPatients.read(place / _SEEN_FILE), cohort, place.name)
     if not path.is_file():
         raise UsageError(
-            f"training films must be a list, a split table or a run; there is no {path}"
+            f"training films must be a list, a split table, a run, or a bundle that carries "
+            f"{_SEEN_FILE}; there is no {path}"
         )
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"no training films could be read from {path}: {error}") from error
     if place.is_dir() or _is_split_table(lines):
-        return _of_table(SplitTable.read(path), path.name)
+        found = _of_table(SplitTable.read(path), path.name)
+        seen = place / _SEEN_FILE
+        return _with_seen(found, SeenPatients.read(seen), cohort) if seen.is_file() else found
     return _of_list(lines, cohort, path.name)
 
 
@@ -81,9 +89,23 @@ def _of_table(table: SplitTable, name: str) -> TrainingFilms:
     )
 
 
+def _of_seen(seen: SeenPatients, cohort: Cohort, name: str) -> TrainingFilms:
+    """The patients alone: a bundle does not carry the names of films."""
+    patients = seen.among(cohort.dataset, cohort.patients().tolist())
+    source = f"{len(seen):,} patients that {name} has seen"
+    return TrainingFilms(source, frozenset(), patients, unknown=0)
+
+
+def _with_seen(found: TrainingFilms, seen: SeenPatients, cohort: Cohort) -> TrainingFilms:
+    """A run has also seen the patients of the weights it started from."""
+    more = seen.among(cohort.dataset, cohort.patients().tolist())
+    return replace(found, patients=found.patients | more)
+
+
 def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
+    names = FilmNames(cohort.image_ids())
     patient_of = {record.image_id: record.patient_id for record in cohort.records}
-    listed = frozenset(_film(line, patient_of) for line in lines if line.strip())
+    listed = frozenset(_film(line, names, cohort) for line in lines if line.strip())
     known = listed & patient_of.keys()
     if not known:
         some = ", ".join(first_names(listed)) or "nothing"
@@ -99,9 +121,13 @@ def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
     )
 
 
-def _film(line: str, known: Container[str]) -> str:
-    """The film of a line: all of it, else what stands before a blank or a comma, else its name."""
+def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
+    """The film of a line: of all of it, else of what stands before a blank or a comma."""
     whole = line.strip()
     field = whole.replace(",", " ").split()[0] if whole.strip(", ") else whole
-    candidates = (whole, field, field.strip('"'), field.rpartition("/")[2])
-    return next((name for name in candidates if name in known), field)
+    for candidate in (whole, field, field.strip('"')):
+        found = names.find(candidate)
+        # films of which only a part of the path agrees may be others' films of the same name
+        if found.row is not None and not found.parts:
+            return cohort.records[found.row].image_id
+    return field

@@ -11,6 +11,7 @@ import numpy as np
 
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
+from hilum.datasets.base import NO_PATIENTS
 from hilum.domain.comparison import Comparison
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.evaluation import Evaluation
@@ -56,7 +57,7 @@ def compare_runs(
     """
     cohort = _agreed(runs)
     contenders: list[Contender] = []
-    notes = list(request.notes)
+    notes = [*request.notes, *_patient_notes(cohort)]
     kept: set[str] = set(cohort.image_ids())
     scores: list[tuple[Cohort, Probabilities]] = []
     for run, own in runs:
@@ -113,7 +114,8 @@ def compare_predictions(
         Contender(name, _rows(one.probabilities, one.cohort, common, labels))
         for name, one in zip(names, read, strict=True)
     ]
-    notes = [f"{n}: {note}" for n, one in zip(names, read, strict=True) for note in one.notes]
+    notes = _patient_notes(cohort)
+    notes += [f"{n}: {note}" for n, one in zip(names, read, strict=True) for note in one.notes]
     notes += [
         f"{name}: {len(one.cohort) - len(common):,} rows are not in every table; left out"
         for name, one in zip(names, read, strict=True)
@@ -166,6 +168,11 @@ def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
         for record, row in zip(cohort.records, states, strict=True)
     )
     return replace(cohort, records=records)
+
+
+def _patient_notes(cohort: Cohort) -> list[str]:
+    """That patients are not known, where they are not: the intervals are then by film."""
+    return [note for note in cohort.notes if note == NO_PATIENTS]
 
 
 def _probabilities(run: RunFolder, logits: Logits, cohort: Cohort) -> Probabilities:

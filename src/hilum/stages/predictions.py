@@ -28,13 +28,14 @@ from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, digest
 from hilum.domain.scores import Probabilities
 from hilum.domain.seal import file_sha256
+from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.levels import Combine, Level, at_level
 from hilum.evaluation.normalised import normalised_findings
 from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
-from hilum.evaluation.write import WORST, write_evaluation
+from hilum.evaluation.write import WORST, write_effect, write_evaluation
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
 from hilum.stages.calibrate import GOALS
 from hilum.stages.ledger import NAME, count_look
@@ -112,7 +113,8 @@ def evaluate_predictions(
     level = _level(read.level, request.level, table)
     probabilities, cohort = at_level(read.probabilities, read.cohort, level, request.combine)
     states = cohort.states()[:, cohort.labels.columns(probabilities.labels)]
-    probabilities, folds, fitted = _fitted(probabilities, cohort, states, request)
+    given = probabilities
+    probabilities, folds, fitted = _fitted(given, cohort, states, request)
     thresholds = _thresholds(probabilities, states, folds, request)
     out.mkdir(parents=True, exist_ok=True)
     split_sha256, table_sha256 = digest(cohort.image_ids()), file_sha256(table)
@@ -139,7 +141,21 @@ def evaluate_predictions(
         ),
     )
     write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.worst)
-    return EvaluatedPredictions(evaluation, read, probabilities, cohort)
+    done = EvaluatedPredictions(evaluation, read, probabilities, cohort)
+    if request.calibrate is not None:
+        _write_effect(request.calibrate, given, done, out)
+    return done
+
+
+def _write_effect(method: str, given: Probabilities, done: EvaluatedPredictions, out: Path) -> None:
+    """What cross-fitted calibration did to the table's own probabilities."""
+    effect = effect_of_calibration(
+        ("the table's own probabilities", given),
+        (f"{method}, cross-fitted by patient", done.probabilities),
+        done.cohort,
+        done.evaluation,
+    )
+    write_effect(effect, given, done.probabilities, done.cohort, out)
 
 
 def _leak_notes(evaluated: Cohort, dataset: Cohort, place: Path | None) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.result import ImageResult, Interval
+from hilum.domain.result import ImageResult
 
 __all__ = [
     "EVIDENCE",
@@ -12,7 +12,6 @@ __all__ = [
     "REASONS",
     "STATUSES",
     "evaluation_headline",
-    "interval_text",
     "percent",
     "summary",
 ]
@@ -107,28 +106,13 @@ def summary(result: ImageResult) -> str:
     return (said or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
 
 
-def interval_text(interval: Interval) -> str:
-    """A number with its 95 % interval, or why there is none.
-
-    >>> interval_text(Interval(value=0.8234, low=0.801, high=0.845))
-    '0.823 [0.801, 0.845]'
-    >>> interval_text(Interval(value=None, reason="no positive film"))
-    'not computed (no positive film)'
-    """
-    if interval.value is None:
-        return f"not computed ({interval.reason or 'no reason given'})"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:.3f} [no interval: {interval.reason or 'too few resamples'}]"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 def evaluation_headline(evaluation: Evaluation | None) -> str:
     """The bundle's own numbers with interval, split and n, in a sentence; or that it has none."""
     if evaluation is None:
         return "Never evaluated: nothing is known of how often this bundle is right."
     split, macro = evaluation.split, evaluation.macro
     return (
-        f"Macro AUROC {interval_text(macro.auroc)} over {macro.findings_counted} of "
+        f"Macro AUROC {macro.auroc.in_words()} over {macro.findings_counted} of "
         f"{macro.findings_total} findings, on split '{split.name}' ({split.images:,} films of "
         f"{split.patients:,} patients, {split.sha256[:12]}). {evaluation.interval}"
     )
