@@ -63,7 +63,7 @@ def test_a_gzipped_table_is_read(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"film,Mass\na.png,0.5\n"))
     assert read_scores(path, SMALL).values.tolist() == [[0.5]]
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DatasetError, match="not a CSV table"):
+    with pytest.raises(DatasetError, match="must be a whole archive"):
         read_scores(path, SMALL)
 
 
@@ -127,8 +127,8 @@ def test_a_table_that_cannot_be_audited_is_refused(
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read predictions"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_scores(tmp_path / "none.csv", SMALL)
     (tmp_path / "latin.csv").write_bytes(b"film,Mass\n\xe9,1\n")
-    with pytest.raises(DatasetError, match="not a CSV table in UTF-8"):
+    with pytest.raises(DatasetError, match="must be UTF-8; it has the byte 0xe9"):
         read_scores(tmp_path / "latin.csv", SMALL)

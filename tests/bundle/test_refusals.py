@@ -14,9 +14,13 @@ import pytest
 
 from hilum import Bundle
 from hilum.bundle import Calibration
+from hilum.bundle.golden import write_golden
 from hilum.domain.errors import BundleError
+from hilum.domain.radiograph import Radiograph
 from hilum.domain.seal import file_sha256, seal
 from hilum.imaging.preprocess import Preprocessing
+from hilum.inference.engine import Engine, Precision
+from hilum.training.run import RunFolder
 
 Tree = dict[str, Any]
 
@@ -214,3 +218,20 @@ def test_a_self_test_that_is_none_is_refused(copy: Path) -> None:
         write()
         forged(copy)
         refused(copy, r"golden\.npz must be the bundle's self-test")
+
+
+def test_f06_a_dead_head_makes_no_bundle(
+    toy: Path, tmp_path: Path, network: Callable[..., onnx.ModelProto]
+) -> None:
+    dead = network(seed=1)
+    for tensor in dead.graph.initializer:
+        nothing = 0 * onnx.numpy_helper.to_array(tensor)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(nothing, tensor.name))
+    onnx.save(dead, tmp_path / "dead.onnx")
+    run = RunFolder(toy / "run")
+    preprocessing = run.config().preprocessing
+    engine = Engine(tmp_path / "dead.onnx", preprocessing, run.labels(), Precision.F32)
+    pixels = np.random.default_rng(0).random((2, 64, 64), np.float32)
+    films = [Radiograph(film, source="noise") for film in pixels]
+    with pytest.raises(BundleError, match="must tell films apart"):
+        write_golden(engine, films, tmp_path / "golden.npz")

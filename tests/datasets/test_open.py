@@ -79,7 +79,7 @@ def test_a_table_that_cannot_be_read_is_refused_in_one_line(
 
 def test_a_broken_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(b"not gzip")
-    with pytest.raises(DatasetError, match=r"t\.csv\.gz cannot be read"):
+    with pytest.raises(DatasetError, match=r"t\.csv\.gz must be a whole archive"):
         list(read_rows(tmp_path / "t.csv.gz", ["a"]))
 
 

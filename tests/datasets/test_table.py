@@ -205,7 +205,7 @@ def test_a_gzip_that_was_damaged_on_the_way_is_refused(
     whole = gzip.compress(f"image_id,Mass\n{rows}".encode()) + gzip.flush(zlib.Z_FULL_FLUSH)
     path.write_bytes(whole + tail)  # no block has the type of 7
     assert table.recognise(path)
-    with pytest.raises(DatasetError, match=rf"t\.csv\.gz cannot be read: .*{reason}"):
+    with pytest.raises(DatasetError, match=rf"t\.csv\.gz must be a whole archive: .*{reason}"):
         open_dataset(path)
 
 

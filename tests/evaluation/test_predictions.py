@@ -208,7 +208,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         file.write("Image_ID,Mass\n0.png,0.5\n")
     assert read_predictions(path, COHORT).probabilities.of("Mass").tolist() == [0.5]
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(DatasetError, match="is not a CSV table"):
+    with pytest.raises(DatasetError, match="must be a whole archive"):
         read_predictions(path, COHORT)
 
 
@@ -216,7 +216,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
     ("row", "message"),
     [
         (f"0.png,0.5,{'x' * 200_000}", "field larger than field limit"),
-        ("x" * 2_000_000, "must have lines shorter than 1,048,576 characters"),
+        ("x" * 2_000_000, "must have lines below 1,048,576 characters"),
         ("0.png", "line 2 must have 2 fields or more; it has 1"),
     ],
 )

@@ -14,13 +14,15 @@ from hilum.audit.order import Order, auroc_matrix, compare_order
 from hilum.audit.result import Audit, Remark, RemarkKind
 from hilum.audit.scores import Scores
 from hilum.audit.verdict import Evidence, judge
+from hilum.datasets.base import NO_PATIENTS
 from hilum.domain.findings import LabelSet
+from hilum.domain.record import Cohort
 from hilum.domain.result import SplitFacts
 from hilum.splits import TrainingFilms
 
 __all__ = ["AuditRequest", "audit", "known_orders"]
 
-_INTERVAL = "95 % percentile interval of {:,} patient bootstrap resamples"
+_INTERVAL = "95 % percentile interval of {:,} {} bootstrap resamples"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def audit(scores: Scores, request: AuditRequest) -> Audit:
         predictions_sha256=request.predictions_sha256,
         split=SplitFacts.of(split_name(scores.cohort), scores.cohort),
         findings=scores.labels().findings,
-        interval=_INTERVAL.format(request.resamples),
+        interval=_INTERVAL.format(request.resamples, _drawn(scores.cohort)),
         seed=request.seed,
         resamples=request.resamples,
         claims=tuple(judge(claim, evidence) for claim in request.claims),
@@ -172,3 +174,8 @@ def _guesses(scores: Scores, rng: np.random.Generator) -> Iterator[str]:
             f"Neither fits; the best order has {best.best_auroc:.3f}: "
             f"{', '.join(finding for finding, _ in by_column)}"
         )
+
+
+def _drawn(cohort: Cohort) -> str:
+    """What a resample draws, in words."""
+    return "image-level (by film)" if NO_PATIENTS in cohort.notes else "patient"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.audit.result import Remark, RemarkKind
 from hilum.audit.scores import Entries, Scores
+from hilum.evaluation.normalised import piles_above_half
 
 __all__ = ["fitted_on_these_rows", "inspect"]
 
@@ -103,12 +104,7 @@ def _decisions(column: NDArray[np.float64]) -> bool:
 
 
 def _pile_at_half(column: NDArray[np.float64]) -> bool:
-    """Whether many more scores lie just above 0.5 than just below, as no density does by itself."""
-    if _unbounded(column) or _percentages(column) or len(np.unique(column)) < 100:
-        return False
-    above = int(((column >= 0.50) & (column < 0.52)).sum())
-    below = int(((column >= 0.48) & (column < 0.50)).sum())
-    return above >= 20 and above > 4 * below and above - below > 5 * np.sqrt(above + below)
+    return not _unbounded(column) and not _percentages(column) and piles_above_half(column)
 
 
 _LOOKS: tuple[tuple[RemarkKind, Callable[[NDArray[np.float64]], bool], str], ...] = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, LabelState, find
+from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort
 
 __all__ = ["Entries", "Scores", "read_scores"]
@@ -165,14 +165,11 @@ def read_scores(path: Path, cohort: Cohort) -> Scores:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if any(map(str.strip, row))]
-    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
-        raise DatasetError(f"{path.name} is not a CSV table in UTF-8: {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read predictions {path}: {error.strerror}") from None
+        with text_lines(path) as lines:
+            rows = [row for row in csv.reader(lines, strict=True) if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise DatasetError(f"{path.name} is not a CSV table: {error}") from None
     width = max(map(len, rows), default=0)
     if not rows or len(rows[0]) < width:
         raise DatasetError(

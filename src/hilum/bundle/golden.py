@@ -25,11 +25,19 @@ def write_golden(engine: Engine, films: Sequence[Radiograph], path: Path) -> Non
 
     Args:
         engine: the network.
-        films: synthetic ones: a bundle carries no patient.
+        films: synthetic ones: a bundle carries no patient. Two or more, not alike.
         path: the `.npz`.
+
+    Raises:
+        BundleError: for a dead head: a network that answers all films alike.
     """
     rasters = np.stack([engine.preprocessing.raster(film) for film in films])
     output = engine.run(rasters)
+    if len(films) > 1 and (output.logits.values == output.logits.values[0]).all():
+        raise BundleError(
+            "a network must tell films apart; this one gives the same logits to all films of the "
+            "self-test. Its head is dead: train again"
+        )
     arrays = {
         f"film_{i}": np.rint(film.pixels * 255).astype(np.uint8) for i, film in enumerate(films)
     }

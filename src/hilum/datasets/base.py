@@ -7,22 +7,20 @@ lists, as plain functions of the module, and nothing has to be registered anywhe
 from __future__ import annotations
 
 import csv
-import gzip
 import os
 import re
-import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort, Record
 
 __all__ = [
@@ -52,9 +50,6 @@ __all__ = [
 
 NO_PATIENTS = "no patient column: each film is taken as its own patient, so intervals are by film"
 """The note of a dataset that does not name its patients."""
-
-_LINE = 1 << 20
-"""Characters a line may have: more is no table, and would fill the memory before it is refused."""
 
 _WRITTEN = {
     **dict.fromkeys(("1", "1.0"), LabelState.POSITIVE),
@@ -156,9 +151,9 @@ def header(table: Path) -> list[str]:
     `read_rows` says what is wrong with it.
     """
     try:
-        with _opened(table, "replace") as file:
+        with text_lines(table, "replace") as file:
             names = next(csv.reader(file), [])
-    except (DatasetError, csv.Error):
+    except (DatasetError, UsageError, csv.Error):
         return []
     names = names[0].split(";") if len(names) == 1 else names
     return [name.strip() for name in names]
@@ -173,7 +168,7 @@ def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
     Raises:
         DatasetError: for a missing column, a short row, or a file that is not CSV in UTF-8.
     """
-    with _opened(table) as file:
+    with text_lines(table) as file:
         rows = csv.reader(file, strict=True)
         try:
             at = _positions(table, [name.strip() for name in next(rows, [])], columns)
@@ -200,7 +195,7 @@ def read_list(path: Path) -> frozenset[str] | None:
     found = find_table(path.parent, (path.name,))
     if found is None:
         return None
-    with _opened(found) as file:
+    with text_lines(found) as file:
         names = frozenset(line.strip() for line in file) - {""}
     if not names:
         raise DatasetError(f"{found.name} must list films, one a line; it is empty")
@@ -363,28 +358,6 @@ def draw_dicom(path: Path, shade: int) -> None:
 
 def _ramp(shade: int) -> NDArray[np.uint8]:
     return (np.add.outer(np.arange(64), np.arange(64)) + shade).astype(np.uint8)
-
-
-@contextmanager
-def _opened(table: Path, errors: str = "strict") -> Generator[Iterator[str]]:
-    opener = gzip.open if table.suffix == ".gz" else open
-    try:
-        with opener(table, "rt", encoding="utf-8-sig", errors=errors, newline="") as file:
-            yield _lines(table, file)
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise DatasetError(
-            f"{table.name} must be UTF-8; it has the byte 0x{byte:02x}. Save it as UTF-8"
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{table.name} cannot be read: {error}") from error
-
-
-def _lines(table: Path, file: IO[str]) -> Iterator[str]:
-    while line := file.readline(_LINE):
-        if len(line) == _LINE:
-            raise DatasetError(f"{table.name} must have lines below {_LINE:,} characters")
-        yield line
 
 
 def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[int]:

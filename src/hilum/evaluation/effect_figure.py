@@ -14,14 +14,15 @@ from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.sentences import shown
-from hilum.metrics.reliability import BINS, Binning, bins_of
+from hilum.metrics.corp import reliability_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["write_effect_figure"]
 
-_BEFORE, _AFTER, _GUIDE, _INK = "#c8811f", "#0b6e8f", "#9aa5b1", "#1f2933"
+_BEFORE, _AFTER, _BAND = "#c8811f", "#0b6e8f", "#d8e3ea"
+_GUIDE, _INK = "#9aa5b1", "#1f2933"
 _COLUMNS = 5
 
 
@@ -32,11 +33,11 @@ def write_effect_figure(
     cohort: Cohort,
     path: Path,
 ) -> None:
-    """Draws a PNG: share of positive films against mean probability, before and after.
+    """Draws a PNG: share of positive films against probability, before and after.
 
-    A dot is one of 15 bins of equally many films; on the diagonal probabilities are right. Axes
-    are logarithmic, since most probabilities of a rare finding lie near 0, where a linear axis
-    shows one dot. A bin without a positive film has no place there and is drawn at the lower edge.
+    The curves are those of best fit that never fall (CORP), which need no bins; on the diagonal
+    probabilities are right. The band is where 90 % of the curves of a calibrated model with these
+    probabilities would lie. Axes end at the 99.5th percentile of the probabilities.
 
     Args:
         effect: what `effect_of_calibration` said.
@@ -62,9 +63,10 @@ def write_effect_figure(
             state = states[:, cohort.labels.index(name)]
             known = (state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE)
             y = state[known] == LabelState.POSITIVE
-            _frame(axes, len(y))
-            for colour, one in ((_BEFORE, before), (_AFTER, after)):
-                _dots(axes, y, one.of(name)[known], colour)
+            pair = (before.of(name)[known], after.of(name)[known])
+            _frame(axes, max((float(np.quantile(p, 0.995)) for p in pair if len(p)), default=1.0))
+            for colour, p in zip((_BEFORE, _AFTER), pair, strict=True):
+                _curve(axes, y, p, (colour, effect.seed))
             change = shown(found.change.ece_equal_mass, 4)
             axes.set_title(f"{name}, {found.positives} positive\nECE {change}", fontsize=7.5)
         split = effect.split
@@ -74,40 +76,29 @@ def write_effect_figure(
             fontweight="bold",
         )
         figure.supxlabel(
-            f"Mean probability of a bin. Orange: {effect.before}. Blue: {effect.after}. ECE: the "
-            f"change, below 0 is better.\n{effect.notice}",
+            f"Probability. Orange: {effect.before}. Blue: {effect.after}, with the band of chance. "
+            f"ECE: its change, below 0 is better.\n{effect.notice}",
             fontsize=7.5,
         )
         figure.supylabel("Share of positive films", fontsize=7.5)
         figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _frame(axes: Axes, films: int) -> None:
-    low = 10.0 ** math.floor(math.log10(0.5 / max(1, films)))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(low, 1.3)
-    axes.set_ylim(low, 1.3)
+def _frame(axes: Axes, end: float) -> None:
+    end = max(end, 1e-3)
+    axes.set_xlim(0.0, end)
+    axes.set_ylim(0.0, end)
     axes.set_aspect("equal")
-    axes.plot([low, 1], [low, 1], color=_GUIDE, linewidth=0.8)
+    axes.plot([0.0, end], [0.0, end], color=_GUIDE, linewidth=0.8, linestyle="--")
+    axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=6.5)
 
 
-def _dots(axes: Axes, y: NDArray[np.bool_], p: NDArray[np.float64], colour: str) -> None:
-    if not len(p):
+def _curve(axes: Axes, y: NDArray[np.bool_], p: NDArray[np.float64], look: tuple[str, int]) -> None:
+    colour, seed = look
+    curve = reliability_curve(y, p, np.random.default_rng(seed))
+    if curve is None:
         return
-    bins = bins_of(p, BINS, Binning.EQUAL_MASS)
-    films = np.bincount(bins, minlength=BINS)
-    there = films > 0
-    mean = np.bincount(bins, weights=p, minlength=BINS)[there] / films[there]
-    share = np.bincount(bins, weights=y, minlength=BINS)[there] / films[there]
-    low = axes.get_xlim()[0]
-    axes.plot(
-        np.maximum(mean, low),
-        np.maximum(share, low),
-        "o-",
-        color=colour,
-        markersize=3.2,
-        linewidth=0.9,
-        clip_on=False,
-    )
+    if colour == _AFTER:
+        axes.fill_between(curve.probabilities, curve.low, curve.high, color=_BAND, linewidth=0)
+    axes.plot(curve.probabilities, curve.observed, color=colour, linewidth=1.4)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, Status, UsageError, suggestion
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, find
+from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.levels import Level, grouped
@@ -38,8 +37,6 @@ _PROBABILITY = ("prob", "probability", "proba", "p", "score")
 _DECISION = ("pred", "prediction", "predicted")
 _NUMBERED = re.compile(r"[A-Za-z: ]*[_ ]?\d+(\.\d+)?")
 _SCORED = {status.value for status in Status if status.scored}
-_LINE = 1 << 20
-"""Characters a line may have: more is no table of predictions, and would fill the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,31 +141,12 @@ def read_predictions(path: Path, cohort: Cohort) -> Predictions:
 @contextmanager
 def _rows(path: Path) -> Generator[Iterator[tuple[list[str], int]]]:
     """Each row of a CSV table with its line number, one at a time; blank lines are passed over."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(_lines(path, file), strict=True)
+        with text_lines(path) as lines:
+            reader = csv.reader(lines, strict=True)
             yield ((row, reader.line_num) for row in reader if row)
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise DatasetError(
-            f"{path.name} must be a CSV table in UTF-8; it has the byte 0x{byte:02x}. "
-            "Save it as UTF-8"
-        ) from None
-    except (csv.Error, EOFError, gzip.BadGzipFile) as error:
-        raise DatasetError(f"{path.name} is not a CSV table in UTF-8: {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read predictions {path}: {error.strerror}") from None
-
-
-def _lines(path: Path, file: IO[str]) -> Iterator[str]:
-    while line := file.readline(_LINE):
-        if len(line) == _LINE:
-            raise DatasetError(
-                f"{path.name} must have lines shorter than {_LINE:,} characters; one is longer. "
-                "Is it a table of predictions?"
-            )
-        yield line
+    except csv.Error as error:
+        raise DatasetError(f"{path.name} is not a CSV table: {error}") from None
 
 
 def _folded(word: str) -> str:

@@ -173,8 +173,14 @@ def _splits(found: DatasetInspection) -> Iterator[Problem]:
                     code=ProblemCode.ONE_CLASS,
                     count=len(names),
                     message=f"{split} has no {lacking} film of {_first(names, len(names))}: "
-                    + ("they cannot be learned" if trained else "their numbers will be null"),
+                    + (_UNLEARNED if trained else "their numbers will be null"),
                 )
+
+
+_UNLEARNED = (
+    "they cannot be learned. Leave them out by --label-set, or say --blank negative where a label "
+    "that is not mentioned means no"
+)
 
 
 def _lacking(findings: Mapping[str, FindingCounts], split: str, state: str) -> list[str]:
