@@ -1,4 +1,4 @@
-"""`make bench`: films in memory to logits and all heatmaps, ours beside the usual ways.
+"""Films in memory to logits and all heatmaps, ours beside the usual ways.
 
 Every contender gets the same DenseNet-121 (random weights), the same films and the same threads,
 in the same run; what counts is the ratio. Run it on a quiet machine.
@@ -84,7 +84,3 @@ def main() -> None:
     )
     for name, rate in rates.items():
         print(f"{name:<38} {rate:7.1f} {rate / first:8.2f} {rate / cam:11.1f}")
-
-
-if __name__ == "__main__":
-    main()

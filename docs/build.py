@@ -69,14 +69,22 @@ def _remade(part: re.Match[str]) -> str:
 
 
 def _schemas() -> dict[str, dict[str, Any]]:
+    from hilum.audit.result import Audit
     from hilum.bundle.manifest import Manifest
-    from hilum.domain.result import Evaluation
+    from hilum.domain.comparison import Comparison
+    from hilum.domain.effect import CalibrationEffect
+    from hilum.domain.evaluation import Evaluation
     from hilum.evaluation.localise import Localisation
+    from hilum.inspection.inspection import DatasetInspection
     from hilum.report.results_jsonl import schema
     from hilum.training.run import RunFacts
 
     models = {
+        "audit": Audit,
         "bundle": Manifest,
+        "calibration_effect": CalibrationEffect,
+        "check": DatasetInspection,
+        "comparison": Comparison,
         "evaluation": Evaluation,
         "localisation": Localisation,
         "run": RunFacts,

@@ -70,13 +70,12 @@ def test_made_parts_are_fresh() -> None:
 def test_every_field_of_an_evaluation_is_explained() -> None:
     from pydantic import BaseModel
 
-    from hilum.domain import result
+    from hilum.domain import evaluation, result
     from hilum.evaluation.localise import Localisation, Pointed
 
     words = quoted(DOCS / "reference" / "evaluation.md")
-    models = [getattr(result, word) for word in result.__all__ if word.endswith("Evaluation")]
-    models += [result.Interval, result.SplitFacts, result.ExpectedCalibrationError]
-    models += [result.ConstantPredictor, Localisation, Pointed]
+    models = [getattr(evaluation, word) for word in evaluation.__all__]
+    models += [result.Interval, result.SplitFacts, Localisation, Pointed]
     assert all(issubclass(model, BaseModel) for model in models)
     fields = {field for model in models for field in model.model_fields}
     assert fields - words == set()
@@ -115,7 +114,14 @@ def commands() -> dict[str, set[str]]:
 
     group: dict[str, object] = getattr(get_command(app), "commands", {})
     return {
-        verb: {"--help", *(word for p in getattr(command, "params", ()) for word in p.opts)}
+        verb: {
+            "--help",
+            *(
+                word
+                for p in getattr(command, "params", ())
+                for word in [*p.opts, *p.secondary_opts]
+            ),
+        }
         for verb, command in group.items()
     }
 
