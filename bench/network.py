@@ -25,7 +25,7 @@ from hilum.model.classifier import Classifier, classifier
 from hilum.model.export import export_onnx
 from hilum.phantom.corpus import PhantomCorpus
 
-FILMS, SIDE, THREADS, REPEATS = 16, 224, 2, 5
+FILMS, SIDES, THREADS, REPEATS = 16, (224, 320), 2, 5
 
 
 def films_per_s(work: Callable[[], object], films: int) -> float:
@@ -56,9 +56,15 @@ def grad_cam(network: Classifier, images: torch.Tensor) -> None:
 
 
 def main() -> None:
-    """Time every contender and print the table."""
+    """Time every contender at each side and print the tables."""
     torch.set_num_threads(THREADS)
-    preprocessing = Preprocessing(size=SIDE)
+    for side in SIDES:
+        table(side)
+
+
+def table(side: int) -> None:
+    """Time every contender at one side of the input, in px."""
+    preprocessing = Preprocessing(size=side)
     corpus = PhantomCorpus(patients=FILMS, seed=0)
     drawn = [corpus.draw(plan) for plan in corpus.films()[:FILMS]]
     rasters = np.stack([preprocessing.raster(Radiograph(d.pixels, source="drawn")) for d in drawn])
@@ -72,15 +78,14 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(network, path, SIDE, 3)
+        export_onnx(network, path, side, 3)
         for precision in Precision:
             engine = Engine(path, preprocessing, nih14(), precision, THREADS)
             rates[f"hilum {precision.value}, scores and 14 maps"] = films_per_s(
                 lambda engine=engine: engine.run(rasters), FILMS
             )
     first, cam = list(rates.values())[:2]
-    print(
-        f"{'DenseNet-121, 224 px, ' + str(THREADS) + ' threads':<38} films/s  x torch  x grad-cam"
-    )
+    title = f"DenseNet-121, {side} px, {THREADS} threads"
+    print(f"{title:<38} films/s  x torch  x grad-cam")
     for name, rate in rates.items():
         print(f"{name:<38} {rate:7.1f} {rate / first:8.2f} {rate / cam:11.1f}")

@@ -97,7 +97,7 @@ def test_json_is_what_a_program_reads(said: Said, corpus: Path) -> None:
         (f"{BASE} --thresholds none.json", "cannot read thresholds none.json"),
         (f"{BASE} --trained-on none.txt", "training films must be a list, a split table or a run"),
         (f"{BASE} --trained-on train.txt", "belong to training patients"),
-        (f"{BASE} --worst -1", "Invalid value for '--worst'"),
+        (f"{BASE} --top -1", "Invalid value for '--top'"),
         (
             "scores.npy --labels valid.csv -o out --uncertain ignore",
             "scores.npy must be a CSV table in UTF-8",
@@ -125,7 +125,7 @@ def test_a_run_is_evaluated_into_the_folder_that_was_named(
     code, _, err = said(f"{run} -o {tmp_path / 'out'} --resamples 100")
     assert code == 0, err
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"evaluation.json", "evaluation.md", "matched_predictions.csv", "errors.csv"} <= written
+    assert {"evaluation.json", "evaluation.md", "matched_predictions.csv", "cases.csv"} <= written
 
 
 def test_a_run_takes_no_option_of_a_table(said: Said, toy: Path, tmp_path: Path) -> None:

@@ -240,7 +240,9 @@ def test_splits_are_words(write: Table) -> None:
         write("image_id,Mass,Split", "a,1,train", "b,0,Val", "c,0,TEST", "d,0,", "e,1,calibrate")
     )
     assert (cohort.official_test, cohort.official_tune) == ({"c"}, {"b"})
-    assert open_dataset(write("image_id,Mass,split", "a,1,train")).official_test is None
+    found = open_dataset(write("image_id,Mass,split", "a,1,train"))
+    assert found.official_test is None
+    assert "films whose split is train or calibrate, drawn anew among these: 1" in found.notes
     with pytest.raises(DatasetError, match=r"row 2: a split must be one of train, tune, calibrate"):
         open_dataset(write("image_id,Mass,split", "a,1,trian"))
 

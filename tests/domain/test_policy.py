@@ -110,6 +110,13 @@ def test_votes_become_one_label(votes: str, expected: tuple[LabelState, ...]) ->
     assert states_of(settle(Cohort("mine", FOUR, (film,)), policy)) == [expected]
 
 
+def test_one_reader_who_sees_something_outvotes_no_finding() -> None:
+    votes = tuple(Vote(r, s) for r, s in (("a", (NO, YES, NO, NO)), ("b", (YES, NO, NO, NO))))
+    film = Record("a", "1", (NO, NO, NO, NO), votes=votes)
+    found = settle(Cohort("mine", FOUR, (film,)), LabelPolicy(votes=Votes.ANY))
+    assert states_of(found) == [(NO, YES, NO, NO)]
+
+
 @given(st.lists(st.tuples(*[st.sampled_from([NO, YES, BLANK])] * 4), max_size=8))
 @settings(max_examples=25, deadline=None)
 def test_the_default_policy_changes_no_label_and_drops_only_contradictions(

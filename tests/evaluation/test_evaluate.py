@@ -127,7 +127,7 @@ def test_thresholds_of_their_own_are_compared_with_one_half_on_the_same_resample
 
     own, half = gain(np.arange(60))
     assert value(macro.f1) == pytest.approx(own, abs=1e-12)
-    assert value(macro.f1_at_half) == pytest.approx(half, abs=1e-12)
+    assert value(macro.f1_shared) == pytest.approx(half, abs=1e-12)
     rng = np.random.default_rng(request.seed)
     gains: list[float] = []
     for _ in range(request.resamples):

@@ -114,7 +114,11 @@ def evaluation() -> Evaluation:
         notes=("films were drawn, not taken",),
         findings={"Mass": finding(1100, at(0.8123)), "Hernia": finding(0, NONE)},
         macro=MacroEvaluation(
-            **summary.model_dump(), f1=at(0.4), f1_at_half=at(0.3), threshold_gain=at(0.1)
+            **summary.model_dump(),
+            f1=at(0.4),
+            shared_threshold=0.5,
+            f1_shared=at(0.3),
+            threshold_gain=at(0.1),
         ),
         micro=summary,
         constant_predictor=ConstantPredictor(

@@ -14,9 +14,9 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from hilum.domain.findings import LabelSet
+from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.scores import Probabilities, Target
-from hilum.metrics.operating import best_on_grid, choose, choose_all, grid
+from hilum.metrics.operating import best_on_grid, choose, choose_all, choose_shared, grid
 
 MAXIMISED = [Target.F1, Target.YOUDEN, Target.BALANCED_ACCURACY]
 
@@ -298,3 +298,23 @@ def test_all_findings_are_cut_at_one_goal() -> None:
     mass, hernia = choose_all(p, states, Target.SENSITIVITY, 0.9)
     assert (mass.goal, mass.threshold) == (0.9, pytest.approx(0.1))
     assert (hernia.threshold, hernia.positives) == (None, 1)
+
+
+def test_the_shared_threshold_has_the_largest_macro_f1_that_was_tried() -> None:
+    rng = np.random.default_rng(0)
+    labels = LabelSet("three", ("Mass", "Edema", "Hernia"))
+    p = rng.beta(1, 3, (400, 3))
+    states = (rng.random(p.shape) < p).astype(np.int8)
+    states[:, 2] = 0
+    states[:5, 0] = LabelState.UNLABELLED
+    threshold = choose_shared(Probabilities(p, labels), states)
+
+    def macro_f1(t: float) -> float:
+        known = [states[:, c] >= 0 for c in range(2)]
+        scores = [f1_score(states[k, c], p[k, c] >= t) for c, k in enumerate(known)]
+        return float(np.mean(scores))
+
+    tried = np.quantile(p, np.arange(1, 1000) / 1000)
+    assert threshold is not None
+    assert macro_f1(threshold) == pytest.approx(max(map(macro_f1, tried)), abs=1e-12)
+    assert choose_shared(Probabilities(p, labels), np.zeros_like(states)) is None

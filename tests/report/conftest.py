@@ -137,7 +137,11 @@ def _evaluation() -> Evaluation:
         resamples=1000,
         findings={},
         macro=MacroEvaluation(
-            **summary.model_dump(), f1=some, f1_at_half=some, threshold_gain=some
+            **summary.model_dump(),
+            f1=some,
+            shared_threshold=0.5,
+            f1_shared=some,
+            threshold_gain=some,
         ),
         micro=summary,
         constant_predictor=rival,

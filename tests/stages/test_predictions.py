@@ -86,7 +86,7 @@ def test_everything_is_written_and_sealed(plain: Evaluated) -> None:
             "evaluation.png",
             "matched_predictions.csv",
         ),
-        *("operating_points.csv", "best_thresholds.csv", "best_thresholds.json", "errors.csv"),
+        *("operating_points.csv", "best_thresholds.csv", "best_thresholds.json", "cases.csv"),
         "test_ledger.jsonl",
     }
     assert read_sealed(Evaluation, out / "evaluation.json") == evaluation
@@ -175,18 +175,22 @@ def test_a_fold_is_called_at_a_threshold_that_its_films_did_not_choose(plain: Ev
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_worst_errors_are_listed_worst_first(plain: Evaluated) -> None:
+def test_the_surest_cases_are_listed_surest_first(plain: Evaluated) -> None:
     evaluation, out = plain
     matched = pd.read_csv(out / "matched_predictions.csv").set_index("image_id")
-    errors = pd.read_csv(out / "errors.csv", dtype={"film": str})
+    cases = pd.read_csv(out / "cases.csv", dtype={"film": str})
     for name, finding in evaluation.findings.items():
         cut = next(iter(finding.operating_points.values())).threshold
         positive = matched[f"label_{name}"] == "positive"
         wrong = matched[name][~positive & (matched[name] >= cut)].nlargest(20)
         missed = matched[name][positive & (matched[name] < cut)].nsmallest(20)
-        of = errors[errors["finding"] == name]
+        of = cases[cases["finding"] == name]
         assert list(of[of["kind"] == "false_positive"]["film"]) == list(wrong.index)
         assert list(of[of["kind"] == "false_negative"]["film"]) == list(missed.index)
+        right = matched[name][positive & (matched[name] >= cut)].nlargest(20)
+        spared = matched[name][~positive & (matched[name] < cut)].nsmallest(20)
+        assert list(of[of["kind"] == "true_positive"]["film"]) == list(right.index)
+        assert list(of[of["kind"] == "true_negative"]["film"]) == list(spared.index)
         assert set(of["threshold"]) == {cut}
 
 

@@ -127,6 +127,13 @@ def test_positives_weigh_their_inverse_frequency_among_the_known(
     assert weights.dtype == np.float32
 
 
+def test_logarithmic_weights_grow_slowly_and_are_one_where_kinds_are_even() -> None:
+    states = np.array([[1, 1], [0, 0], [0, -1], [0, -2]], np.int8)
+    config = LossConfig(positive_weight_log=True)
+    weights = positive_weights(*targets(states, LabelPolicy(), 0), config)
+    np.testing.assert_allclose(weights, [2.0, 1.0], rtol=1e-6)
+
+
 def test_a_finding_that_is_always_positive_is_bounded_too() -> None:
     y = np.ones((3, 1), np.float32)
     assert positive_weights(y, y, LossConfig(positive_weight_max=10)).tolist() == [

@@ -42,6 +42,8 @@ class Calibration(_Frozen):
     """The thresholds that serve, one a finding."""
     other_points: tuple[OperatingPoint, ...] = ()
     """Thresholds for other targets, chosen on the same films: evaluated, never served."""
+    shared_threshold: float | None = None
+    """The one threshold for all findings with the largest macro F1 there: never served."""
     fitted_on: SplitFacts
     prevalence: dict[str, float]
     """Share of positives among the labelled films it was fitted on."""

@@ -36,7 +36,7 @@ Calibrate = Annotated[str | None, typer.Option(help="Cross-fit this calibrator b
 Thresholds = Annotated[
     Path | None, typer.Option(help="Thresholds fixed before, as JSON; else cross-fitted.")
 ]
-Worst = Annotated[int | None, typer.Option(min=0, help="Errors of each kind to list, 20.")]
+Top = Annotated[int | None, typer.Option(min=0, help="Films of each kind in cases.csv, 20.")]
 
 
 def evaluate(
@@ -51,7 +51,7 @@ def evaluate(
     prevalence: Prevalence = None,
     thresholds: Thresholds = None,
     trained_on: TrainedOn = None,
-    worst: Worst = None,
+    top: Top = None,
     uncertain: Uncertain = None,
     blank: Blank = None,
     no_finding: NoFinding = None,
@@ -70,7 +70,7 @@ def evaluate(
     """
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
-    choices = {"level": level, "combine": combine, "calibrate": calibrate, "worst": worst}
+    choices = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     choices |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
     if subject.suffix.lower() in TABLES or subject.is_file():
         if labels is None or out is None:

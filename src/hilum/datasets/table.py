@@ -95,6 +95,11 @@ def read(place: Path) -> Cohort:
         frozenset(film for film, split in splits.items() if split is use) or None
         for use in (Split.TEST, Split.TUNE)
     )
+    unheeded = sum(split in (Split.TRAIN, Split.CALIBRATE) for split in splits.values())
+    if unheeded:
+        notes.append(
+            f"films whose split is train or calibrate, drawn anew among these: {unheeded:,}"
+        )
     drawn = base.is_synthetic(table.parent)
     return Cohort(CARD.name, labels, tuple(records.values()), test, tuple(notes), drawn, tune)
 

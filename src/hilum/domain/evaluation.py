@@ -133,14 +133,16 @@ class SummaryEvaluation(_Frozen):
 
 
 class MacroEvaluation(SummaryEvaluation):
-    """The mean over findings, and whether thresholds of their own serve them better than 0.5."""
+    """The mean over findings, and whether thresholds of their own serve better than one for all."""
 
     f1: Interval
     """Each finding called at its first operating point."""
-    f1_at_half: Interval
-    """The same findings, each called at 0.5."""
+    shared_threshold: float
+    """The one threshold for all findings that theirs are compared with."""
+    f1_shared: Interval
+    """The same findings, all called at the shared threshold."""
     threshold_gain: Interval
-    """`f1 - f1_at_half`, drawn together."""
+    """`f1 - f1_shared`, drawn together."""
 
 
 class ConstantPredictor(_Frozen):

@@ -81,7 +81,7 @@ class Votes(StrEnum):
     MAJORITY = "majority"
     """Positive where more than half of the readers say so."""
     ANY = "any"
-    """Positive where one reader says so."""
+    """Positive where one reader says so; `No Finding` where all do."""
     UNANIMOUS = "unanimous"
     """Positive or negative where all readers agree, else uncertain."""
 
@@ -228,7 +228,7 @@ def _settled(cohort: Cohort, policy: LabelPolicy, counts: Counter[str]) -> Itera
         if policy.views is Views.FRONTAL and record.view in (ViewPosition.LL, ViewPosition.OTHER):
             counts[f"films left out as not frontal, policy views={policy.views}"] += 1
             continue
-        voted = _voted(record, policy.votes)
+        voted = _voted(record, cohort.labels, policy.votes)
         states = list(voted.states)
         for column, state in enumerate(states):
             if (new := becomes.get(state, state)) is not state:
@@ -245,11 +245,17 @@ def _settled(cohort: Cohort, policy: LabelPolicy, counts: Counter[str]) -> Itera
         yield settled
 
 
-def _voted(record: Record, votes: Votes) -> Record:
+def _voted(record: Record, labels: LabelSet, votes: Votes) -> Record:
     if not record.votes or votes is Votes.MAJORITY:
         return record
     readers = zip(*(vote.states for vote in record.votes), strict=True)
-    return replace(record, states=tuple(_verdict(said, votes) for said in readers))
+    states = [_verdict(said, votes) for said in readers]
+    if votes is Votes.ANY and NO_FINDING in labels:
+        # where one reader sees something, the others' "nothing" is outvoted with their negatives
+        column = labels.index(NO_FINDING)
+        every = {vote.states[column] for vote in record.votes}
+        states[column] = LabelState(int(every == {LabelState.POSITIVE}))
+    return replace(record, states=tuple(states))
 
 
 def _verdict(said: tuple[LabelState, ...], votes: Votes) -> LabelState:

@@ -22,13 +22,13 @@ from hilum.evaluation.baseline import Metadata
 from hilum.evaluation.entries import Entries, Measure
 from hilum.evaluation.finding import Facts, evaluate_finding, levels
 from hilum.evaluation.numbers import (
-    AT_HALF,
     CONSTANT_MACRO,
     CONSTANT_MICRO,
     GAIN,
     MACRO,
     MICRO,
     OWN_POINTS,
+    SHARED,
     Numbers,
     ScoredSplit,
 )
@@ -127,7 +127,13 @@ def _scored(
         )
     for point in request.operating_points:
         probabilities.labels.index(point.finding)
-    return ScoredSplit(patients, entries, request.operating_points, request.film_thresholds)
+    return ScoredSplit(
+        patients,
+        entries,
+        request.operating_points,
+        request.film_thresholds,
+        request.shared_threshold,
+    )
 
 
 def _numbered(patients: np.ndarray) -> np.ndarray:
@@ -172,7 +178,8 @@ def _macro(split: ScoredSplit, numbers: Numbers) -> MacroEvaluation:
     return MacroEvaluation(
         **{name: getattr(summary, name) for name in SummaryEvaluation.model_fields},
         f1=numbers.interval(OWN_POINTS, Measure.F1, absent),
-        f1_at_half=numbers.interval(AT_HALF, Measure.F1, absent),
+        shared_threshold=split.shared_threshold,
+        f1_shared=numbers.interval(SHARED, Measure.F1, absent),
         threshold_gain=numbers.interval(GAIN, Measure.F1, absent),
     )
 

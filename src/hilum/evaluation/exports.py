@@ -18,7 +18,7 @@ from hilum.domain.scores import Probabilities
 from hilum.evaluation.thresholds import Thresholds
 from hilum.metrics.operating import GridRow, grid
 
-__all__ = ["write_errors", "write_grid", "write_matched", "write_thresholds"]
+__all__ = ["write_cases", "write_grid", "write_matched", "write_thresholds"]
 
 
 def write_matched(
@@ -80,13 +80,14 @@ def write_thresholds(evaluation: Evaluation, thresholds: Thresholds | None, fold
     (folder / "best_thresholds.json").write_text(text, "utf-8")
 
 
-def write_errors(
-    evaluation: Evaluation, probabilities: Probabilities, cohort: Cohort, worst: int, path: Path
+def write_cases(
+    evaluation: Evaluation, probabilities: Probabilities, cohort: Cohort, count: int, path: Path
 ) -> None:
-    """Writes the films to look at first: where the model was surest, and wrong.
+    """Writes the films to look at first: where the model was surest, wrong or right.
 
-    At each finding's first operating point, the `worst` highest-scored false positives and
-    lowest-scored false negatives. Many will be errors of the label, not of the model.
+    At each finding's first operating point, the `count` highest-scored false and true positives
+    and the lowest-scored false and true negatives. Many errors will be the label's, not the
+    model's.
     """
 
     def rows() -> Iterator[tuple[object, ...]]:
@@ -95,12 +96,16 @@ def write_errors(
             threshold = next((point.threshold for point in points), None)
             if threshold is None:
                 continue
-            order = np.argsort(scores, kind="stable")
-            missed = order[positives[order] & (scores[order] < threshold)]
-            order = np.argsort(-scores, kind="stable")
-            wrong = order[~positives[order] & (scores[order] >= threshold)]
-            for kind, films in (("false_positive", wrong), ("false_negative", missed)):
-                for rank, film in enumerate(films[:worst].tolist(), start=1):
+            rising, falling = (np.argsort(s, kind="stable") for s in (scores, -scores))
+            called = scores >= threshold
+            kinds = {
+                "false_positive": falling[(called & ~positives)[falling]],
+                "false_negative": rising[(~called & positives)[rising]],
+                "true_positive": falling[(called & positives)[falling]],
+                "true_negative": rising[(~called & ~positives)[rising]],
+            }
+            for kind, films in kinds.items():
+                for rank, film in enumerate(films[:count].tolist(), start=1):
                     image_id = cohort.records[known[film]].image_id
                     yield name, kind, rank, image_id, repr(float(scores[film])), threshold
 

@@ -15,13 +15,13 @@ from hilum.evaluation.entries import Called, Entries, Measure, Values
 from hilum.metrics.resampling import interval, patient_resamples
 
 __all__ = [
-    "AT_HALF",
     "CONSTANT_MACRO",
     "CONSTANT_MICRO",
     "GAIN",
     "MACRO",
     "MICRO",
     "OWN_POINTS",
+    "SHARED",
     "Numbers",
     "ScoredSplit",
     "point_row",
@@ -29,10 +29,7 @@ __all__ = [
 
 MACRO, MICRO = "macro", "micro"
 CONSTANT_MACRO, CONSTANT_MICRO = "constant macro", "constant micro"
-OWN_POINTS, AT_HALF, GAIN = "macro at own points", "macro at 0.5", "macro, own less 0.5"
-
-_HALF = 0.5
-"""The threshold of those who choose none."""
+OWN_POINTS, SHARED, GAIN = "macro at own points", "macro at one point", "macro, own less one"
 
 _CELLS = 4_000_000
 """Thresholds times resamples worked on at once: a table of 32 MB, and a few such."""
@@ -47,12 +44,14 @@ class ScoredSplit:
         entries: finding to its labelled films.
         points: operating points, those without a threshold among them.
         film_thresholds: as `EvaluationRequest.film_thresholds`.
+        shared_threshold: as `EvaluationRequest.shared_threshold`.
     """
 
     patients: NDArray[np.str_]
     entries: Mapping[str, Entries]
     points: tuple[OperatingPoint, ...]
     film_thresholds: Mapping[tuple[str, str], NDArray[np.float64]]
+    shared_threshold: float
 
     @cached_property
     def people(self) -> NDArray[np.str_]:
@@ -87,7 +86,7 @@ class ScoredSplit:
                 parts[point_row(point)] = Called.of(entries, self.cut(point, entries))
         for name in self.counted:
             parts[_constant_row(name)] = self.entries[name].constant()
-            parts[_half_row(name)] = Called.of(self.entries[name], _HALF)
+            parts[_shared_row(name)] = Called.of(self.entries[name], self.shared_threshold)
         pooled = Entries.pooled(self.entries.values())
         return {**parts, MICRO: pooled, CONSTANT_MICRO: pooled.constant()}
 
@@ -109,13 +108,13 @@ class ScoredSplit:
         first = {name: self.first_points.get(name) for name in self.counted}
         called = [name for name, point in first.items() if point and point.threshold is not None]
         own = [values[point_row(self.first_points[name])] for name in called]
-        half = [values[_half_row(name)] for name in called]
+        shared = [values[_shared_row(name)] for name in called]
         yield MACRO, _mean(values[name] for name in self.counted)
         yield CONSTANT_MACRO, _mean(values[_constant_row(name)] for name in self.counted)
         yield OWN_POINTS, _mean(own)
-        yield AT_HALF, _mean(half)
+        yield SHARED, _mean(shared)
         f1 = Measure.F1
-        yield GAIN, _mean({f1: a[f1] - b[f1]} for a, b in zip(own, half, strict=True))
+        yield GAIN, _mean({f1: a[f1] - b[f1]} for a, b in zip(own, shared, strict=True))
 
 
 def point_row(point: OperatingPoint) -> str:
@@ -123,8 +122,8 @@ def point_row(point: OperatingPoint) -> str:
     return f"{point.finding} at {point.name}"
 
 
-def _half_row(finding: str) -> str:
-    return f"{finding} at {_HALF}"
+def _shared_row(finding: str) -> str:
+    return f"{finding} at the shared threshold"
 
 
 def _constant_row(finding: str) -> str:

@@ -36,6 +36,7 @@ class EvaluationRequest:
         film_thresholds: (finding, point name) to the (N,) threshold that each film is called at,
             where points were chosen by cross-fitting: a film's is of other patients' films. The
             point itself then carries the threshold of all films, to be printed.
+        shared_threshold: one threshold for all findings, to compare their own with.
         resamples: resamples behind each interval.
         seed: of resamples, null bands and the folds of the metadata baseline.
         prevalences: what the constant predictor says of each finding, by name, learned on other
@@ -57,6 +58,7 @@ class EvaluationRequest:
     split: str
     operating_points: tuple[OperatingPoint, ...] = ()
     chosen_on: str = "other films"
+    shared_threshold: float = 0.5
     film_thresholds: Mapping[tuple[str, str], NDArray[np.float64]] = field(
         default_factory=dict[tuple[str, str], NDArray[np.float64]]
     )

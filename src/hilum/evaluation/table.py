@@ -238,7 +238,7 @@ def _ranking_words(evaluation: Evaluation) -> str:
 
 
 def _gain(evaluation: Evaluation) -> str:
-    """Whether a threshold for each finding serves better than 0.5 for all."""
+    """Whether a threshold for each finding serves better than one for all."""
     macro = evaluation.macro
     every = [p for f in evaluation.findings.values() for p in f.operating_points.values()]
     chosen = ", ".join(dict.fromkeys(point.chosen_on for point in every))
@@ -246,8 +246,9 @@ def _gain(evaluation: Evaluation) -> str:
     if macro.threshold_gain.value is None:
         return said
     return (
-        f"{said} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with 0.5 for "
-        f"all: {shown(macro.f1_at_half)}; difference {shown(macro.threshold_gain)}."
+        f"{said} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with "
+        f"{macro.shared_threshold:.3g} for all: {shown(macro.f1_shared)}; difference "
+        f"{shown(macro.threshold_gain)}."
     )
 
 

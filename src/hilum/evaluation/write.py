@@ -12,15 +12,15 @@ from hilum.domain.seal import write_sealed
 from hilum.evaluation.curves import curves_of
 from hilum.evaluation.effect import effect_table
 from hilum.evaluation.effect_figure import write_effect_figure
-from hilum.evaluation.exports import write_errors, write_grid, write_matched, write_thresholds
+from hilum.evaluation.exports import write_cases, write_grid, write_matched, write_thresholds
 from hilum.evaluation.figure import write_figure
 from hilum.evaluation.page import evaluation_page
 from hilum.evaluation.table import markdown
 from hilum.evaluation.thresholds import Thresholds
 
-__all__ = ["WORST", "write_effect", "write_evaluation"]
+__all__ = ["TOP", "write_effect", "write_evaluation"]
 
-WORST = 20
+TOP = 20
 """Errors of each kind that are listed for each finding."""
 
 
@@ -30,7 +30,7 @@ def write_evaluation(
     cohort: Cohort,
     out: Path,
     thresholds: Thresholds | None = None,
-    worst: int = WORST,
+    top: int = TOP,
 ) -> None:
     """Writes everything that is said of an evaluation into a folder.
 
@@ -44,7 +44,7 @@ def write_evaluation(
           matched_predictions.csv  what was evaluated: probabilities and labels
           operating_points.csv   thresholds 0.05 to 0.95 and what each gives
           best_thresholds.csv, best_thresholds.json  the operating points by target
-          errors.csv             the surest errors of each finding
+          cases.csv              the surest calls of each finding, wrong and right
 
     The same input gives the same bytes.
 
@@ -54,7 +54,7 @@ def write_evaluation(
         cohort: the films evaluated.
         out: the folder; made where it is missing.
         thresholds: how the operating points were chosen, where they were chosen here.
-        worst: errors of each kind to list for each finding.
+        top: films of each kind to list for each finding.
     """
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(evaluation, out / "evaluation.json")
@@ -66,7 +66,7 @@ def write_evaluation(
     write_matched(probabilities, cohort, folds, out / "matched_predictions.csv")
     write_grid(probabilities, cohort, out / "operating_points.csv")
     write_thresholds(evaluation, thresholds, out)
-    write_errors(evaluation, probabilities, cohort, worst, out / "errors.csv")
+    write_cases(evaluation, probabilities, cohort, top, out / "cases.csv")
 
 
 def write_effect(

@@ -198,6 +198,33 @@ def choose_all(
     return tuple(points)
 
 
+def choose_shared(probabilities: Probabilities, states: NDArray[np.int8]) -> float | None:
+    """The one threshold for all findings with the largest macro F1: the rival of their own.
+
+    Tried are 999 quantiles of all findings' probabilities, so that it is as free as it can be.
+    Findings without positive or without negative films do not count.
+
+    Args:
+        probabilities: (N, L).
+        states: (N, L) LabelState values, columns as in `probabilities`.
+
+    Returns:
+        None where no finding counts.
+    """
+    tried = np.unique(np.quantile(probabilities.values, np.arange(1, 1000) / 1000))
+    totals: list[NDArray[np.float64]] = []
+    for column, finding in enumerate(probabilities.labels):
+        positive = states[:, column] == LabelState.POSITIVE
+        negative = states[:, column] == LabelState.NEGATIVE
+        if positive.any() and negative.any():
+            scores = probabilities.of(finding)
+            below = (np.searchsorted(np.sort(scores[kind]), tried) for kind in (positive, negative))
+            missed, spared = below
+            hits, wrong = positive.sum() - missed, negative.sum() - spared
+            totals.append(2 * hits / (hits + wrong + positive.sum()))
+    return float(tried[int(np.argmax(np.mean(totals, axis=0)))]) if totals else None
+
+
 @dataclass(frozen=True)
 class GridRow:
     """What one threshold gives on some films; None where a number does not exist.

@@ -15,7 +15,7 @@ from hilum.domain.scores import Target
 from hilum.domain.seal import file_sha256, write_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Engine, Precision
-from hilum.metrics.operating import choose_all
+from hilum.metrics.operating import choose_all, choose_shared
 from hilum.splits import SplitTable
 from hilum.training.run import RunFolder
 
@@ -110,6 +110,7 @@ def calibrate_run(
         calibrator=calibrator,
         operating_points=served,
         other_points=tuple(point for points in others for point in points),
+        shared_threshold=choose_shared(probabilities, states),
         fitted_on=SplitFacts.of(Split.CALIBRATE.value, scored.cohort),
         prevalence=prevalence,
         notes=(*scored.notes, *calibrator.notes(), *refused),

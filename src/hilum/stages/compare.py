@@ -222,9 +222,11 @@ def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
     return {name: {key: fields.get(key, "") for key in apart} for name, fields in flat.items()}
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, str]:
+def _flat(tree: Mapping[Any, Any], above: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in tree.items():
+        if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+            value = dict(enumerate(value))
         if isinstance(value, dict):
             found |= _flat(value, f"{above}{key}.")
         else:

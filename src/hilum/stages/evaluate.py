@@ -88,6 +88,7 @@ def _request(
         + (", synthetic films" if facts.synthetic else ""),
         operating_points=(*calibration.operating_points, *calibration.other_points),
         chosen_on="the calibrate split",
+        shared_threshold=calibration.shared_threshold or 0.5,
         resamples=draws[0],
         seed=draws[1],
         prevalences=calibration.prevalence,

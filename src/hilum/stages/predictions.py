@@ -35,7 +35,7 @@ from hilum.evaluation.normalised import normalised_findings
 from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
-from hilum.evaluation.write import WORST, write_effect, write_evaluation
+from hilum.evaluation.write import TOP, write_effect, write_evaluation
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
 from hilum.stages.calibrate import GOALS
 from hilum.stages.ledger import NAME, count_look
@@ -56,7 +56,7 @@ class PredictionsRequest:
         thresholds: a file of thresholds that were fixed before; None to cross-fit them.
         trained_on: what the model was trained on: a list of films, a split table or a run.
         resamples, seed: of the intervals; the seed also deals the folds.
-        worst: errors of each kind to list for each finding.
+        top: films of each kind to list for each finding.
     """
 
     policy: LabelPolicy = field(default_factory=LabelPolicy)
@@ -68,7 +68,7 @@ class PredictionsRequest:
     trained_on: Path | None = None
     resamples: int = 2000
     seed: int = 0
-    worst: int = WORST
+    top: int = TOP
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def evaluate_predictions(
             intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
         ),
     )
-    write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.worst)
+    write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.top)
     done = EvaluatedPredictions(evaluation, read, probabilities, cohort)
     if request.calibrate is not None:
         _write_effect(request.calibrate, given, done, out)

@@ -52,6 +52,8 @@ class LossConfig(_Part):
     """Upper bound of negatives/positives, so that a handful of films cannot rule the gradient."""
     positive_weight_power: float = Field(default=1.0, ge=0.0, le=1.0)
     """1 is the inverse frequency, 0 no weighting, 0.5 its square root."""
+    positive_weight_log: bool = False
+    """Weigh by log2(1 + negatives/positives) instead: rare findings count more, but not by much."""
 
 
 class AugmentConfig(_Part):

@@ -49,12 +49,14 @@ def targets(
 def positive_weights(
     y: NDArray[np.float32], mask: NDArray[np.float32], config: LossConfig
 ) -> NDArray[np.float32]:
-    """`(negatives / positives) ** power` of each finding, counted on labelled entries only.
+    """`(negatives / positives) ** power` of each finding, or `log2(1 + negatives / positives)`.
+
+    Counted on labelled entries only. Both give 1 to a finding with as many of either kind.
 
     Args:
         y: (N, L) targets in {0, 1}.
         mask: (N, L), 1 where the label is known.
-        config: `positive_weight_power`, and `positive_weight_max` that bounds both ends.
+        config: power or logarithm, and `positive_weight_max` that bounds both ends.
 
     Returns:
         (L,) weights of the positive terms. A finding without positives gets 1: there is no
@@ -72,6 +74,8 @@ def positive_weights(
     ratio = np.where(positives > 0, negatives / np.maximum(positives, 1.0), 1.0)
     largest = config.positive_weight_max
     weights = ratio**config.positive_weight_power
+    if config.positive_weight_log:
+        weights = np.log2(1.0 + ratio)
     return np.clip(weights, 1.0 / largest, largest).astype(np.float32)
 
 

@@ -54,6 +54,8 @@ class RunFacts(BaseModel):
     seen_sha256: str = ""
     """Hash of the patients seen, those of the starting weights included."""
     train_prevalence: dict[str, float]
+    positive_weights: dict[str, float] = {}
+    """What the loss multiplied each finding's positive films by."""
     best_epoch: int
     best_tune_auroc: float | None
     model_sha256: str

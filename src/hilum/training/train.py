@@ -16,6 +16,7 @@ from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.export import export_onnx
 from hilum.splits import SeenPatients, SplitTable
+from hilum.training import losses
 from hilum.training.config import TrainingConfig
 from hilum.training.curves import draw_curves
 from hilum.training.fit import Advance, Films, fit
@@ -80,6 +81,7 @@ def train(
         patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
         seen_sha256=seen.sha256,
         train_prevalence=_prevalence(cohort, parts[Split.TRAIN]),
+        positive_weights=_weights(config, cohort, parts[Split.TRAIN]),
         best_epoch=fitted.best_epoch,
         best_tune_auroc=fitted.best_tune_auroc,
         model_sha256=file_sha256(run.model),
@@ -138,6 +140,13 @@ def _films(
         )
     rows = [present[position][0] for position in stack.kept]
     return Films(stack.rasters, cohort.states()[rows]), notes
+
+
+def _weights(config: TrainingConfig, cohort: Cohort, films: Films) -> dict[str, float]:
+    """The weights of the positive terms of the loss, as training computes them."""
+    y, mask = losses.targets(films.states, config.labels, config.seed)
+    found = losses.positive_weights(y, mask, config.loss).tolist()
+    return dict(zip(cohort.labels, found, strict=True))
 
 
 def _prevalence(cohort: Cohort, films: Films) -> dict[str, float]:
