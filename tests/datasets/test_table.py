@@ -69,6 +69,7 @@ def test_the_example_is_read_whole(tmp_path: Path) -> None:
         "labels are from labels.csv",
         "labels.csv: 'Pleural Effusion' is read as Effusion",
         "films here: 4 of 5; the rest is known by label only",
+        "films whose split is train or calibrate, drawn anew among these: 3",
     )
 
 

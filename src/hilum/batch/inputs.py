@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -90,9 +91,10 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     ['x', 'y_z-eceab1ed']
     """
     stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:80] for path in paths]
+    counts = Counter(stems)
     names: list[str] = []
     for path, stem in zip(paths, stems, strict=True):
-        if stem != path.stem or stems.count(stem) > 1 or not stem:
+        if stem != path.stem or counts[stem] > 1 or not stem:
             raw = os.fsencode(path)
             stem = f"{stem or 'film'}-{hashlib.sha256(raw).hexdigest()[:8]}"
         names.append(stem)
