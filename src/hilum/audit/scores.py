@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.domain.film_names import FilmNames
-from hilum.domain.findings import LabelSet, LabelState, find
+from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort
+from hilum.evaluation.score_columns import LOGIT, PROBABILITY, finding_of
 
 __all__ = ["Entries", "Scores", "read_scores"]
 
-_SCORE = ("prob", "probability", "proba", "p", "score", "logit", "logits")
-_DECISION = ("pred", "prediction", "predicted")
 _NUMBERED = re.compile(r"(\D*[_ ])?\d+|[a-z]+\d+|", re.IGNORECASE)
 """Names that say no more than a position: `3`, `class_3`, `pred 3`, `label3`, and none at all."""
 _SCORED = frozenset(status.value for status in Status if status.scored)
@@ -234,24 +233,6 @@ def _number(cell: str) -> float:
     return float(cell) if _is_number(cell) else float("nan")
 
 
-def _finding(column: str) -> tuple[int, str | None]:
-    """How plainly a column says that it is a score, 0 best, and the finding it is named after."""
-    words = column.replace("_", " ").split()
-    for rank, said in ((0, _SCORE), (2, _DECISION)):
-        if len(words) > 1 and words[0].casefold() in said:
-            return rank, _known(words[1:])
-        if len(words) > 1 and words[-1].casefold() in said:
-            return rank, _known(words[:-1])
-    return 1, _known(words)
-
-
-def _known(words: Sequence[str]) -> str | None:
-    try:
-        return find(" ".join(words)).name
-    except UsageError:
-        return None
-
-
 def _score_columns(header: Mapping[int, str], labels: LabelSet) -> dict[int, str | None]:
     """Which numeric columns hold scores: those of findings, or else those without a real name.
 
@@ -267,7 +248,7 @@ def _score_columns(header: Mapping[int, str], labels: LabelSet) -> dict[int, str
     """
     chosen: dict[str, tuple[int, int]] = {}
     for place, column in header.items():
-        rank, name = _finding(column)
+        rank, name = finding_of(column, (*PROBABILITY, *LOGIT))
         if name is None or name not in labels:
             continue
         before = chosen.get(name)

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError, Status, UsageError, suggestion
+from hilum.domain.errors import DatasetError, Status, suggestion
 from hilum.domain.film_names import FilmNames
-from hilum.domain.findings import LabelSet, find
+from hilum.domain.findings import LabelSet
 from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.levels import Level, grouped
 from hilum.evaluation.normalised import normalised_findings
+from hilum.evaluation.score_columns import finding_of
 
 __all__ = ["FILM_COLUMNS", "STUDY_COLUMNS", "Predictions", "read_predictions"]
 
@@ -33,8 +34,6 @@ matter. RSNA calls its films patients."""
 STUDY_COLUMNS = ("study", "study_id", "StudyInstanceUID")
 """The same of a column that names the study, where none names the film."""
 
-_PROBABILITY = ("prob", "probability", "proba", "p", "score")
-_DECISION = ("pred", "prediction", "predicted")
 _NUMBERED = re.compile(r"[A-Za-z: ]*[_ ]?\d+(\.\d+)?")
 _SCORED = {status.value for status in Status if status.scored}
 
@@ -160,7 +159,7 @@ def _columns(path: Path, header: tuple[str, ...], labels: LabelSet) -> _Columns:
     ranked: dict[str, list[tuple[int, int]]] = {}
     ignored: list[str] = []
     for place, column in enumerate(header):
-        rank, name = _finding(column)
+        rank, name = finding_of(column)
         if name is not None and name in labels:
             ranked.setdefault(name, []).append((rank, place))
         elif place not in (film, status):
@@ -209,24 +208,6 @@ def _nameless(path: Path, columns: Sequence[str], header: tuple[str, ...], label
         f"{path.name} has no column of a finding of {labels.name}; "
         f"it has {', '.join(header)}.{near}"
     )
-
-
-def _finding(column: str) -> tuple[int, str | None]:
-    """How plainly a column says that it is a probability, 0 best, and the finding it names."""
-    words = column.replace("_", " ").split()
-    for rank, said in ((0, _PROBABILITY), (2, _DECISION)):
-        if len(words) > 1 and words[0].casefold() in said:
-            return rank, _known(words[1:])
-        if len(words) > 1 and words[-1].casefold() in said:
-            return rank, _known(words[:-1])
-    return 1, _known(words)
-
-
-def _known(words: Sequence[str]) -> str | None:
-    try:
-        return find(" ".join(words)).name
-    except UsageError:
-        return None
 
 
 def _read(path: Path, columns: _Columns, names: FilmNames, counts: Counter[str]) -> _Sheet:
