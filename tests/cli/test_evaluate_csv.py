@@ -95,12 +95,15 @@ def test_json_is_what_a_program_reads(said: Said, corpus: Path) -> None:
         (f"{BASE} --blank positive", "--blank must be one of unlabelled, negative"),
         (f"{BASE} --label-set NIH", "no label set 'NIH'; there are NIH-14"),
         (f"{BASE} --thresholds none.json", "cannot read thresholds none.json"),
-        (f"{BASE} --trained-on none.txt", "training films must be a list, a split table or a run"),
+        (
+            f"{BASE} --trained-on none.txt",
+            "training films must be a list, a split table, a run, or a bundle",
+        ),
         (f"{BASE} --trained-on train.txt", "belong to training patients"),
         (f"{BASE} --top -1", "Invalid value for '--top'"),
         (
             "scores.npy --labels valid.csv -o out --uncertain ignore",
-            "scores.npy must be a CSV table in UTF-8",
+            "scores.npy must be UTF-8; it has the byte 0x93",
         ),
     ],
 )

@@ -98,6 +98,7 @@ def test_the_table_is_the_one_promised(pipeline: Path) -> None:
 def test_the_bundle_holds_what_was_promised_and_loads(pipeline: Path) -> None:
     assert {path.name for path in (pipeline / "bundle").iterdir()} == {
         *("bundle.json", "model.onnx", "golden.npz", "evaluation.json", "CARD.md"),
+        "seen_patients.txt",
     }
     bundle = Bundle.load(pipeline / "bundle")
     run = RunFolder(pipeline / "run")

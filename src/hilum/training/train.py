@@ -56,13 +56,10 @@ def train(
     run.write_config(config)
     splits.write(run.split)
     seen = _write_seen(run, config, cohort, splits)
-    notes: list[str] = [*cohort.notes, *inherited_notes(config.model)]
-    parts: dict[Split, Films] = {}
-    for split in (Split.TRAIN, Split.TUNE):
-        parts[split], missed = _films(config, splits.of(cohort, split), split, advance)
-        notes.extend(missed)
+    films, missed = _films(config, splits.of(cohort, Split.TRAIN), Split.TRAIN, advance)
+    tune, missed_too = _films(config, splits.of(cohort, Split.TUNE), Split.TUNE, advance)
     network = _network(config, cohort.labels)
-    fitted = fit(config, network, (parts[Split.TRAIN], parts[Split.TUNE]), run, advance)
+    fitted = fit(config, network, (films, tune), run, advance)
     draw_curves(run.epochs(), fitted.best_epoch, run.root / "curves.png")
     weights.load(network, run.checkpoint("best"))
     parity = export_onnx(
@@ -80,14 +77,14 @@ def train(
         split_sha256={split.value: splits.sha256(split) for split in Split},
         patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
         seen_sha256=seen.sha256,
-        train_prevalence=_prevalence(cohort, parts[Split.TRAIN]),
-        positive_weights=_weights(config, cohort, parts[Split.TRAIN]),
+        train_prevalence=_prevalence(cohort, films),
+        positive_weights=_weights(config, cohort, films),
         best_epoch=fitted.best_epoch,
         best_tune_auroc=fitted.best_tune_auroc,
         model_sha256=file_sha256(run.model),
         parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
         backbone_sha256=fitted.backbone_sha256,
-        notes=tuple(notes),
+        notes=(*cohort.notes, *inherited_notes(config.model), *missed, *missed_too),
         provenance=provenance(),
     )
     run.write_facts(facts)

@@ -41,7 +41,8 @@ class Axis:
         >>> [label for _, label in Axis.of("probability", 0.0, 0.05).ticks]
         ['0', '0.01', '0.02', '0.03', '0.04', '0.05']
         """
-        power = 10.0 ** math.floor(math.log10(high - low))
+        # a width of 0.00099999… is one of 0.001 that was rounded
+        power = 10.0 ** math.floor(math.log10(high - low) + 1e-9)
         for step in (power, power / 2, power / 5, power / 10):
             first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
             if last - first >= 3:
