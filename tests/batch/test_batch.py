@@ -28,6 +28,7 @@ from hilum.report.results_jsonl import schema
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 REPORTS = {"final_clinical_report.csv", "results.jsonl", "report.html", "dashboard.html"}
+FOR_RESUMING = {"journal.jsonl", ".lock"}
 
 EXPECTED = {
     "a/00000001_000.png": ("ok", ()),
@@ -169,7 +170,9 @@ def test_films_of_one_name_in_two_folders_are_both_kept(batch: Batch) -> None:
 
 
 def test_all_reports_are_there_and_nothing_half_written(batch: Batch) -> None:
-    assert {path.name for path in batch.out.iterdir()} == REPORTS | {"films", "overlays"}
+    assert {path.name for path in batch.out.iterdir()} == (
+        REPORTS | FOR_RESUMING | {"films", "overlays"}
+    )
 
 
 def test_the_csv_has_the_columns_promised(batch: Batch, toy: Path) -> None:

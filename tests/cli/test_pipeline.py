@@ -193,7 +193,8 @@ def test_predict_needs_no_torch_and_gives_the_same_bytes(pipeline: Path, tmp_pat
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, f"{tmp_path / 'out' / 'report.html'}\n")
-    assert re.fullmatch(r"21 inputs: (\d+ ok, )?(\d+ warn, )?1 error\n", done.stderr)
+    told = r"21 inputs: (\d+ ok, )?(\d+ warn, )?1 error\n21 films in .* films/s; 0 taken .*\n"
+    assert re.fullmatch(told, done.stderr)
     assert files_of(tmp_path / "out") == files_of(pipeline / "out")
 
 

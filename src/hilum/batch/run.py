@@ -1,46 +1,45 @@
-"""Many films through one bundle: one row each, whatever happens to any of them."""
+"""Many films through one bundle: one row each, whatever happens to any of them, or to the run."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hilum.batch.folder import clear_leftovers, held, remove_files, write_whole
 from hilum.batch.inputs import output_names
-from hilum.bundle import Bundle, Prediction
-from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
-from hilum.domain.radiograph import Radiograph
-from hilum.domain.result import FindingResult, ImageResult
-from hilum.domain.seal import file_sha256
-from hilum.explain.overlay import overlay, png_bytes, preview
-from hilum.explain.region import regions
-from hilum.imaging.gate import screen
-from hilum.imaging.read import read
+from hilum.batch.journal import Header, Journal, Recorded, read_journal
+from hilum.batch.score import STYLE, Input, Scoring
+from hilum.bundle import Bundle
+from hilum.domain.errors import UsageError
+from hilum.domain.provenance import code_sha256
+from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults, BundleFacts, reports
 
-__all__ = ["predict_batch", "write_reports"]
+__all__ = ["Finished", "predict_batch", "run_batch", "write_reports"]
 
 CHUNK = 16
 """Films in memory at a time."""
+JOURNAL = "journal.jsonl"
 
 Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class _Input:
-    path: Path
-    stem: str
+class Finished:
+    """A batch that is done.
 
+    Attributes:
+        batch: what the reports were made from.
+        taken: inputs whose results an earlier, stopped run had left in the journal.
+    """
 
-@dataclass(frozen=True)
-class _Read:
-    film: Radiograph
-    codes: tuple[ReasonCode, ...]
+    batch: BatchResults
+    taken: int
 
 
 def predict_batch(
@@ -50,7 +49,23 @@ def predict_batch(
     threads: int = 2,
     advance: Advance | None = None,
 ) -> BatchResults:
+    """The results of `run_batch`, for who does not ask where they came from."""
+    return run_batch(bundle, paths, out, threads, advance).batch
+
+
+def run_batch(
+    bundle: Bundle,
+    paths: Sequence[Path],
+    out: Path,
+    threads: int = 2,
+    advance: Advance | None = None,
+) -> Finished:
     """Score films; write previews, overlays of positive findings, and all reports.
+
+    Each finished film is a line of `journal.jsonl`, so that a run that was stopped, by whatever,
+    goes on where it stopped: a film is not scored again when its name, its bytes and what scores
+    it are the same and its pictures are there. The files are those of a run without a stop, byte
+    for byte.
 
     Args:
         bundle: loaded.
@@ -59,36 +74,56 @@ def predict_batch(
         threads: films read and drawn at a time.
         advance: called with (done, total).
 
-    Returns:
-        What the reports were made from.
-
     Raises:
-        UsageError: when a film lies where previews or overlays would be written over it.
+        UsageError: when a film lies where previews or overlays would be written over it, another
+            run is writing to the folder, or its journal is damaged or of another bundle.
     """
     folders = (out / "films", out / "overlays")
     _keep_apart(paths, folders)
-    earlier = (out / "results.jsonl").exists()
+    out.mkdir(parents=True, exist_ok=True)
+    inputs = [Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
+    header = _header(bundle)
+    with held(out):
+        recorded = read_journal(out / JOURNAL, header)
+        _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
+        recorded = recorded or Recorded()
+        scoring = Scoring(bundle, out, recorded.entries)
+        results: list[ImageResult] = []
+        taken = 0
+        with (
+            Journal(out / JOURNAL, header, recorded) as journal,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            for chunk in _chunks(inputs):
+                for entry, earlier in scoring.entries(chunk, pool):
+                    if recorded.entries.get(entry.result.input) != entry:
+                        journal.append(entry)
+                    taken += earlier
+                    results.append(entry.result)
+                if advance is not None:
+                    advance(len(results), len(inputs))
+        batch = BatchResults(tuple(results), bundle.labels, facts(bundle))
+        write_reports(batch, out)
+        if recorded.end:
+            _remove_stale(batch, inputs, recorded, folders)
+    return Finished(batch, taken)
+
+
+def _header(bundle: Bundle) -> Header:
+    return Header(
+        bundle=bundle.id,
+        precision=bundle.precision.value,
+        code_sha256=code_sha256(),
+        options={"heatmaps": "positives", "style": STYLE.value},
+    )
+
+
+def _make_room(out: Path, folders: Sequence[Path], earlier: bool) -> None:
     for folder in folders:
-        if earlier:  # a batch of ours: its pictures go with it
+        if earlier:  # a batch of ours, without a journal: its pictures go with it
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-    inputs = [_Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
-    results: list[ImageResult] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for chunk in _chunks(inputs):
-            films = list(pool.map(_read, chunk))
-            good = [found.film for found in films if isinstance(found, _Read)]
-            predictions = iter(bundle.predict_many(good) if good else [])
-            jobs = [
-                (item, found, next(predictions) if isinstance(found, _Read) else None)
-                for item, found in zip(chunk, films, strict=True)
-            ]
-            results.extend(pool.map(partial(_result, bundle, out), jobs))
-            if advance is not None:
-                advance(len(results), len(inputs))
-    batch = BatchResults(tuple(results), bundle.labels, facts(bundle))
-    write_reports(batch, out)
-    return batch
+    clear_leftovers((out, *folders))
 
 
 def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
@@ -122,88 +157,33 @@ def write_reports(batch: BatchResults, out: Path) -> list[Path]:
     written: list[Path] = []
     for report in reports().values():
         path = out / report.filename
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(report.render(batch), "utf-8", newline="")
-        partial.replace(path)
+        write_whole(path, report.render(batch).encode(), durable=True)
         written.append(path)
     return written
 
 
-def _chunks(inputs: list[_Input]) -> Iterator[list[_Input]]:
+def _remove_stale(
+    batch: BatchResults, inputs: Sequence[Input], recorded: Recorded, folders: Sequence[Path]
+) -> None:
+    """Remove the pictures that no report shows, of films no longer listed or of a killed run.
+
+    Only what the journal names, or what has the name of a picture of a listed film, is ours; any
+    other file stays.
+    """
+    shown = {file for result in batch.results for file in (result.film, *result.heatmaps.values())}
+    stems = {item.stem for item in inputs}
+
+    def stale(folder: str, name: str) -> bool:
+        file, path = f"{folder}/{name}", Path(name)
+        overlaid, _, finding = path.stem.rpartition("__")
+        preview = path.suffix == ".jpg" and path.stem in stems
+        drawn = path.suffix == ".png" and overlaid in stems and finding in batch.labels
+        return file not in shown and (file in recorded.files or preview or drawn)
+
+    for folder in folders:
+        remove_files(folder, partial(stale, folder.name))
+
+
+def _chunks(inputs: list[Input]) -> Iterator[list[Input]]:
     for start in range(0, len(inputs), CHUNK):
         yield inputs[start : start + CHUNK]
-
-
-def _read(item: _Input) -> _Read | FilmError:
-    try:
-        film = read(item.path)
-        return _Read(film, (*film.codes, *screen(film)))
-    except FilmError as error:
-        return error
-
-
-def _result(
-    bundle: Bundle, out: Path, job: tuple[_Input, _Read | FilmError, Prediction | None]
-) -> ImageResult:
-    item, found, prediction = job
-    if isinstance(found, FilmError) or prediction is None:
-        return _unscored(bundle, item, found)
-    heatmaps, findings, codes = _explain(prediction, out, item.stem)
-    (out / "films" / f"{item.stem}.jpg").write_bytes(preview(found.film))
-    codes = tuple(dict.fromkeys((*found.codes, *codes)))
-    return ImageResult(
-        input=str(item.path),
-        image_id=item.path.name,
-        sha256=found.film.sha256,
-        status=Status.WARN if codes else Status.OK,
-        codes=codes,
-        view=found.film.view,
-        findings=findings,
-        heatmaps=heatmaps,
-        film=f"films/{item.stem}.jpg",
-        bundle=bundle.id,
-        precision=bundle.precision.value,
-    )
-
-
-def _explain(
-    prediction: Prediction, out: Path, stem: str
-) -> tuple[dict[str, str], dict[str, FindingResult], tuple[ReasonCode, ...]]:
-    """Overlays of the positive findings, and their regions in words."""
-    heatmaps: dict[str, str] = {}
-    findings = dict(prediction.findings)
-    codes: tuple[ReasonCode, ...] = ()
-    for name in prediction.positives:
-        heatmap = prediction.heatmap(name)
-        drawn = overlay(prediction.film, heatmap)
-        if drawn.empty:
-            codes = (ReasonCode.EMPTY_HEATMAP,)
-        file = f"overlays/{stem}__{name}.png"
-        (out / file).write_bytes(png_bytes(drawn.rgb))
-        heatmaps[name] = file
-        places = regions(heatmap, prediction.film.view)
-        findings[name] = findings[name].model_copy(update={"regions": places})
-    return heatmaps, findings, codes
-
-
-def _unscored(bundle: Bundle, item: _Input, error: _Read | FilmError) -> ImageResult:
-    if not isinstance(error, FilmError):
-        raise TypeError("a film that was read must have a prediction")
-    return ImageResult(
-        input=str(item.path),
-        image_id=item.path.name,
-        sha256=_hash(item.path),
-        status=error.status,
-        codes=(error.code,),
-        message=error.message,
-        bundle=bundle.id,
-        precision=bundle.precision.value,
-    )
-
-
-def _hash(path: Path) -> str | None:
-    """Of what was not scored, where it is a file at all and can be read."""
-    try:
-        return file_sha256(path) if stat.S_ISREG(path.stat().st_mode) else None
-    except (OSError, ValueError):
-        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -19,6 +20,7 @@ from hilum.cli import (
     compare,
     demo,
     evaluate,
+    exits,
     phantom,
     predict,
     train,
@@ -27,14 +29,12 @@ from hilum.domain.errors import HilumError
 
 __all__ = ["app", "main"]
 
-EXIT_USAGE = 2
-EXIT_AGAIN = 75
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt inside a verb."""
 STOPPED = "stopped; what was finished is kept"
 LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript")
 """What the `train` extra brings; predicting and evaluating need none of it."""
-AGAIN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+TRY_AGAIN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder must, or the other way round."""
 
@@ -63,34 +63,35 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except HilumError as error:
-        _fail(str(error), EXIT_USAGE)
+        _fail(str(error), exits.USAGE)
     except KeyboardInterrupt:
-        _fail(STOPPED, EXIT_AGAIN)
+        _fail(STOPPED, exits.AGAIN)
     except MemoryError:
-        _fail("out of memory; use smaller batches or a machine with more", EXIT_AGAIN)
+        _fail("out of memory; use smaller batches or a machine with more", exits.AGAIN)
     except OSError as error:
-        if error.errno not in (*AGAIN, *MISPLACED):
+        if error.errno not in (*TRY_AGAIN, *MISPLACED):
             raise
-        code = EXIT_AGAIN if error.errno in AGAIN else EXIT_USAGE
+        code = exits.AGAIN if error.errno in TRY_AGAIN else exits.USAGE
         _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", code)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in LAB:
             raise
-        _fail(f"this needs {missing}, which is not installed; install hilum[train]", EXIT_USAGE)
+        _fail(f"this needs {missing}, which is not installed; install hilum[train]", exits.USAGE)
     except typer.Abort:
-        _fail("stopped", EXIT_AGAIN)
+        _fail("stopped", exits.AGAIN)
     except Exception as error:
         usage = getattr(error, "format_message", None)  # click's own errors
         if usage is None:
             raise
-        _fail(usage(), EXIT_USAGE)
+        _fail(usage(), exits.USAGE)
     else:
         if code == INTERRUPTED:
-            _fail(STOPPED, EXIT_AGAIN)
+            _fail(STOPPED, exits.AGAIN)
         sys.exit(code or 0)
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"hilum: {message}\n")
+    with suppress(OSError):  # a full disk may hold stderr too; the code must get through
+        sys.stderr.write(f"hilum: {message}\n")
     sys.exit(code)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilum.cli import exits
 from hilum.cli.label_options import (
     Blank,
     LabelSet,
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from hilum.inspection.inspection import DatasetInspection
 
 __all__ = ["check"]
-
-EXIT_UNSOUND = 3
-"""Checked to the end, and something would make training or measuring wrong."""
 
 
 def check(
@@ -78,7 +76,7 @@ def check(
         _write(inspection, out)
         typer.echo(out / "check.json", err=json)
     if not inspection.sound:
-        raise typer.Exit(EXIT_UNSOUND)
+        raise typer.Exit(exits.REFUSED)
 
 
 def _write(inspection: DatasetInspection, out: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hilum.cli import exits
 from hilum.cli.options import Out, Quiet
 from hilum.cli.progress import progress, say
 
 __all__ = ["predict"]
-
-EXIT_REFUSED = 3
 
 
 def predict(
@@ -23,22 +27,51 @@ def predict(
 ) -> None:
     """Score chest films; write CSV, JSON lines, overlays, report and dashboard.
 
-    Every input gets one row, whatever became of it. Exit code 3: some were rejected or failed.
+    Every input gets one row, whatever became of it. A run that was stopped goes on where it
+    stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
+    with _stoppable():
+        refused = _predict(bundle, inputs, out, quiet)
+    typer.echo(out / "report.html")
+    if refused:
+        raise typer.Exit(exits.REFUSED)
+
+
+def _predict(bundle: Path, inputs: list[str], out: Path, quiet: bool) -> bool:
+    """Whether any input was rejected or failed."""
+    from hilum.batch.folder import refuse_if_held
     from hilum.batch.inputs import list_inputs
-    from hilum.batch.run import predict_batch
+    from hilum.batch.run import run_batch
     from hilum.bundle import Bundle
     from hilum.domain.errors import Status
 
     paths = list_inputs(inputs)
+    refuse_if_held(out)
     loaded = Bundle.load(bundle)
+    begun = time.monotonic()
     with progress(quiet) as step:
-        batch = predict_batch(
+        finished = run_batch(
             loaded, paths, out, advance=lambda done, total: step("scoring films", done, total)
         )
-    counts = {status: sum(r.status is status for r in batch.results) for status in Status}
+    seconds = time.monotonic() - begun
+    results = finished.batch.results
+    counts = {status: sum(r.status is status for r in results) for status in Status}
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    say(f"{len(batch.results)} inputs: {said}", quiet)
-    typer.echo(out / "report.html")
-    if counts[Status.REJECT] or counts[Status.ERROR]:
-        raise typer.Exit(EXIT_REFUSED)
+    say(f"{len(results)} inputs: {said}", quiet)
+    done = len(results) - finished.taken
+    rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
+    say(f"{rate}; {finished.taken} taken from the journal", quiet)
+    return bool(counts[Status.REJECT] or counts[Status.ERROR])
+
+
+@contextmanager
+def _stoppable() -> Generator[None]:
+    """End with exit code 75 and a word on how to go on, for Ctrl-C and for a polite kill alike."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("hilum: stopped; the same command goes on where it stopped\n")
+        raise typer.Exit(exits.AGAIN) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
