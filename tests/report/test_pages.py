@@ -214,3 +214,11 @@ def test_dashboard_counts_are_those_of_the_csv(any_batch: BatchResults) -> None:
         number: sum(call.count("1") == int(str(number)) for call in scored) for number in a_film
     }
     assert sum(a_film.values()) == len(scored)
+
+
+def test_the_headline_counts_the_looks_at_test(mixed: BatchResults) -> None:
+    evaluation = mixed.bundle.evaluation
+    assert evaluation is not None
+    looked = evaluation.model_copy(update={"look": 3})
+    assert "look number 3 at these films" in sentences.evaluation_headline(looked)
+    assert "look number" not in sentences.evaluation_headline(evaluation)

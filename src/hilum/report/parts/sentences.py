@@ -114,5 +114,11 @@ def evaluation_headline(evaluation: Evaluation | None) -> str:
     return (
         f"Macro AUROC {macro.auroc.in_words()} over {macro.findings_counted} of "
         f"{macro.findings_total} findings, on split '{split.name}' ({split.images:,} films of "
-        f"{split.patients:,} patients, {split.sha256[:12]}). {evaluation.interval}"
+        f"{split.patients:,} patients, {split.sha256[:12]}){_look(evaluation)}. "
+        f"{evaluation.interval}"
     )
+
+
+def _look(evaluation: Evaluation) -> str:
+    """How often these films were evaluated: chosen among many looks, a number is optimistic."""
+    return "" if evaluation.look is None else f", look number {evaluation.look} at these films"
