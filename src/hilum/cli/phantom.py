@@ -14,7 +14,7 @@ __all__ = ["phantom"]
 
 
 def phantom(
-    layout: Annotated[str, typer.Argument(help="Whose files to imitate: nih.")],
+    layout: Annotated[str, typer.Argument(help="Whose files to imitate: nih or chexpert.")],
     out: Out,
     patients: Annotated[int, typer.Option(min=1, help="How many patients to draw.")] = 300,
     seed: Seed = 0,
@@ -27,12 +27,14 @@ def phantom(
 
     The films are synthetic: nobody's chest.
     """
+    from hilum.phantom.chexpert import write_chexpert
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.phantom.nih import write_nih
 
-    if layout != "nih":
-        raise UsageError(f"the layout must be nih; got '{layout}'")
+    writers = {"nih": write_nih, "chexpert": write_chexpert}
+    if layout not in writers:
+        raise UsageError(f"the layout must be {' or '.join(writers)}; got '{layout}'")
     corpus = PhantomCorpus(patients=patients, seed=seed, enrichment=enrichment)
     with progress(quiet) as step:
-        write_nih(corpus, out, lambda done, total: step("drawing films", done, total))
+        writers[layout](corpus, out, lambda done, total: step("drawing films", done, total))
     typer.echo(out)

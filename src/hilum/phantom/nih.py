@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from hilum.domain.record import Box
 from hilum.phantom.corpus import FilmPlan, PhantomCorpus
+from hilum.phantom.folder import Advance, drawn, write_film, write_lines, write_notice
 
 __all__ = ["write_nih"]
 
-_WORKERS = 4
-"""Processes that draw, at most; as many as there are processors below that."""
 _FRAME = 1024  # NIH's boxes are in the frame of the released 1024-px films
 _BOXED = {
     "Atelectasis": "Atelectasis",
@@ -34,18 +28,12 @@ _TABLE_HEADER = (
     "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
 )
 _BOX_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
-_README = """\
-Synthetic chest radiographs, drawn by hilum. These are not patients: no film, name, age or label
-here belongs to anybody. The layout is that of NIH ChestX-ray14, so that readers of that corpus read
-this one. Boxes are in a 1024 x 1024 frame whatever the size of the PNG files.
-
-patients {patients}, films {films}, seed {seed}, enrichment {enrichment:g}, size {size}
-"""
+_LAYOUT = """\
+The layout is that of NIH ChestX-ray14, so that readers of that corpus read
+this one. Boxes are in a 1024 x 1024 frame whatever the size of the PNG files."""
 
 
-def write_nih(
-    corpus: PhantomCorpus, root: Path, advance: Callable[[int, int], None] | None = None
-) -> Path:
+def write_nih(corpus: PhantomCorpus, root: Path, advance: Advance | None = None) -> Path:
     """Draw a corpus into a folder laid out like NIH ChestX-ray14.
 
     Writes `images/`, `Data_Entry_2017_v2020.csv`, `train_val_list.txt`, `test_list.txt`,
@@ -65,37 +53,18 @@ def write_nih(
     images = root / "images"
     images.mkdir(parents=True, exist_ok=True)
     boxes: list[str] = [_BOX_HEADER]
-    drawings = corpus.drawings(workers=min(_WORKERS, os.cpu_count() or 1))
-    for done, (plan, drawing) in enumerate(zip(plans, drawings, strict=True), start=1):
-        _write_png(images / plan.image_id, drawing.pixels)
+    for plan, drawing in drawn(corpus, advance):
+        write_film(images / plan.image_id, drawing.pixels)
         if plan.patient_id in tested:
             boxes += [_box_row(plan, box) for box in drawing.boxes if box.finding in _BOXED]
-        if advance is not None:
-            advance(done, len(plans))
-    _write_lines(root / "BBox_List_2017.csv", boxes)
+    write_lines(root / "BBox_List_2017.csv", boxes)
     rows = [_TABLE_HEADER, *(_table_row(plan) for plan in plans)]
-    _write_lines(root / "Data_Entry_2017_v2020.csv", rows)
+    write_lines(root / "Data_Entry_2017_v2020.csv", rows)
     for name, wanted in (("train_val_list.txt", False), ("test_list.txt", True)):
         listed = [plan.image_id for plan in plans if (plan.patient_id in tested) is wanted]
-        _write_lines(root / name, listed)
-    readme = _README.format(
-        patients=corpus.patients,
-        films=len(plans),
-        seed=corpus.seed,
-        enrichment=corpus.enrichment,
-        size=corpus.size,
-    )
-    (root / "SYNTHETIC.txt").write_text(readme, encoding="utf-8", newline="\n")
+        write_lines(root / name, listed)
+    write_notice(root, corpus, _LAYOUT)
     return root
-
-
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    grey = np.round(pixels * 255.0).astype(np.uint8)
-    # A fixed compression level keeps the bytes the same; 3 is twice as fast as the default of 6.
-    fine, encoded = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    if not fine:
-        raise OSError(f"cannot encode {path.name} as PNG")
-    path.write_bytes(encoded.tobytes())
 
 
 def _table_row(plan: FilmPlan) -> str:
@@ -109,7 +78,3 @@ def _table_row(plan: FilmPlan) -> str:
 def _box_row(plan: FilmPlan, box: Box) -> str:
     corner = f"{box.x * _FRAME:g},{box.y * _FRAME:g},{box.width * _FRAME:g},{box.height * _FRAME:g}"
     return f"{plan.image_id},{_BOXED[box.finding]},{corner}"
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

@@ -1,0 +1,68 @@
+"""U-Ignore, U-Ones and U-Zeros trained on the same drawn CheXpert, and compared by the command."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hilum.domain.comparison import Comparison, Verdict
+from hilum.domain.findings import label_set
+from hilum.domain.seal import read_sealed
+
+pytestmark = pytest.mark.slow
+
+Hilum = Callable[..., subprocess.CompletedProcess[str]]
+
+POLICIES = ("ignore", "positive", "negative")
+PRESET = """
+name: tiny
+preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
+model: {backbone: densenet121, options: {growth_rate: 4}}
+split: {train: 0.3, tune: 0.4, calibrate: 0.1, test: 0.2}
+phases:
+  - {name: all, trains: all, epochs: 1, rate: 2.0e-3}
+labels: {label_set: CheXpert-5}
+batch_size: 16
+precision: float32
+threads: 1
+"""
+
+
+def test_policies_of_uncertain_labels_compared(tmp_path: Path, hilum: Hilum) -> None:
+    films, preset = tmp_path / "films", tmp_path / "tiny.yaml"
+    preset.write_text(PRESET)
+    hilum("phantom", "chexpert", "-o", films, "--patients", 50, "--enrichment", 6)
+    refused = hilum("train", preset, "--data", films, "-o", tmp_path / "no", code=2)
+    assert "uncertain labels: what they count as must be said" in refused.stderr
+    for policy in POLICIES:
+        change = f"labels.uncertain={policy}"
+        hilum("train", preset, "--data", films, "-o", tmp_path / policy, "--set", change)
+    runs = [tmp_path / policy for policy in POLICIES]
+    said = hilum("compare", *runs, "-o", tmp_path / "out", "--resamples", 100)
+
+    comparison = read_sealed(Comparison, tmp_path / "out" / "comparison.json")
+    facts = {name: model.facts for name, model in comparison.models.items()}
+    assert facts == {policy: {"labels.uncertain": policy} for policy in POLICIES}
+    assert comparison.labels == label_set("CheXpert-5").findings
+    assert comparison.split.name == comparison.chosen_on == "tune"
+    areas = {name: model.auroc.value or 0.0 for name, model in comparison.models.items()}
+    assert comparison.chosen == max(areas, key=areas.__getitem__)
+    assert not (tmp_path / "ignore" / "evaluation.json").exists()
+
+    assert [(pair.first, pair.second) for pair in comparison.pairs] == [
+        ("ignore", "positive"),
+        ("ignore", "negative"),
+    ]
+    for pair in comparison.pairs:
+        assert pair.macro_auroc.verdict is not Verdict.UNKNOWN
+        assert pair.words.startswith(f"{pair.second} ")
+        assert pair.macro_auroc.verdict.value in pair.words
+
+    table = (tmp_path / "out" / "comparison.md").read_text("utf-8")
+    assert table in said.stdout
+    assert "| Model | labels.uncertain | AUROC, tune | AP, tune |" in table
+    assert f"Chosen on tune: {comparison.chosen}." in table
+    assert all(pair.words in table for pair in comparison.pairs)
