@@ -20,7 +20,7 @@ from hilum.metrics.reliability import (
     bins_of,
     squared_errors,
 )
-from hilum.metrics.resampling import interval, patient_resamples
+from hilum.metrics.resampling import interval, mean_present, patient_resamples, share
 
 __all__ = ["HALVINGS", "Measured", "band_under_calibration", "constant_value", "measure"]
 
@@ -66,10 +66,7 @@ class Measured:
 
     def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """(R,) the claim's number on each resample; NaN where it does not exist."""
-        stacked = np.stack([group.values(claim, weights) for group in self.groups])
-        there = ~np.isnan(stacked)
-        total, count = np.where(there, stacked, 0.0).sum(axis=0), there.sum(axis=0)
-        return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        return mean_present(np.stack([group.values(claim, weights) for group in self.groups]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +100,13 @@ class _Group:
         positives, scores = self.entries.positives, self.entries.scores
         if claim.metric is Metric.BRIER:
             errors, count = self._sums(weights, [squared_errors(positives, scores), 1.0])
-            return _share(errors, count)
+            return share(errors, count)
         called = scores >= (0.5 if claim.at is None else claim.at)
         if claim.metric is Metric.ACCURACY:
             right, count = self._sums(weights, [called == positives, 1.0])
-            return _share(right, count)
+            return share(right, count)
         hits, flagged, there = self._sums(weights, [called & positives, called, positives])
-        return _share(2.0 * hits, flagged + there)
+        return share(2.0 * hits, flagged + there)
 
     def _sums(
         self, weights: NDArray[np.integer], rows: Sequence[ArrayLike]
@@ -125,10 +122,6 @@ class _Group:
         shape = (len(rows), weights.shape[1])
         adding = csr_array((table[row, entry], (row, films[entry])), shape)
         return list(np.asarray(adding @ weights.T))
-
-
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 def measure(claim: Claim, of: Measured, resamples: int, rng: np.random.Generator) -> Interval:

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.domain.film_names import FilmNames
-from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.findings import LabelSet
 from hilum.domain.lines import text_lines
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.evaluation.score_columns import LOGIT, PROBABILITY, finding_of
 
 __all__ = ["Entries", "Scores", "read_scores"]
@@ -85,15 +86,18 @@ class Scores:
         present = tuple(name for name in self.cohort.labels if name in self.findings)
         return LabelSet(f"{len(present)} findings of {self.cohort.labels.name}", present)
 
+    @cached_property
+    def _states(self) -> NDArray[np.int8]:
+        """(N, L) of the cohort, made once: it is asked for each column and finding."""
+        return self.cohort.states()
+
     def of(self, finding: str) -> Entries:
         """The labelled films of a finding with the scores of the column named after it."""
         return self.entries(self.findings.index(finding), finding)
 
     def entries(self, column: int, finding: str) -> Entries:
         """The labelled films of a finding with the scores of any column."""
-        states = self.cohort.states()[:, self.cohort.labels.index(finding)]
-        known = np.flatnonzero((states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE))
-        positives = states[known] == LabelState.POSITIVE
+        known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
         return Entries(known, positives, self.values[known, column])
 
     def in_order(self, order: LabelSet) -> Scores:

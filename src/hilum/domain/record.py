@@ -15,7 +15,7 @@ from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 
-__all__ = ["Box", "Cohort", "Record", "Split", "Vote", "digest"]
+__all__ = ["Box", "Cohort", "Record", "Split", "Vote", "digest", "labelled", "prevalences"]
 
 
 class Split(StrEnum):
@@ -152,3 +152,33 @@ def digest(lines: Iterable[str]) -> str:
     """
     text = "".join(f"{line}\n" for line in sorted(lines))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The films that count for a finding, and whether each has it.
+
+    Args:
+        states: (N,) LabelState values of one finding.
+
+    Returns:
+        (n,) rows of the films labelled positive or negative, and (n,) whether positive.
+
+    >>> labelled(np.array([1, -1, 0, -2], np.int8))
+    (array([0, 2]), array([ True, False]))
+    """
+    rows = np.flatnonzero((states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE))
+    return rows, states[rows] == LabelState.POSITIVE
+
+
+def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
+    """Share of positives among the labelled films; findings without a labelled film are left out.
+
+    Args:
+        labels: the findings of the columns.
+        states: (N, L) LabelState values.
+
+    >>> prevalences(LabelSet("two", ("Mass", "Edema")), np.array([[1, -2], [0, -1]], np.int8))
+    {'Mass': 0.5}
+    """
+    counted = {name: labelled(states[:, column])[1] for column, name in enumerate(labels)}
+    return {name: float(own.mean()) for name, own in counted.items() if len(own)}

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from hilum.domain.comparison import Comparison, Difference, ModelNumbers, Pair, Verdict
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.result import Interval, SplitFacts
 from hilum.domain.scores import Probabilities
 from hilum.metrics.comparison import bootstrap_p, holm, paired_interval
 from hilum.metrics.ranking import Ranking
-from hilum.metrics.resampling import interval, patient_resamples
+from hilum.metrics.resampling import interval, mean_present, patient_resamples
 
 __all__ = ["ComparisonRequest", "Contender", "compare"]
 
@@ -137,18 +136,12 @@ def _measured(
     """The areas of each model on the films themselves and on each resample."""
     labels = contenders[0].scores.labels
     states = cohort.states()[:, cohort.labels.columns(labels)]
-    known = {
-        name: np.flatnonzero(np.isin(states[:, c], (LabelState.POSITIVE, LabelState.NEGATIVE)))
-        for c, name in enumerate(labels)
-    }
-    positives = {
-        n: states[rows, labels.index(n)] == LabelState.POSITIVE for n, rows in known.items()
-    }
+    counted = {name: labelled(states[:, column]) for column, name in enumerate(labels)}
     rankings = [
         {
-            name: Ranking.of(positives[name], one.scores.of(name)[rows], rows)
-            for name, rows in known.items()
-            if positives[name].any() and not positives[name].all()
+            name: Ranking.of(positives, one.scores.of(name)[rows], rows)
+            for name, (rows, positives) in counted.items()
+            if positives.any() and not positives.all()
         }
         for one in contenders
     ]
@@ -174,12 +167,7 @@ def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if not found:
         return found
-    stacked = np.stack(list(found.values()))
-    there = ~np.isnan(stacked)
-    count = there.sum(axis=0)
-    total = np.where(there, stacked, 0.0).sum(axis=0)
-    macro = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return {**found, _MACRO: macro}
+    return {**found, _MACRO: mean_present(np.stack(list(found.values())))}
 
 
 def _own(one: Contender, areas: _Areas) -> ModelNumbers:

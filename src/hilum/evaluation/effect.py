@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.effect import Believed, CalibrationEffect, Change, FindingEffect
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.result import Interval
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Ratios
@@ -105,9 +104,7 @@ def effect_of_calibration(
     findings: dict[str, FindingEffect] = {}
     changes: list[dict[str, NDArray[np.float64]]] = []
     for name in after[1].labels:
-        state = states[:, cohort.labels.index(name)]
-        known = np.flatnonzero((state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE))
-        y = state[known] == LabelState.POSITIVE
+        known, y = labelled(states[:, cohort.labels.index(name)])
         first, second = (
             _Scores(y, one.of(name)[known], number[known]) for one in (before[1], after[1])
         )
@@ -168,8 +165,8 @@ def effect_table(effect: CalibrationEffect) -> str:
     )
 
 
-def _interval(drawn: NDArray[np.float64], share: bool = True) -> Interval:
-    return interval(float(drawn[0]), drawn[1:], _ABSENT, share)
+def _interval(drawn: NDArray[np.float64], bounded: bool = True) -> Interval:
+    return interval(float(drawn[0]), drawn[1:], _ABSENT, bounded)
 
 
 def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
@@ -181,4 +178,4 @@ def _macro(changes: list[dict[str, NDArray[np.float64]]]) -> Change:
         nothing = Interval(value=None, reason="no finding has both positive and negative films")
         return Change(**dict.fromkeys(_COMPARED, nothing))
     means = {of: np.mean([change[of] for change in changes], axis=0) for of in _COMPARED}
-    return Change(**{of: _interval(mean, share=False) for of, mean in means.items()})
+    return Change(**{of: _interval(mean, bounded=False) for of, mean in means.items()})

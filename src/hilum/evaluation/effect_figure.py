@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.effect import CalibrationEffect
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.sentences import shown
 from hilum.metrics.corp import reliability_curve
@@ -60,9 +59,7 @@ def write_effect_figure(
         for place in places[len(effect.findings) :]:
             place.set_axis_off()
         for axes, (name, found) in zip(places, effect.findings.items(), strict=False):
-            state = states[:, cohort.labels.index(name)]
-            known = (state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE)
-            y = state[known] == LabelState.POSITIVE
+            known, y = labelled(states[:, cohort.labels.index(name)])
             pair = (before.of(name)[known], after.of(name)[known])
             _frame(axes, max((float(np.quantile(p, 0.995)) for p in pair if len(p)), default=1.0))
             for colour, p in zip((_BEFORE, _AFTER), pair, strict=True):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hilum.metrics.binned import Binned
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.reliability import log_losses, squared_errors
+from hilum.metrics.resampling import share
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -104,8 +105,7 @@ class Ratios:
             times: (R, P) how often each patient stands in each resample.
         """
         above, below = np.split(self.sums @ times[:, : self.patients].T, 2)
-        shares = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-        return dict(zip(self.names, shares, strict=True))
+        return dict(zip(self.names, share(above, below), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ from hilum.domain.evaluation import (
     MetadataBaseline,
     SummaryEvaluation,
 )
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.result import Interval, SplitFacts
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.baseline import Metadata
@@ -114,9 +113,7 @@ def _scored(
     states = cohort.states()
     entries: dict[str, Entries] = {}
     for name in probabilities.labels:
-        state = states[:, cohort.labels.index(name)]
-        known = np.flatnonzero((state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE))
-        positives = state[known] == LabelState.POSITIVE
+        known, positives = labelled(states[:, cohort.labels.index(name)])
         constant = _prevalence(name, positives.mean() if len(known) else 0.0, request)
         entries[name] = Entries(
             films=known,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.thresholds import Thresholds
 from hilum.metrics.operating import GridRow, grid
@@ -118,9 +118,8 @@ def _labelled(
     """Each finding with its labelled films: whether positive, their scores, their rows."""
     states = cohort.states()
     for name in probabilities.labels:
-        state = states[:, cohort.labels.index(name)]
-        known = np.flatnonzero((state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE))
-        yield name, state[known] == LabelState.POSITIVE, probabilities.of(name)[known], known
+        known, positives = labelled(states[:, cohort.labels.index(name)])
+        yield name, positives, probabilities.of(name)[known], known
 
 
 def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

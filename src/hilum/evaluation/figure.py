@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.evaluation import Evaluation, FindingEvaluation
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.sentences import shown
 from hilum.metrics.ranking import Ranking
@@ -70,9 +69,8 @@ def write_figure(
             place.set_axis_off()
         for index, (name, finding) in enumerate(evaluation.findings.items()):
             row, column = divmod(index, columns)
-            state = states[:, cohort.labels.index(name)]
-            known = (state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE)
-            positives, scores = state[known] == LabelState.POSITIVE, probabilities.of(name)[known]
+            known, positives = labelled(states[:, cohort.labels.index(name)])
+            scores = probabilities.of(name)[known]
             _roc(axes[3 * row, column], name, finding, Ranking.of(positives, scores))
             if len(scores):
                 _reliability(axes[3 * row + 1, column], finding, positives, scores)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilum.domain.result import Interval
 from hilum.domain.scores import OperatingPoint
 from hilum.evaluation.entries import Called, Entries, Measure, Values
-from hilum.metrics.resampling import interval, patient_resamples
+from hilum.metrics.resampling import interval, mean_present, patient_resamples
 
 __all__ = [
     "CONSTANT_MACRO",
@@ -133,14 +133,10 @@ def _constant_row(finding: str) -> str:
 def _mean(parts: Iterable[Values]) -> Values:
     """The mean of each measure over the parts that have a value; none without parts."""
     every = list(parts)
-    means: dict[str, NDArray[np.float64]] = {}
-    for measure in every[0] if every else ():
-        stacked = np.stack([part[measure] for part in every])
-        there = ~np.isnan(stacked)
-        total = np.where(there, stacked, 0.0).sum(axis=0)
-        count = there.sum(axis=0)
-        means[measure] = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return means
+    return {
+        measure: mean_present(np.stack([part[measure] for part in every]))
+        for measure in (every[0] if every else ())
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from hilum.evaluation.entries import Entries
 from hilum.evaluation.numbers import ScoredSplit
 from hilum.metrics.delong import delong, influence
 from hilum.metrics.delong import interval as delong_interval
-from hilum.metrics.resampling import normal_interval
+from hilum.metrics.resampling import NORMAL_975, normal_interval
 
 __all__ = ["AGES", "FEWEST", "mean_auroc", "subgroups", "within_views"]
 
@@ -27,7 +27,6 @@ AGES = ((18.0, "<18"), (40.0, "18-40"), (65.0, "40-65"), (math.inf, "65+"))
 """Each band's name, and the age in years at which it ends; that age belongs to the next."""
 
 _UNKNOWN = "unknown"
-_NORMAL_975 = 1.959963984540054
 
 
 def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
@@ -210,7 +209,7 @@ def _half_width(added: NDArray[np.float64], patients: int) -> float | None:
     """1.96 standard errors of a number to which each patient adds so much; None for one patient."""
     if patients < 2:
         return None
-    return _NORMAL_975 * math.sqrt(patients / (patients - 1) * float((added**2).sum()))
+    return NORMAL_975 * math.sqrt(patients / (patients - 1) * float((added**2).sum()))
 
 
 def _none(reason: str) -> Interval:

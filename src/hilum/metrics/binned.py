@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.metrics.reliability import BINS, Binning, bins_of
+from hilum.metrics.resampling import share
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -95,9 +96,9 @@ class Binned:
         width = np.abs(self.widths @ times.T).sum(axis=0)
         square = _debiased_square(n, gap, positives).sum(axis=1)
         return (
-            _share(np.abs(gap).sum(axis=1), total),
-            _share(width, total),
-            np.sqrt(np.maximum(0.0, _share(square, total))),
+            share(np.abs(gap).sum(axis=1), total),
+            share(width, total),
+            np.sqrt(np.maximum(0.0, share(square, total))),
         )
 
     def _equal_mass(self, times: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -146,7 +147,3 @@ def _debiased_square(
     chance = share * (1.0 - share) / np.maximum(n - 1.0, 1.0)
     # a bin of one film tells nothing
     return np.where(n > 1, n * ((gap / filled) ** 2 - chance), 0.0)
-
-
-def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

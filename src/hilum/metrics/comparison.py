@@ -66,7 +66,7 @@ def paired_interval(
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"paired resamples must both be (R,); got {a.shape} and {b.shape}")
     return interval(
-        value_b - value_a, b - a, "the number does not exist for both models", share=False
+        value_b - value_a, b - a, "the number does not exist for both models", bounded=False
     )
 
 

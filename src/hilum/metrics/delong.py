@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
-from hilum.metrics.resampling import normal_interval
+from hilum.metrics.resampling import NORMAL_975, normal_interval
 
 __all__ = ["Aurocs", "Difference", "delong", "difference", "influence", "interval"]
-
-_NORMAL_975 = 1.959963984540054
-"""97.5 % of a standard normal variable lie below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +173,7 @@ def interval(aurocs: Aurocs, index: int) -> Interval:
         return Interval(value=None, reason=aurocs.reason)
     if math.isnan(variance):
         return Interval(value=value, reason=aurocs.reason)
-    return normal_interval(value, _NORMAL_975 * math.sqrt(max(0.0, variance)))
+    return normal_interval(value, NORMAL_975 * math.sqrt(max(0.0, variance)))
 
 
 def difference(aurocs: Aurocs, a: int, b: int) -> Difference:
@@ -209,7 +206,7 @@ def difference(aurocs: Aurocs, a: int, b: int) -> Difference:
     error = math.sqrt(variance)
     z = gap / error
     p = math.erfc(abs(z) / math.sqrt(2.0))
-    return Difference(gap, gap - _NORMAL_975 * error, gap + _NORMAL_975 * error, z, p)
+    return Difference(gap, gap - NORMAL_975 * error, gap + NORMAL_975 * error, z, p)
 
 
 def influence(

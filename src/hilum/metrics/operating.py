@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelState
+from hilum.domain.record import labelled
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.metrics.ranking import Counts, Ranking
 
@@ -191,9 +192,7 @@ def choose_all(
     """
     points: list[OperatingPoint] = []
     for column, finding in enumerate(probabilities.labels):
-        state = states[:, column]
-        known = (state == LabelState.POSITIVE) | (state == LabelState.NEGATIVE)
-        positives = state[known] == LabelState.POSITIVE
+        known, positives = labelled(states[:, column])
         points.append(choose(finding, positives, probabilities.of(finding)[known], target, goal))
     return tuple(points)
 

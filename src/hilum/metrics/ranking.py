@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.metrics.resampling import share
 from hilum.metrics.segments import Segments
 
 __all__ = [
@@ -57,7 +58,7 @@ class Counts:
         """
         below = self.negatives[:, None] - (self.flagged_negatives + self.higher_negatives) / 2
         won = (self._at_threshold() * below).sum(axis=1)
-        return _ratio(won, self.positives * self.negatives)
+        return share(won, self.positives * self.negatives)
 
     def average_precision(self) -> NDArray[np.float64]:
         """(R,) areas under the step-wise precision-recall curve; NaN without a class.
@@ -68,7 +69,7 @@ class Counts:
         flagged = self.flagged_positives + self.flagged_negatives
         precision = self.flagged_positives / np.maximum(flagged, 1.0)
         gained = (self._at_threshold() * precision).sum(axis=1)
-        return np.where(self.negatives > 0, _ratio(gained, self.positives), np.nan)
+        return np.where(self.negatives > 0, share(gained, self.positives), np.nan)
 
     def sensitivity_at(self, specificity: float) -> NDArray[np.float64]:
         """(R,) largest sensitivity among thresholds whose specificity is >= the one asked for.
@@ -76,10 +77,10 @@ class Counts:
         Tied films are flagged together or not at all, so the specificity reached may be higher
         than asked for. 0 where only flagging nothing is specific enough; NaN without a class.
         """
-        spared = _ratio(self.negatives[:, None] - self.flagged_negatives, self.negatives[:, None])
+        spared = share(self.negatives[:, None] - self.flagged_negatives, self.negatives[:, None])
         allowed = np.where(spared >= specificity, self.flagged_positives, 0.0)
         most = allowed.max(axis=1, initial=0.0)
-        return np.where(self.negatives > 0, _ratio(most, self.positives), np.nan)
+        return np.where(self.negatives > 0, share(most, self.positives), np.nan)
 
     def specificity_at(self, sensitivity: float) -> NDArray[np.float64]:
         """(R,) largest specificity among thresholds whose sensitivity is >= the one asked for.
@@ -87,18 +88,11 @@ class Counts:
         The highest threshold that is sensitive enough spares the most negative films. 1 where
         flagging nothing is sensitive enough; NaN without a class.
         """
-        reached = _ratio(self.flagged_positives, self.positives[:, None])
+        reached = share(self.flagged_positives, self.positives[:, None])
         allowed = np.where(reached >= sensitivity, self.flagged_negatives, self.negatives[:, None])
         fewest = 0.0 if sensitivity <= 0.0 else np.inf
         flagged = allowed.min(axis=1, initial=fewest)
-        return np.where(
-            self.positives > 0, _ratio(self.negatives - flagged, self.negatives), np.nan
-        )
-
-
-def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Quotient, NaN where the denominator is 0."""
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+        return np.where(self.positives > 0, share(self.negatives - flagged, self.negatives), np.nan)
 
 
 @dataclass(frozen=True, eq=False)

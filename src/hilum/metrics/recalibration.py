@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
 from hilum.metrics.outcomes import checked
+from hilum.metrics.resampling import NORMAL_975
 
 __all__ = ["CLIP", "Line", "slope_and_intercept"]
 
 CLIP = 1e-6
 """Probabilities are kept this far from 0 and 1: what a table of six decimals can still tell."""
 
-_NORMAL_975 = 1.959963984540054
 _STEPS = 100
 _SLACK = 1e-7
 """Log-likelihood that a step may lose to rounding."""
@@ -155,5 +155,5 @@ def _interval(
     bread = np.linalg.inv(information)
     meat = np.einsum("gj,gk->jk", scores, scores) * len(scores) / (len(scores) - 1)
     variance = float(np.einsum("j,jk,k->", bread[0], meat, bread[0]))
-    half = _NORMAL_975 * math.sqrt(max(0.0, variance))
+    half = NORMAL_975 * math.sqrt(max(0.0, variance))
     return Interval(value=value, low=value - half, high=value + half)

@@ -13,10 +13,22 @@ from numpy.typing import NDArray
 
 from hilum.domain.result import Interval
 
-__all__ = ["NO_SPREAD", "VALID_SHARE", "interval", "normal_interval", "patient_resamples"]
+__all__ = [
+    "NORMAL_975",
+    "NO_SPREAD",
+    "VALID_SHARE",
+    "interval",
+    "mean_present",
+    "normal_interval",
+    "patient_resamples",
+    "share",
+]
 
 VALID_SHARE = 0.95
 """Share of resamples that must have a value, or there is no interval."""
+
+NORMAL_975 = 1.959963984540054
+"""Standard errors on either side of a normal 95 % interval."""
 
 NO_SPREAD = "no interval: all patients agree, so nothing shows how much it may vary"
 """Why a perfect or empty share has no interval: its variance is estimated as 0."""
@@ -66,7 +78,7 @@ def patient_resamples(
 
 
 def interval(
-    value: float, resampled: NDArray[np.float64], absent: str, share: bool = True
+    value: float, resampled: NDArray[np.float64], absent: str, bounded: bool = True
 ) -> Interval:
     """A number with its 95 % percentile interval.
 
@@ -79,7 +91,7 @@ def interval(
         value: the number on the films themselves; NaN where it does not exist.
         resampled: (R,) the number on each resample; NaN where it does not exist.
         absent: why a value may not exist, such as "no film is positive".
-        share: whether 0 and 1 are ends that the number cannot pass; False for a difference.
+        bounded: whether 0 and 1 are ends that the number cannot pass; False for a difference.
 
     >>> interval(0.5, np.linspace(0.0, 1.0, 1001), "").high
     0.975
@@ -94,12 +106,35 @@ def interval(
     if len(valid) == 0 or len(valid) < VALID_SHARE * len(resampled):
         reason = f"no interval: only {len(valid)} of {len(resampled)} resamples have a value"
         return Interval(value=value, reason=reason)
-    if share and value in (0.0, 1.0) and (valid == value).all():
+    if bounded and value in (0.0, 1.0) and (valid == value).all():
         return Interval(value=value, reason=NO_SPREAD)
     low, high = np.percentile(valid, [2.5, 97.5])
     missing = len(resampled) - len(valid)
     reason = f"{missing} of {len(resampled)} resamples have no value" if missing else ""
     return Interval(value=value, low=float(low), high=float(high), reason=reason)
+
+
+def share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`part / whole` of each resample; NaN where the whole is 0 and there is no share.
+
+    >>> share(np.array([1.0, 0.0]), np.array([2.0, 0.0]))
+    array([0.5, nan])
+    """
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def mean_present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R,) the mean of (M, R) numbers over those that have a value in a resample; NaN without one.
+
+    A finding of few patients is missing from some resamples, which must not remove the others'
+    evidence.
+
+    >>> mean_present(np.array([[0.5, np.nan, np.nan], [0.7, 0.9, np.nan]]))
+    array([0.6, 0.9, nan])
+    """
+    there = ~np.isnan(values)
+    total = np.where(there, values, 0.0).sum(axis=0)
+    return share(total, there.sum(axis=0).astype(np.float64))
 
 
 def normal_interval(value: float, half_width: float) -> Interval:

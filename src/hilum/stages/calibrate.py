@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
 from hilum.domain.errors import BundleError, LeakError, UsageError
-from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort, Split
+from hilum.domain.record import Cohort, Split, prevalences
 from hilum.domain.result import SplitFacts
 from hilum.domain.scores import Target
 from hilum.domain.seal import file_sha256, write_sealed
@@ -88,13 +87,7 @@ def calibrate_run(
     _refuse_other_splits(run, cohort)
     scored = score_cohort(engine_of(run, request.precision), cohort, advance)
     states = scored.cohort.states()
-    positives = (states == LabelState.POSITIVE).sum(axis=0)
-    known = positives + (states == LabelState.NEGATIVE).sum(axis=0)
-    prevalence = {
-        name: float(positives[column] / known[column])
-        for column, name in enumerate(cohort.labels)
-        if known[column]
-    }
+    prevalence = prevalences(cohort.labels, states)
     calibrator = fit(request.method, scored.logits, states)
     if request.prevalences:
         calibrator = calibrator.at_prevalence(prevalence, request.prevalences)

@@ -22,10 +22,9 @@ from hilum.datasets import open_dataset
 from hilum.datasets.base import NO_PATIENTS
 from hilum.domain.errors import UsageError
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.findings import LabelState
 from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.policy import LabelPolicy, settle
-from hilum.domain.record import Cohort, digest
+from hilum.domain.record import Cohort, digest, prevalences
 from hilum.domain.scores import Probabilities
 from hilum.domain.seal import file_sha256
 from hilum.evaluation.effect import effect_of_calibration
@@ -207,7 +206,7 @@ def _fitted(
     if folds is None and request.thresholds is None:
         notes.append(f"no operating points: cross-fitting needs {FOLDS} patients or more")
     if request.prevalences:
-        fitted = _prevalences(probabilities, states)
+        fitted = prevalences(probabilities.labels, states)
         for move in moves(probabilities.labels, fitted, request.prevalences):
             notes.append(
                 f"{move.finding}: {move.note}, from that of the evaluated labelled films; "
@@ -225,13 +224,6 @@ def _refuse_normalised(probabilities: Probabilities) -> None:
             f"0.5; those of {', '.join(piled)} pile up just above 0.5. Undo the mapping, in "
             "torchxrayvision by op_threshs = None, or evaluate them as they are"
         )
-
-
-def _prevalences(probabilities: Probabilities, states: NDArray[np.int8]) -> dict[str, float]:
-    positives = (states == LabelState.POSITIVE).sum(axis=0)
-    known = positives + (states == LabelState.NEGATIVE).sum(axis=0)
-    shares = zip(probabilities.labels, positives.tolist(), known.tolist(), strict=True)
-    return {name: count / total for name, count, total in shares if total}
 
 
 def _thresholds(

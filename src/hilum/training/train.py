@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from hilum.domain.errors import DatasetError
-from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import provenance
-from hilum.domain.record import Cohort, Split
+from hilum.domain.record import Cohort, Split, prevalences
 from hilum.domain.seal import file_sha256
 from hilum.imaging.stack import read_stack
 from hilum.model import weights
@@ -77,7 +75,7 @@ def train(
         split_sha256={split.value: splits.sha256(split) for split in Split},
         patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
         seen_sha256=seen.sha256,
-        train_prevalence=_prevalence(cohort, films),
+        train_prevalence=prevalences(cohort.labels, films.states),
         positive_weights=_weights(config, cohort, films),
         best_epoch=fitted.best_epoch,
         best_tune_auroc=fitted.best_tune_auroc,
@@ -144,15 +142,3 @@ def _weights(config: TrainingConfig, cohort: Cohort, films: Films) -> dict[str, 
     y, mask = losses.targets(films.states, config.labels, config.seed)
     found = losses.positive_weights(y, mask, config.loss).tolist()
     return dict(zip(cohort.labels, found, strict=True))
-
-
-def _prevalence(cohort: Cohort, films: Films) -> dict[str, float]:
-    """Share of positives among labelled train films; findings without a label are left out."""
-    positive = (films.states == LabelState.POSITIVE).sum(axis=0)
-    known = positive + (films.states == LabelState.NEGATIVE).sum(axis=0)
-    shares = positive / np.maximum(known, 1)
-    return {
-        name: float(shares[column])
-        for column, name in enumerate(cohort.labels)
-        if known[column] > 0
-    }
