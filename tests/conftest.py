@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
+Said = Callable[..., tuple[int, str, str]]
 
 PRESET = """
 name: tiny
@@ -50,6 +51,20 @@ def hilum() -> Hilum:
         )
         assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
         return done
+
+    return call
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """Call `hilum` in this process: exit code, stdout and stderr."""
+    from hilum.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hilum", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return (stopped.value.code, *capsys.readouterr())
 
     return call
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hilum.cli.app import main
 from hilum.datasets import reader
 from hilum.domain.seal import read_sealed, sealed
 from hilum.inspection.inspection import DatasetInspection
@@ -19,16 +18,9 @@ Said = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+def check(said: Said) -> Said:
     """Call `hilum check` in this process: exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hilum", "check", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (stopped.value.code, *capsys.readouterr())
-
-    return call
+    return partial(said, "check")
 
 
 @pytest.fixture

@@ -17,21 +17,6 @@ VERBS = tuple(command.callback.__name__ for command in app.registered_commands)
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Call `hilum` in this process: exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hilum", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (stopped.value.code, *capsys.readouterr())
-
-    return call
-
-
 def test_help_needs_neither_numpy_nor_torch() -> None:
     script = (
         "import sys; from hilum.cli import main; sys.argv = ['hilum', '--help']\n"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hilum.cli.app import main
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.seal import read_sealed
 
@@ -19,20 +17,11 @@ Said = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Said:
+def said(said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Said:
     """Call `hilum evaluate` in this process, in a folder of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hilum.evaluation.write.write_figure", lambda *_: None)
-
-    def call(arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hilum", "evaluate", *arguments.split()])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (stopped.value.code, *capsys.readouterr())
-
-    return call
+    return lambda arguments: said("evaluate", *arguments.split())
 
 
 @pytest.fixture

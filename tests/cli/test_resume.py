@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from hilum.cli.app import main
-
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
 
 HILUM = str(Path(sys.executable).with_name("hilum"))
@@ -73,21 +71,6 @@ def start(toy: Path) -> Callable[..., Running]:
         return Running(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True), out)
 
     return start
-
-
-@pytest.fixture
-def said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Call `hilum` in this process: exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hilum", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (stopped.value.code, *capsys.readouterr())
-
-    return call
 
 
 def test_the_end_tells_throughput_and_what_was_taken(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,24 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.cli.app import main
-
 Said = Callable[..., tuple[int, str, str]]
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
-    """Call a verb: exit code, stdout and stderr."""
+def said(said: Said, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Call a verb, which draws no figure: exit code, stdout and stderr."""
     monkeypatch.setattr("hilum.evaluation.write.write_figure", lambda *_: None)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hilum", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return (stopped.value.code, *capsys.readouterr())
-
-    return call
+    return said
 
 
 @pytest.fixture
