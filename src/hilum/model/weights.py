@@ -13,9 +13,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError, UsageError
+from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
+from hilum.model.foreign import HEAD_NORM, renamed
+from hilum.model.hub import fetch, published
 
-__all__ = ["digest", "load", "load_backbone", "save"]
+__all__ = [
+    "digest",
+    "digests",
+    "expected_normalisation",
+    "load",
+    "load_backbone",
+    "load_imagenet",
+    "save",
+]
 
 _HEADER = "hilum"
 
@@ -25,8 +36,25 @@ def digest(module: nn.Module) -> str:
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        total.update(_bytes(tensor))
     return total.hexdigest()
+
+
+def digests(module: nn.Module) -> dict[str, str]:
+    """sha256 (hex) of each parameter and buffer by its name: which of them did change.
+
+    Example:
+        >>> list(digests(nn.BatchNorm2d(1)))
+        ['weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked']
+    """
+    return {
+        name: hashlib.sha256(_bytes(tensor)).hexdigest()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def save(network: Classifier, path: Path, facts: dict[str, str]) -> None:
@@ -82,43 +110,111 @@ def load(network: Classifier, path: Path) -> None:
             f"label order of {path} must be that of the run: file has {', '.join(order)}; "
             f"run has {', '.join(network.labels)}"
         )
-    _fill(network, tensors, path)
+    _fill(network.state_dict(), tensors, str(path))
 
 
-def _fill(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    own = module.state_dict()
+def _fill(own: dict[str, Tensor], tensors: dict[str, Tensor], source: str) -> None:
+    """Copy into our own tensors what has their names, once all of it is known to fit."""
     for name, tensor in own.items():
         if name not in tensors:
-            raise BundleError(f"{path}: tensor {name} is missing")
+            raise BundleError(f"{source}: tensor {name} is missing")
         if tensors[name].shape != tensor.shape:
             raise BundleError(
-                f"{path}: tensor {name} must be {tuple(tensor.shape)}, "
+                f"{source}: tensor {name} must be {tuple(tensor.shape)}, "
                 f"got {tuple(tensors[name].shape)}"
             )
         if not torch.isfinite(tensors[name].float()).all():
-            raise BundleError(f"{path}: tensor {name} holds NaN or infinity")
-    module.load_state_dict({name: tensors[name] for name in own})
+            raise BundleError(f"{source}: tensor {name} holds NaN or infinity")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
 
 def load_backbone(network: Classifier, path: Path) -> None:
-    """Start from the backbone of other weights, hilum's own or a torchvision or timm state dict.
+    """Start from the backbone of other weights, hilum's own or a foreign state dict.
 
-    Only tensors are read; a pickled model is refused. The head stays as it is, so the file's
-    label order does not matter.
+    Read are the files of timm, torchvision (with the old names of its DenseNets), torchxrayvision
+    and CheXNet. Only tensors are read; a pickled model is refused. The head stays as it is, so the
+    file's label order does not matter; a norm of the pooled map belongs to the backbone.
+
+    A first convolution for 3 channels is summed over them where ours has 1, and one for 1 channel
+    is spread over 3, a third to each. Either gives the very features, as long as the channels of a
+    grey film are equal: replicated, and normalised by the same mean and standard deviation. With
+    ImageNet's, which differ by channel, it is close, and training finds the rest.
 
     Raises:
-        UsageError: for a file that is not `.safetensors`, `.pth` or `.pt`.
-        BundleError: for missing, misshapen or non-finite tensors.
+        UsageError: for a file that is not `.safetensors`, `.pth`, `.pt`, `.ckpt` or `.tar`.
+        BundleError: for missing, misshapen or non-finite tensors, or another network's.
     """
     if path.suffix == ".safetensors":
         tensors, _ = _read(path)
-    elif path.suffix in (".pth", ".pt"):
+    elif path.suffix in (".pth", ".pt", ".ckpt", ".tar"):
         tensors = _read_torch(path)
     else:
-        raise UsageError(f"weights must be .safetensors, .pth or .pt; got {path}")
-    extractor = network.backbone.extractor
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        bare = name.removeprefix("module.").removeprefix("backbone.extractor.")
-        renamed[bare] = tensor
-    _fill(extractor, renamed, path)
+        raise UsageError(f"weights must be .safetensors, .pth, .pt, .ckpt or .tar; got {path}")
+    _fill_backbone(network.backbone, renamed(tensors), str(path))
+
+
+def load_imagenet(network: Classifier) -> None:
+    """Start from timm's pretrained weights for the backbone, fetched if they are not here yet.
+
+    The first convolution is adapted as in `load_backbone`.
+
+    Raises:
+        UsageError: when timm has none for it, or the hub does not answer.
+        BundleError: when they do not fit, as with a slimmer backbone than the published.
+    """
+    name = network.backbone.timm_name
+    if name is None:
+        raise UsageError("pretrained weights are for timm's networks; give a file of your own")
+    _fill_backbone(network.backbone, fetch(name), f"timm's weights for {name}")
+
+
+def expected_normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and standard deviation by channel that a backbone's pretrained weights were fed with.
+
+    In grey levels of 1. None where timm has no pretrained weights for it.
+
+    Args:
+        backbone: a member of the backbones, or `timm/NAME`.
+
+    Example:
+        >>> expected_normalisation("densenet121")
+        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    """
+    config = published(backbone.removeprefix("timm/"))
+    return None if config is None else (tuple(config["mean"]), tuple(config["std"]))
+
+
+def _fill_backbone(features: Features, tensors: dict[str, Tensor], source: str) -> None:
+    own = dict(features.extractor.state_dict())
+    parts = {name.split(".")[0] for name in own}
+    for name in tensors:
+        # a deeper sister has all our tensors and more; a head is none of our parts
+        if name.split(".")[0] in parts and name not in own:
+            raise BundleError(f"{source}: tensor {name} is of another network than the run's")
+    own |= {f"{HEAD_NORM}{name}": tensor for name, tensor in features.norm.state_dict().items()}
+    # files older than these counters lack them; nothing reads them
+    counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
+    found = counters | tensors
+    first = _first_convolution(features.extractor)
+    if first in found and found[first].ndim == 4:
+        found[first] = _adapted(found[first], own[first].shape[1])
+    _fill(own, found, source)
+
+
+def _first_convolution(extractor: nn.Module) -> str | None:
+    """Name of the weights that see the image."""
+    for name, module in extractor.named_modules():
+        if isinstance(module, nn.Conv2d):
+            return f"{name}.weight"
+    return None
+
+
+def _adapted(kernels: Tensor, channels: int) -> Tensor:
+    """The kernels (O, 3 or 1, k, k) for images of 1 or 3 channels."""
+    if (kernels.shape[1], channels) == (3, 1):
+        return kernels.sum(dim=1, keepdim=True)
+    if (kernels.shape[1], channels) == (1, 3):
+        return kernels.repeat(1, 3, 1, 1) / 3
+    return kernels

@@ -14,8 +14,7 @@ from typing import cast
 import timm
 from torch import nn
 
-from hilum.domain.errors import UsageError, suggestion
-from hilum.model.backbones.base import Features
+from hilum.model.backbones.base import Activation, Features, chosen, refuse_drop_path
 
 __all__ = ["build"]
 
@@ -23,28 +22,27 @@ OPTIONS = {"growth_rate": 32}
 """Feature maps each layer adds: 32 is DenseNet-121; less makes it slimmer, with its 121 layers."""
 
 
-def build(channels: int, options: dict[str, int]) -> Features:
+def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
     """DenseNet-121 without its classifier; stride 32, K = 1024 at growth rate 32.
+
+    Grad-CAM's map is `features.norm5`, before its ReLU.
 
     Args:
         channels: of the images, 1 or 3.
         options: `growth_rate`.
+        drop_path: 0 only: every layer's output is an input of all later ones.
 
     Example:
         >>> build(1, {"growth_rate": 4}).channels
         128
     """
-    for name in options:
-        if name not in OPTIONS:
-            raise UsageError(
-                f"densenet121 has no option '{name}'; it has: {', '.join(OPTIONS)}."
-                f"{suggestion(name, OPTIONS)}"
-            )
-    growth_rate = options.get("growth_rate", OPTIONS["growth_rate"])
+    growth_rate = chosen("densenet121", OPTIONS, options)["growth_rate"]
+    refuse_drop_path("densenet121", drop_path)
     network = timm.create_model(
         "densenet121", pretrained=False, num_classes=0, in_chans=channels, growth_rate=growth_rate
     )
     features = network.get_submodule("features")
     features.get_submodule("norm5").act = nn.Identity()
     extractor = nn.Sequential(OrderedDict(features=features))
-    return Features(extractor, cast(int, network.num_features))
+    count = cast(int, network.num_features)
+    return Features(extractor, count, Activation.RELU, timm_name="densenet121")

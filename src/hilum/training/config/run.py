@@ -1,4 +1,4 @@
-"""What a training run is: one frozen value, from a preset or a YAML file, unknown keys refused."""
+"""A whole run as one frozen value, from a preset or a YAML file, unknown keys refused."""
 
 from __future__ import annotations
 
@@ -6,84 +6,30 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
 from hilum.domain.seal import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.splits import DEFAULT_FRACTIONS, Fractions
+from hilum.training.config.augment import AugmentConfig
+from hilum.training.config.choice import ChoiceConfig
+from hilum.training.config.compute import ComputeConfig
+from hilum.training.config.data import DataConfig
+from hilum.training.config.loss import LossConfig
+from hilum.training.config.model import ModelConfig
+from hilum.training.config.optimizer import OptimizerConfig, ScheduleConfig
+from hilum.training.config.part import Part
+from hilum.training.config.phase import PhaseConfig
 
-__all__ = [
-    "AugmentConfig",
-    "LossConfig",
-    "ModelConfig",
-    "PhaseConfig",
-    "TrainingConfig",
-    "load_config",
-    "presets",
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = ["TrainingConfig", "load_config", "presets"]
 
 
-class ModelConfig(_Part):
-    """The network."""
-
-    backbone: str = "densenet121"
-    options: dict[str, int] = {}
-    """Options of the backbone, such as `growth_rate`."""
-    weights: Path | None = None
-    """Backbone weights to start from: .safetensors, .pth or .pt; none starts from random."""
-    weights_trained_on: str | None = None
-    """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
-    such as ImageNet. A run's own checkpoint says it itself."""
-
-
-class LossConfig(_Part):
-    """Masked binary cross-entropy with inverse-frequency weights of the positives."""
-
-    positive_weight_max: float = Field(default=20.0, ge=1.0)
-    """Upper bound of negatives/positives, so that a handful of films cannot rule the gradient."""
-    positive_weight_power: float = Field(default=1.0, ge=0.0, le=1.0)
-    """1 is the inverse frequency, 0 no weighting, 0.5 its square root."""
-    positive_weight_log: bool = False
-    """Weigh by log2(1 + negatives/positives) instead: rare findings count more, but not by much."""
-
-
-class AugmentConfig(_Part):
-    """Bounds of the random changes to a training film. No horizontal flip: it moves the heart."""
-
-    rotation_degrees: float = Field(default=8.0, ge=0.0, le=45.0)
-    scale: float = Field(default=0.10, ge=0.0, lt=0.5)
-    shift: float = Field(default=0.05, ge=0.0, lt=0.5)
-    """Fraction of the side."""
-    brightness: float = Field(default=0.08, ge=0.0, lt=0.5)
-    contrast: float = Field(default=0.20, ge=0.0, lt=1.0)
-    gamma: float = Field(default=0.15, ge=0.0, lt=1.0)
-    blur_sigma_px: float = Field(default=0.0, ge=0.0, le=5.0)
-    """Largest Gaussian blur. Hides resampling and codec traces that could stand in for a label."""
-    noise: float = Field(default=0.0, ge=0.0, lt=0.5)
-    """Largest standard deviation of added noise, in grey levels of 1."""
-
-
-class PhaseConfig(_Part):
-    """One stretch of training with a fixed set of trainable parts."""
-
-    name: str
-    trains: Literal["head", "all"]
-    """What may change; the rest, batch-norm statistics too, is proved unchanged by hash."""
-    epochs: int = Field(ge=1)
-    rate: float = Field(gt=0.0)
-    """Peak learning rate; warms up over the first tenth, then falls to zero along a cosine."""
-
-
-class TrainingConfig(_Part):
+class TrainingConfig(Part):
     """A whole run. Written, resolved, into every artefact that comes of it."""
 
     name: str
@@ -99,17 +45,16 @@ class TrainingConfig(_Part):
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
     """Trained one after the other."""
     batch_size: int = Field(default=32, ge=2)
-    """Films a step; the odd films at an epoch's end wait for another."""
-    weight_decay: float = Field(default=1e-4, ge=0.0)
-    """Of AdamW."""
+    """Films a step over all processes; the odd films at an epoch's end wait for another."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    choice: ChoiceConfig = ChoiceConfig()
     weights_average: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay of the exponential moving average of the weights that is scored and kept; 0 is off."""
+    data: DataConfig = DataConfig()
     labels: LabelPolicy = LabelPolicy()
     """What uncertain, blank and contradicting labels count as, and which views are used."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the processor computes in it."""
-    threads: int = Field(default=2, ge=1)
-    """Pinned, since results depend on it."""
+    compute: ComputeConfig = ComputeConfig()
 
     def sha256(self) -> str:
         """Hash of the resolved configuration."""
@@ -151,7 +96,7 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
         key, equals, text = change.partition("=")
         if not equals:
             raise UsageError(
-                f"a change must read key=value, such as optimiser.rate=1e-4; got '{change}'"
+                f"a change must read key=value, such as optimizer.weight_decay=0.01; got '{change}'"
             )
         _put(tree, key, _parsed(text, f"the value of {key}"))
     try:

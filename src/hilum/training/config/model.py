@@ -1,0 +1,27 @@
+"""The network of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from hilum.training.config.part import Part
+
+__all__ = ["ModelConfig"]
+
+
+class ModelConfig(Part):
+    """The network."""
+
+    backbone: str = "densenet121"
+    """A member of the backbones, or `timm/NAME` for any of timm's that has a feature map."""
+    options: dict[str, int] = {}
+    """Options of the backbone, such as `growth_rate`."""
+    weights: Literal["imagenet"] | Path | None = None
+    """Backbone weights to start from: `imagenet` fetches timm's, a path reads .safetensors, .pth
+    or .pt; none starts from random."""
+    weights_trained_on: str | None = None
+    """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
+    such as ImageNet. A run's own checkpoint says it itself."""
+    drop_path: float = 0.0
+    """Stochastic depth of backbones that have it (Huang et al. 2016)."""
