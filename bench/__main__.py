@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHES = ("intervals", "network")
+BENCHES = ("intervals", "loader", "network", "training")
 
 
 def main() -> None:

@@ -29,11 +29,10 @@ name: tiny
 preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
 model: {backbone: densenet121, options: {growth_rate: 4}}
 phases:
-  - {name: head, trains: head, epochs: 1, rate: 3.0e-3}
-  - {name: all, trains: all, epochs: 2, rate: 2.0e-3}
+  - {name: head, trains: {head: 3.0e-3}, epochs: 1}
+  - {name: all, trains: {all: 2.0e-3}, epochs: 2}
 batch_size: 16
-precision: float32
-threads: 1
+compute: {device: cpu, precision: float32, threads: 1}
 """
 
 
@@ -148,7 +147,6 @@ def trained(run: object, films: Path) -> None:
             best_tune_auroc=None,
             model_sha256=file_sha256(run.model),
             parity={},
-            backbone_sha256={},
         )
     )
 

@@ -65,12 +65,15 @@ def test_training_left_a_whole_run(pipeline: Path) -> None:
     facts = run.facts()
     assert {path.name for path in run.root.iterdir()} >= {
         *("run.json", "config.yaml", "split.csv", "log.jsonl", "curves.png", "model.onnx"),
+        *("environment.json", "prevalence.csv", "weights.csv", "learning_rates.csv"),
         *("calibration.json", "evaluation.json", "evaluation.md", "localisation.json"),
     }
     assert facts.labels == nih14().findings
     assert facts.config_sha256 == run.config().sha256()
-    hashes = facts.backbone_sha256
-    assert hashes["start"] == hashes["head"] != hashes["all"]
+    head, rest = facts.phases
+    assert (head.phase, rest.phase) == ("head", "all")
+    assert head.backbone_before == head.backbone_after == rest.backbone_before
+    assert rest.backbone_before != rest.backbone_after
     epochs = run.epochs()
     best = max(epochs, key=lambda line: line["tune_auroc"])
     assert (facts.best_epoch, facts.best_tune_auroc) == (best["epoch"], best["tune_auroc"])

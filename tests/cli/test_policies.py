@@ -23,11 +23,10 @@ preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
 model: {backbone: densenet121, options: {growth_rate: 4}}
 split: {train: 0.3, tune: 0.4, calibrate: 0.1, test: 0.2}
 phases:
-  - {name: all, trains: all, epochs: 1, rate: 2.0e-3}
+  - {name: all, trains: {all: 2.0e-3}, epochs: 1}
 labels: {label_set: CheXpert-5}
 batch_size: 16
-precision: float32
-threads: 1
+compute: {precision: float32, threads: 1}
 """
 
 

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,6 +7,8 @@ from pydantic import ValidationError
 
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.preprocess import Fit, Placement, Preprocessing
+
+BEFORE_CLAHE = "4b115c4156364f192c7dce142031f642fe3eeebe249f2d097673b2e45ce6b5e2"
 
 shapes = st.tuples(st.integers(130, 500), st.integers(130, 500))
 
@@ -150,3 +153,40 @@ def test_fields_that_cannot_be_are_refused(fields: dict[str, object]) -> None:
 def test_one_channel() -> None:
     prep = Preprocessing(size=32, channels=1, mean=(0.5,), std=(0.25,))
     assert prep.normalise(np.full((1, 32, 32), 255, np.uint8)).max() == pytest.approx(2.0)
+
+
+# CLAHE
+
+
+def test_clahe_is_opencv_s_within_the_film_and_leaves_the_bars_black() -> None:
+    pixels = 0.4 + 0.1 * np.random.default_rng(3).random((300, 200))
+    plain, equalised = (
+        Preprocessing(size=96, clahe_clip=clip).raster(film(pixels)) for clip in (0.0, 2.0)
+    )
+    inside = slice(16, 80)  # columns of the film
+    expected = cv2.createCLAHE(2.0, (8, 8)).apply(plain[:, inside].copy())
+    np.testing.assert_array_equal(equalised[:, inside], expected)
+    assert not equalised[:, :16].any()
+    assert not equalised[:, 80:].any()
+    assert equalised[:, inside].std() > 2 * plain[:, inside].std()
+
+
+def test_clahe_of_a_film_narrower_than_its_tiles() -> None:
+    pixels = np.random.default_rng(4).random((640, 20))
+    raster = Preprocessing(size=64, clahe_clip=2.0).raster(film(pixels))
+    assert raster[:, 31:33].any()
+    assert not raster[:, :31].any()
+
+
+def test_clahe_counts_in_the_hash_only_where_it_is_on() -> None:
+    # The hash of version 0.1, to which the thresholds of its bundles are bound.
+    assert Preprocessing(clahe_clip=0.0).sha256() == BEFORE_CLAHE
+    hashes = {Preprocessing(clahe_clip=clip).sha256() for clip in (0.0, 1.0, 2.0)}
+    assert len(hashes) == 3
+    assert "clahe_clip" in Preprocessing().model_dump()
+
+
+@pytest.mark.parametrize("clip", [-1.0, 41.0, float("nan")])
+def test_clip_limits_that_cannot_be_are_refused(clip: float) -> None:
+    with pytest.raises(ValidationError):
+        Preprocessing(clahe_clip=clip)

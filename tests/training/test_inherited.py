@@ -63,6 +63,13 @@ def test_weights_without_a_past_are_marked(model: ModelConfig, tmp_path: Path) -
     assert inherited_notes(ModelConfig()) == ()
 
 
+def test_weights_of_everyday_pictures_have_seen_no_patient() -> None:
+    model = ModelConfig(weights="imagenet")
+    assert "trained on ImageNet" in inherited_notes(model)[0]
+    assert len(inherited_patients(model)) == 0
+    refuse_contaminated(model, cohort("p1"), splits(p1="test"))
+
+
 def test_weights_of_one_family_are_refused_the_other_familys_test_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import typer
 from hilum.cli import (
     audit,
     bundle,
+    cache,
     calibrate,
     check,
     compare,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(phantom.phantom)
 app.command()(check.check)
+app.command()(cache.cache)
 app.command()(train.train)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)

@@ -13,6 +13,7 @@ import typer
 from hilum.cli import bundle as bundle_verb
 from hilum.cli.options import Quiet, Seed
 from hilum.cli.progress import Step, progress, say
+from hilum.cli.train import Watching
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet
     from hilum.phantom.nih import write_nih
     from hilum.splits import assign
     from hilum.training.config import load_config
+    from hilum.training.run import Places
     from hilum.training.train import train
 
     say(f"1/6  drawing {len(corpus.films()):,} films of {corpus.patients} patients", quiet)
@@ -69,7 +71,8 @@ def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet
     config = load_config("demo", (f"seed={corpus.seed}",))
     cohort = open_dataset(films)
     say(f"2/6  training {config.model.backbone} on films of {config.preprocessing.size} px", quiet)
-    train(config, cohort, assign(cohort, config.split, config.seed), (run, films), step)
+    splits = assign(cohort, config.split, config.seed)
+    train(config, cohort, splits, Places(run, films), Watching(step, quiet=True))
 
 
 def _evaluate(

@@ -2,65 +2,233 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
+from hilum.domain.errors import UsageError
+from hilum.imaging.preprocess import Preprocessing
 from hilum.model.classifier import Classifier
+from hilum.training.config import ComputeConfig
 
 __all__ = ["Device"]
 
-
-def _cpu_computes_bfloat16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+_KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device with its autocast type.
+    """A torch device and how to compute on it.
 
     Attributes:
-        name: `cuda` where there is one, else `cpu`.
-        kind: the type that convolutions run in.
+        name: `cpu`, or `cuda:` and the number of the GPU.
+        kind: the type that convolutions run in; weights, statistics and loss are float32.
+        config: threads, memory format, compilation and determinism.
     """
 
     name: str
     kind: torch.dtype
+    config: ComputeConfig
 
     @staticmethod
-    def of(precision: Literal["auto", "float32", "bfloat16"], threads: int) -> Device:
-        """The device of this machine; pins torch to `threads` on a CPU."""
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cpu":
+    def of(config: ComputeConfig, local_rank: int = 0) -> Device:
+        """The device that the configuration asks for; nothing is set before `session`.
+
+        Args:
+            config: of the run.
+            local_rank: number of this process on its machine, and so of its GPU.
+
+        Raises:
+            UsageError: for a GPU where there is none, fewer GPUs than processes, or float16 on a
+                processor, which has no fast float16 convolution.
+        """
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if config.device == "cuda" and gpus == 0:
+            raise UsageError(
+                "compute.device=cuda must find a GPU that torch can use; there is none. Set "
+                "compute.device=auto, or check the driver with nvidia-smi"
+            )
+        cuda = gpus > 0 and config.device != "cpu"
+        if cuda and local_rank >= gpus:
+            raise UsageError(
+                f"every process of a machine must have a GPU of its own; this is number "
+                f"{local_rank + 1} and there are {gpus}. Lower --nproc_per_node, or set "
+                "compute.device=cpu"
+            )
+        if config.precision == "float16" and not cuda:
+            raise UsageError(
+                "compute.precision=float16 needs a GPU; this is a processor. Use bfloat16, "
+                "float32 or auto"
+            )
+        kind = _KINDS.get(config.precision) or _fast_kind(cuda)
+        return Device(f"cuda:{local_rank}" if cuda else "cpu", kind, config)
+
+    @property
+    def index(self) -> int | None:
+        """The GPU's number; None on a processor."""
+        return torch.device(self.name).index
+
+    @contextmanager
+    def session(self) -> Generator[None]:
+        """What torch sets for the whole process, while the run lasts; put back after.
+
+        The threads of a processor, since sums depend on how they are shared out. On a GPU: only
+        deterministic algorithms if so configured, else the fastest that a trial finds; and no
+        TF32, which would round what is called float32 to 10 bits.
+
+        Raises:
+            UsageError: where an operation has no deterministic algorithm, or torch.compile fails.
+        """
+        before = _Flags.now()
+        threads = torch.get_num_threads()
+        try:
+            if self.index is None:
+                torch.set_num_threads(self.config.threads)
+            else:
+                torch.cuda.set_device(self.index)
+                exact = self.config.deterministic
+                _Flags(exact, benchmark=not exact, tf32=False, matmul_tf32=False, fill=False).set()
+            yield
+        except RuntimeError as error:
+            line = _known_failure(error)
+            if line is None:
+                raise
+            raise UsageError(line) from error
+        finally:
             torch.set_num_threads(threads)
-        fast = torch.cuda.is_bf16_supported() if name == "cuda" else _cpu_computes_bfloat16()
-        low = precision == "bfloat16" or (precision == "auto" and fast)
-        return Device(name, torch.bfloat16 if low else torch.float32)
+            before.set()
 
     def autocast(self) -> AbstractContextManager[object]:
         """Run what follows in `kind`; weights and loss stay float32."""
         if self.kind == torch.float32:
             return nullcontext()
-        return torch.autocast(self.name, self.kind)
+        return torch.autocast(torch.device(self.name).type, self.kind)
+
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """What keeps float16's gradients from vanishing; other types need none.
+
+        The loss is multiplied by a scale that halves whenever a gradient overflows; its
+        `state_dict` belongs in a checkpoint.
+        """
+        return torch.amp.GradScaler("cuda") if self.kind == torch.float16 else None
 
     def place(self, network: Classifier) -> Classifier:
-        """The network on the device, channels last in memory: what fast convolutions want."""
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        return network.to(self.name)
+        """The network on the device, in the memory format configured; it is moved, not copied."""
+        return network.to(self.name).to(memory_format=self._format)
 
-    def tensor(self, values: NDArray[np.float32]) -> Tensor:
+    def callable(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """The network's forward pass, compiled if so configured.
+
+        Args:
+            network: the classifier or DDP around it. Hashes, modes, averages and checkpoints go on
+                using the classifier itself: its tensors are the same.
+        """
+        return torch.compile(network) if self.config.compile else network
+
+    def tensor(self, values: NDArray[np.generic]) -> Tensor:
         """An array on the device."""
         return torch.from_numpy(values).to(self.name)
 
     def images(self, batch: NDArray[np.float32]) -> Tensor:
-        """(B, C, H, W) images on the device, channels last in memory."""
-        return self.tensor(batch).contiguous(memory_format=torch.channels_last)
+        """(B, C, H, W) images on the device, in the memory format configured."""
+        return self.tensor(batch).contiguous(memory_format=self._format)
+
+    def pixels(self, rasters: NDArray[np.uint8] | Tensor, preprocessing: Preprocessing) -> Tensor:
+        """The network's input from rasters, (B, S, S) uint8 to (B, C, S, S), normalised there.
+
+        One byte a pixel travels to the device, and the result is `preprocessing.normalise`'s to
+        the bit. On a processor, a look-up of whole pixels is several times faster than its way,
+        which writes channel after channel and must turn them around.
+
+        Args:
+            rasters: in memory, or on the device already.
+            preprocessing: mean and standard deviation of each channel.
+        """
+        levels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1)
+        one_pixel = preprocessing.model_copy(update={"size": 1})
+        table = self.tensor(one_pixel.normalise(levels).reshape(256, -1))
+        grey = rasters if isinstance(rasters, Tensor) else self.tensor(rasters)
+        images = functional.embedding(grey.int(), table).permute(0, 3, 1, 2)
+        return images.contiguous(memory_format=self._format)
+
+    @property
+    def _format(self) -> torch.memory_format:
+        return torch.channels_last if self.config.channels_last else torch.contiguous_format
+
+
+@dataclass(frozen=True)
+class _Flags:
+    """The switches of torch that `session` turns, and whose old places it remembers.
+
+    Attributes:
+        exact: deterministic algorithms only.
+        benchmark: try cuDNN's algorithms and take the fastest.
+        tf32: of convolutions.
+        matmul_tf32: of matrix products.
+        fill: under `exact`, fill fresh memory, which only costs time: nothing here reads it.
+    """
+
+    exact: bool
+    benchmark: bool
+    tf32: bool
+    matmul_tf32: bool
+    fill: bool
+
+    @staticmethod
+    def now() -> _Flags:
+        memory: Any = torch.utils.deterministic  # a module whose attributes are properties
+        return _Flags(
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.allow_tf32,
+            bool(torch.backends.cuda.matmul.allow_tf32),
+            memory.fill_uninitialized_memory,
+        )
+
+    def set(self) -> None:
+        if self.exact != torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(self.exact)
+        torch.backends.cudnn.benchmark = self.benchmark
+        torch.backends.cudnn.allow_tf32 = self.tf32
+        torch.backends.cuda.matmul.allow_tf32 = self.matmul_tf32
+        memory: Any = torch.utils.deterministic
+        memory.fill_uninitialized_memory = self.fill
+
+
+def _fast_kind(cuda: bool) -> torch.dtype:
+    """bfloat16 where the hardware computes in it: elsewhere it is emulated, and slower."""
+    if cuda:
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        import openvino
+
+        fast = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _known_failure(error: RuntimeError) -> str | None:
+    """One line for what the configuration can mend; None for all else."""
+    reason = " ".join(str(error).split())[:200]
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            "a batch must fit into the GPU's memory; it did not. Halve batch_size and double "
+            "optimizer.accumulate"
+        )
+    if "does not have a deterministic implementation" in reason:
+        return (
+            f"with compute.deterministic every operation must give the same bits again: {reason}. "
+            "Set compute.deterministic=false, or take another backbone"
+        )
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return (
+            f"torch.compile must be able to compile the network; {reason}. Set "
+            "compute.compile=false"
+        )
+    return None

@@ -1,232 +1,318 @@
-"""The loop: films in memory, phases, the best weights by macro AUROC on tune."""
+"""The loop: phases of epochs of steps, and all it takes to stop anywhere and go on.
+
+What a run has learned is two things, the tensors of its `Learner` and its `Progress`. They are
+written together, whole, after every epoch and every few minutes. What else lies in the run folder
+follows from them: a run killed between any two writes goes on to the same bits.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hilum.domain.errors import UsageError
-from hilum.domain.findings import LabelState
-from hilum.metrics.ranking import auroc
-from hilum.model import weights
 from hilum.model.classifier import Classifier
-from hilum.training import augment, losses, phases
+from hilum.training import guard, losses, optimizer, phases, schedule, score, weighting
+from hilum.training.batches import Batch, batches, steps_an_epoch
+from hilum.training.choice import Choice, Measured, measure
 from hilum.training.config import PhaseConfig, TrainingConfig
 from hilum.training.device import Device
+from hilum.training.films import Films
+from hilum.training.interrupt import Stop, stoppable
+from hilum.training.keeper import Keeper
+from hilum.training.making import Making
+from hilum.training.memory import peak_mb
+from hilum.training.phase_record import PhaseRecord
+from hilum.training.proof import Proof, check_optimizer
+from hilum.training.ranks import ALONE, Ranks
 from hilum.training.run import RunFolder
+from hilum.training.schedule import Plateau
+from hilum.training.step import Learner, Outcome, Targets
+from hilum.training.watch import SILENT, Watch
 
-__all__ = ["Advance", "Films", "Fitted", "fit"]
-
-Advance = Callable[[str, int, int], None]
-"""Called with (what, done, total) for a progress bar."""
+__all__ = ["Fitted", "Job", "fit"]
 
 
 @dataclass(frozen=True, eq=False)
-class Films:
-    """Films in memory: (N, S, S) uint8 rasters and (N, L) int8 label states."""
+class Job:
+    """What is to be fitted, to what, and where it is kept.
 
-    rasters: NDArray[np.uint8]
-    states: NDArray[np.int8]
+    Attributes:
+        config: of the run.
+        train: weights are fitted on these films.
+        tune: the epoch is chosen on these.
+        run: where log, state and weights go.
+        making: what a state must have been made from for this job to go on with it.
+    """
+
+    config: TrainingConfig
+    train: Films
+    tune: Films
+    run: RunFolder
+    making: Making
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of the loop."""
+    """What came of the loop.
 
-    best_epoch: int
-    best_tune_auroc: float | None
-    backbone_sha256: dict[str, str]
+    Attributes:
+        epoch: whose weights are kept as `best`; the last where tune could measure none.
+        value: of the criterion on tune, in that epoch.
+        phases: what each phase was proved to have trained.
+        notes: where the run went on under other circumstances than it began.
+    """
+
+    epoch: int
+    value: float | None
+    phases: tuple[PhaseRecord, ...]
+    notes: tuple[str, ...]
+
+
+def fit(job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Watch = SILENT) -> Fitted:
+    """Train through all phases; go on where an earlier process stopped.
+
+    Args:
+        job: of the run.
+        network: freshly made; trained in place.
+        ranks: the processes that train together; rank 0 writes.
+        watch: told of every step and every epoch.
+
+    Raises:
+        UsageError: for fewer films than a batch, a phase that cannot be, a loss that is not
+            finite, or the state of a run of another making.
+        BundleError: when a phase did not train what it promised.
+        KeyboardInterrupt: after a wish to stop, once the state is written.
+    """
+    config = job.config
+    phases.check(network, config.phases)
+    device = Device.of(config.compute, ranks.local)
+    gpus = [] if device.index is None else [device.index]
+    with device.session(), torch.random.fork_rng(gpus), stoppable() as stop:
+        loop = _Loop(job, _learner(job, network, device, ranks), watch, stop)
+        for phase in config.phases[loop.progress.phase :]:
+            loop.begin(phase)
+            while loop.goes_on(phase):
+                loop.train_epoch(phase)
+                loop.finish_epoch(phase)
+            loop.end()
+        return loop.fitted()
+
+
+def _learner(job: Job, network: Classifier, device: Device, ranks: Ranks) -> Learner:
+    config = job.config
+    targets = _targets(job.train, config)
+    weights = weighting.state_weights(targets.y, targets.mask, config.loss)
+    weighting.check_weights(network.labels, weights, config.loss)
+    return Learner(config, network, device, ranks, weights)
 
 
 class _Loop:
-    """One training run in progress; the only thing here that changes."""
+    """A run while it trains."""
 
-    def __init__(self, config: TrainingConfig, network: Classifier, run: RunFolder) -> None:
-        self.config = config
-        self.run = run
-        self.device = Device.of(config.precision, config.threads)
-        self.network = self.device.place(network)
-        self.average = _average(self.network, config.weights_average)
-        self.epoch = 0
-        self.best: tuple[int, float] | None = None
-        self.hashes = {"start": weights.digest(network.backbone)}
+    def __init__(self, job: Job, learner: Learner, watch: Watch, stop: Stop) -> None:
+        self.job, self.config, self.learner = job, job.config, learner
+        self.watch, self.stop, self.ranks = watch, stop, learner.ranks
+        self.targets = _targets(job.train, job.config)
+        self.batches = steps_an_epoch(job.train, job.config)
+        self.steps = math.ceil(self.batches / job.config.optimizer.accumulate)
+        self.keeper = Keeper(job.run, job.making, self.ranks)
+        self.progress, self.restored = self.keeper.restore()
+        self.choice = Choice(job.config.choice)
+        if self.restored is not None:
+            self.choice = Choice.resume(job.config.choice, self.progress.choice)
+            learner.load_network(self.restored, self.progress.scaler)
+            self._save_weights()
 
-    def kept(self) -> Classifier:
-        """The network that is scored and saved: the average of the weights where there is one."""
-        return self.network if self.average is None else cast(Classifier, self.average.module)
+    def begin(self, phase: PhaseConfig) -> None:
+        """Freeze and thaw for the phase, or go on in the middle of it."""
+        network, config, progress = self.learner.network, self.config, self.progress
+        groups = self.learner.begin(phase)
+        if self.restored is None:
+            self.proof = Proof.start(network, phase, groups)
+            self.plateau = Plateau(config.schedule, config.choice.by)
+            self.choice.begin_phase()
+            self._keep()
+        else:
+            self.proof = Proof.resume(network, phase, groups, progress.proof)
+            self.plateau = Plateau.resume(config.schedule, config.choice.by, progress.plateau)
+            self.learner.load_optimizer(self.restored.part("optimizer"))
+            self.restored = None
+        check_optimizer(self.learner.optimizer, groups)
+        self.proved = False
 
-    def phase(self, phase: PhaseConfig, train: Films, tune: Films, advance: Advance) -> None:
-        """Train one phase, score tune after each epoch, and prove what changed."""
-        before = weights.digest(self.network.backbone)
-        trainable = phases.begin(self.network, phase)
-        optimizer = torch.optim.AdamW(
-            trainable, lr=phase.rate, weight_decay=self.config.weight_decay
+    def goes_on(self, phase: PhaseConfig) -> bool:
+        """Whether the phase has another epoch."""
+        return self.progress.phase_epoch < phase.epochs and not self.choice.exhausted()
+
+    def train_epoch(self, phase: PhaseConfig) -> None:
+        """Take the epoch's steps, from where it stands."""
+        progress, size = self.progress, self.config.batch_size
+        what = f"{phase.name} {progress.phase_epoch + 1}/{phase.epochs}"
+        phases.set_mode(self.learner.network, phase)
+        before = time.monotonic()
+        with closing(self._shares(self.ranks.share)) as shares:
+            while batches_of_step := list(islice(shares, self.config.optimizer.accumulate)):
+                outcome = self._step(phase, batches_of_step)
+                now = time.monotonic()
+                progress.tally.seconds += now - before
+                before = now
+                self.watch.advance(what, progress.batch * size, self.batches * size)
+                if outcome.stop or self.keeper.older_than(self.config.compute.checkpoint_minutes):
+                    self._keep()
+                if outcome.stop:
+                    raise KeyboardInterrupt
+
+    def _step(self, phase: PhaseConfig, shares: list[Batch]) -> Outcome:
+        """Take one step, check what it came to, and add it to the sums."""
+        progress, learner, config = self.progress, self.learner, self.config
+        done = progress.phase_epoch * self.steps + progress.step
+        total = phase.epochs * self.steps
+        factor = schedule.factor(config.schedule, done, total, self.plateau.reductions)
+        optimizer.set_rates(learner.optimizer, factor)
+        progress.tally.rates = optimizer.rates(learner.optimizer)
+        _seed(config.seed, progress.epoch + 1, progress.step, self.ranks.rank)
+        outcome = learner.learn(shares, self.targets, self.stop.asked)
+        if outcome.astray(learner.scaler is not None):
+            self._stop_at(outcome, len(shares))
+        progress.batch += len(shares)
+        progress.step += 1
+        progress.tally.add(outcome.terms, outcome.count, outcome.norm)
+        progress.overflows = 0 if outcome.taken else progress.overflows + 1
+        guard.refuse_overflows(progress.overflows)
+        self.keeper.rates.add(progress.epoch + 1, progress.step, phase.name, progress.tally.rates)
+        if outcome.taken and not self.proved:
+            self.proof.after_first_step(learner.network)
+            self.proved = True
+        return outcome
+
+    def finish_epoch(self, phase: PhaseConfig) -> None:
+        """Score tune, choose, and write it all down."""
+        progress, tune = self.progress, self.job.tune
+        logits = score.logits(self.learner, tune)
+        loss = self.learner.loss_of(logits, _targets(tune, self.config))
+        measured = measure(tune.states, logits, loss)
+        value = self.ranks.agreed(measured.value(self.config.choice.by))
+        best = self.choice.offer(progress.epoch + 1, value)
+        self.plateau.offer(value)
+        line = {
+            **self._trained(phase),
+            **_scored(measured),
+            "tune_auroc_by_finding": score.areas(self.learner.network.labels, tune.states, logits),
+            "best": best,
+        }
+        progress.log_bytes = self.keeper.log(line)
+        progress.end_epoch()
+        self._keep()
+        self._save_weights()
+        self.watch.log(line)
+        if self.ranks.agreed(float(self.stop.asked)):
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Prove what the phase trained."""
+        self.progress.end_phase(self.proof.at_end(self.learner.network))
+
+    def fitted(self) -> Fitted:
+        """What came of it; where tune chose no epoch, the last is kept."""
+        progress, best = self.progress, self.choice.best
+        if best is None:
+            self.keeper.save(self.learner, "best", progress.epoch)
+            return Fitted(progress.epoch, None, progress.records, progress.notes)
+        return Fitted(best.epoch, best.value, progress.records, progress.notes)
+
+    def _trained(self, phase: PhaseConfig) -> dict[str, Any]:
+        """What the log says of the epoch's training."""
+        progress, tally = self.progress, self.progress.tally
+        films = self.batches * self.config.batch_size
+        return {
+            "epoch": progress.epoch + 1,
+            "phase": phase.name,
+            "phase_epoch": progress.phase_epoch + 1,
+            "trained_tensors": sum(map(len, self.proof.trained.values())),
+            "rates": {
+                part: {"peak": phase.trains[part], "last": rate}
+                for part, rate in tally.rates.items()
+            },
+            "train_loss": tally.loss,
+            "gradient_norm": tally.gradient_norm,
+            "skipped_steps": tally.skipped,
+            "films_per_s": round(films / tally.seconds, 1),
+            "seconds": round(tally.seconds, 3),
+            "peak_memory_mb": peak_mb(self.learner.device.name),
+        }
+
+    def _stop_at(self, outcome: Outcome, batches_of_step: int) -> None:
+        """End the run with the films that made the loss no number."""
+        progress, learner, path = self.progress, self.learner, self.job.run.stopped_batch
+        told = {
+            "epoch": progress.epoch + 1,
+            "phase": self.proof.phase.name,
+            "step": progress.step + 1,
+            "loss": outcome.loss,
+            "gradient_norm": outcome.norm,
+            "rates": progress.tally.rates,
+        }
+        learner.undo_statistics()
+        self.keeper.save(learner, "last", progress.epoch + 1)
+        if self.ranks.main:
+            with closing(self._shares((0, 1))) as whole_batches:
+                films = list(islice(whole_batches, batches_of_step))
+            guard.write_stopped_batch(path, learner.network.labels, self.job.train, films, told)
+        raise guard.stopped_error(told, path)
+
+    def _shares(self, share: tuple[int, int]) -> Generator[Batch]:
+        """A rank's part of the epoch's batches that are not done yet."""
+        progress = self.progress
+        return batches(
+            self.job.train,
+            self.config,
+            progress.epoch + 1,
+            start_step=progress.batch,
+            share=share,
         )
-        y, mask = losses.targets(train.states, self.config.labels, self.config.seed)
-        weight = self.device.tensor(losses.positive_weights(y, mask, self.config.loss))
-        for number in range(phase.epochs):
-            started = time.monotonic()
-            self.epoch += 1
-            phases.set_mode(self.network, phase)
-            batches = _batches(self.config, self.epoch, len(train.rasters))
-            total = 0.0
-            for step, rows in enumerate(batches):
-                rate = _rate(phase, number * len(batches) + step, len(batches))
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                films = _augmented(self.config, train.rasters[rows], (self.epoch, step))
-                logits = self._forward(self.network, films)
-                terms = (self.device.tensor(y[rows]), self.device.tensor(mask[rows]), weight)
-                total += _step(losses.masked_bce(logits, *terms), optimizer, trainable)
-                if self.average is not None:
-                    self.average.update_parameters(self.network)
-                advance(f"{phase.name} {number + 1}/{phase.epochs}", step + 1, len(batches))
-            seconds = time.monotonic() - started
-            self._finish_epoch(
-                tune,
-                {
-                    "epoch": self.epoch,
-                    "phase": phase.name,
-                    "trainable_tensors": len(trainable),
-                    "rate": phase.rate,
-                    "train_loss": total / len(batches),
-                    "films_per_s": round(len(batches) * self.config.batch_size / seconds, 1),
-                },
-                weight,
-            )
-        self.hashes[phase.name] = phases.verify(self.network, phase, before)
 
-    def _forward(self, network: Classifier, films: NDArray[np.uint8]) -> Tensor:
-        images = self.device.images(self.config.preprocessing.normalise(films))
-        with self.device.autocast():
-            return network(images)
+    def _keep(self) -> None:
+        """Write the state."""
+        progress, scaler = self.progress, self.learner.scaler
+        progress.proof = self.proof.state()
+        progress.plateau = self.plateau.state()
+        progress.choice = self.choice.state()
+        progress.scaler = None if scaler is None else scaler.state_dict()
+        self.keeper.keep(self.learner, progress)
 
-    def _finish_epoch(self, tune: Films, line: dict[str, Any], weight: Tensor) -> None:
-        """Score tune, keep the weights if they are the best so far, and write the log line."""
-        scored = self.kept().eval()
-        parts: list[Tensor] = []
-        with torch.inference_mode():
-            for start in range(0, len(tune.rasters), self.config.batch_size):
-                films = tune.rasters[start : start + self.config.batch_size]
-                parts.append(self._forward(scored, films).float().cpu())
-            logits = torch.cat(parts)
-            y, mask = losses.targets(tune.states, self.config.labels, self.config.seed)
-            terms = (torch.from_numpy(y), torch.from_numpy(mask), weight.cpu())
-            line["tune_loss"] = float(losses.masked_bce(logits, *terms))
-        areas = _areas(tune.states, logits.numpy())
-        macro = float(np.mean(areas)) if areas else None
-        line.update(tune_auroc=macro, tune_findings=len(areas))
-        if macro is not None and (self.best is None or macro > self.best[1]):
-            self.best = (self.epoch, macro)
-            self.save("best")
-        with self.run.log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-
-    def save(self, name: str) -> None:
-        """Write the kept weights as a checkpoint."""
-        weights.save(self.kept(), self.run.checkpoint(name), {"epoch": str(self.epoch)})
+    def _save_weights(self) -> None:
+        """Right after an epoch, write its weights; as the best too, if it is."""
+        best, progress = self.choice.best, self.progress
+        if progress.epoch == 0 or progress.batch > 0:
+            return
+        if best is not None and best.epoch == progress.epoch:
+            self.keeper.save(self.learner, "best", progress.epoch)
+        self.keeper.save(self.learner, "last", progress.epoch)
 
 
-def fit(
-    config: TrainingConfig,
-    network: Classifier,
-    films: tuple[Films, Films],
-    run: RunFolder,
-    advance: Advance,
-) -> Fitted:
-    """Train through all phases; write the log and the `best` and `last` checkpoints.
-
-    Args:
-        config: the run.
-        network: freshly made; trained in place.
-        films: train and tune. Weights are fitted on train. The epoch is chosen on tune, by macro
-            AUROC over the findings that have both states there; the last epoch where none has.
-        run: where log and checkpoints go.
-        advance: told after every batch.
-
-    Raises:
-        UsageError: for fewer films than a batch, or a loss that is not finite.
-    """
-    train, tune = films
-    if len(train.rasters) < config.batch_size:
-        raise UsageError(
-            f"training needs at least one batch of {config.batch_size} films; got "
-            f"{len(train.rasters)}. Lower batch_size or give more films"
-        )
-    run.checkpoint("best").parent.mkdir(parents=True, exist_ok=True)
-    run.log.write_text("", "utf-8")
-    loop = _Loop(config, network, run)
-    for phase in config.phases:
-        loop.phase(phase, train, tune, advance)
-    loop.save("last")
-    if loop.best is None:
-        loop.save("best")
-        return Fitted(loop.epoch, None, loop.hashes)
-    return Fitted(*loop.best, loop.hashes)
+def _targets(films: Films, config: TrainingConfig) -> Targets:
+    return Targets(*losses.targets(films.states, config.labels, config.seed))
 
 
-def _average(network: Classifier, decay: float) -> AveragedModel | None:
-    if decay == 0.0:
-        return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+def _scored(measured: Measured) -> dict[str, Any]:
+    """What the log says of tune."""
+    return {
+        "tune_loss": measured.loss,
+        "tune_auroc": measured.auroc,
+        "tune_average_precision": measured.average_precision,
+        "tune_findings": measured.findings,
+    }
 
 
-def _batches(config: TrainingConfig, epoch: int, films: int) -> list[NDArray[np.intp]]:
-    """The epoch's shuffled rows in whole batches; the odd films at the end wait a turn."""
-    rng = np.random.default_rng([config.seed, epoch])
-    order = rng.permutation(films)
-    whole = films // config.batch_size * config.batch_size
-    return list(order[:whole].reshape(-1, config.batch_size))
-
-
-def _augmented(
-    config: TrainingConfig, rasters: NDArray[np.uint8], place: tuple[int, int]
-) -> NDArray[np.uint8]:
-    rng = np.random.default_rng([config.seed, *place, 1])
-    changed = [augment.apply(film, augment.draw(config.augment, rng)) for film in rasters]
-    return np.stack(changed)
-
-
-def _rate(phase: PhaseConfig, step: int, steps_an_epoch: int) -> float:
-    """Linear warm-up over a tenth of the phase, then half a cosine down to zero."""
-    total = phase.epochs * steps_an_epoch
-    warm = max(1, total // 10)
-    if step < warm:
-        return phase.rate * (step + 1) / warm
-    return phase.rate * 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-
-def _step(loss: Tensor, optimizer: torch.optim.Optimizer, trainable: list[nn.Parameter]) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise UsageError(
-            f"the loss must stay finite; it became {value}. Lower the phase's rate, or train with "
-            "precision=float32"
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(trainable, 5.0)
-    optimizer.step()
-    return value
-
-
-def _areas(states: NDArray[np.int8], logits: NDArray[np.float32]) -> list[float]:
-    """AUROC of each finding that has both states on tune."""
-    areas: list[float] = []
-    for column in range(states.shape[1]):
-        positive = states[:, column] == LabelState.POSITIVE
-        known = positive | (states[:, column] == LabelState.NEGATIVE)
-        area = auroc(positive[known], logits[known, column].astype(np.float64))
-        if area is not None:
-            areas.append(area)
-    return areas
+def _seed(seed: int, epoch: int, step: int, rank: int) -> None:
+    """Draw drop-out and stochastic depth of a step from its place in the run, and nothing else."""
+    drawn = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)
+    torch.manual_seed(int(drawn[0]))

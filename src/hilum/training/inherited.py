@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hilum.domain.record import Cohort, Split
 from hilum.splits import SeenPatients, SplitTable, known_splits, recognise, refuse_other_family
 from hilum.training.config import ModelConfig
@@ -40,18 +42,20 @@ def inherited_notes(model: ModelConfig) -> tuple[str, ...]:
     source = _source(model)
     if model.weights is None:
         return ()
+    if model.weights == "imagenet":
+        return ("started from timm's weights, trained on ImageNet: no radiograph among them",)
     if source is not None and source.seen.exists():
         return (f"started from the weights of {source.root.name}; its patients only train here",)
     if model.weights_trained_on is not None:
         return (f"started from weights trained on {model.weights_trained_on}, as was said",)
     return (
-        f"possibly contaminated: nobody said which films {model.weights.name} was trained on "
+        f"possibly contaminated: nobody said which films {Path(model.weights).name} was trained on "
         "(model.weights_trained_on)",
     )
 
 
 def _source(model: ModelConfig) -> RunFolder | None:
     """The run whose checkpoint the weights are."""
-    if model.weights is None or model.weights.parent.name != "checkpoints":
+    if not isinstance(model.weights, Path) or model.weights.parent.name != "checkpoints":
         return None
     return RunFolder(model.weights.parent.parent)

@@ -3,14 +3,20 @@
 ::
 
     RUN/
-      run.json          labels, hashes, seed, code, what was refused
+      run.json          labels, hashes, seed, code, what was refused; only a finished run has it
       config.yaml       the resolved configuration
+      environment.json  machine and packages
       split.csv         every film's split
+      prevalence.csv    how many films are labelled how, by finding and split
+      weights.csv       what each finding and state weighs in the loss
       excluded.txt      films left out on request
       seen_patients.txt hashes of all patients that trained, tuned or calibrated it
       log.jsonl         one line an epoch
+      learning_rates.csv
       curves.png
       checkpoints/      best.safetensors, last.safetensors
+      checkpoints/state.safetensors   what a stopped run goes on from; a finished one has none
+      stopped_batch.json              films of the step in which the loss ceased to be a number
       model.onnx        the best weights, with the heatmaps in the graph
       calibration.json  calibrator and operating points, after `hilum calibrate`
       evaluation.json   the numbers on test, after `hilum evaluate`
@@ -21,16 +27,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hilum.domain.errors import BundleError
+from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.seal import first_fault, read_sealed, write_sealed
 from hilum.training.config import TrainingConfig
+from hilum.training.phase_record import PhaseRecord
+from hilum.training.whole import whole
 
-__all__ = ["RunFacts", "RunFolder"]
+__all__ = ["Places", "RunFacts", "RunFolder"]
 
 
 class RunFacts(BaseModel):
@@ -38,7 +47,7 @@ class RunFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = 1
+    schema_version: int = 2
     dataset: str
     data: str
     """Folder of the dataset, as it was named; another may be named later if its records agree."""
@@ -54,16 +63,22 @@ class RunFacts(BaseModel):
     seen_sha256: str = ""
     """Hash of the patients seen, those of the starting weights included."""
     train_prevalence: dict[str, float]
-    positive_weights: dict[str, float] = {}
-    """What the loss multiplied each finding's positive films by."""
+    state_weights: dict[str, tuple[float, float]] = {}
+    """What the loss multiplied each finding's negative and positive films by."""
+    chosen_by: str = "auroc"
+    """What the kept epoch is best in, on tune."""
     best_epoch: int
+    """The last, where tune could not choose."""
+    best_tune: float | None = None
+    """Of the kept epoch, in what it was chosen by; optimistic, since it was."""
     best_tune_auroc: float | None
+    """Macro AUROC on tune of the kept epoch."""
     model_sha256: str
     """Of the exported network: calibrator and thresholds are bound to it."""
     parity: dict[str, float]
     """Largest difference of the exported graph from torch."""
-    backbone_sha256: dict[str, str]
-    """Hash of the backbone at the start and after each phase."""
+    phases: tuple[PhaseRecord, ...] = ()
+    """What each phase was proved to have trained, and to have left as it was."""
     synthetic: bool = False
     """The films were drawn, not taken."""
     notes: tuple[str, ...] = ()
@@ -107,6 +122,26 @@ class RunFolder:
         return self.root / "log.jsonl"
 
     @property
+    def rates(self) -> Path:
+        """The rate of every part at every step."""
+        return self.root / "learning_rates.csv"
+
+    @property
+    def curves(self) -> Path:
+        """How training went, as a picture."""
+        return self.root / "curves.png"
+
+    @property
+    def state(self) -> Path:
+        """What a stopped run goes on from."""
+        return self.checkpoint("state")
+
+    @property
+    def stopped_batch(self) -> Path:
+        """The films of the step in which the loss ceased to be a number."""
+        return self.root / "stopped_batch.json"
+
+    @property
     def calibration(self) -> Path:
         """The fitted calibrator and the frozen thresholds."""
         return self.root / "calibration.json"
@@ -117,14 +152,59 @@ class RunFolder:
         return self.root / "evaluation.json"
 
     def checkpoint(self, name: str) -> Path:
-        """`best` or `last` weights."""
+        """`best` or `last` weights, or the `state`."""
         return self.root / "checkpoints" / f"{name}.safetensors"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has come to its end here."""
+        return (self.root / "run.json").exists()
+
+    def refuse_finished(self) -> None:
+        """Refuse to train where a run was trained.
+
+        Raises:
+            UsageError: for a finished run.
+        """
+        if self.finished:
+            raise UsageError(
+                f"a run is trained in a new folder; {self.root} holds a finished one. Name another "
+                "with -o"
+            )
+
+    def refuse_used(self, resume: bool) -> None:
+        """Refuse to begin a run where there is one, or anything else.
+
+        Args:
+            resume: go on with a stopped run; where there is none, one begins.
+
+        Raises:
+            UsageError: for a finished run, a stopped one that is not to be resumed, or a folder
+                of other things.
+        """
+        self.refuse_finished()
+        begun = (self.root / "config.yaml").exists()
+        if begun and not resume:
+            raise UsageError(
+                f"a run is trained in a new folder; {self.root} holds one that was stopped. Go on "
+                "with it by --resume, or name another folder with -o"
+            )
+        if not begun and self._foreign():
+            raise UsageError(
+                f"a run is trained in a new folder; {self.root} is no run and not empty. Name "
+                "another with -o"
+            )
+
+    def _foreign(self) -> bool:
+        """Whether files lie here that a run stopped while reading films has not left."""
+        found = self.root.iterdir() if self.root.exists() else ()
+        return any(path.is_file() and path != self.excluded for path in found)
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write the resolved configuration."""
-        self.root.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        (self.root / "config.yaml").write_text(text, "utf-8")
+        with whole(self.root / "config.yaml") as unfinished:
+            unfinished.write_text(text, "utf-8")
 
     def config(self) -> TrainingConfig:
         """Read the configuration.
@@ -153,7 +233,8 @@ class RunFolder:
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json, sealed, last of all: a folder that has it is a finished run."""
-        write_sealed(facts, self.root / "run.json")
+        with whole(self.root / "run.json") as unfinished:
+            write_sealed(facts, unfinished)
 
     def facts(self) -> RunFacts:
         """Read run.json.
@@ -174,6 +255,21 @@ class RunFolder:
         facts = self.facts()
         return LabelSet(facts.label_set, facts.labels)
 
-    def epochs(self) -> list[dict[str, object]]:
+    def epochs(self) -> list[dict[str, Any]]:
         """The lines of the log."""
         return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes.
+
+    Attributes:
+        run: the run folder, made here.
+        data: the dataset's folder, written down.
+        cache: where the reduced films are kept for the next run; None reads them into memory.
+    """
+
+    run: RunFolder
+    data: Path
+    cache: Path | None = None

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from hilum.domain.errors import DatasetError
-from hilum.domain.findings import LabelSet
-from hilum.domain.provenance import provenance
-from hilum.domain.record import Cohort, Split, prevalences
+from hilum.domain.errors import UsageError
+from hilum.domain.provenance import code_sha256, provenance
+from hilum.domain.record import Cohort, Split, digest, prevalences
 from hilum.domain.seal import file_sha256
-from hilum.imaging.stack import read_stack
 from hilum.model import weights
-from hilum.model.classifier import Classifier, classifier
-from hilum.model.export import export_onnx
+from hilum.model.export import Parity, export_onnx
 from hilum.splits import SeenPatients, SplitTable
-from hilum.training import losses
+from hilum.training import losses, weighting
+from hilum.training.augment import refuse_flip
+from hilum.training.cache import films_of, ready
 from hilum.training.config import TrainingConfig
 from hilum.training.curves import draw_curves
-from hilum.training.fit import Advance, Films, fit
-from hilum.training.inherited import (
-    inherited_notes,
-    inherited_patients,
-    refuse_contaminated,
-)
-from hilum.training.run import RunFacts, RunFolder
+from hilum.training.device import Device
+from hilum.training.environment import write_environment
+from hilum.training.films import Films
+from hilum.training.fit import Fitted, Job, fit
+from hilum.training.inherited import inherited_patients, refuse_contaminated
+from hilum.training.keeper import read_begun
+from hilum.training.making import Making
+from hilum.training.ranks import ALONE, Ranks
+from hilum.training.run import Places, RunFacts, RunFolder
+from hilum.training.start import empty_network, start_notes, starting_network
+from hilum.training.tables import write_prevalence, write_rows
+from hilum.training.watch import SILENT, Watch
 
 __all__ = ["train"]
 
@@ -32,113 +37,171 @@ def train(
     config: TrainingConfig,
     cohort: Cohort,
     splits: SplitTable,
-    places: tuple[RunFolder, Path],
-    advance: Advance,
+    places: Places,
+    watch: Watch = SILENT,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train on the train split, choose on tune, export; calibrate and test are not read.
+
+    A run that was stopped in the folder goes on, if it was begun with the same configuration,
+    records, split and films.
 
     Args:
         config: the run.
         cohort: records with films; those without one are left out and counted.
         splits: of the cohort; refused when a patient stands in two.
-        places: the run folder, made here, and the dataset's folder, written down.
-        advance: told (what, done, total) as films are read and batches trained.
+        places: the run folder, the dataset's, and where reduced films are kept.
+        watch: told as films are read and trained on, and of every epoch.
+        ranks: the processes that train together, as `joined` gives them. All call this with the
+            same arguments; rank 0 writes.
 
     Raises:
         LeakError: when patients cross splits.
         DatasetError: when train or tune has no readable film.
+        UsageError: for a finished run, a stopped one that was begun otherwise, a configuration
+            that cannot be, or a loss that is not finite.
+        BundleError: when a phase did not train what it promised.
+        KeyboardInterrupt: after a wish to stop; the run can go on.
     """
-    run, data = places
-    splits.check(cohort)
-    refuse_contaminated(config.model, cohort, splits)
-    run.write_config(config)
-    splits.write(run.split)
-    seen = _write_seen(run, config, cohort, splits)
-    films, missed = _films(config, splits.of(cohort, Split.TRAIN), Split.TRAIN, advance)
-    tune, missed_too = _films(config, splits.of(cohort, Split.TUNE), Split.TUNE, advance)
-    network = _network(config, cohort.labels)
-    fitted = fit(config, network, (films, tune), run, advance)
-    draw_curves(run.epochs(), fitted.best_epoch, run.root / "curves.png")
-    weights.load(network, run.checkpoint("best"))
-    parity = export_onnx(
-        network, run.model, config.preprocessing.size, config.preprocessing.channels
-    )
-    facts = RunFacts(
-        dataset=cohort.dataset,
-        data=str(data),
-        synthetic=cohort.synthetic,
-        label_set=cohort.labels.name,
-        labels=cohort.labels.findings,
-        records_sha256=cohort.sha256(),
-        config_sha256=config.sha256(),
-        split_name=splits.name,
-        split_sha256={split.value: splits.sha256(split) for split in Split},
-        patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
-        seen_sha256=seen.sha256,
-        train_prevalence=prevalences(cohort.labels, films.states),
-        positive_weights=_weights(config, cohort, films),
-        best_epoch=fitted.best_epoch,
-        best_tune_auroc=fitted.best_tune_auroc,
-        model_sha256=file_sha256(run.model),
-        parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
-        backbone_sha256=fitted.backbone_sha256,
-        notes=(*cohort.notes, *inherited_notes(config.model), *missed, *missed_too),
-        provenance=provenance(),
-    )
-    run.write_facts(facts)
+    run, watch = places.run, watch if ranks.main else SILENT
+    source = _Source(config, cohort, splits, run)
+    source.refuse_unfit(ranks)
+    making = source.making(ranks)
+    begun = read_begun(run)
+    if begun is not None:
+        making.refuse_other(begun[1], run.root)
+    films = source.films(places.cache, watch)
+    network = starting_network(config, cohort.labels)
+    if ranks.main:
+        run.write_config(config)
+        source.write_tables(films, ranks)
+    making = making.model_copy(update={"films": films.sha256})
+    fitted = fit(Job(config, films.train, films.tune, run, making), network, ranks, watch)
+    if ranks.main:
+        draw_curves(run.epochs(), fitted.epoch, run.curves, run.rates)
+        parity = source.export()
+        run.write_facts(source.facts(str(places.data), films, fitted, parity))
+        run.state.unlink(missing_ok=True)
 
 
-def _write_seen(
-    run: RunFolder, config: TrainingConfig, cohort: Cohort, splits: SplitTable
-) -> SeenPatients:
-    """Whom the run will have seen: its own patients but test, and those of its first weights."""
-    own = (splits.patients(split) for split in Split if split is not Split.TEST)
-    patients = SeenPatients.of(cohort.dataset, frozenset[str]().union(*own))
-    seen = patients.union(inherited_patients(config.model))
-    seen.write(run.seen)
-    return seen
+@dataclass(frozen=True)
+class _Films:
+    """The films of a run that could be read, and notes on the others."""
+
+    train: Films
+    tune: Films
+    notes: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        return digest((*self.train.names, *self.tune.names))
 
 
-def _network(config: TrainingConfig, labels: LabelSet) -> Classifier:
-    channels = config.preprocessing.channels
-    model = config.model
-    network = classifier(model.backbone, labels, channels, model.options, config.seed)
-    if model.weights is not None:
-        weights.load_backbone(network, model.weights)
-    return network
+@dataclass(frozen=True)
+class _Source:
+    """What a run is made from, and where it goes."""
 
+    config: TrainingConfig
+    cohort: Cohort
+    splits: SplitTable
+    run: RunFolder
 
-def _films(
-    config: TrainingConfig, cohort: Cohort, split: Split, advance: Advance
-) -> tuple[Films, list[str]]:
-    present = [(i, r.path) for i, r in enumerate(cohort.records) if r.path is not None]
-    stack = read_stack(
-        [path for _, path in present],
-        config.preprocessing,
-        config.threads,
-        lambda done, total: advance(f"reading {split}", done, total),
-    )
-    if not stack.kept:
-        raise DatasetError(
-            f"the {split} split needs readable films; {cohort.dataset} has {len(cohort)} rows "
-            f"there and {len(present)} films on disk, none readable"
+    def refuse_unfit(self, ranks: Ranks) -> None:
+        """Refuse at once what would be refused, or be wrong, after hours."""
+        config = self.config
+        self.run.refuse_finished()
+        self.splits.check(self.cohort)
+        refuse_contaminated(config.model, self.cohort, self.splits)
+        refuse_flip(self.cohort.labels, config.augment)
+        if config.batch_size % ranks.size:
+            raise UsageError(
+                f"batch_size counts the films of all processes and must be a multiple of their "
+                f"number; {config.batch_size} is none of {ranks.size}"
+            )
+
+    def making(self, ranks: Ranks) -> Making:
+        """What a state must have been made from for this run to go on with it."""
+        return Making(
+            config=self.config.model_dump(mode="json"),
+            labels=self.cohort.labels.findings,
+            records=self.cohort.sha256(),
+            split=digest(f"{split} {self.splits.sha256(split)}" for split in Split),
+            code=code_sha256(),
+            processes=ranks.size,
         )
-    notes: list[str] = []
-    if len(present) < len(cohort):
-        notes.append(f"{split}: {len(cohort) - len(present)} rows have no film on disk; left out")
-    if stack.refused:
-        first = next(iter(stack.refused))
-        name = cohort.records[present[first][0]].image_id
-        notes.append(
-            f"{split}: {len(stack.refused)} films could not be used, first {name}: "
-            f"{stack.refused[first].code}"
+
+    def films(self, cache: Path | None, watch: Watch) -> _Films:
+        """Train's and tune's films, from the cache where there is to be one."""
+        cohorts = {s: self.splits.of(self.cohort, s) for s in (Split.TRAIN, Split.TUNE)}
+        preprocessing, threads = self.config.preprocessing, self.config.compute.threads
+        cached = None
+        if cache is not None:
+            names = {name for cohort in cohorts.values() for name in cohort.image_ids()}
+            both = self.cohort.select(lambda record: record.image_id in names)
+            cached = ready(both, preprocessing, cache, threads, watch.advance)
+        (train, missed), (tune, missed_too) = (
+            films_of(cohort, split, preprocessing, cached, threads, watch.advance)
+            for split, cohort in cohorts.items()
         )
-    rows = [present[position][0] for position in stack.kept]
-    return Films(stack.rasters, cohort.states()[rows]), notes
+        return _Films(train, tune, (*missed, *missed_too))
 
+    def write_tables(self, films: _Films, ranks: Ranks) -> None:
+        """What is known before the first step: split, patients, labels, weights, machine."""
+        config, labels, run = self.config, self.cohort.labels, self.run
+        self.splits.write(run.split)
+        self.seen().write(run.seen)
+        states = {Split.TRAIN.value: films.train.states, Split.TUNE.value: films.tune.states}
+        write_prevalence(run.root / "prevalence.csv", labels, states)
+        learned_from = films.train.states
+        rows = weighting.effective(labels, learned_from, learned_from, config)
+        write_rows(run.root / "weights.csv", rows)
+        device = Device.of(config.compute, ranks.local)
+        precision = str(device.kind).removeprefix("torch.")
+        path = run.root / "environment.json"
+        write_environment(path, config.compute, device.name, precision, ranks.size)
 
-def _weights(config: TrainingConfig, cohort: Cohort, films: Films) -> dict[str, float]:
-    """The weights of the positive terms of the loss, as training computes them."""
-    y, mask = losses.targets(films.states, config.labels, config.seed)
-    found = losses.positive_weights(y, mask, config.loss).tolist()
-    return dict(zip(cohort.labels, found, strict=True))
+    def seen(self) -> SeenPatients:
+        """Whom the run will have seen: its patients but test's, and those of its first weights."""
+        own = (self.splits.patients(split) for split in Split if split is not Split.TEST)
+        patients = SeenPatients.of(self.cohort.dataset, frozenset[str]().union(*own))
+        return patients.union(inherited_patients(self.config.model))
+
+    def export(self) -> Parity:
+        """Write the best weights, read back into a network of their own, as ONNX."""
+        network, preprocessing = (
+            empty_network(self.config, self.cohort.labels),
+            self.config.preprocessing,
+        )
+        weights.load(network, self.run.checkpoint("best"))
+        return export_onnx(network, self.run.model, preprocessing.size, preprocessing.channels)
+
+    def facts(self, data: str, films: _Films, fitted: Fitted, parity: Parity) -> RunFacts:
+        """run.json."""
+        config, cohort, splits, run = self.config, self.cohort, self.splits, self.run
+        y, mask = losses.targets(films.train.states, config.labels, config.seed)
+        state_weights = weighting.state_weights(y, mask, config.loss).tolist()
+        kept = run.epochs()[fitted.epoch - 1]
+        return RunFacts(
+            dataset=cohort.dataset,
+            data=data,
+            synthetic=cohort.synthetic,
+            label_set=cohort.labels.name,
+            labels=cohort.labels.findings,
+            records_sha256=cohort.sha256(),
+            config_sha256=config.sha256(),
+            split_name=splits.name,
+            split_sha256={split.value: splits.sha256(split) for split in Split},
+            patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
+            seen_sha256=self.seen().sha256,
+            train_prevalence=prevalences(cohort.labels, films.train.states),
+            state_weights=dict(zip(cohort.labels, map(tuple, state_weights), strict=True)),
+            chosen_by=config.choice.by.value,
+            best_epoch=fitted.epoch,
+            best_tune=fitted.value,
+            best_tune_auroc=kept["tune_auroc"],
+            model_sha256=file_sha256(run.model),
+            parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
+            phases=fitted.phases,
+            notes=(*cohort.notes, *start_notes(config), *films.notes, *fitted.notes),
+            provenance=provenance(),
+        )

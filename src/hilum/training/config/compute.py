@@ -26,4 +26,7 @@ class ComputeConfig(Part):
     compile: bool = False
     """Through torch.compile: minutes of waiting first, faster steps after."""
     deterministic: bool = True
-    """Only algorithms that give the same bits again. A CPU always does; a GPU is slower by it."""
+    """Only algorithms that give the same bits again. A CPU always does; a GPU is slower by it.
+    float32 is never rounded to TF32."""
+    checkpoint_minutes: float = Field(default=10.0, gt=0.0)
+    """Minutes after which the state is written within a long epoch too; it always is after one."""

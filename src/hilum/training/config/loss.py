@@ -40,13 +40,14 @@ class LossConfig(Part):
     """Exponent of the weights before they are bounded: 0.5 takes their square root."""
     effective_number_beta: float = Field(default=0.999, ge=0.0, lt=1.0)
     """b of `effective_number`."""
-    focal_gamma: float = Field(default=2.0, ge=0.0)
+    focal_gamma: float = Field(default=2.0, ge=0.0, le=10.0)
     """Of focal: 0 is bce."""
-    gamma_positive: float = Field(default=0.0, ge=0.0)
+    gamma_positive: float = Field(default=0.0, ge=0.0, le=10.0)
     """Of asymmetric: focusing of the positives."""
-    gamma_negative: float = Field(default=4.0, ge=0.0)
+    gamma_negative: float = Field(default=4.0, ge=0.0, le=10.0)
     """Of asymmetric: focusing of the negatives."""
-    probability_margin: float = Field(default=0.05, ge=0.0, lt=1.0)
-    """Of asymmetric: negatives below this probability count nothing."""
+    probability_margin: float = Field(default=0.05, ge=0.0, lt=0.5)
+    """Of asymmetric: negatives below this probability count nothing. From 0.5 on, a network that
+    is undecided would learn nothing of them."""
     auc_margin: float = Field(default=1.0, gt=0.0)
     """Of auc_margin: by how much a positive's logit should exceed a negative's."""

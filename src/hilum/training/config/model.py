@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from hilum.training.config.part import Part
 
 __all__ = ["ModelConfig"]
@@ -15,7 +17,7 @@ class ModelConfig(Part):
 
     backbone: str = "densenet121"
     """A member of the backbones, or `timm/NAME` for any of timm's that has a feature map."""
-    options: dict[str, int] = {}
+    options: dict[str, int] = Field(default={})
     """Options of the backbone, such as `growth_rate`."""
     weights: Literal["imagenet"] | Path | None = None
     """Backbone weights to start from: `imagenet` fetches timm's, a path reads .safetensors, .pth
@@ -23,5 +25,5 @@ class ModelConfig(Part):
     weights_trained_on: str | None = None
     """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
     such as ImageNet. A run's own checkpoint says it itself."""
-    drop_path: float = 0.0
+    drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Stochastic depth of backbones that have it (Huang et al. 2016)."""

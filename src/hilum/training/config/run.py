@@ -6,20 +6,20 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
-from hilum.domain.seal import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.splits import DEFAULT_FRACTIONS, Fractions
 from hilum.training.config.augment import AugmentConfig
 from hilum.training.config.choice import ChoiceConfig
 from hilum.training.config.compute import ComputeConfig
 from hilum.training.config.data import DataConfig
+from hilum.training.config.faults import Key, Source, told
 from hilum.training.config.loss import LossConfig
 from hilum.training.config.model import ModelConfig
 from hilum.training.config.optimizer import OptimizerConfig, ScheduleConfig
@@ -56,6 +56,22 @@ class TrainingConfig(Part):
     """What uncertain, blank and contradicting labels count as, and which views are used."""
     compute: ComputeConfig = ComputeConfig()
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [phase.name for phase in self.phases]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(
+                f"each phase must have a name of its own; '{twice[0]}' is there {len(twice)} times"
+            )
+        on_cpu_only = {"clahe": self.augment.clahe, "jpeg": self.augment.jpeg}
+        if self.data.augment_on == "device" and any(on_cpu_only.values()):
+            name = next(name for name, chance in on_cpu_only.items() if chance)
+            raise UsageError(
+                f"augment.{name} must be 0 where data.augment_on is device: it has no form in "
+                "whole batches. Set data.augment_on to cpu, or leave it out"
+            )
+        return self
+
     def sha256(self) -> str:
         """Hash of the resolved configuration."""
         return self.tree_sha256(self.model_dump(mode="json"))
@@ -81,7 +97,7 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
 
     Raises:
         UsageError: for an unknown preset, a file that is not there, an unknown key or a value out
-            of range; the message names the key.
+            of range; the message names the line, the key and the nearest one.
 
     Example:
         >>> load_config("demo", ("seed=7",)).seed
@@ -89,43 +105,42 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
         >>> load_config("demo", ("sed=7",))
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.UsageError: demo: sed: Extra inputs are not permitted (got 7)
+        hilum.domain.errors.UsageError: demo: sed: no such field. Did you mean 'seed'?
     """
-    tree = _tree(name)
+    text = _text(name)
+    tree = _parsed(text, name)
+    if not isinstance(tree, dict):
+        raise UsageError(f"a configuration must be a mapping of keys; got {name}")
+    source = Source.of(name, text)
     for change in changes:
-        key, equals, text = change.partition("=")
+        key, equals, value = change.partition("=")
         if not equals:
             raise UsageError(
                 f"a change must read key=value, such as optimizer.weight_decay=0.01; got '{change}'"
             )
-        _put(tree, key, _parsed(text, f"the value of {key}"))
+        _put(tree, key, _parsed(value, f"the value of {key}"))
+        source = source.without(_steps(key))
     try:
         return TrainingConfig.model_validate(tree)
     except ValidationError as error:
-        got = error.errors()[0]["input"]
-        raise UsageError(f"{name}: {first_fault(error)} (got {got!r})") from None
+        raise UsageError(told(error, TrainingConfig, source)) from None
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
-def _tree(name: str) -> dict[str, Any]:
+def _text(name: str) -> str:
     if name in presets():
-        text = files("hilum.training").joinpath("presets", f"{name}.yaml").read_text("utf-8")
-    elif Path(name).suffix in (".yaml", ".yml"):
-        try:
-            text = Path(name).read_text("utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"a configuration must be readable; {name}: {error.strerror}"
-            ) from None
-    else:
-        known = ", ".join(presets())
+        return files("hilum.training").joinpath("presets", f"{name}.yaml").read_text("utf-8")
+    if Path(name).suffix not in (".yaml", ".yml"):
         raise UsageError(
-            f"no preset '{name}', and not a .yaml file; presets: {known}."
+            f"no preset '{name}', and not a .yaml file; presets: {', '.join(presets())}."
             f"{suggestion(name, presets())}"
         )
-    tree = _parsed(text, name)
-    if not isinstance(tree, dict):
-        raise UsageError(f"a configuration must be a mapping of keys; got {name}")
-    return tree
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"a configuration must be readable; {name}: {reason}") from None
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -134,6 +149,11 @@ def _parsed(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         place = " ".join(str(error).split())
         raise UsageError(f"a configuration must be YAML; {where}: {place}") from None
+
+
+def _steps(name: str) -> Key:
+    """`phases.1.epochs` as the way to a value: a number steps into a list."""
+    return tuple(int(step) if step.isdecimal() else step for step in name.split("."))
 
 
 def _put(tree: dict[str, Any], name: str, value: object) -> None:

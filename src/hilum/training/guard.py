@@ -1,0 +1,82 @@
+"""A loss that is no number any more: the run stops, and says with which films it happened."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hilum.domain.errors import UsageError
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.training.batches import Batch
+from hilum.training.films import Films
+from hilum.training.whole import whole
+
+__all__ = ["OVERFLOWS", "refuse_overflows", "stopped_error", "write_stopped_batch"]
+
+OVERFLOWS = 25
+"""Steps that float16 may overflow in one after the other: a fresh scale halves a dozen times."""
+
+
+def write_stopped_batch(
+    path: Path,
+    labels: LabelSet,
+    films: Films,
+    batches: Sequence[Batch],
+    told: Mapping[str, Any],
+) -> None:
+    """Write what a step consisted of, so that it can be looked at.
+
+    Args:
+        path: stopped_batch.json.
+        labels: of the films' states.
+        films: of the train split.
+        batches: of the step, over all ranks.
+        told: loss, gradient norm, rates and place of the step.
+    """
+    shown: list[dict[str, Any]] = []
+    for batch in batches:
+        for row, change in zip(batch.rows.tolist(), batch.changes, strict=True):
+            states = zip(labels, films.states[row].tolist(), strict=True)
+            shown.append(
+                {
+                    "film": films.names[row],
+                    "states": {name: LabelState(state).name.lower() for name, state in states},
+                    "change": asdict(change),
+                }
+            )
+    # JSON has no word for what is not finite
+    facts = {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in told.items()
+    }
+    text = json.dumps({**facts, "films": shown}, indent=2, ensure_ascii=False)
+    with whole(path) as unfinished:
+        unfinished.write_text(f"{text}\n", "utf-8")
+
+
+def stopped_error(told: Mapping[str, Any], path: Path) -> UsageError:
+    """The line that the run ends with."""
+    what = "loss" if not math.isfinite(told["loss"]) else "gradient_norm"
+    return UsageError(
+        f"loss and gradient must stay finite; in epoch {told['epoch']}, step {told['step']} the "
+        f"{what.replace('_', ' ')} became {told[what]}. Its films are in {path}, the weights from "
+        "before it in checkpoints/last.safetensors. Lower the phase's rate, or train with "
+        "compute.precision=float32"
+    )
+
+
+def refuse_overflows(overflows: int) -> None:
+    """Refuse to go on skipping steps for ever.
+
+    Raises:
+        UsageError: when float16 overflowed more than `OVERFLOWS` times in a row.
+    """
+    if overflows > OVERFLOWS:
+        raise UsageError(
+            f"float16 must be wide enough for the gradient; {overflows} steps in a row overflowed. "
+            "Train with compute.precision=bfloat16 or float32"
+        )

@@ -1,0 +1,47 @@
+"""The contract of a sampler, and what samplers count."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.findings import LabelState
+from hilum.training.config import DataConfig
+
+__all__ = ["Sampler", "classes"]
+
+
+class Sampler(Protocol):
+    """What each file of this folder offers."""
+
+    def order(
+        self, states: NDArray[np.int8], config: DataConfig, rng: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """The rows of one epoch, in the order they are shown.
+
+        Args:
+            states: (N, L) LabelState values of the train split, N at least 1.
+            config: for a sampler's own settings.
+            rng: of this epoch.
+
+        Returns:
+            (M,) rows in [0, N), some repeated in some samplers. M depends on states and config
+            alone, since the schedule needs to know it: N, or more where a sampler repeats.
+        """
+        ...
+
+
+def classes(states: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """(N, C) what a film stands for: each finding it has, or that it has none.
+
+    The last class is "no finding here is positive". Classes without a film are left out, so that
+    nothing waits for a finding never seen; each film is of one class at least.
+
+    >>> classes(np.array([[1, 0, 0], [1, 1, -1], [0, 0, -2]], np.int8)).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    """
+    positive = states == LabelState.POSITIVE
+    member = np.column_stack([positive, ~positive.any(axis=1)])
+    return member[:, member.any(axis=0)]

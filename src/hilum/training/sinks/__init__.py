@@ -1,0 +1,106 @@
+"""Where a run's numbers go beside its own log: each file but `base.py` is one sink."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, cast
+
+from hilum.domain.errors import UsageError, suggestion
+from hilum.training.config import TrainingConfig
+from hilum.training.sinks.base import Member, Sink
+
+__all__ = ["Sinks", "check", "members", "opened", "sink"]
+
+
+def members() -> tuple[str, ...]:
+    """Names of all sinks, sorted.
+
+    >>> members()
+    ('mlflow', 'tensorboard')
+    """
+    names = (module.name for module in iter_modules(__path__))
+    return tuple(sorted(name for name in names if name != "base"))
+
+
+def sink(name: str) -> Member:
+    """The sink of that name.
+
+    Raises:
+        UsageError: when there is none, or its package is not installed.
+    """
+    if name not in members():
+        known = ", ".join(members())
+        raise UsageError(f"no sink '{name}'; there are {known}.{suggestion(name, members())}")
+    member = cast(Member, import_module(f"{__name__}.{name}"))
+    if find_spec(member.PACKAGE) is None:
+        raise UsageError(
+            f"the sink {name} needs {member.PACKAGE}, which is not installed; install hilum[{name}]"
+        )
+    return member
+
+
+def check(words: Sequence[str]) -> None:
+    """Refuse what `opened` would refuse, before hours have gone by.
+
+    Raises:
+        UsageError: for an unknown sink, one whose package is missing, or one named twice.
+    """
+    names = [word.partition("=")[0] for word in words]
+    for name in names:
+        sink(name)
+        if names.count(name) > 1:
+            raise UsageError(f"a sink is named once; {name} stands {names.count(name)} times")
+
+
+class Sinks:
+    """The sinks of a run; opened by its first line, so that a run that is refused leaves nothing.
+
+    Args:
+        words: `tensorboard`, `mlflow` or `mlflow=URI`; none for no sink at all.
+        run: the run folder.
+        config: of the run.
+    """
+
+    def __init__(self, words: Sequence[str], run: Path, config: TrainingConfig) -> None:
+        self._waiting = [word.partition("=") for word in words]
+        self._run, self._config = run, config
+        self._open: list[Sink] = []
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Hand one line of the log to each. Of a resumed run, epochs before the first line stay.
+
+        Raises:
+            UsageError: for a place that a sink cannot use.
+        """
+        while self._waiting:
+            name, _, place = self._waiting.pop(0)
+            done = int(line["epoch"]) - 1
+            self._open.append(sink(name).start(self._run, self._config, place, done))
+        for one in self._open:
+            one.line(line)
+
+    def close(self, finished: bool) -> None:
+        """Close those that are open; `finished` is false where training was stopped."""
+        for one in self._open:
+            one.close(finished)
+
+
+@contextmanager
+def opened(words: Sequence[str], run: Path, config: TrainingConfig) -> Generator[Sinks]:
+    """The sinks of a run, closed at the end, whichever end it is.
+
+    Raises:
+        UsageError: as `check`.
+    """
+    check(words)
+    sinks, finished = Sinks(words, run, config), False
+    try:
+        yield sinks
+        finished = True
+    finally:
+        sinks.close(finished)

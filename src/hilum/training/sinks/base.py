@@ -1,0 +1,60 @@
+"""The contract of a sink: a place beside the run's own log where its numbers go too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hilum.training.config import TrainingConfig
+
+__all__ = ["Member", "Sink", "numbers"]
+
+
+class Sink(Protocol):
+    """An open sink."""
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Take one line of the log; its `epoch` is the step."""
+        ...
+
+    def close(self, finished: bool) -> None:
+        """Write what is left; `finished` is false where training was stopped."""
+        ...
+
+
+class Member(Protocol):
+    """What each file of this folder offers."""
+
+    PACKAGE: str
+    """The package that must be importable."""
+
+    def start(self, run: Path, config: TrainingConfig, place: str, done: int) -> Sink:
+        """Open it.
+
+        Args:
+            run: the run folder.
+            config: of the run.
+            place: what stands behind `=`; empty for the default, which is inside the run folder.
+                Nothing goes over a network unless a place says so.
+            done: epochs that were logged before, where the run is resumed.
+
+        Raises:
+            UsageError: for a place that cannot be used.
+        """
+        ...
+
+
+def numbers(line: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of a log line with their names; those of an inner mapping behind a slash.
+
+    What is null or a word is left out: 0 would say that it was computed.
+
+    >>> dict(numbers({"epoch": 2, "phase": "all", "tune_auroc": None, "rates": {"head": 0.1}}))
+    {'epoch': 2.0, 'rates/head': 0.1}
+    """
+    for name, value in line.items():
+        if isinstance(value, Mapping):
+            yield from numbers(value, f"{above}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{above}{name}", float(value)
