@@ -15,7 +15,7 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier, classifier
-from hilum.model.weights import digest, digests, load, load_backbone, save
+from hilum.model.weights import digest, digests, load, load_backbone, load_head, save
 
 LABELS = LabelSet("three", ("Mass", "Edema", "Effusion"))
 
@@ -178,3 +178,26 @@ def test_a_norm_behind_the_pooling_comes_back_with_the_backbone(tmp_path: Path) 
     again = classifier("convnext_tiny", LABELS, 1, {"width": 8}, 2)
     load(again, tmp_path / "best.safetensors")
     assert digest(again) == digest(one)
+
+
+def test_findings_start_from_the_head_of_their_name(file: Path) -> None:
+    other = LabelSet("other", ("Nodule", "Effusion", "Mass"))
+    into, source = network(other, seed=1), network()
+    fresh = into.head.weight[0].clone()
+    load_head(into, file)
+    for mine, theirs in ((1, 2), (2, 0)):
+        assert torch.equal(into.head.weight[mine], source.head.weight[theirs])
+        assert torch.equal(into.head.bias[mine], source.head.bias[theirs])
+    assert torch.equal(into.head.weight[0], fresh)
+
+
+def test_a_head_without_one_of_our_findings_is_refused(file: Path) -> None:
+    into = network(LabelSet("other", ("Nodule",)), seed=1)
+    refused("names Mass, Edema, Effusion. Set model.head=fresh", file, into, load_head)
+
+
+def test_a_head_of_another_backbone_is_refused(file: Path, tmp_path: Path) -> None:
+    tensors = {**load_file(file), "head.weight": torch.zeros(3, 5)}
+    path = tmp_path / "wide.safetensors"
+    save_file(tensors, path, {"hilum": json.dumps({"labels": list(LABELS)})})
+    refused("head.weight must fit", path, reader=load_head)

@@ -307,7 +307,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     monkeypatch.setattr(*broken, full)
     with pytest.raises(OSError, match="No space left") as stopped:
         write(cohort, Preprocessing(size=48), folder, 1, quiet)
-    assert place == "index" or stopped.value.filename.endswith("rasters.unfinished")
+    assert place == "index" or stopped.value.filename.endswith("rasters.bin")
     monkeypatch.undo()
     assert FilmCache.open(folder).sha256 == before
     write(cohort, Preprocessing(size=48), folder, 1, quiet)

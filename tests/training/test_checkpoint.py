@@ -13,12 +13,12 @@ from torch import nn
 
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
+from hilum.domain.whole import whole
 from hilum.model import weights
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.training import checkpoint
 from hilum.training.checkpoint import State, read_state, save_weights, write_state
-from hilum.training.whole import whole
 
 
 def network() -> Classifier:
@@ -87,6 +87,9 @@ def test_saved_weights_load_and_say_their_epoch(tmp_path: Path) -> None:
     save_weights(saved, path, {"epoch": "3"})
     weights.load(loaded, path)
     assert weights.digest(loaded) == weights.digest(saved)
+    (tmp_path / "any").touch()
+    assert path.stat().st_mode == (tmp_path / "any").stat().st_mode
+    (tmp_path / "any").unlink()
     header = path.read_bytes()[8:].decode("utf-8", "replace")
     assert json.dumps({"epoch": "3", "labels": ["Mass"]}).replace('"', '\\"') in header
     assert [found.name for found in tmp_path.iterdir()] == ["best.safetensors"]

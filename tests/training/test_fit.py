@@ -331,6 +331,7 @@ def in_float16(root: Path, scale: float, patch: pytest.MonkeyPatch) -> World:
     return fitted(root, CONFIG.model_copy(update={"phases": (phase,)}))
 
 
+@pytest.mark.slow
 def test_how_the_loss_is_scaled_hardly_matters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +344,7 @@ def test_how_the_loss_is_scaled_hardly_matters(
     assert lines[1]["skipped_steps"] == 0
 
 
+@pytest.mark.slow
 def test_steps_that_overflow_are_skipped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,7 +80,7 @@ def test_a_run_folder_has_all_that_the_later_stages_and_readers_need(
     assert {path.relative_to(trained.root).as_posix() for path in trained.root.rglob("*.*")} == {
         *("run.json", "config.yaml", "environment.json", "split.csv", "seen_patients.txt"),
         *("prevalence.csv", "weights.csv", "log.jsonl", "learning_rates.csv", "curves.png"),
-        *("model.onnx", "checkpoints/best.safetensors", "checkpoints/last.safetensors"),
+        *("model.onnx", "checkpoints/best.safetensors", "checkpoints/last.safetensors", ".lock"),
     }
     facts = trained.facts()
     assert trained.config() == CONFIG
@@ -132,7 +132,8 @@ def test_a_run_killed_outside_the_loop_goes_on_too(
                 train(CONFIG, cohort, splits(cohort), places)
         assert not run.finished
         if where == "films_of":
-            assert not run.root.exists()
+            assert [path.name for path in run.root.iterdir()] == [".lock"]
+            run.refuse_used(resume=False)
             continue
         with pytest.raises(UsageError, match="holds one that was stopped"):
             run.refuse_used(resume=False)
@@ -218,6 +219,7 @@ def test_a_run_stopped_while_it_read_films_can_be_begun_again(tmp_path: Path) ->
         run.refuse_used(resume)
 
 
+@pytest.mark.slow
 def test_facts_are_there_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: RunFolder
 ) -> None:
@@ -242,6 +244,7 @@ def test_facts_are_there_whole_or_not_at_all(
 # the first weights
 
 
+@pytest.mark.slow
 def test_a_run_may_start_from_an_earlier_one_s_backbone(trained: RunFolder, cohort: Cohort) -> None:
     model = {**CONFIG.model.model_dump(), "weights": trained.checkpoint("best")}
     config = TrainingConfig.model_validate({**CONFIG.model_dump(), "model": model})

@@ -22,9 +22,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from hilum.batch.folder import naming, sync_folder
 from hilum.domain.errors import UsageError
 from hilum.domain.result import ImageResult
+from hilum.domain.whole import naming, sync_folder
 
 __all__ = ["Entry", "Header", "Journal", "Recorded", "read_journal"]
 

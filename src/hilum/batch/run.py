@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hilum.batch.folder import clear_leftovers, held, remove_files, write_whole
+from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import output_names
 from hilum.batch.journal import Header, Journal, Recorded, read_journal
 from hilum.batch.score import STYLE, Input, Scoring
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
+from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.result import ImageResult
+from hilum.domain.whole import write_whole
 from hilum.report.base import BatchResults, BundleFacts, reports
 
 __all__ = ["Finished", "predict_batch", "run_batch", "write_reports"]

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hilum.batch.folder import write_whole
 from hilum.batch.journal import Entry
 from hilum.bundle import Bundle, Prediction
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.result import FindingResult, ImageResult
 from hilum.domain.seal import file_sha256
+from hilum.domain.whole import write_whole
 from hilum.explain.overlay import Style, overlay, png_bytes, preview
 from hilum.explain.region import regions
 from hilum.imaging.gate import screen

@@ -39,11 +39,11 @@ def predict(
 
 def _predict(bundle: Path, inputs: list[str], out: Path, quiet: bool) -> bool:
     """Whether any input was rejected or failed."""
-    from hilum.batch.folder import refuse_if_held
     from hilum.batch.inputs import list_inputs
     from hilum.batch.run import run_batch
     from hilum.bundle import Bundle
     from hilum.domain.errors import Status
+    from hilum.domain.held import refuse_if_held
 
     paths = list_inputs(inputs)
     refuse_if_held(out)

@@ -118,6 +118,11 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.records)
 
+    @property
+    def population(self) -> str:
+        """Whose films these are: a drawn patient 7 is not the dataset's patient 7."""
+        return f"drawn-{self.dataset}" if self.synthetic else self.dataset
+
     def states(self) -> NDArray[np.int8]:
         """(N, L) int8 of LabelState values."""
         rows = [record.states for record in self.records]

@@ -24,6 +24,7 @@ __all__ = [
     "expected_normalisation",
     "load",
     "load_backbone",
+    "load_head",
     "load_imagenet",
     "save",
 ]
@@ -153,6 +154,37 @@ def load_backbone(network: Classifier, path: Path) -> None:
     else:
         raise UsageError(f"weights must be .safetensors, .pth, .pt, .ckpt or .tar; got {path}")
     _fill_backbone(network.backbone, renamed(tensors), str(path))
+
+
+def load_head(network: Classifier, path: Path) -> None:
+    """Start findings from the head of a hilum checkpoint, each from the one of its name.
+
+    Findings that the file does not know stay as they are.
+
+    Raises:
+        BundleError: when the file names no findings, none of ours, or has another backbone's head.
+    """
+    tensors, header = _read(path)
+    theirs = cast("list[str]", header.get("labels", []))
+    rows = [
+        (mine, theirs.index(name)) for mine, name in enumerate(network.labels) if name in theirs
+    ]
+    if not rows:
+        raise BundleError(
+            f"a head can be inherited from weights that name a finding of "
+            f"{network.labels.name}; {path} names {', '.join(theirs) or 'none'}. "
+            "Set model.head=fresh"
+        )
+    own = {part: tensor.clone() for part, tensor in network.head.state_dict().items()}
+    for part, tensor in own.items():
+        found = tensors.get(f"head.{part}")
+        if found is None or found.shape != (len(theirs), *tensor.shape[1:]):
+            raise BundleError(f"{path}: tensor head.{part} must fit {tuple(tensor.shape)}")
+        if not torch.isfinite(found).all():
+            raise BundleError(f"{path}: tensor head.{part} holds NaN or infinity")
+        for mine, other in rows:
+            tensor[mine] = found[other]
+    network.head.load_state_dict(own)
 
 
 def load_imagenet(network: Classifier) -> None:

@@ -70,7 +70,7 @@ class SeenPatients:
         """Refuse films of patients in the set.
 
         Args:
-            dataset: the reader's name, such as "nih".
+            dataset: whose they are, `Cohort.population`, such as "nih".
             patients: the patient of each film, a film an entry.
             use: what the films are for, as the message says it.
 

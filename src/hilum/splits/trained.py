@@ -91,14 +91,14 @@ def _of_table(table: SplitTable, name: str) -> TrainingFilms:
 
 def _of_seen(seen: SeenPatients, cohort: Cohort, name: str) -> TrainingFilms:
     """The patients alone: a bundle does not carry the names of films."""
-    patients = seen.among(cohort.dataset, cohort.patients().tolist())
+    patients = seen.among(cohort.population, cohort.patients().tolist())
     source = f"{len(seen):,} patients that {name} has seen"
     return TrainingFilms(source, frozenset(), patients, unknown=0)
 
 
 def _with_seen(found: TrainingFilms, seen: SeenPatients, cohort: Cohort) -> TrainingFilms:
     """A run has also seen the patients of the weights it started from."""
-    more = seen.among(cohort.dataset, cohort.patients().tolist())
+    more = seen.among(cohort.population, cohort.patients().tolist())
     return replace(found, patients=found.patients | more)
 
 

@@ -133,7 +133,7 @@ def _refuse_seen(run: RunFolder, cohort: Cohort) -> None:
     patients = cohort.patients().tolist()
     check_disjoint(frozenset[str]().union(*seen), patients)
     if run.seen.exists():
-        SeenPatients.read(run.seen).refuse_overlap(cohort.dataset, patients, "evaluation")
+        SeenPatients.read(run.seen).refuse_overlap(cohort.population, patients, "evaluation")
 
 
 def _flags(run: RunFolder, split_sha256: str) -> tuple[str, ...]:

@@ -11,28 +11,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.errors import BundleError, DatasetError, ReasonCode
+from hilum.domain.held import held
 from hilum.domain.record import Cohort, Split
 from hilum.domain.seal import file_sha256, read_sealed, write_sealed
+from hilum.domain.whole import whole
 from hilum.imaging.preprocess import Fit, Preprocessing
 from hilum.training.film_files import Advance, FilmFile, blocks, notes, on_disk
 from hilum.training.films import Films, Rasters
 
 __all__ = ["CachedFilm", "FilmCache", "Index", "RasterRules", "films_of", "ready", "write"]
 
-INDEX, LOCK, UNFINISHED = "cache.json", ".lock", ".unfinished"
+INDEX = "cache.json"
 AGAIN = "Make it again with `hilum cache`"
 
 
@@ -196,7 +196,7 @@ def write(
     Raises:
         DatasetError: when no film can be read.
     """
-    with _alone(folder):
+    with held(folder, wait=True):
         return _write(cohort, preprocessing, folder, threads, advance)
 
 
@@ -220,7 +220,7 @@ def ready(
     found = _fitting(cohort, preprocessing, folder)
     if found is not None:
         return found
-    with _alone(folder):
+    with held(folder, wait=True):
         found = _fitting(cohort, preprocessing, folder)
         if found is not None:
             return found
@@ -294,81 +294,35 @@ def _fitting(cohort: Cohort, preprocessing: Preprocessing, folder: Path) -> Film
 def _write(
     cohort: Cohort, preprocessing: Preprocessing, folder: Path, threads: int, advance: Advance
 ) -> FilmCache:
-    unfinished = folder / f"rasters{UNFINISHED}"
-    total = hashlib.sha256()
     films: list[CachedFilm] = []
+    total = hashlib.sha256()
     told = ("caching films", advance)
-    try:
-        with _durable(unfinished) as file:
-            for block, stack in blocks(on_disk(cohort), preprocessing, threads, told):
-                pixels = stack.rasters.tobytes()
-                total.update(pixels)
-                file.write(pixels)
-                for place, film in enumerate(block):
-                    fault = stack.refused.get(place)
-                    code = fault.code if fault else None
-                    films.append(CachedFilm(film.name, film.bytes, film.mtime_ns, code))
+    new = folder / "rasters.bin"
+    with whole(new) as unfinished, unfinished.open("wb") as file:
+        for block, stack in blocks(on_disk(cohort), preprocessing, threads, told):
+            pixels = stack.rasters.tobytes()
+            total.update(pixels)
+            file.write(pixels)
+            for place, film in enumerate(block):
+                fault = stack.refused.get(place)
+                code = fault.code if fault else None
+                films.append(CachedFilm(film.name, film.bytes, film.mtime_ns, code))
         if all(film.refused for film in films):
             raise DatasetError(
                 f"a film cache needs readable films; {cohort.dataset} has {len(cohort)} rows and "
                 f"{len(films)} films on disk, none readable"
             )
-        index = Index(
-            dataset=cohort.dataset,
-            records_sha256=cohort.sha256(),
-            rules=RasterRules.of(preprocessing),
-            films=tuple(films),
-            rasters_sha256=total.hexdigest(),
-        )
-        unfinished.replace(folder / index.rasters_name)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _commit(index, folder)
-    return FilmCache.open(folder)
-
-
-def _commit(index: Index, folder: Path) -> None:
-    """Put the index in its place; rasters of which it does not speak go."""
-    unfinished = folder / f"{INDEX}{UNFINISHED}"
-    write_sealed(index, unfinished)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(folder / INDEX)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+    index = Index(
+        dataset=cohort.dataset,
+        records_sha256=cohort.sha256(),
+        rules=RasterRules.of(preprocessing),
+        films=tuple(films),
+        rasters_sha256=total.hexdigest(),
+    )
+    new.replace(folder / index.rasters_name)
+    with whole(folder / INDEX) as unfinished:
+        write_sealed(index, unfinished)
     for other in folder.glob("rasters-*.bin"):
         if other.name != index.rasters_name:
             other.unlink()
-
-
-@contextmanager
-def _durable(path: Path) -> Generator[IO[bytes]]:
-    """A file to write, on the disk when it is closed; a write that fails says which file it was."""
-    try:
-        with path.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-
-
-@contextmanager
-def _alone(folder: Path) -> Generator[None]:
-    """Be the only process that writes a folder's cache, after those that do have ended.
-
-    The system gives the lock back however a process ends. Where there are no locks, on Windows and
-    some network shares, two writers can spoil each other's cache; its hash then says so.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a", encoding="utf-8") as file:
-        with suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return FilmCache.open(folder)

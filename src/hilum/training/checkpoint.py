@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hilum.domain.errors import BundleError
+from hilum.domain.whole import whole
 from hilum.model import weights
 from hilum.model.classifier import Classifier
-from hilum.training.whole import whole
 
 __all__ = ["State", "read_state", "save_weights", "write_state"]
 

@@ -30,7 +30,7 @@ def refuse_contaminated(model: ModelConfig, cohort: Cohort, splits: SplitTable) 
     seen = inherited_patients(model)
     for split in (Split.TUNE, Split.CALIBRATE, Split.TEST):
         patients = [p.patient_id for p in splits.films.values() if p.split is split]
-        seen.refuse_overlap(cohort.dataset, patients, split.value)
+        seen.refuse_overlap(cohort.population, patients, split.value)
     test = recognise(name for name, place in splits.films.items() if place.split is Split.TEST)
     family = model.weights_trained_on
     if test is not None and family in {known.family for known in known_splits()}:

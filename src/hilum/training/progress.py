@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hilum.training.phase_record import PhaseRecord
 
@@ -72,7 +72,7 @@ class Progress(BaseModel):
     """Finished batches of the running epoch."""
     step: int = 0
     """Its finished steps, of one or more batches each."""
-    tally: Tally = Tally()
+    tally: Tally = Field(default_factory=Tally)
     overflows: int = 0
     """Steps skipped one after the other, up to now."""
     log_bytes: int = 0

@@ -34,10 +34,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
+from hilum.domain.held import LOCK
 from hilum.domain.seal import first_fault, read_sealed, write_sealed
+from hilum.domain.whole import whole
 from hilum.training.config import TrainingConfig
 from hilum.training.phase_record import PhaseRecord
-from hilum.training.whole import whole
 
 __all__ = ["Places", "RunFacts", "RunFolder"]
 
@@ -198,7 +199,8 @@ class RunFolder:
     def _foreign(self) -> bool:
         """Whether files lie here that a run stopped while reading films has not left."""
         found = self.root.iterdir() if self.root.exists() else ()
-        return any(path.is_file() and path != self.excluded for path in found)
+        known = (self.excluded, self.root / LOCK)
+        return any(path.is_file() and path not in known for path in found)
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write the resolved configuration."""

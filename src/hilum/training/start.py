@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import fmean
 
+from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
@@ -23,7 +25,7 @@ def empty_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
 
 
 def starting_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
-    """The run's network, its backbone filled with the weights it starts from.
+    """The run's network, its backbone, and the head if asked for, filled with other weights.
 
     Raises:
         UsageError: for an unknown backbone or option, or weights that cannot be had.
@@ -34,6 +36,13 @@ def starting_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
         weights.load_imagenet(network)
     elif config.model.weights is not None:
         weights.load_backbone(network, config.model.weights)
+    if config.model.head == "inherited":
+        if not isinstance(config.model.weights, Path):
+            raise UsageError(
+                "model.head=inherited must have a head to inherit: name a hilum checkpoint with "
+                f"model.weights; got {config.model.weights}"
+            )
+        weights.load_head(network, config.model.weights)
     return network
 
 

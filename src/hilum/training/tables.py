@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.whole import write_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,10 +72,10 @@ class RateTable:
         self._waiting.clear()
         rows: list[list[str]] = []
         if self.path.exists():
-            whole = self.path.read_text("utf-8").rpartition("\n")[0]
-            rows = list(csv.reader(io.StringIO(whole)))[1:]
+            text = self.path.read_text("utf-8").rpartition("\n")[0]
+            rows = list(csv.reader(io.StringIO(text)))[1:]
         kept = [row for row in rows if (int(row[0]), int(row[1])) <= (epoch, step)]
-        self.path.write_text(_csv([RATES, *kept]), "utf-8")
+        write_whole(self.path, _csv([RATES, *kept]).encode(), durable=True)
 
 
 def write_prevalence(path: Path, labels: LabelSet, states: Mapping[str, NDArray[np.int8]]) -> None:

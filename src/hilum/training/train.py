@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.domain.errors import UsageError
+from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256, provenance
 from hilum.domain.record import Cohort, Split, digest, prevalences
 from hilum.domain.seal import file_sha256
@@ -58,20 +60,25 @@ def train(
     Raises:
         LeakError: when patients cross splits.
         DatasetError: when train or tune has no readable film.
-        UsageError: for a finished run, a stopped one that was begun otherwise, a configuration
-            that cannot be, or a loss that is not finite.
+        UsageError: for a folder that another process trains in, a finished run, a stopped one that
+            was begun otherwise, a configuration that cannot be, or a loss that is not finite.
         BundleError: when a phase did not train what it promised.
         KeyboardInterrupt: after a wish to stop; the run can go on.
     """
-    run, watch = places.run, watch if ranks.main else SILENT
-    source = _Source(config, cohort, splits, run)
+    source = _Source(config, cohort, splits, places.run)
     source.refuse_unfit(ranks)
+    with held(places.run.root) if ranks.main else nullcontext():
+        _train(source, places, watch if ranks.main else SILENT, ranks)
+
+
+def _train(source: _Source, places: Places, watch: Watch, ranks: Ranks) -> None:
+    run, config = source.run, source.config
     making = source.making(ranks)
     begun = read_begun(run)
     if begun is not None:
         making.refuse_other(begun[1], run.root)
     films = source.films(places.cache, watch)
-    network = starting_network(config, cohort.labels)
+    network = starting_network(config, source.cohort.labels)
     if ranks.main:
         run.write_config(config)
         source.write_tables(films, ranks)
@@ -163,7 +170,7 @@ class _Source:
     def seen(self) -> SeenPatients:
         """Whom the run will have seen: its patients but test's, and those of its first weights."""
         own = (self.splits.patients(split) for split in Split if split is not Split.TEST)
-        patients = SeenPatients.of(self.cohort.dataset, frozenset[str]().union(*own))
+        patients = SeenPatients.of(self.cohort.population, frozenset[str]().union(*own))
         return patients.union(inherited_patients(self.config.model))
 
     def export(self) -> Parity:

@@ -35,4 +35,5 @@ class AugmentConfig(Part):
     noise: float = Field(default=0.0, ge=0.0, lt=0.5)
     """Largest standard deviation of added noise, in grey levels of 1."""
     cutout: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Probability of one grey square of a tenth to a quarter of the side (DeVries & Taylor 2017)."""
+    """Probability of one grey square of a tenth to a quarter of the side (DeVries & Taylor
+    2017)."""

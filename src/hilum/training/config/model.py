@@ -25,5 +25,7 @@ class ModelConfig(Part):
     weights_trained_on: str | None = None
     """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
     such as ImageNet. A run's own checkpoint says it itself."""
+    head: Literal["fresh", "inherited"] = "fresh"
+    """inherited: the findings that a hilum checkpoint knows by name start from its head too."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Stochastic depth of backbones that have it (Huang et al. 2016)."""

@@ -1,0 +1,86 @@
+"""Files that are whole or not there, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["UNFINISHED", "naming", "sync_folder", "whole", "write_whole"]
+
+UNFINISHED = ".hilum.tmp"
+"""How the name of a file ends that is not whole yet. No user's file is called so."""
+
+
+@contextmanager
+def whole(path: Path, durable: bool = True) -> Generator[Path]:
+    """A place to write a file that then appears at `path` all at once.
+
+    What is written goes beside it and is moved when it is finished. An error, or a kill, leaves the
+    file that was there before.
+
+    Args:
+        path: where the file will be; its folder is made.
+        durable: wait until the disk has it, so that it is whole after a power cut too.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with whole(path) as unfinished:
+    ...     _ = unfinished.write_text("all of it")
+    >>> path.read_text()
+    'all of it'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with naming(path):
+            unfinished.touch()
+            mode = unfinished.stat().st_mode
+            yield unfinished
+            unfinished.chmod(mode)  # safetensors gives its files to their owner alone
+            if durable:
+                _sync(unfinished)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
+    """Write a file so that nobody ever sees half of it.
+
+    Args:
+        path: where to.
+        data: all of it.
+        durable: wait until the disk has it, so that it is whole after a power cut too.
+    """
+    with whole(path, durable) as unfinished:
+        unfinished.write_bytes(data)
+
+
+@contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Say which file it was when the disk is full; a write that fails does not say it itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk knows which files a folder has."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
