@@ -26,10 +26,10 @@ from hilum.domain.record import Cohort, Split
 from hilum.imaging.preprocess import Preprocessing
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.batches import batches
-from hilum.training.cache import films_of, write
 from hilum.training.config import TrainingConfig
-from hilum.training.films import Films, Rasters
+from hilum.training.data.batches import batches
+from hilum.training.data.cache import films_of, write
+from hilum.training.data.films import Films, Rasters
 
 PATIENTS, SHOWN, FILM_PX, SIDE, BATCH, WORKERS, REPEATS = 24, 1024, 1024, 224, 32, 2, 3
 

@@ -30,10 +30,10 @@ from hilum.domain.findings import nih14
 from hilum.model.classifier import classifier
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.batches import Batch, batches
 from hilum.training.config import ComputeConfig, TrainingConfig, load_config
+from hilum.training.data.batches import Batch, batches
+from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.films import Films
 from hilum.training.ranks import ALONE
 from hilum.training.step import Learner, Targets
 

@@ -12,8 +12,8 @@ from hilum.datasets import open_dataset
 from hilum.imaging.read import read
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.cache import FilmCache
 from hilum.training.config import load_config
+from hilum.training.data.cache import FilmCache
 
 Said = Callable[..., tuple[int, str, str]]
 SMALL = ("--set", "preprocessing.size=64")

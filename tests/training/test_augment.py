@@ -14,9 +14,9 @@ from scipy.ndimage import affine_transform
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import Finding, LabelSet, nih14
-from hilum.training import augment
-from hilum.training.augment import GRAIN, Change, apply, draw, inverse_map, refuse_flip
 from hilum.training.config import AugmentConfig
+from hilum.training.data import augment
+from hilum.training.data.augment import GRAIN, Change, apply, draw, inverse_map, refuse_flip
 
 STILL = dict.fromkeys(AugmentConfig.model_fields, 0.0)
 ALL = AugmentConfig(

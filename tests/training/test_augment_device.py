@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from hilum.training import augment, augment_device
-from hilum.training.augment import Change
 from hilum.training.config import AugmentConfig
+from hilum.training.data import augment, augment_device
+from hilum.training.data.augment import Change
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 CONFIG = AugmentConfig(

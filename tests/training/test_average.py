@@ -14,8 +14,8 @@ from hilum.domain.findings import LabelSet
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.training import phases
-from hilum.training.average import Average
 from hilum.training.config import PhaseConfig
+from hilum.training.optimisation.average import Average
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hilum.domain.errors import UsageError
-from hilum.training import augment, samplers
-from hilum.training.batches import Batch, batches, steps_an_epoch
 from hilum.training.config import TrainingConfig
-from hilum.training.films import Films, Rasters
+from hilum.training.data import augment, samplers
+from hilum.training.data.batches import Batch, batches, steps_an_epoch
+from hilum.training.data.films import Films, Rasters
 
 STORE = np.random.default_rng(0).integers(0, 256, (60, 32, 32)).astype(np.uint8)
 STATES = (np.random.default_rng(1).random((50, 3)) < (0.02, 0.2, 0.5)).astype(np.int8)

@@ -20,9 +20,9 @@ from hilum.domain.record import Cohort, Record, Split
 from hilum.domain.seal import seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.stack import read_stack
-from hilum.training import cache, film_files
-from hilum.training.cache import FilmCache, films_of, ready, write
-from hilum.training.films import Rasters
+from hilum.training.data import cache, film_files
+from hilum.training.data.cache import FilmCache, films_of, ready, write
+from hilum.training.data.films import Rasters
 
 PREPARED = Preprocessing(size=32)
 LABELS = LabelSet("two", ("Mass", "Edema"))
@@ -269,7 +269,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 import test_cache
-from hilum.training import film_files
+from hilum.training.data import film_files
 film_files.BLOCK = 4
 def stop(what, done, total):
     if done == 6:

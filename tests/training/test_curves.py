@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.training.curves import draw_curves
-from hilum.training.tables import RateTable
+from hilum.training.artefacts.curves import draw_curves
+from hilum.training.artefacts.tables import RateTable
 
 
 def line(epoch: int, phase: str, **said: Any) -> dict[str, Any]:

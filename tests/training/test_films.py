@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hilum.training.films import Films, Rasters
+from hilum.training.data.films import Films, Rasters
 
 STORE = np.random.default_rng(0).integers(0, 256, (5, 8, 8)).astype(np.uint8)
 STATES = np.zeros((3, 2), np.int8)

@@ -19,16 +19,16 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
-from hilum.training import schedule
-from hilum.training.batches import batches
-from hilum.training.checkpoint import read_state
 from hilum.training.config import AugmentConfig, PhaseConfig, TrainingConfig
+from hilum.training.data.batches import batches
+from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.films import Films
 from hilum.training.fit import Fitted, Job, fit
 from hilum.training.guard import OVERFLOWS, refuse_overflows
-from hilum.training.making import Making
+from hilum.training.optimisation import schedule
 from hilum.training.run import RunFolder
+from hilum.training.state.checkpoint import read_state
+from hilum.training.state.making import Making
 from hilum.training.step import Learner, Outcome
 from hilum.training.targets import targets
 

@@ -19,11 +19,11 @@ from hilum.model import weights
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.training.config import TrainingConfig
-from hilum.training.films import Films
+from hilum.training.data.films import Films
 from hilum.training.fit import Job, fit
-from hilum.training.making import Making
 from hilum.training.ranks import ALONE, Ranks, joined
 from hilum.training.run import RunFolder
+from hilum.training.state.making import Making
 from hilum.training.step import Learner
 
 LABELS = LabelSet("two", ("Mass", "Edema"))

@@ -13,10 +13,10 @@ from scipy.stats import chisquare
 
 from hilum.domain.errors import UsageError
 from hilum.training.config import DataConfig
-from hilum.training.samplers import members, sampler
-from hilum.training.samplers.base import classes
-from hilum.training.samplers.inverse_frequency import weights
-from hilum.training.samplers.repeat_factor import factors
+from hilum.training.data.samplers import members, sampler
+from hilum.training.data.samplers.base import classes
+from hilum.training.data.samplers.inverse_frequency import weights
+from hilum.training.data.samplers.repeat_factor import factors
 
 CONFIG = DataConfig()
 some_states = arrays(

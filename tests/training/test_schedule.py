@@ -19,10 +19,10 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from hilum.training import optimizer
 from hilum.training.config import Criterion, OptimizerConfig, Schedule, ScheduleConfig
+from hilum.training.optimisation import optimizer
+from hilum.training.optimisation.schedule import Plateau, factor
 from hilum.training.phases import Group
-from hilum.training.schedule import Plateau, factor
 
 PEAKS = {"head": 0.3, "backbone": 1e-4}
 

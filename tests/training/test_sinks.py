@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hilum.domain.errors import UsageError
-from hilum.training import sinks
+from hilum.training.artefacts import sinks
 from hilum.training.config import TrainingConfig, load_config
 
 LINES = [

@@ -25,8 +25,8 @@ def cache(
     It serves every run with the same preprocessing, whatever its seed or network.
     """
     from hilum.domain.policy import settle
-    from hilum.training.cache import write
     from hilum.training.config import load_config
+    from hilum.training.data.cache import write
 
     resolved = load_config(config, tuple(changes or ()))
     cohort = settle(Request(resolved, data, exclude, allow_unlabelled).read(), resolved.labels)

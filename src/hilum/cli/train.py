@@ -19,10 +19,10 @@ from hilum.domain.errors import DatasetError, UsageError
 if TYPE_CHECKING:
     from hilum.domain.record import Cohort
     from hilum.splits import SplitTable
+    from hilum.training.artefacts.sinks import Sinks
     from hilum.training.config import TrainingConfig
     from hilum.training.ranks import Ranks
     from hilum.training.run import Places
-    from hilum.training.sinks import Sinks
 
 __all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Request", "Watching", "train"]
 
@@ -74,7 +74,7 @@ def train(
         return
     if out is None:
         raise UsageError("a run must have a folder; name it with -o")
-    from hilum.training.sinks import check
+    from hilum.training.artefacts.sinks import check
 
     check(sinks or ())
     from hilum.training.ranks import joined
@@ -156,7 +156,7 @@ class Watching:
 def _train(
     request: Request, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
 ) -> None:
-    from hilum.training.sinks import opened
+    from hilum.training.artefacts.sinks import opened
     from hilum.training.train import train as train_run
 
     config, run = request.config, places.run

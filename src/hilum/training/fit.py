@@ -19,21 +19,22 @@ import numpy as np
 import torch
 
 from hilum.model.classifier import Classifier
-from hilum.training import guard, losses, optimizer, phases, schedule, score, weighting
-from hilum.training.batches import Batch, batches, steps_an_epoch
-from hilum.training.choice import Choice, Measured, measure
+from hilum.training import guard, losses, phases, score, weighting
 from hilum.training.config import PhaseConfig, TrainingConfig
+from hilum.training.data.batches import Batch, batches, steps_an_epoch
+from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.films import Films
 from hilum.training.interrupt import Stop, stoppable
-from hilum.training.keeper import Keeper
-from hilum.training.making import Making
 from hilum.training.memory import peak_mb
+from hilum.training.optimisation import optimizer, schedule
+from hilum.training.optimisation.choice import Choice, Measured, measure
+from hilum.training.optimisation.schedule import Plateau
 from hilum.training.phase_record import PhaseRecord
 from hilum.training.proof import Proof, check_optimizer
 from hilum.training.ranks import ALONE, Ranks
 from hilum.training.run import RunFolder
-from hilum.training.schedule import Plateau
+from hilum.training.state.keeper import Keeper
+from hilum.training.state.making import Making
 from hilum.training.step import Learner, Outcome, Targets
 from hilum.training.watch import SILENT, Watch
 

@@ -12,8 +12,8 @@ from typing import Any
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.whole import whole
-from hilum.training.batches import Batch
-from hilum.training.films import Films
+from hilum.training.data.batches import Batch
+from hilum.training.data.films import Films
 
 __all__ = ["OVERFLOWS", "refuse_overflows", "stopped_error", "write_stopped_batch"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.metrics.ranking import auroc
-from hilum.training.films import Films
+from hilum.training.data.films import Films
 from hilum.training.step import Learner
 
 __all__ = ["areas", "logits"]

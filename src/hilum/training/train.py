@@ -15,21 +15,21 @@ from hilum.model import weights
 from hilum.model.export import Parity, export_onnx
 from hilum.splits import SeenPatients, SplitTable
 from hilum.training import losses, weighting
-from hilum.training.augment import refuse_flip
-from hilum.training.cache import films_of, ready
+from hilum.training.artefacts.curves import draw_curves
+from hilum.training.artefacts.environment import write_environment
+from hilum.training.artefacts.tables import write_prevalence, write_rows
 from hilum.training.config import TrainingConfig
-from hilum.training.curves import draw_curves
+from hilum.training.data.augment import refuse_flip
+from hilum.training.data.cache import films_of, ready
+from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.environment import write_environment
-from hilum.training.films import Films
 from hilum.training.fit import Fitted, Job, fit
 from hilum.training.inherited import inherited_patients, refuse_contaminated
-from hilum.training.keeper import read_begun
-from hilum.training.making import Making
 from hilum.training.ranks import ALONE, Ranks
 from hilum.training.run import Places, RunFacts, RunFolder
 from hilum.training.start import empty_network, start_notes, starting_network
-from hilum.training.tables import write_prevalence, write_rows
+from hilum.training.state.keeper import read_begun
+from hilum.training.state.making import Making
 from hilum.training.watch import SILENT, Watch
 
 __all__ = ["train"]

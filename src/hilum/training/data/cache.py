@@ -27,8 +27,8 @@ from hilum.domain.record import Cohort, Split
 from hilum.domain.seal import file_sha256, read_sealed, write_sealed
 from hilum.domain.whole import whole
 from hilum.imaging.preprocess import Fit, Preprocessing
-from hilum.training.film_files import Advance, FilmFile, blocks, notes, on_disk
-from hilum.training.films import Films, Rasters
+from hilum.training.data.film_files import Advance, FilmFile, blocks, notes, on_disk
+from hilum.training.data.films import Films, Rasters
 
 __all__ = ["CachedFilm", "FilmCache", "Index", "RasterRules", "films_of", "ready", "write"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
-from hilum.training import augment, samplers
-from hilum.training.augment import Change
 from hilum.training.config import TrainingConfig
-from hilum.training.films import Films
+from hilum.training.data import augment, samplers
+from hilum.training.data.augment import Change
+from hilum.training.data.films import Films
 
 __all__ = ["Batch", "batches", "steps_an_epoch"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.training.config import DataConfig
-from hilum.training.samplers.base import classes
+from hilum.training.data.samplers.base import classes
 
 __all__ = ["order", "weights"]
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-from hilum.training.choice import Streak
 from hilum.training.config import Criterion, Schedule, ScheduleConfig
+from hilum.training.optimisation.choice import Streak
 
 __all__ = ["Plateau", "factor"]
 

@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 from typing import cast
 
 from hilum.domain.errors import UsageError, suggestion
-from hilum.training.samplers.base import Sampler
+from hilum.training.data.samplers.base import Sampler
 
 __all__ = ["Sampler", "members", "sampler"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hilum.training import augment
-from hilum.training.augment import Change
+from hilum.training.data import augment
+from hilum.training.data.augment import Change
 
 __all__ = ["apply"]
 

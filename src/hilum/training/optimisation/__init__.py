@@ -1,0 +1,1 @@
+"""How weights move: optimiser, schedule, average, and which epoch is kept."""

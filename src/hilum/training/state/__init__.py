@@ -1,0 +1,1 @@
+"""What a run must remember to go on from any moment."""
