@@ -10,6 +10,12 @@ from hilum.training.config import TrainingConfig
 
 __all__ = ["card"]
 
+CRITERIA = {
+    "auroc": "macro AUROC",
+    "average_precision": "macro average precision",
+    "loss": "the loss",
+}
+
 
 def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | None) -> str:
     """The model card as Markdown, from the manifest, the configuration and the evaluation."""
@@ -33,8 +39,8 @@ def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | No
         f"split `{training.split_name}` "
         f"(train films sha256 {training.split_sha256['train'][:12]}), "
         f"records sha256 {training.records_sha256[:12]}",
-        f"- chosen: epoch {training.best_epoch} by macro AUROC on tune "
-        f"({_number(training.best_tune_auroc)}, optimistic, since it was chosen by it)",
+        f"- chosen: epoch {training.best_epoch} by {CRITERIA[training.chosen_by]} on tune "
+        f"({_number(training.best_tune)}, optimistic, since it was chosen by it)",
         f"- calibrator: {calibration.calibrator.method}, fitted on {calibration.fitted_on.images} "
         f"films of {calibration.fitted_on.patients} patients of the calibrate split, "
         f"in {calibration.precision.value}",
@@ -56,6 +62,8 @@ def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | No
     lines += ["", "## Evaluation"]
     lines.append(markdown(evaluation) if evaluation else "Not evaluated. Nothing is known of it.")
     lines += ["", "## Limits"]
+    if config.limits:
+        lines += [config.limits, ""]
     lines.append(
         "Probabilities are calibrated to the labels and the prevalence of the films it was fitted "
         "on; elsewhere they shift. It knows only these findings, and only films like those it was "

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["AGAIN", "REFUSED", "USAGE"]
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import typer
+
+__all__ = ["AGAIN", "REFUSED", "USAGE", "stoppable"]
 
 USAGE = 2
 """Wrong use or configuration: nothing was done."""
@@ -10,3 +17,20 @@ REFUSED = 3
 """Done to the end, and something in the input was refused or would go wrong."""
 AGAIN = 75
 """Stopped by the machine or the user; the same command may be given again."""
+
+
+@contextmanager
+def stoppable(how: str) -> Generator[None]:
+    """End with exit code 75 and a word on how to go on, for Ctrl-C and for a polite kill alike.
+
+    Args:
+        how: what goes on where this stopped, such as "the same command".
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"hilum: stopped; {how} goes on where it stopped\n")
+        raise typer.Exit(AGAIN) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +26,7 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
-    with _stoppable():
+    with exits.stoppable("the same command"):
         refused = _predict(bundle, inputs, out, quiet)
     typer.echo(out / "report.html")
     if refused:
@@ -62,16 +58,3 @@ def _predict(bundle: Path, inputs: list[str], out: Path, quiet: bool) -> bool:
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.taken} taken from the journal", quiet)
     return bool(counts[Status.REJECT] or counts[Status.ERROR])
-
-
-@contextmanager
-def _stoppable() -> Generator[None]:
-    """End with exit code 75 and a word on how to go on, for Ctrl-C and for a polite kill alike."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write("hilum: stopped; the same command goes on where it stopped\n")
-        raise typer.Exit(exits.AGAIN) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,7 +78,7 @@ def train(
     from hilum.training.run import Places, RunFolder
 
     places = Places(RunFolder(out), data, cache)
-    with _stoppable(), joined() as ranks:
+    with exits.stoppable("the same command with --resume"), joined() as ranks:
         if ranks.main:
             places.run.refuse_used(resume)
         _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
@@ -179,10 +176,12 @@ def _epoch_line(line: dict[str, Any]) -> str:
     """One finished epoch in words."""
     area = line["tune_auroc"]
     said = "none" if area is None else f"{area:.3f}"
+    peak = line["peak_memory_mb"]
+    memory = "" if peak is None else f", {peak / 1e3:.1f} GB at most"
     return (
         f"epoch {line['epoch']}, {line['phase']}: loss {line['train_loss']:.4f} on train, "
         f"{line['tune_loss']:.4f} on tune; macro AUROC {said} on tune; "
-        f"{line['films_per_s']:,.0f} films/s, {line['peak_memory_mb'] / 1e3:.1f} GB at most"
+        f"{line['films_per_s']:,.0f} films/s{memory}"
     )
 
 
@@ -197,18 +196,6 @@ def _weights(request: Request) -> list[str]:
     said = weighting.said(cohort, films)
     rows = weighting.effective(films.labels, said, films.states(), request.config)
     return weighting.lines(rows)
-
-
-@contextmanager
-def _stoppable() -> Generator[None]:
-    """End with exit code 75 and a word on how to go on, where training was asked to stop."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            "hilum: stopped; the same command with --resume goes on where it stopped\n"
-        )
-        raise typer.Exit(exits.AGAIN) from None
 
 
 def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:

@@ -175,12 +175,10 @@ class _Source:
 
     def export(self) -> Parity:
         """Write the best weights, read back into a network of their own, as ONNX."""
-        network, preprocessing = (
-            empty_network(self.config, self.cohort.labels),
-            self.config.preprocessing,
-        )
+        network, shape = empty_network(self.config, self.cohort.labels), self.config.preprocessing
         weights.load(network, self.run.checkpoint("best"))
-        return export_onnx(network, self.run.model, preprocessing.size, preprocessing.channels)
+        half = self.config.model.half
+        return export_onnx(network, self.run.model, shape.size, shape.channels, half)
 
     def facts(self, data: str, films: _Films, fitted: Fitted, parity: Parity) -> RunFacts:
         """run.json."""

@@ -27,5 +27,8 @@ class ModelConfig(Part):
     such as ImageNet. A run's own checkpoint says it itself."""
     head: Literal["fresh", "inherited"] = "fresh"
     """inherited: the findings that a hilum checkpoint knows by name start from its head too."""
+    half: bool = False
+    """Store the exported network in float16: half the bytes. Weights are rounded before anything is
+    measured, so what is calibrated is what is served; it computes in float32 or bfloat16 still."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Stochastic depth of backbones that have it (Huang et al. 2016)."""

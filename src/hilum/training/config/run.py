@@ -34,6 +34,8 @@ class TrainingConfig(Part):
 
     name: str
     """Stands on the bundle, its card and every report."""
+    limits: str = ""
+    """What the card says first of what the network must not be used for."""
     seed: int = 0
     """Of initial weights, batches, augmentation and split: all randomness there is."""
     split: Fractions = DEFAULT_FRACTIONS
