@@ -67,7 +67,7 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
             "labels": labels.findings,
             "preprocessing": config.preprocessing,
             "calibration": calibration,
-            "training": facts,
+            "training": facts.model_copy(update={"data": ""}),  # a path of the lab
             "provenance": provenance(),
         }
         text = card(Manifest.model_validate({**written, "files": {}}), config, evaluation)
