@@ -217,6 +217,40 @@ def _attribute_texts(kind: type) -> dict[str, str]:
     return {**spread, **below}
 
 
+def _values(name: str) -> str:
+    """Values of an enumeration, with the text below each."""
+    module, _, word = name.rpartition(".")
+    kind = getattr(importlib.import_module(module), word)
+    described = _value_texts(kind)
+    rows = [(f"`{member.value}`", described.get(member.name, "")) for member in kind]
+    return _table(("Value", "Meaning"), rows)
+
+
+def _value_texts(kind: type) -> dict[str, str]:
+    """Name of each value to the string below it in the source."""
+    (node,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind))).body
+    body: list[ast.stmt] = getattr(node, "body", [])
+    return {
+        ast.unparse(value.targets[0]): _joined(str(text.value.value))
+        for value, text in itertools.pairwise(body)
+        if isinstance(value, ast.Assign)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def _members(package: str) -> str:
+    """Members of an extension folder, with the first line of each file."""
+    module = importlib.import_module(package)
+    folder = Path(str(module.__file__)).parent
+    rows = [
+        (f"`{name}`", _joined((ast.get_docstring(tree) or "").split("\n\n")[0]))
+        for name in module.members()
+        for tree in [ast.parse((folder / f"{name}.py").read_text("utf-8"))]
+    ]
+    return _table(("Name", "What it is"), rows)
+
+
 def _presets(_given: str) -> str:
     """Every preset, as it stands in the package."""
     folder = SOURCE / "training" / "presets"
@@ -319,9 +353,11 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "fields": _fields,
     "findings": _findings,
     "house": _house,
+    "members": _members,
     "presets": _presets,
     "reasons": _reasons,
     "statuses": _statuses,
+    "values": _values,
     "verbs": _verbs,
 }
 

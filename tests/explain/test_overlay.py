@@ -88,7 +88,7 @@ def test_yellow_turns_to_red_and_alpha_grows(grey: float) -> None:
     assert redness[-1] > redness[160] > redness[90]
     saturation = red - blue
     assert saturation[-1] > 60
-    assert (np.diff(saturation[:200]) >= -1).all()
+    assert (np.diff(saturation[:200]) >= -2).all()  # two channels, each rounded
 
 
 @pytest.mark.parametrize("level", [0.3, 0.6, 1.0])

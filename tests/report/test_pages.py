@@ -149,8 +149,6 @@ def test_captions_say_what_a_heatmap_is(batch_of, scored) -> None:
     named = result.model_copy(update={"findings": {**result.findings, "Atelectasis": zones}})
     empty = result.model_copy(update={"codes": (ReasonCode.EMPTY_HEATMAP,), "status": Status.WARN})
     render = film_report.REPORT.render
-    plain = "regions that raised the score; supporting evidence, not the location of disease"
-    assert plain in Page(render(batch_of(result))).text
     said = Page(render(batch_of(named))).text
     assert "regions that raised the score: left mid zone; supporting evidence" in said
     assert "no region raised the score" in Page(render(batch_of(empty))).text

@@ -13,13 +13,14 @@ from pathlib import Path
 from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import output_names
 from hilum.batch.journal import Header, Journal, Recorded, read_journal
-from hilum.batch.score import STYLE, Input, Scoring
+from hilum.batch.score import Input, Scoring
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
 from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.result import ImageResult
 from hilum.domain.whole import write_whole
+from hilum.explain.request import Pictures
 from hilum.report.base import BatchResults, BundleFacts, reports
 
 __all__ = ["Finished", "predict_batch", "run_batch", "write_reports"]
@@ -50,9 +51,10 @@ def predict_batch(
     out: Path,
     threads: int = 2,
     advance: Advance | None = None,
+    pictures: Pictures | None = None,
 ) -> BatchResults:
     """The results of `run_batch`, for who does not ask where they came from."""
-    return run_batch(bundle, paths, out, threads, advance).batch
+    return run_batch(bundle, paths, out, threads, advance, pictures).batch
 
 
 def run_batch(
@@ -61,8 +63,9 @@ def run_batch(
     out: Path,
     threads: int = 2,
     advance: Advance | None = None,
+    pictures: Pictures | None = None,
 ) -> Finished:
-    """Score films; write previews, overlays of positive findings, and all reports.
+    """Score films; write previews, pictures of heatmaps, and all reports.
 
     Each finished film is a line of `journal.jsonl`, so that a run that was stopped, by whatever,
     goes on where it stopped: a film is not scored again when its name, its bytes and what scores
@@ -75,21 +78,25 @@ def run_batch(
         out: the output folder, made here; files of an earlier batch are replaced.
         threads: films read and drawn at a time.
         advance: called with (done, total).
+        pictures: which heatmaps to draw, and how; None for overlays of the positive findings.
 
     Raises:
-        UsageError: when a film lies where previews or overlays would be written over it, another
+        UsageError: when a heatmap is asked for of a finding that the bundle lacks,
+            a film lies where previews or overlays would be written over it, another
             run is writing to the folder, or its journal is damaged or of another bundle.
     """
+    pictures = pictures or Pictures()
+    pictures.which.check(bundle.labels)
     folders = (out / "films", out / "overlays")
     _keep_apart(paths, folders)
     out.mkdir(parents=True, exist_ok=True)
     inputs = [Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
-    header = _header(bundle)
+    header = _header(bundle, pictures)
     with held(out):
         recorded = read_journal(out / JOURNAL, header)
         _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
         recorded = recorded or Recorded()
-        scoring = Scoring(bundle, out, recorded.entries)
+        scoring = Scoring(bundle, out, recorded.entries, pictures)
         results: list[ImageResult] = []
         taken = 0
         with (
@@ -111,12 +118,12 @@ def run_batch(
     return Finished(batch, taken)
 
 
-def _header(bundle: Bundle) -> Header:
+def _header(bundle: Bundle, pictures: Pictures) -> Header:
     return Header(
         bundle=bundle.id,
         precision=bundle.precision.value,
         code_sha256=code_sha256(),
-        options={"heatmaps": "positives", "style": STYLE.value},
+        options=pictures.options(),
     )
 
 

@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hilum.batch.journal import Entry
 from hilum.bundle import Bundle, Prediction
 from hilum.domain.errors import FilmError, ReasonCode, Status
@@ -15,15 +18,15 @@ from hilum.domain.radiograph import Radiograph
 from hilum.domain.result import FindingResult, ImageResult
 from hilum.domain.seal import file_sha256
 from hilum.domain.whole import write_whole
-from hilum.explain.overlay import Style, overlay, png_bytes, preview
+from hilum.explain.caption import Caption
+from hilum.explain.overlay import png_bytes, preview
+from hilum.explain.picture import render
 from hilum.explain.region import regions
+from hilum.explain.request import Pictures
 from hilum.imaging.gate import screen
 from hilum.imaging.read import read
 
-__all__ = ["STYLE", "Input", "Scoring"]
-
-STYLE = Style.HOT
-"""Of the overlays."""
+__all__ = ["Input", "Scoring"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Scoring:
         bundle: loaded.
         out: where pictures go, in `films` and `overlays`.
         earlier: by input, what an earlier run had finished.
+        pictures: which heatmaps to draw, and how.
     """
 
     bundle: Bundle
     out: Path
     earlier: Mapping[str, Entry]
+    pictures: Pictures
 
     def entries(
         self, inputs: Sequence[Input], pool: ThreadPoolExecutor
@@ -126,21 +131,30 @@ class Scoring:
     def _explained(
         self, prediction: Prediction, stem: str
     ) -> tuple[dict[str, str], dict[str, FindingResult], tuple[ReasonCode, ...]]:
-        """Overlays of the positive findings, and their regions in words."""
+        """Pictures of the findings asked for; regions in words, of these and of the positive."""
         heatmaps: dict[str, str] = {}
         findings = dict(prediction.findings)
         codes: tuple[ReasonCode, ...] = ()
-        for name in prediction.positives:
+        drawn = self.pictures.which.select(prediction.findings)
+        for name in dict.fromkeys((*prediction.positives, *drawn)):
             heatmap = prediction.heatmap(name)
-            drawn = overlay(prediction.film, heatmap, STYLE)
-            if drawn.empty:
-                codes = (ReasonCode.EMPTY_HEATMAP,)
-            file = f"overlays/{stem}__{name}.png"
-            write_whole(self.out / file, png_bytes(drawn.rgb))
-            heatmaps[name] = file
             places = regions(heatmap, prediction.film.view)
+            if findings[name].positive and not places:
+                codes = (ReasonCode.EMPTY_HEATMAP,)
+            if name in drawn:
+                file = f"overlays/{stem}__{name}.png"
+                write_whole(self.out / file, png_bytes(self._picture(prediction, name, heatmap)))
+                heatmaps[name] = file
             findings[name] = findings[name].model_copy(update={"regions": places})
         return heatmaps, findings, codes
+
+    def _picture(
+        self, prediction: Prediction, name: str, heatmap: NDArray[np.float32]
+    ) -> NDArray[np.uint8]:
+        said = prediction.findings[name]
+        caption = Caption(name, said.probability, said.threshold, said.calibrated)
+        style, panel = self.pictures.style, self.pictures.panel
+        return render(prediction.film, heatmap, style, caption, panel)
 
     def _unscored(self, item: Input, found: _Read | _Unread) -> Entry:
         """The row of a film that was not scored.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
+from hilum.bundle.shipped import locate
 from hilum.domain.errors import BundleError
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
@@ -63,10 +64,12 @@ class Bundle:
     """A loaded bundle: network, calibrator and operating points, checked and ready.
 
     Example:
-        >>> Bundle.load(Path("nowhere"))
+        >>> Bundle.load("starter").manifest.labels[:2]
+        ('Atelectasis', 'Cardiomegaly')
+        >>> Bundle.load(Path("runs/nowhere"))
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.BundleError: bundle.json must be there; nowhere has none
+        hilum.domain.errors.BundleError: bundle.json must be there; runs/nowhere has none
     """
 
     def __init__(self, root: Path, manifest: Manifest, engine: Engine) -> None:
@@ -80,14 +83,14 @@ class Bundle:
         """Load and check a bundle: seal, hashes, bond of the operating points, self-test.
 
         Args:
-            path: the bundle's folder.
+            path: the bundle's folder, or the name of one that comes with hilum, such as "starter".
             threads: of the processor.
 
         Raises:
             BundleError: when anything is missing, edited, or does not answer as it must.
             UsageError: when this processor cannot compute in the bundle's precision.
         """
-        root = Path(path)
+        root = locate(path)
         manifest = read_sealed(Manifest, root / "bundle.json")
         for name, expected in manifest.files.items():
             file = root / name

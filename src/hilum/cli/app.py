@@ -22,6 +22,7 @@ from hilum.cli import (
     demo,
     evaluate,
     exits,
+    localize,
     phantom,
     predict,
     train,
@@ -56,6 +57,7 @@ app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(audit.audit)
+app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(predict.predict)
 

@@ -39,7 +39,8 @@ class FindingResult(_Frozen):
     calibrated: bool = True
     """False where too little was known to fit a calibrator: the plain sigmoid of the logit."""
     regions: tuple[str, ...] = ()
-    """Of a positive finding: in words, the regions of the film that raised its score."""
+    """In words, the regions of the film that raised its score, of a finding that is positive or
+    whose heatmap was drawn; none where the map is empty."""
 
 
 class ImageResult(_Frozen):

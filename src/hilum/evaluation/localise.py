@@ -3,132 +3,275 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.result import Interval
-from hilum.metrics.localisation import pointing_game, position_prior
-from hilum.metrics.resampling import interval, patient_resamples
+from hilum.evaluation.localise_result import Compared, Localisation, Pointed
+from hilum.metrics.localisation import (
+    BOX_LEVELS,
+    box_overlaps,
+    energy_share,
+    film_interval,
+    heatmap_boxes,
+    hit,
+    otsu_region,
+    part_boxes,
+    pointing_game,
+    position_prior,
+    prior_box,
+    region_iou,
+)
+from hilum.metrics.resampling import interval, patient_resamples, share
 
-__all__ = ["Localisation", "Mapped", "Pointed", "localise"]
+__all__ = ["Localisation", "Mapped", "Pointed", "localise", "measured"]
 
 RESAMPLES = 1000
-
-
-class Pointed(BaseModel):
-    """The pointing game of one finding, or of all; intervals from a patient bootstrap.
-
-    A film's map hits when its hottest pixel lies on the finding. An empty map is a miss: it was
-    asked where, and said nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    maps: int
-    """Films with the finding."""
-    patients: int
-    empty: int
-    """Maps that were empty, among `maps`."""
-    hits: Interval
-    """Share of maps that hit."""
-    prior_hits: Interval
-    """The same for the mean mask of the other films, which looks at no film."""
-    gain: Interval
-    """`hits - prior_hits`, drawn together: what the network adds."""
-    area: float
-    """Mean share of the film that the finding covers: a random pixel's chance to hit."""
-
-
-class Localisation(BaseModel):
-    """Pointing game by finding; findings on a single film have no prior and are left out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reference: str
-    """What the maps were compared with, in words."""
-    seed: int
-    findings: dict[str, Pointed]
-    mean: Pointed | None
-    """Each film and finding counted once; None where there is none."""
+FILM_SEED = 0
+"""CheXlocalize's."""
+GRID = (256, 256)
+"""What the prior and noise are measured on, where films differ in size."""
+CELLS = 7
+"""Of noise, each way: what a network of 224 px has."""
+IOUS = (0.1, 0.3, 0.5)
+IOBBS = (0.1, 0.25, 0.5, 0.75, 0.9)
+CRUMB = 0.15
+"""Parts of a finding below this share of its largest get no box of their own."""
+HIT = "hit"
+MIOU, MIOU_ALL = "CheXlocalize mIoU", "CheXlocalize mIoU, empty maps as 0"
+HIT_RATE = "CheXlocalize hit rate"
+BY_FILM = (MIOU, MIOU_ALL, HIT_RATE)
+FALSE_BOXES = "false boxes a film, IoBB > 0.1"
 
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """One film's map of a finding it has, and where the finding is, on one grid for all films."""
+    """One film's map of a finding it has, and where the finding is, on one grid.
+
+    Attributes:
+        patient_id, finding: whose, and of what.
+        heatmap: (H, W), >= 0; of the film's own size for CheXlocalize's numbers to be its own.
+        mask: (H, W) where the finding is.
+        image_id: the film's name; empty where each map counts as a film of its own.
+    """
 
     patient_id: str
     finding: str
     heatmap: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    image_id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class _Played:
-    """What came of each map: (n,) arrays."""
+class _Kept:
+    """A film that was measured, and what is needed to measure its rivals on the grid."""
 
-    patients: NDArray[np.str_]
-    hits: NDArray[np.bool_]
-    prior_hits: NDArray[np.bool_]
-    empty: NDArray[np.bool_]
-    areas: NDArray[np.float64]
+    patient_id: str
+    image_id: str
+    mask: NDArray[np.bool_]
+    scores: dict[str, float]
+    empty: bool
+    area: float
+    boxes: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """One score each of n maps, of their priors and of noise: (n,) arrays by measure."""
+
+    heatmap: Mapping[str, NDArray[np.float64]]
+    prior: Mapping[str, NDArray[np.float64]]
+    random: Mapping[str, NDArray[np.float64]]
 
 
 def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localisation:
-    """Play the pointing game beside the image-free position prior.
+    """Measure the maps beside the image-free position prior and beside noise.
+
+    Maps are measured one by one as they come, on their own grid, and dropped. The rivals are
+    measured on masks of 256 by 256, or of the entries' own size where all have the same.
 
     Args:
-        entries: (H, W) heatmap and mask of each positive film and finding; one grid for all.
+        entries: heatmap and mask of each positive film and finding.
         reference: such as "reader boxes".
-        seed: of the resamples.
+        seed: of the resamples and of the noise.
     """
-    by_finding: dict[str, list[Mapped]] = defaultdict(list)
-    for entry in entries:
-        by_finding[entry.finding].append(entry)
-    played = {name: _play(group) for name, group in sorted(by_finding.items()) if len(group) > 1}
+    by_finding: dict[str, list[_Kept]] = defaultdict(list)
+    for number, entry in enumerate(entries):
+        by_finding[entry.finding].append(_kept(entry, number))
+    groups = {name: group for name, group in sorted(by_finding.items()) if len(group) > 1}
+    rng = np.random.default_rng(np.random.SeedSequence((seed, 0x0CA1)))
+    played = {name: (group, _scores(group, rng)) for name, group in groups.items()}
+    films = _film_draws([kept for group in groups.values() for kept in group])
     everything = list(played.values())
     return Localisation(
         reference=reference,
+        interval=f"95 %: {RESAMPLES} resamples of patients, percentiles; by_film: CheXlocalize's "
+        f"{RESAMPLES} resamples of films",
         seed=seed,
-        findings={name: _summed([one], seed) for name, one in played.items()},
-        mean=_summed(everything, seed) if everything else None,
+        resamples=RESAMPLES,
+        findings={name: _summed([one], films, seed) for name, one in played.items()},
+        mean=_summed(everything, films, seed) if everything else None,
     )
 
 
-def _play(group: list[Mapped]) -> _Played:
-    masks = np.stack([entry.mask for entry in group])
-    priors = position_prior(masks)
-    return _Played(
-        patients=np.array([entry.patient_id for entry in group], np.str_),
-        hits=np.array([pointing_game(entry.heatmap, entry.mask) is True for entry in group]),
-        prior_hits=np.array(
-            [pointing_game(prior, mask) is True for prior, mask in zip(priors, masks, strict=True)]
-        ),
-        empty=np.array([not entry.heatmap.any() for entry in group]),
-        areas=masks.mean(axis=(1, 2)),
+def measured(
+    heatmap: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    boxes: NDArray[np.int32],
+    drawn: NDArray[np.int32] | None = None,
+) -> dict[str, float]:
+    """All measures of one map; NaN where a measure leaves the film out.
+
+    Args:
+        heatmap: (H, W), finite and >= 0.
+        mask: (H, W) where the finding is, somewhere.
+        boxes: (m, 4) around its parts, as of `part_boxes`; each is found or missed, and the map
+            gets the share that was found.
+        drawn: (n, 4) the map's own boxes; None to put them around its hot parts.
+    """
+    found = heatmap_boxes(heatmap) if drawn is None else drawn
+    hottest = heatmap_boxes(heatmap, BOX_LEVELS[-1:]) if drawn is None else drawn
+    iou, iobb = box_overlaps(found, boxes)
+    scores = {HIT: float(pointing_game(heatmap, mask) is True)}
+    scores["energy in the finding"] = energy_share(heatmap, mask) or 0.0
+    for name, overlap, levels in (("IoU", iou, IOUS), ("IoBB", iobb, IOBBS)):
+        for level in levels:
+            scores[f"{name} > {level:g}"] = _share_found(overlap > level)
+    scores[FALSE_BOXES] = float((~(iobb > IOBBS[0]).any(axis=1)).sum())
+    scores["centre in a box"] = _share_found(_inside(hottest, boxes))
+    region = otsu_region(heatmap)
+    scores[MIOU] = _number(region_iou(region, mask, true_positives_only=True))
+    scores[MIOU_ALL] = _number(region_iou(region, mask, true_positives_only=False))
+    scores[HIT_RATE] = _number(hit(heatmap, mask))
+    return scores
+
+
+def _share_found(found: NDArray[np.bool_]) -> float:
+    """Of the reference boxes, the columns, those that some box of the map found."""
+    return float(found.any(axis=0).mean()) if found.shape[1] else float("nan")
+
+
+def _inside(found: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(n, m) whether a found box holds the centre of another."""
+    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2.0)[None]
+    begun, not_ended = centre >= found[:, None, :2], centre < found[:, None, 2:]
+    return np.logical_and.reduce(np.concatenate([begun, not_ended], axis=2), axis=2)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _kept(entry: Mapped, number: int) -> _Kept:
+    boxes = part_boxes(entry.mask, CRUMB)
+    return _Kept(
+        patient_id=entry.patient_id,
+        image_id=entry.image_id or f"map {number}",
+        mask=entry.mask if entry.mask.size <= GRID[0] * GRID[1] else _on_grid(entry.mask),
+        scores=measured(entry.heatmap, entry.mask, boxes),
+        empty=not entry.heatmap.any(),
+        area=float(entry.mask.mean()),
+        boxes=len(boxes),
     )
 
 
-def _summed(parts: list[_Played], seed: int) -> Pointed:
-    patients = np.concatenate([part.patients for part in parts])
-    hits = np.concatenate([part.hits for part in parts]).astype(np.float64)
-    prior_hits = np.concatenate([part.prior_hits for part in parts]).astype(np.float64)
+def _scores(group: Sequence[_Kept], rng: np.random.Generator) -> _Scores:
+    import cv2
+
+    masks = _on_one_grid([kept.mask for kept in group])
+    size = (masks.shape[2], masks.shape[1])
+    rivals: dict[str, list[dict[str, float]]] = {"prior": [], "random": []}
+    for prior, mask in zip(position_prior(masks), masks, strict=True):
+        boxes = part_boxes(mask, CRUMB)
+        noise = rng.random((CELLS, CELLS), np.float32)
+        smooth = cv2.resize(noise, size, interpolation=cv2.INTER_LINEAR)
+        rivals["prior"].append(measured(prior, mask, boxes, prior_box(prior)))
+        rivals["random"].append(measured(np.asarray(smooth, np.float32), mask, boxes))
+    return _Scores(
+        heatmap=_columns([kept.scores for kept in group]),
+        prior=_columns(rivals["prior"]),
+        random=_columns(rivals["random"]),
+    )
+
+
+def _on_one_grid(masks: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """(n, rows, columns), for masks that may differ in size."""
+    if len({mask.shape for mask in masks}) == 1 and masks[0].size <= GRID[0] * GRID[1]:
+        return np.stack(masks)
+    return np.stack([_on_grid(mask) for mask in masks])
+
+
+def _on_grid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The cells of `GRID` that the finding covers by half, or what it covers most of."""
+    import cv2
+
+    cover = cv2.resize(mask.astype(np.float32), GRID[::-1], interpolation=cv2.INTER_AREA)
+    return (cover >= min(0.5, float(cover.max()))) & (cover > 0.0)
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+
+def _film_draws(kept: Sequence[_Kept]) -> dict[str, NDArray[np.int32]]:
+    """By film, (R,) how often it stands in each of CheXlocalize's resamples."""
+    films = np.array(sorted({one.image_id for one in kept}), np.str_)
+    draws = patient_resamples(films, RESAMPLES, np.random.default_rng(FILM_SEED))
+    return dict(zip(films.tolist(), np.concatenate(list(draws)).T, strict=True)) if kept else {}
+
+
+def _summed(
+    parts: Sequence[tuple[list[_Kept], _Scores]],
+    films: Mapping[str, NDArray[np.int32]],
+    seed: int,
+) -> Pointed:
+    kept = [one for group, _ in parts for one in group]
+    patients = np.array([one.patient_id for one in kept], np.str_)
     draws = list(patient_resamples(patients, RESAMPLES, np.random.default_rng(seed)))
     weights = np.concatenate(draws).astype(np.float64)
+    film_draws = np.stack([films[one.image_id] for one in kept], axis=1)
 
-    def share(values: NDArray[np.float64]) -> Interval:
-        resampled = (weights * values).sum(axis=1) / weights.sum(axis=1)
-        return interval(float(values.mean()), resampled, "")
+    def mean(values: NDArray[np.float64], name: str) -> Interval:
+        there = ~np.isnan(values)
+        resampled = share(weights[:, there] @ values[there], weights[:, there].sum(axis=1))
+        value = float(values[there].mean()) if there.any() else float("nan")
+        return interval(value, resampled, "every map was left out", name != FALSE_BOXES)
 
+    def compared(name: str) -> Compared:
+        heat, prior, noise = (
+            np.concatenate([rival[name] for rival in rivals])
+            for rivals in zip(*((s.heatmap, s.prior, s.random) for _, s in parts), strict=True)
+        )
+        made = mean(heat, name)
+        return Compared(
+            heatmap=made,
+            prior=mean(prior, name),
+            random=mean(noise, name),
+            gain=mean(heat - prior, name),
+            by_film=_by_film(made, heat, film_draws) if name in BY_FILM else None,
+        )
+
+    measures = {name: compared(name) for name in parts[0][1].heatmap}
+    hits = measures.pop(HIT)
     return Pointed(
-        maps=len(hits),
+        maps=len(kept),
         patients=len(set(patients.tolist())),
-        empty=int(sum(part.empty.sum() for part in parts)),
-        hits=share(hits),
-        prior_hits=share(prior_hits),
-        gain=share(hits - prior_hits),
-        area=float(np.mean(np.concatenate([part.areas for part in parts]))),
+        boxes=sum(one.boxes for one in kept),
+        empty=sum(one.empty for one in kept),
+        hits=hits.heatmap,
+        prior_hits=hits.prior,
+        random_hits=hits.random,
+        gain=hits.gain,
+        area=float(np.mean([one.area for one in kept])),
+        measures=measures,
     )
+
+
+def _by_film(made: Interval, values: NDArray[np.float64], draws: NDArray[np.int32]) -> Interval:
+    low, high = film_interval(values, draws)
+    if np.isnan(low) or np.isnan(high):
+        return Interval(value=made.value, reason="no interval: some resamples have no value")
+    return Interval(value=made.value, low=low, high=high)

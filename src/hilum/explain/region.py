@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.radiograph import ViewPosition
+from hilum.explain.overlay import is_empty
 
 __all__ = ["regions"]
 
@@ -19,7 +20,7 @@ _SIDES = ("right", "central", "left")
 
 
 def regions(heatmap: NDArray[np.float32], view: ViewPosition) -> tuple[str, ...]:
-    """The zones that raised the score most, strongest first; empty for a map of zeros.
+    """The zones that raised the score most, strongest first; none where it is empty.
 
     The film is cut into thirds both ways, and a zone is named when its highest value is at least
     three quarters of the map's. The patient's right is on the left of a frontal film. A film
@@ -39,9 +40,9 @@ def regions(heatmap: NDArray[np.float32], view: ViewPosition) -> tuple[str, ...]
         >>> regions(heat, ViewPosition.PA)
         ('left lower zone', 'central lower zone')
     """
-    peak = float(heatmap.max())
-    if peak == 0.0:
+    if is_empty(heatmap):
         return ()
+    peak = float(heatmap.max())
     frontal = view is not ViewPosition.LL
     found: dict[str, float] = {}
     for height, band in zip(_HEIGHTS, np.array_split(heatmap, 3, axis=0), strict=True):

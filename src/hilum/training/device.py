@@ -144,8 +144,7 @@ class Device:
         """The network's input from rasters, (B, S, S) uint8 to (B, C, S, S), normalised there.
 
         One byte a pixel travels to the device, and the result is `preprocessing.normalise`'s to
-        the bit. On a processor, a look-up of whole pixels is several times faster than its way,
-        which writes channel after channel and must turn them around.
+        the bit.
 
         Args:
             rasters: in memory, or on the device already.

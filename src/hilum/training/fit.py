@@ -87,13 +87,12 @@ def fit(job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Watch = SILE
         watch: told of every step and every epoch.
 
     Raises:
-        UsageError: for fewer films than a batch, a phase that cannot be, a loss that is not
-            finite, or the state of a run of another making.
+        UsageError: for fewer films than a batch, a loss that is not finite, or the state of a run
+            of another making.
         BundleError: when a phase did not train what it promised.
         KeyboardInterrupt: after a wish to stop, once the state is written.
     """
     config = job.config
-    phases.check(network, config.phases)
     device = Device.of(config.compute, ranks.local)
     gpus = [] if device.index is None else [device.index]
     with device.session(), torch.random.fork_rng(gpus), stoppable() as stop:

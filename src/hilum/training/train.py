@@ -12,9 +12,10 @@ from hilum.domain.provenance import code_sha256, provenance
 from hilum.domain.record import Cohort, Split, digest, prevalences
 from hilum.domain.seal import file_sha256
 from hilum.model import weights
+from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
 from hilum.splits import SeenPatients, SplitTable
-from hilum.training import losses, weighting
+from hilum.training import losses, phases, weighting
 from hilum.training.artefacts.curves import draw_curves
 from hilum.training.artefacts.environment import write_environment
 from hilum.training.artefacts.tables import write_prevalence, write_rows
@@ -67,18 +68,21 @@ def train(
     """
     source = _Source(config, cohort, splits, places.run)
     source.refuse_unfit(ranks)
+    network = starting_network(config, cohort.labels)
+    phases.check(network, config.phases)
     with held(places.run.root) if ranks.main else nullcontext():
-        _train(source, places, watch if ranks.main else SILENT, ranks)
+        _train(source, network, places, watch if ranks.main else SILENT, ranks)
 
 
-def _train(source: _Source, places: Places, watch: Watch, ranks: Ranks) -> None:
+def _train(
+    source: _Source, network: Classifier, places: Places, watch: Watch, ranks: Ranks
+) -> None:
     run, config = source.run, source.config
     making = source.making(ranks)
     begun = read_begun(run)
     if begun is not None:
         making.refuse_other(begun[1], run.root)
     films = source.films(places.cache, watch)
-    network = starting_network(config, source.cohort.labels)
     if ranks.main:
         run.write_config(config)
         source.write_tables(films, ranks)

@@ -20,8 +20,8 @@ class ModelConfig(Part):
     options: dict[str, int] = Field(default={})
     """Options of the backbone, such as `growth_rate`."""
     weights: Literal["imagenet"] | Path | None = None
-    """Backbone weights to start from: `imagenet` fetches timm's, a path reads .safetensors, .pth
-    or .pt; none starts from random."""
+    """Backbone weights to start from: `imagenet` fetches timm's, a path reads .safetensors, .pth,
+    .pt, .ckpt or .tar; none starts from random."""
     weights_trained_on: str | None = None
     """What foreign weights have seen: a family of film lists, such as nih-random, or other words,
     such as ImageNet. A run's own checkpoint says it itself."""

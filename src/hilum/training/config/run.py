@@ -47,7 +47,7 @@ class TrainingConfig(Part):
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
     """Trained one after the other."""
     batch_size: int = Field(default=32, ge=2)
-    """Films a step over all processes; the odd films at an epoch's end wait for another."""
+    """Films a batch over all processes; the odd films at an epoch's end wait for another."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     choice: ChoiceConfig = ChoiceConfig()

@@ -1,0 +1,100 @@
+"""`hilum localize`: where heatmaps point, and whether they mean anything. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hilum.cli import exits
+from hilum.cli.options import Quiet, Seed
+from hilum.cli.progress import progress
+from hilum.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from hilum.cli.progress import Step
+    from hilum.domain.record import Cohort
+
+__all__ = ["localize"]
+
+
+def localize(
+    subject: Annotated[Path, typer.Argument(help="A run or a bundle.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A dataset's folder; else the run's own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write.")] = None,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Check instead that maps depend on the weights.")
+    ] = False,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure heatmaps against reader boxes or drawn masks, beside a prior that sees no film.
+
+    A run is asked on its own test split, a bundle on the patients of the dataset that it has not
+    seen. With --sanity the maps are compared with those of the network untrained layer by layer,
+    and of two findings; exit code 3: the maps failed.
+    """
+    is_bundle = (subject / "bundle.json").is_file()
+    if is_bundle and (data is None or out is None):
+        raise UsageError("a bundle's heatmaps are measured with --data DATASET and -o OUT")
+    folder = out or subject
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress(quiet) as step:
+        name, text, failed = _measure(subject, data, folder, (sanity, seed), step)
+    if as_json:
+        typer.echo((folder / f"{name}.json").read_text("utf-8"), nl=False)
+    else:
+        typer.echo(text)
+        typer.echo(folder / f"{name}.json")
+    if failed:
+        raise typer.Exit(exits.REFUSED)
+
+
+def _measure(
+    root: Path, data: Path | None, folder: Path, how: tuple[bool, int], step: Step
+) -> tuple[str, str, bool]:
+    """Write the numbers; the files' name, the table, and whether the maps failed."""
+    from hilum.evaluation.localise_table import heatmap_table
+    from hilum.explain.sanity_table import sanity_table
+    from hilum.stages import localize as stage
+
+    cohort, place = _films(root, data)
+    subject = stage.subject_of(root)
+    films = stage.unseen(subject, cohort)
+    if how[0]:
+        checked = stage.sanity(
+            subject, films, how[1], lambda done, total: step("untraining", done, total)
+        )
+        _write(folder, "sanity", checked, text := sanity_table(checked))
+        return "sanity", text, not checked.passed
+    found = stage.localize(
+        subject, films, place, how[1], lambda done, total: step("reading films", done, total)
+    )
+    _write(folder, "heatmaps", found, text := heatmap_table(found))
+    return "heatmaps", text, False
+
+
+def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
+    """A run's test split, or the whole dataset for a bundle; and the dataset's folder."""
+    from hilum.cli.cohorts import split_of
+    from hilum.datasets import open_dataset
+    from hilum.domain.record import Split
+    from hilum.training.run import RunFolder
+
+    if data is not None and (root / "bundle.json").is_file():
+        return open_dataset(data), data
+    run = RunFolder(root)
+    return split_of(run, Split.TEST, data), data or Path(run.facts().data)
+
+
+def _write(folder: Path, name: str, document: BaseModel, text: str) -> None:
+    from hilum.domain.seal import write_sealed
+
+    write_sealed(document, folder / f"{name}.json")
+    (folder / f"{name}.md").write_text(text, "utf-8")

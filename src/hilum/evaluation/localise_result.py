@@ -1,0 +1,88 @@
+"""What is known of where heatmaps point, every number with its interval."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+
+__all__ = ["Compared", "HeatmapEvaluation", "Localisation", "Pointed"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Compared(_Frozen):
+    """One measure of the maps, beside the same measure of two maps that saw no film."""
+
+    heatmap: Interval
+    prior: Interval
+    """Of the mean mask of the other films; its box is around all above half of its peak."""
+    random: Interval
+    """Of noise on 7 by 7 cells."""
+    gain: Interval
+    """`heatmap - prior`, drawn together: what the network adds."""
+    by_film: Interval | None = None
+    """The maps' mean as CheXlocalize gives its interval: films resampled instead of patients."""
+
+
+class Pointed(_Frozen):
+    """The maps of one finding, or of all; intervals from a patient bootstrap.
+
+    A film's map hits when its hottest pixel lies on the finding, without tolerance. An empty map
+    is a miss: it was asked where, and said nothing.
+    """
+
+    maps: int
+    """Films with the finding."""
+    patients: int
+    boxes: int
+    """Boxes around the parts of the finding, on all films."""
+    empty: int
+    """Maps that were empty, among `maps`."""
+    hits: Interval
+    """Share of maps that hit."""
+    prior_hits: Interval
+    """The same for the mean mask of the other films, which looks at no film."""
+    random_hits: Interval
+    """The same for noise."""
+    gain: Interval
+    """`hits - prior_hits`, drawn together: what the network adds."""
+    area: float
+    """Mean share of the film that the finding covers: a random pixel's chance to hit."""
+    measures: dict[str, Compared]
+    """Every other measure, by its name in words; an empty map scores 0 in each, but for those
+    that leave it out."""
+
+
+class Localisation(_Frozen):
+    """Heatmaps by finding; findings on a single film have no prior and are left out."""
+
+    schema_version: int = 2
+    notice: str = NOT_A_DEVICE
+    reference: str
+    """What the maps were compared with, in words."""
+    interval: str
+    """How intervals were made, in words."""
+    seed: int
+    resamples: int
+    findings: dict[str, Pointed]
+    mean: Pointed | None
+    """Each film and finding counted once; None where there is none."""
+
+
+class HeatmapEvaluation(_Frozen):
+    """heatmaps.json: where one model's heatmaps point, on one set of films."""
+
+    schema_version: int = 1
+    notice: str = NOT_A_DEVICE
+    model: str
+    split: SplitFacts
+    """The films with a finding whose place is known."""
+    look: int | None
+    """This is look number `look` at these films; None where nobody counts."""
+    precision: str
+    provenance: dict[str, str]
+    notes: tuple[str, ...]
+    localisation: Localisation

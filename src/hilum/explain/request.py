@@ -1,0 +1,133 @@
+"""Which heatmaps to draw, and how: what the user asked for in a word or by findings' names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.findings import LabelSet, catalogue, find
+from hilum.domain.result import FindingResult
+from hilum.explain.colours import Style
+
+__all__ = ["HeatmapRequest", "Pictures", "Selection"]
+
+
+class Selection(StrEnum):
+    """Findings chosen by what was said of them."""
+
+    POSITIVES = "positives"
+    """At or above their threshold, most probable first."""
+    TOP = "top"
+    """The most probable one, positive or not."""
+    ALL = "all"
+    """Every finding, in the bundle's order."""
+    NONE = "none"
+    NAMED = "named"
+    """The findings that were named, in that order."""
+
+
+@dataclass(frozen=True)
+class HeatmapRequest:
+    """Which findings' heatmaps to draw of each film.
+
+    Attributes:
+        selection: by what.
+        findings: their names, where they were named.
+
+    >>> HeatmapRequest.parse("positives").selection.value
+    'positives'
+    >>> str(HeatmapRequest.parse("pleural effusion, Mass"))
+    'Effusion,Mass'
+    """
+
+    selection: Selection = Selection.POSITIVES
+    findings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `positives`, `top`, `all`, `none`, or findings separated by commas.
+
+        Raises:
+            UsageError: for a word that is neither, with what was probably meant.
+
+        >>> HeatmapRequest.parse("positive")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: heatmaps must be of positives, top, all, none or of findings
+        by name; got 'positive'. Did you mean 'positives'?
+        """
+        words = [word.strip() for word in text.split(",")]
+        known = [choice.value for choice in Selection if choice is not Selection.NAMED]
+        if len(words) == 1 and words[0].casefold() in known:
+            return cls(Selection(words[0].casefold()))
+        names: list[str] = []
+        for word in words:
+            try:
+                names.append(find(word).name)
+            except UsageError:
+                near = suggestion(word, (*known, *catalogue()))
+                raise UsageError(
+                    f"heatmaps must be of {', '.join(known)} or of findings by name; "
+                    f"got '{word}'.{near}"
+                ) from None
+        return cls(Selection.NAMED, tuple(dict.fromkeys(names)))
+
+    def check(self, labels: LabelSet) -> None:
+        """Refuse findings that a bundle does not know, before any film is read.
+
+        Raises:
+            UsageError: for such a finding.
+        """
+        labels.columns(self.findings)
+
+    def select(self, findings: Mapping[str, FindingResult]) -> tuple[str, ...]:
+        """The findings to draw of one film, in the order to show them.
+
+        Args:
+            findings: what was said of the film, by finding, in the bundle's order.
+
+        >>> said = FindingResult(probability=0.2, threshold=0.5, positive=False)
+        >>> HeatmapRequest.parse("top").select({"Mass": said})
+        ('Mass',)
+        >>> HeatmapRequest.parse("positives").select({"Mass": said})
+        ()
+        """
+        likely = sorted(findings, key=lambda name: -findings[name].probability)
+        if self.selection is Selection.POSITIVES:
+            return tuple(name for name in likely if findings[name].positive)
+        if self.selection is Selection.TOP:
+            return tuple(likely[:1])
+        if self.selection is Selection.ALL:
+            return tuple(findings)
+        return self.findings
+
+    def __str__(self) -> str:
+        """What `parse` reads."""
+        return ",".join(self.findings) or self.selection.value
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a batch.
+
+    Attributes:
+        which: the findings drawn of each film.
+        style: how.
+        panel: film and overlay side by side; a triptych is as it is.
+    """
+
+    which: HeatmapRequest = HeatmapRequest()
+    style: Style = Style.HOT
+    panel: bool = False
+
+    def options(self) -> dict[str, str]:
+        """What pictures depend on, for a journal: other options are another batch.
+
+        >>> Pictures(panel=True).options()
+        {'heatmaps': 'positives', 'style': 'hot', 'panel': 'yes'}
+        """
+        said = {"heatmaps": str(self.which), "style": self.style.value}
+        return {**said, "panel": "yes"} if self.panel else said
