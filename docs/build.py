@@ -75,6 +75,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.effect import CalibrationEffect
     from hilum.domain.evaluation import Evaluation
     from hilum.evaluation.localise import Localisation
+    from hilum.evaluation.localise_result import HeatmapEvaluation
+    from hilum.explain.sanity import Sanity
     from hilum.inspection.inspection import DatasetInspection
     from hilum.report.results_jsonl import schema
     from hilum.training.run import RunFacts
@@ -86,8 +88,10 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "check": DatasetInspection,
         "comparison": Comparison,
         "evaluation": Evaluation,
+        "heatmaps": HeatmapEvaluation,
         "localisation": Localisation,
         "run": RunFacts,
+        "sanity": Sanity,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {"results": schema(), **made}
