@@ -43,7 +43,7 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 def test_every_verb_of_the_design_is_there() -> None:
     promised = (
         *("demo", "phantom", "check", "cache", "train", "calibrate", "evaluate", "compare"),
-        *("audit", "bundle", "predict"),
+        *("audit", "localize", "bundle", "predict"),
     )
     assert promised == VERBS
 
@@ -73,7 +73,7 @@ def test_every_verb_of_the_design_is_there() -> None:
         ("evaluate nowhere.csv", "a predictions CSV is evaluated with --labels DATASET and -o"),
         ("evaluate run --resamples 5", "Invalid value for '--resamples'"),
         ("bundle nowhere -o new", r"a finished run must have run\.json"),
-        ("predict nowhere file -o new", r"bundle\.json must be there; nowhere has none"),
+        ("predict nowhere file -o new", "a bundle must be a folder or one of starter; nowhere is"),
         ("predict . *.bmp -o new", r"a pattern must match something; '\*\.bmp'"),
         ("demo -o finished", "the demo needs a new folder; finished is not empty"),
     ],

@@ -474,6 +474,7 @@ def test_f20_an_empty_map_is_flagged_and_drawn_as_the_plain_film(
     assert (result["status"], result["codes"]) == ("warn", ["EMPTY_HEATMAP"])
     for file in result["heatmaps"].values():
         drawn = cv2.imread(str(tmp_path / "out" / file))
+        drawn = drawn[: len(drawn) * 3 // 4]  # words on a strip stand below
         assert (drawn[..., 0] == drawn[..., 1]).all()
         assert (drawn[..., 1] == drawn[..., 2]).all()
 
