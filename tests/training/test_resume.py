@@ -195,10 +195,8 @@ def test_a_run_killed_in_every_step_goes_on_to_the_same_bits(
     assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
 
 
-def test_a_wish_to_stop_ends_after_the_step_with_the_state_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = train(tmp_path / "whole")
+def asked_to_stop_in_the_fifth_step(root: str) -> None:
+    """Runs in a process of its own: the signal is a real one, and ends whom it surprises."""
     learn, calls = Learner.learn, []
     before = signal.getsignal(signal.SIGTERM)
 
@@ -208,17 +206,27 @@ def test_a_wish_to_stop_ends_after_the_step_with_the_state_written(
             signal.raise_signal(signal.SIGTERM)
         return learn(learner, *given)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "learn", asked)
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "run")
-        # the step in which it was asked hears it with the next
-        assert len(calls) == 6
-        patch.setattr(Learner, "learn", lambda *given: calls.append(1) or learn(*given))
-        assert train(tmp_path / "run") == expected
-        assert len(calls) == 12
-    assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
+    Learner.learn = asked
+    with pytest.raises(KeyboardInterrupt):
+        train(Path(root))
+    # the step in which it was asked hears it with the next
+    assert len(calls) == 6
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_wish_to_stop_ends_after_the_step_with_the_state_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train(tmp_path / "whole")
+    called = "import runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]](sys.argv[3])"
+    name = asked_to_stop_in_the_fifth_step.__name__
+    given = [__file__, name, str(tmp_path / "run")]
+    subprocess.run([sys.executable, "-c", called, *given], check=True)
+    learn, calls = Learner.learn, []
+    monkeypatch.setattr(Learner, "learn", lambda *given: calls.append(1) or learn(*given))
+    assert train(tmp_path / "run") == expected
+    assert len(calls) == 6  # 12 steps, of which 6 were done
+    assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
