@@ -1,3 +1,4 @@
+import base64
 import io
 import struct
 import warnings
@@ -14,12 +15,18 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
+    HTJ2K,
     MPEG4HP41,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     RLELossless,
     generate_uid,
@@ -27,7 +34,7 @@ from pydicom.uid import (
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
-from hilum.imaging import dataset
+from hilum.imaging import dataset, pixels
 from hilum.imaging.greyscale import Greyscale, LookUp, Window, WindowShape
 from hilum.imaging.read import read
 
@@ -270,24 +277,38 @@ def test_what_the_header_says_of_the_film() -> None:
         dicom(
             PatientAge="010M",
             PatientSex="F",
-            ImagerPixelSpacing=[0.2, 0.21],
-            PixelSpacing=[0.143, 0.15],
+            ImagerPixelSpacing=[0.2, 0.2],
+            PixelSpacing=[0.143, 0.143],
+            BodyPartExamined="CHEST",
+            Laterality="B",
         )
     )
     assert shown.view is ViewPosition.PA
     assert shown.sex is Sex.FEMALE
     assert shown.age_years == pytest.approx(10 / 12)
-    assert shown.spacing_mm == (0.143, 0.15)
+    assert shown.spacing_mm == (0.143, 0.143)
+    assert (shown.body_part, shown.laterality) == ("CHEST", "B")
+    assert shown.patient_id == "CANARY-8812"
+    assert "CANARY" not in repr(shown)
+    hostile = written(dicom()).replace(b"CANARY-8812", b"../X\r\nY,=Z1")
+    assert read(hostile).patient_id == "../X\r\nY,=Z1"
+    assert shown.sop_instance_uid == generate_uid(entropy_srcs=["film"])
     dates = film(dicom(PatientBirthDate="19610203", StudyDate="20200204", PatientSex="O"))
     assert dates.age_years == pytest.approx(59, abs=0.01)
     assert dates.sex is Sex.UNKNOWN
     bare = film(dicom(ViewPosition=""))
     assert (bare.view, bare.age_years, bare.spacing_mm) == (ViewPosition.UNKNOWN, None, None)
+    assert (bare.body_part, bare.laterality) == ("", "")
+    several = film(dicom(PatientID=["a", "b"], ImageLaterality="L", Laterality="R"))
+    assert (several.patient_id, several.laterality) == ("a\\b", "L")
+    assert film(dicom(PatientID=None, ImageLaterality="U")).laterality == ""
 
 
-@pytest.mark.parametrize("word", ["LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL"])
+@pytest.mark.parametrize("word", ["LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LPO"])
 def test_views_that_are_not_frontal(word: str) -> None:
-    assert film(dicom(ViewPosition=word)).view is ViewPosition.LL
+    lateral = word in ("LL", "RL", "LATERAL")
+    view = film(dicom(ViewPosition=word)).view
+    assert view is (ViewPosition.LL if lateral else ViewPosition.OTHER)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +324,7 @@ def test_the_view_code_is_used_where_the_view_position_is_missing(
 
 
 def test_warnings_of_the_header() -> None:
-    assert film(dicom(BurnedInAnnotation="YES")).codes == (ReasonCode.BURNED_IN_TEXT,)
+    assert film(dicom(BurnedInAnnotation="YES")).codes == (ReasonCode.BURNED_IN_ANNOTATION,)
     grey = np.stack([GREY] * 3, -1)
     capture = film(dicom(grey, sop=SC, Modality="OT"))
     assert capture.codes == (ReasonCode.SECONDARY_CAPTURE,)
@@ -311,6 +332,71 @@ def test_warnings_of_the_header() -> None:
     long = dicom()
     long.PixelData += b"\0" * 1000
     assert film(long).codes == (ReasonCode.PIXEL_LENGTH_MISMATCH,)
+
+
+def test_the_object_has_one_name() -> None:
+    data, tag = written(dicom()), b"\x08\0\x18\0UI"
+    at = data.index(tag) + 8
+    other = read(data[:at] + b"2" + data[at + 1 :])
+    assert other.codes == (ReasonCode.SOP_UID_MISMATCH,)
+    unnamed = read(data.replace(tag, b"\x08\0\x19\0UI"))
+    assert (unnamed.codes, unnamed.sop_instance_uid) == ((ReasonCode.SOP_UID_MISSING,), "")
+
+
+def test_what_cannot_be_printed_stays_out_of_messages() -> None:
+    data = written(dicom(Modality="CXXT")).replace(b"CXXT", b"C\x1b\nT")
+    with pytest.raises(FilmError) as caught:
+        read(data)
+    assert "'C??T'" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("elements", "shape", "spacing_mm"),
+    [
+        ({"PixelSpacing": [0.3, 0.15]}, (300, 140), (0.15, 0.15)),
+        ({"ImagerPixelSpacing": [0.1, 0.2]}, (150, 280), (0.1, 0.1)),
+        ({"NominalScannedPixelSpacing": [0.2, 0.1]}, (300, 140), (0.1, 0.1)),
+        ({"PixelAspectRatio": [2, 1]}, (300, 140), None),
+        ({"PixelAspectRatio": [3, 2], "PixelSpacing": [0.2, 0.1]}, (300, 140), (0.1, 0.1)),
+    ],
+)
+def test_pixels_are_made_square(
+    elements: dict[str, object], shape: tuple[int, int], spacing_mm: tuple[float, float] | None
+) -> None:
+    smooth = (np.add.outer(np.arange(150), np.arange(140)) * 0.8).astype(np.uint8)
+    shown = film(dicom(smooth, **elements))
+    assert shown.codes == (ReasonCode.ASPECT_APPLIED,)
+    assert shown.shape == shape
+    assert shown.spacing_mm == pytest.approx(spacing_mm)
+    rows, columns = shape[0] // 150, shape[1] // 140
+    reduced = shown.pixels.reshape(150, rows, 140, columns).mean(axis=(1, 3))
+    np.testing.assert_allclose(reduced, smooth / 255, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("elements", "codes"),
+    [
+        ({"PixelSpacing": [0.1500, 0.1501]}, ()),
+        ({"PixelSpacing": [0, 0]}, ()),
+        ({"PixelAspectRatio": [1, 1]}, ()),
+        ({"PixelAspectRatio": [0, 1]}, (ReasonCode.ASPECT_INVALID,)),
+        ({"PixelAspectRatio": [9, 1]}, (ReasonCode.ASPECT_INVALID,)),
+        ({"PixelAspectRatio": 1}, (ReasonCode.ASPECT_INVALID,)),
+        ({"PixelSpacing": [0.1, -0.1]}, (ReasonCode.ASPECT_INVALID,)),
+        ({"PixelSpacing": [0.1, 10]}, (ReasonCode.ASPECT_INVALID,)),
+    ],
+)
+def test_square_and_senseless_aspects_change_nothing(
+    elements: dict[str, object], codes: tuple[ReasonCode, ...]
+) -> None:
+    shown = film(dicom(**elements))
+    assert (shown.shape, shown.codes) == (GREY.shape, codes)
+
+
+def test_a_film_that_becomes_too_large_is_refused() -> None:
+    wide = np.zeros((2, 12_000), np.uint8)
+    made = dicom(wide, PixelSpacing=[0.1, 0.2])
+    assert refusal(made) == (Status.REJECT, ReasonCode.DIMENSIONS_EXCEED_LIMIT)
 
 
 def palette(with_tables: bool) -> FileDataset:
@@ -354,8 +440,19 @@ REFUSED = {
         "skip",
         "NOT_AN_IMAGE_OBJECT",
     ),
+    "directory": (dicom(sop="1.2.840.10008.1.3.10", PixelData=None), "skip", "DICOMDIR"),
+    "class": (
+        dicom(sop="1.2.840.10008.5.1.4.1.1.2", Modality=None, Rows=None),
+        "reject",
+        "MODALITY_NOT_SUPPORTED",
+    ),
     "frames": (dicom(NumberOfFrames=2), "reject", "MULTI_FRAME"),
     "huge": (dicom(Rows=60000, Columns=60000), "reject", "DIMENSIONS_EXCEED_LIMIT"),
+    "memory": (
+        dicom(NOISE.astype(np.uint16), 16, Rows=9000, Columns=9000),
+        "reject",
+        "DECODE_LIMIT",
+    ),
     "empty": (dicom(Rows=0), "error", "DECODE_CORRUPT"),
     "bits": (dicom(BitsStored=12, HighBit=11), "reject", "BITS_INVALID"),
     "high bit": (dicom(DEEP, 12, HighBit=15), "reject", "BITS_INVALID"),
@@ -398,6 +495,98 @@ def test_a_cut_compressed_file_is_truncated() -> None:
     assert refusal(written(made)[:-3000]) == (Status.ERROR, ReasonCode.DECODE_TRUNCATED)
 
 
+def compressed(syntax: str) -> FileDataset:
+    """The film in one of the codings that state their own size."""
+    if syntax in (JPEGBaseline8Bit, JPEG2000Lossless):
+        kind = "JPEG" if syntax == JPEGBaseline8Bit else "JPEG2000"
+        stream = io.BytesIO()
+        Image.fromarray(GREY).save(stream, kind, **({} if kind == "JPEG" else {"no_jp2": True}))
+        return encoded_as(syntax, stream.getvalue())
+    made = dicom()
+    made.compress(syntax)
+    return made
+
+
+@pytest.mark.parametrize(
+    "syntax", [JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless, RLELossless]
+)
+@pytest.mark.parametrize(("rows", "columns"), [(300, 140), (150, 280), (140, 150)])
+def test_a_compressed_picture_of_another_size_is_not_decoded(
+    syntax: str, rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = compressed(syntax)
+    assert film(made).shape == (150, 140)
+    monkeypatch.delattr(pixels, "pixel_array")
+    made.Rows, made.Columns = rows, columns
+    if syntax != RLELossless:
+        assert refusal(made) == (Status.ERROR, ReasonCode.DECODE_CORRUPT)
+    elif rows * columns > GREY.size:  # RLE states no size, only runs
+        assert refusal(made) == (Status.ERROR, ReasonCode.DECODE_TRUNCATED)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "marker"), [(JPEGBaseline8Bit, b"\xff\xc0"), (JPEGLSLossless, b"\xff\xf7")]
+)
+def test_a_compressed_picture_that_states_a_huge_size_is_refused(
+    syntax: str, marker: bytes
+) -> None:
+    data = bytearray(written(compressed(syntax)))
+    size = data.index(marker) + 5
+    data[size : size + 4] = b"\xff\xff\xff\xff"
+    assert refusal(bytes(data)) == (Status.REJECT, ReasonCode.DIMENSIONS_EXCEED_LIMIT)
+
+
+def test_an_rle_bomb_ends_with_the_film() -> None:
+    bomb = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\x07" * 1_000_000
+    np.testing.assert_allclose(film(encoded_as(RLELossless, bomb)).pixels, 7 / 255)
+    silence = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x80" * 5_000_000
+    assert refusal(encoded_as(RLELossless, silence)) == (
+        Status.ERROR,
+        ReasonCode.DECODE_TRUNCATED,
+    )
+
+
+@pytest.mark.parametrize("stored", [12, 16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_rle_equals_pydicom(stored: int, signed: bool) -> None:
+    values = DEEP.astype(np.int16) - 2048 if signed else DEEP
+    made = dicom(values, stored)
+    made.compress(RLELossless)
+    expected = pixel_array(made)
+    np.testing.assert_array_equal(pixels.decode(made), expected)
+    assert pixels.decode(made).dtype == expected.dtype
+    colour = dicom(NOISE, sop=SC, Modality="OT")
+    colour.compress(RLELossless)
+    np.testing.assert_array_equal(pixels.decode(colour), NOISE)
+
+
+# 48 x 64 of 12 bits, reversible, as OpenJPH writes it.
+OPENJPH = zlib.decompress(
+    base64.b85decode(
+        "c-s5#|38pH(}4j9K!gDU0-*94`577i2QY9jFabGS|AQEKfGkD^Ru&cq#{V%4!U`P|kU&RA$Nv-taRx^Jg48^(01t(*)FK4~JtH$cW4-?q7`VVDvM@0IpL~Epn?aD_`0uyh7Jp(oY{GDWK^TY_COCXzYARuP{DXlBBqkcbz#8E(LE-0uCL^XY1|`=nk)H<)8~1Gk$!%a@U7`dA&%3G$o5~p`2yn14H9GwJ#o<u>O_A}<E}$y0Eewn$41Dc}9~M~10I82Z|8Z3TK_OE$gWF*P9vJ%fzp%lHeSac{+}{?3>Td##Z#FX?V9;w~U@UdGSN(qPcLeco|F0@IC}1jNymuEB{IAbf-(NHD@2BeTC*R+PGvDlD{C^VwA?T7n"
+    )
+)
+OPENJPH_FILM = (np.add.outer(np.arange(48), 2 * np.arange(64)) % 256).astype(np.uint16) * 16
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000_is_exact(syntax: str) -> None:
+    made = dicom(OPENJPH_FILM, 12)
+    made.file_meta.TransferSyntaxUID = syntax
+    made.PixelData = encapsulate([OPENJPH])
+    made["PixelData"].is_undefined_length = True
+    np.testing.assert_allclose(film(made).pixels, OPENJPH_FILM / 4095, atol=1e-6)
+
+
+def test_extended_jpeg_of_12_bits_is_named() -> None:
+    frame = bytes.fromhex("ffd8 ffc1 000b 0c 0096 008c 01 011100 ffd9")
+    made = encoded_as(JPEGExtended12Bit, frame)
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 12, 11
+    with pytest.raises(FilmError, match=r"12 bits \(1\.2\.840\.10008\.1\.2\.4\.51\)") as caught:
+        film(made)
+    assert caught.value.code is ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED
+
+
 WHOLE = written(dicom(DEEP, 12, WindowCenter=2048, WindowWidth=4096, RescaleSlope="1"))
 
 
@@ -413,3 +602,35 @@ def test_damage_ends_in_a_film_or_a_reason(changes: list[tuple[int, int]]) -> No
 
 def test_the_helper_writes_what_pydicom_reads() -> None:
     np.testing.assert_array_equal(dcmread(io.BytesIO(WHOLE)).pixel_array, DEEP)
+
+
+def test_what_takes_long_is_refused_or_passed_over() -> None:
+    pieces = encoded_as(JPEGLSLossless, b"\0\0")
+    pieces.PixelData = encapsulate([b"\0\0"] * 20_000)
+    assert refusal(pieces) == (Status.REJECT, ReasonCode.DECODE_LIMIT)
+    markers = encoded_as(JPEGBaseline8Bit, b"\xff\xd8" + b"\xff\xe0\0\x02" * 20_000)
+    assert refusal(markers) == (Status.ERROR, ReasonCode.DECODE_CORRUPT)
+    implicit = dicom(WindowWidth=256)
+    implicit.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    many = "1\\" * 200_000
+    tag = b"\x28\0\x51\x10"
+    data = written(implicit)
+    window = b"\x28\0\x50\x10" + struct.pack("<I", len(many)) + many.encode()
+    assert read(data.replace(tag, window + tag, 1)).codes == (ReasonCode.WINDOW_INVALID,)
+
+
+def test_jpeg_ls_without_its_end_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(compressed(JPEGLSLossless))
+    monkeypatch.delattr(pixels, "pixel_array")
+    assert refusal(data.replace(b"\xff\xd9", b"\x7f\x59")) == (
+        Status.ERROR,
+        ReasonCode.DECODE_TRUNCATED,
+    )
+
+
+def test_a_long_sequence_of_tables_is_still_read() -> None:
+    table = lut((np.linspace(1, 0, 4096) * 65535).astype(np.uint16))
+    spare = [lut(np.arange(65535, dtype=np.uint16)) for _ in range(3)]
+    made = dicom(DEEP, 12, VOILUTSequence=[table, *spare])
+    made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    np.testing.assert_allclose(film(made).pixels, 1 - DEEP / 4095, atol=1e-4)

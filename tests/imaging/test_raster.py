@@ -120,8 +120,8 @@ def test_float_tiff_from_0_to_1() -> None:
     [
         (np.nan, ReasonCode.NONFINITE_PIXELS),
         (np.inf, ReasonCode.NONFINITE_PIXELS),
-        (1.5, ReasonCode.BITS_INVALID),
-        (-0.5, ReasonCode.BITS_INVALID),
+        (1.5, ReasonCode.RANGE_AMBIGUOUS),
+        (-0.5, ReasonCode.RANGE_AMBIGUOUS),
     ],
 )
 def test_float_tiff_of_unknown_range_is_rejected(value: float, code: ReasonCode) -> None:
@@ -133,8 +133,38 @@ def test_float_tiff_of_unknown_range_is_rejected(value: float, code: ReasonCode)
 def test_whole_numbers_of_32_bits() -> None:
     fits = read(encoded(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"))
     same(fits, GREY)
+    assert fits.codes == (ReasonCode.RANGE_INFERRED,)
     wide = Image.fromarray(GREY.astype(np.int32) * 70_000)
     assert refusal(encoded(wide, "TIFF"))[1] is ReasonCode.BITS_INVALID
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+def test_every_depth_of_a_grey_tiff(bits: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (6, 16))
+    values[0, 0] = (1 << bits) - 1
+    packed = "".join(f"{value:0{bits}b}" for value in values.ravel())
+    pixels = int(packed, 2).to_bytes(len(packed) // 8, "big")
+    if bits == 16:
+        pixels = values.astype("<u2").tobytes()
+    fields = {256: 16, 257: 6, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 6, 279: len(pixels)}
+    tags = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items()]
+    directory = struct.pack("<H", len(tags)) + b"".join(tags) + struct.pack("<I", 0)
+    film = read(b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory)
+    np.testing.assert_allclose(film.pixels, values / ((1 << bits) - 1), atol=1e-6)
+    assert film.codes == ()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_every_depth_of_a_grey_png(bits: int) -> None:
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (6, 16))
+    values[0, 0] = (1 << bits) - 1
+    rows = ["".join(f"{value:0{bits}b}" for value in row) for row in values]
+    filtered = b"".join(b"\0" + int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    head = struct.pack(">IIBBBBB", 16, 6, bits, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(filtered)) + chunk(b"IEND", b"")
+    film = read(b"\x89PNG\r\n\x1a\n" + parts)
+    np.testing.assert_allclose(film.pixels, values / ((1 << bits) - 1), atol=1e-6)
+    assert film.codes == ()
 
 
 @pytest.mark.parametrize("image", [L, Image.fromarray(GREY.astype(np.uint16) * 257)])
@@ -210,6 +240,21 @@ def test_sizes_are_refused_from_the_header() -> None:
 def test_a_text_chunk_that_inflates_is_refused() -> None:
     text = chunk(b"zTXt", b"k\0\0" + zlib.compress(b"A" * 5_000_000, 9))
     assert refusal(png(8, 8, 0, b"\0" * 72, text)) == (Status.REJECT, ReasonCode.DECODE_LIMIT)
+
+
+def test_tags_that_all_point_at_the_whole_file_are_refused() -> None:
+    data = bytearray(encoded(L, "TIFF"))
+    start = len(data) + len(data) % 2
+    tags = [struct.pack("<HHII", 270, 2, 1 << 20, 0)] * 20
+    directory = struct.pack("<H", len(tags)) + b"".join(tags) + struct.pack("<I", 0)
+    data[4:8] = struct.pack("<I", start)
+    bomb = bytes(data).ljust(start, b"\0") + directory
+    assert refusal(bomb) == (Status.REJECT, ReasonCode.DECODE_LIMIT)
+
+
+def test_long_exif_is_refused() -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + b"\0" * 70_000
+    assert refusal(encoded(L, exif=exif)) == (Status.REJECT, ReasonCode.DECODE_LIMIT)
 
 
 def test_text_in_a_png_does_no_harm() -> None:

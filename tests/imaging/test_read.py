@@ -89,8 +89,12 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     folder.mkdir()
     os.mkfifo(pipe)
     loop.symlink_to(loop)
-    for path in (folder, pipe, loop, Path("/dev/zero")):
+    for path in (folder, pipe, Path("/dev/zero")):
         assert refusal(path) == (Status.SKIP, ReasonCode.NOT_REGULAR_FILE)
+    (folder / "self").symlink_to(".")
+    (folder / "up").symlink_to(tmp_path)
+    for path in (loop, folder / "self", folder / "up"):
+        assert refusal(path) == (Status.SKIP, ReasonCode.SYMLINK_LOOP)
     dangling = tmp_path / "dangling.png"
     dangling.symlink_to(tmp_path / "gone.png")
     names = (dangling, tmp_path / "absent.png", tmp_path / ("x" * 300), tmp_path / "a\0b")
@@ -107,6 +111,17 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(reading.os, "open", denied)  # chmod does not stop root
     assert refusal(path) == (Status.ERROR, ReasonCode.PERMISSION_DENIED)
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(PNG)
+
+    def failing(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(reading.os, "open", failing)
+    assert refusal(path) == (Status.ERROR, ReasonCode.READ_FAILED)
 
 
 def test_a_file_that_grows_while_it_is_read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -55,6 +55,11 @@ class Radiograph:
         age_years: patient age, where known.
         sex: patient sex.
         codes: reasons to warn that were met while reading.
+        patient_id: as the header has it, control characters and all; "" where there is none. It
+            identifies a person, so it is left out of `repr`.
+        laterality: "L", "R" or "B", where the header says which side or sides are shown.
+        body_part: Body Part Examined in upper case, such as "CHEST".
+        sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
 
     Raises:
         ValueError: for pixels of another shape, type or range.
@@ -73,6 +78,10 @@ class Radiograph:
     age_years: float | None = None
     sex: Sex = Sex.UNKNOWN
     codes: tuple[ReasonCode, ...] = ()
+    patient_id: str = field(default="", repr=False)
+    laterality: str = ""
+    body_part: str = ""
+    sop_instance_uid: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:

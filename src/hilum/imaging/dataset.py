@@ -1,4 +1,4 @@
-"""A DICOM file's bytes to the few elements a film needs; names and ids are never read."""
+"""A DICOM file's bytes to the few elements a film needs; a patient's name is never read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import zlib
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import (
@@ -22,13 +24,26 @@ from pydicom.uid import (
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.limits import MAX_INFLATED_BYTES
+from hilum.imaging.nesting import check_nesting
 
-__all__ = ["has_preamble", "item", "number", "numbers", "parse", "text"]
+__all__ = [
+    "has_preamble",
+    "item",
+    "number",
+    "numbers",
+    "parse",
+    "text",
+    "value_of",
+    "verbatim",
+    "whole",
+]
 
 # fmt: off
 _WANTED = [
-    "SOPClassUID", "Modality", "PresentationIntentType", "BurnedInAnnotation",
-    "ViewPosition", "ViewCodeSequence", "PixelSpacing", "ImagerPixelSpacing",
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "PatientID",
+    "Modality", "PresentationIntentType", "BurnedInAnnotation", "BodyPartExamined",
+    "ViewPosition", "ViewCodeSequence", "Laterality", "ImageLaterality",
+    "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
     "PatientAge", "PatientBirthDate", "StudyDate", "PatientSex",
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -43,6 +58,10 @@ _WANTED = [
 # fmt: on
 
 
+_MAX_VALUE_BYTES = 256 * 1024
+"""Of what is read as words or numbers; a full look-up table has half of it."""
+
+
 def has_preamble(data: bytes) -> bool:
     """Whether the file starts as PS3.10 asks: 128 bytes, then `DICM`."""
     return data[128:132] == b"DICM"
@@ -55,16 +74,21 @@ def parse(data: bytes) -> FileDataset:
     the patient's name among them, are stepped over.
 
     Raises:
-        FilmError: `DECODE_LIMIT` (reject) or `DECODE_TRUNCATED` (error) for a deflated data set.
+        FilmError: `DECODE_LIMIT` (reject) or `DECODE_TRUNCATED` (error) for a deflated data set;
+            of `check_nesting`.
     """
     meta, start = _meta(data)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        dataset = dcmread(io.BytesIO(_inflate(data[start:])), force=True, specific_tags=_WANTED)
+    syntax = meta.get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflated = _inflate(data[start:])
+        check_nesting(inflated, 0)
+        dataset = dcmread(io.BytesIO(inflated), force=True, specific_tags=_WANTED)
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        if "MediaStorageSOPClassUID" in meta:
-            dataset.file_meta.MediaStorageSOPClassUID = UID(text(meta, "MediaStorageSOPClassUID"))
+        for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
+            setattr(dataset.file_meta, keyword, UID(text(meta, keyword)))
         return dataset
+    check_nesting(data, start, little=syntax != ExplicitVRBigEndian)
     dataset = dcmread(io.BytesIO(data), force=True, specific_tags=_WANTED)
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
@@ -76,15 +100,25 @@ def parse(data: bytes) -> FileDataset:
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as upper-case text without blanks around it, clipped to 64 characters.
 
-    That is what its VR allows a code or UID; "" where the element is absent or empty.
+    That is what its VR allows a code or UID; "" where the element is absent or empty. What cannot
+    be printed becomes "?", since such text stands in messages.
     """
-    value = _value(dataset, keyword)
-    return "" if value is None else str(value).strip().upper()[:64]
+    value = value_of(dataset, keyword)
+    words = "" if value is None else str(value).strip(" \0").upper()[:64]
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
+
+
+def verbatim(dataset: Dataset, keyword: str) -> str:
+    """An element's text as it stands, control characters and all, clipped to 1,024 characters."""
+    value = value_of(dataset, keyword)
+    if value is None or isinstance(value, float):
+        return ""
+    return ("\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value))[:1024]
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
     """An element's numbers, NaN for what is none; empty where the element is absent or empty."""
-    value = _value(dataset, keyword)
+    value = value_of(dataset, keyword)
     if value is None or value == "":
         return []
     values = [value] if isinstance(value, str | int | float) else list(value)
@@ -96,18 +130,29 @@ def number(dataset: Dataset, keyword: str, default: float) -> float:
     return next(iter(numbers(dataset, keyword)), default)
 
 
+def whole(dataset: Dataset, keyword: str, default: int) -> int:
+    """The first of an element's numbers without its fraction; -1 where it is no number."""
+    value = number(dataset, keyword, default)
+    return int(value) if math.isfinite(value) else -1
+
+
 def item(dataset: Dataset, keyword: str) -> Dataset | None:
     """The first item of a sequence, or None."""
-    sequence = _value(dataset, keyword)
+    sequence = value_of(dataset, keyword)
     return sequence[0] if isinstance(sequence, Sequence) and len(sequence) > 0 else None
 
 
-def _value(dataset: Dataset, keyword: str) -> Any:
+def value_of(dataset: Dataset, keyword: str) -> Any:
     """An element's value, converted by pydicom when first asked for, which may raise anything.
 
-    A senseless value becomes NaN: no number and no known word, but not absent either.
+    A senseless value, or one that no film's header has room for, becomes NaN: no number and no
+    known word, but not absent either.
     """
     try:
+        raw = dataset.get_item(keyword) if keyword in dataset else None
+        long = isinstance(raw, RawDataElement) and raw.length > _MAX_VALUE_BYTES
+        if long and not keyword.endswith("Sequence"):
+            return math.nan
         return dataset.get(keyword)
     except Exception:
         return math.nan

@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging import header
+from hilum.imaging.aspect import squared
 from hilum.imaging.colour import grey_of
-from hilum.imaging.dataset import has_preamble, number, parse, text
+from hilum.imaging.dataset import has_preamble, parse, text, verbatim, whole
 from hilum.imaging.limits import check_dimensions
+from hilum.imaging.origin import Origin
+from hilum.imaging.pixels import check_transfer_syntax, decode
 
 __all__ = ["read_dicom"]
 
@@ -28,8 +29,8 @@ _FILM_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.1.1.1",
 )
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _NO_PICTURE = (
-    "1.2.840.10008.1.3.10",  # DICOMDIR
     "1.2.840.10008.5.1.4.1.1.9.",  # waveforms
     "1.2.840.10008.5.1.4.1.1.11.",  # presentation states
     "1.2.840.10008.5.1.4.1.1.88.",  # structured reports, key object selections
@@ -53,14 +54,14 @@ _PIXEL_DATA_TAG = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 Codes = tuple[ReasonCode, ...]
 
 
-def read_dicom(data: bytes, source: str) -> Radiograph:
+def read_dicom(data: bytes, origin: Origin) -> Radiograph:
     """A film from the bytes of a DICOM file, with what its header says of it.
 
     Every refusal that the header justifies comes before the pixels are decoded.
 
     Args:
         data: the whole file, with or without its preamble.
-        source: the film's name; the header's names and ids are not used.
+        origin: where the bytes are from; the header's names are not used.
 
     Raises:
         FilmError: for an object that is no film, or a film that cannot be decoded.
@@ -70,18 +71,24 @@ def read_dicom(data: bytes, source: str) -> Radiograph:
     codes += _check_object(dataset)
     _check_complete(dataset, data)
     _check_layout(dataset)
-    codes += _check_pixel_length(dataset)
+    codes += _check_pixel_length(dataset) + _check_identity(dataset)
     if text(dataset, "BurnedInAnnotation") == "YES":
-        codes += (ReasonCode.BURNED_IN_TEXT,)
+        codes += (ReasonCode.BURNED_IN_ANNOTATION,)
     pixels, met = _pixels(dataset)
+    pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
-        source=source,
+        source=origin.name,
+        sha256=origin.sha256,
         view=header.view(dataset),
-        spacing_mm=header.spacing_mm(dataset),
+        spacing_mm=spacing_mm,
         age_years=header.age_years(dataset),
         sex=header.sex(dataset),
-        codes=codes + met,
+        codes=origin.codes + codes + met + stretched,
+        patient_id=verbatim(dataset, "PatientID"),
+        laterality=header.laterality(dataset),
+        body_part=text(dataset, "BodyPartExamined"),
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
     )
 
 
@@ -100,8 +107,15 @@ def _is_secondary(dataset: FileDataset) -> bool:
 def _check_object(dataset: FileDataset) -> Codes:
     """Whether the object is a radiograph, by its class and modality."""
     kind, modality = _sop_class(dataset), text(dataset, "Modality")
+    if kind == _DIRECTORY:
+        raise FilmError(
+            Status.SKIP,
+            ReasonCode.DICOMDIR,
+            "a directory of DICOM files, whose entries are not followed; give the films themselves",
+        )
     film = modality in FILM_MODALITIES or (not modality and kind in _FILM_CLASSES)
-    if kind.startswith(_NO_PICTURE) or not (film or "Rows" in dataset):
+    picture = "Rows" in dataset or UID(kind).name.endswith("Image Storage")
+    if kind.startswith(_NO_PICTURE) or not (film or picture):
         raise FilmError(
             Status.SKIP,
             ReasonCode.NOT_AN_IMAGE_OBJECT,
@@ -111,7 +125,8 @@ def _check_object(dataset: FileDataset) -> Codes:
     if not film and not (secondary and modality in ("", "OT", "SC")):
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,
-            f"the modality must be CR, DX or RG; the header says '{modality}'",
+            f"the modality must be CR, DX or RG; the header says '{modality}', class "
+            f"'{UID(kind).name}'",
         )
     if text(dataset, "PresentationIntentType") == "FOR PROCESSING":
         raise _reject(
@@ -144,27 +159,23 @@ def _stated_length(element: object) -> int:
     return 0 if length == 0xFFFFFFFF else length
 
 
-def _whole(dataset: FileDataset, keyword: str, default: int) -> int:
-    value = number(dataset, keyword, default)
-    return int(value) if np.isfinite(value) else -1
-
-
 def _check_layout(dataset: FileDataset) -> None:
     """Whether the pixels are of a size, depth and coding that can be decoded."""
-    frames = _whole(dataset, "NumberOfFrames", 1)
+    frames = whole(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise _reject(ReasonCode.MULTI_FRAME, f"a film is one picture; this object has {frames}")
-    check_dimensions(_whole(dataset, "Rows", 0), _whole(dataset, "Columns", 0))
-    allocated = _whole(dataset, "BitsAllocated", 0)
-    stored = _whole(dataset, "BitsStored", allocated)
-    high = _whole(dataset, "HighBit", stored - 1)
+    allocated = whole(dataset, "BitsAllocated", 0)
+    photometric, samples = text(dataset, "PhotometricInterpretation"), _samples(dataset)
+    bytes_a_pixel = 6 if photometric == "PALETTE COLOR" else samples * max(1, allocated // 8)
+    check_dimensions(whole(dataset, "Rows", 0), whole(dataset, "Columns", 0), bytes_a_pixel)
+    stored = whole(dataset, "BitsStored", allocated)
+    high = whole(dataset, "HighBit", stored - 1)
     if allocated not in (8, 16) or not 1 <= stored <= allocated or high != stored - 1:
         raise _reject(
             ReasonCode.BITS_INVALID,
             "pixels must have 8 or 16 bits allocated, with the stored ones lowest; got "
             f"{allocated} allocated, {stored} stored, high bit {high}",
         )
-    photometric, samples = text(dataset, "PhotometricInterpretation"), _samples(dataset)
     if photometric not in _PHOTOMETRIC.get(samples, ()):
         raise _reject(
             ReasonCode.FORMAT_NOT_ALLOWED,
@@ -177,32 +188,19 @@ def _check_layout(dataset: FileDataset) -> None:
             ReasonCode.PALETTE_MISSING,
             "a picture of palette indices must have its palette; this one has none",
         )
-    _check_transfer_syntax(dataset.file_meta.TransferSyntaxUID)
+    check_transfer_syntax(dataset.file_meta.TransferSyntaxUID)
 
 
 def _samples(dataset: FileDataset) -> int:
-    return _whole(dataset, "SamplesPerPixel", 1)
-
-
-def _check_transfer_syntax(syntax: UID) -> None:
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
-        raise _reject(
-            ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED,
-            f"no decoder is installed for the transfer syntax {syntax.name} ({syntax}); "
-            "convert the film to Explicit VR Little Endian",
-        )
+    return whole(dataset, "SamplesPerPixel", 1)
 
 
 def _check_pixel_length(dataset: FileDataset) -> Codes:
     """Uncompressed pixels must be as many bytes as rows, columns and bits say, and one of pad."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return ()
-    pixels = _whole(dataset, "Rows", 0) * _whole(dataset, "Columns", 0)
-    expected = pixels * _samples(dataset) * (_whole(dataset, "BitsAllocated", 0) // 8)
+    pixels = whole(dataset, "Rows", 0) * whole(dataset, "Columns", 0)
+    expected = pixels * _samples(dataset) * (whole(dataset, "BitsAllocated", 0) // 8)
     if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected * 2 // 3
     found = len(dataset.PixelData or b"")
@@ -215,19 +213,29 @@ def _check_pixel_length(dataset: FileDataset) -> Codes:
     return (ReasonCode.PIXEL_LENGTH_MISMATCH,) if found > expected + 1 else ()
 
 
+def _check_identity(dataset: FileDataset) -> Codes:
+    """Whether the object has one name of its own, in the file's head and in the data set."""
+    inside, outside = (
+        text(dataset, "SOPInstanceUID"),
+        text(dataset.file_meta, "MediaStorageSOPInstanceUID"),
+    )
+    if not inside:
+        return (ReasonCode.SOP_UID_MISSING,)
+    return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
+
+
 def _pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], Codes]:
     """The decoded picture as grey values in [0, 1]."""
-    decoded = pixel_array(dataset)
-    stored = np.ascontiguousarray(decoded, decoded.dtype.newbyteorder("="))
-    photometric, bits = text(dataset, "PhotometricInterpretation"), _whole(dataset, "BitsStored", 8)
+    stored = decode(dataset)
+    photometric, bits = text(dataset, "PhotometricInterpretation"), whole(dataset, "BitsStored", 8)
     if photometric.startswith("MONOCHROME"):
-        signed = _whole(dataset, "PixelRepresentation", 0) == 1
+        signed = whole(dataset, "PixelRepresentation", 0) == 1
         return header.greyscale(dataset, bits, signed).render(stored)
     white = (1 << bits) - 1
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
         white = int(np.iinfo(stored.dtype).max)
-    pixels, codes = grey_of(stored, white)
+    pixels, codes = grey_of(stored.view(f"u{stored.dtype.itemsize}"), white)
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ Levels = NDArray[np.float64]
 """(K,) one number for each value that a stored pixel can take."""
 
 _MIN_SHARE_IN_WINDOW = 0.01
+_BLOCK_PIXELS = 1 << 18
 
 
 class WindowShape(StrEnum):
@@ -150,7 +152,9 @@ class Greyscale:
         unsigned = np.ascontiguousarray(stored).view(f"u{stored.dtype.itemsize}")
         count = 1 << (8 * stored.dtype.itemsize)
         levels = np.arange(count).astype(unsigned.dtype).view(stored.dtype).astype(np.int64)
-        pixels_of = np.bincount(unsigned.ravel(), minlength=count)
+        pixels_of = np.zeros(count, np.int64)
+        for rows in _blocks(unsigned):
+            pixels_of += np.bincount(rows.ravel(), minlength=count)
         padded = np.zeros(count, np.bool_)
         if self.padding is not None:
             padded = (levels >= self.padding[0]) & (levels <= self.padding[1])
@@ -159,7 +163,10 @@ class Greyscale:
         if self.inverted:
             shown = 1.0 - shown
         shown[padded] = 0.0
-        return shown.astype(np.float32)[unsigned], (*self.codes, *codes)
+        grey, table = np.empty(stored.shape, np.float32), shown.astype(np.float32)
+        for rows, shown_rows in zip(_blocks(unsigned), _blocks(grey), strict=True):
+            shown_rows[:] = np.take(table, rows)
+        return grey, (*self.codes, *codes)
 
     def _shown(
         self, levels: NDArray[np.int64], pixels_of: NDArray[np.int64]
@@ -167,7 +174,7 @@ class Greyscale:
         """What each stored value looks like before inversion, given how many pixels have it."""
         codes: list[ReasonCode] = []
         values = self._modality(levels)
-        if self.modality is None and (self.slope, self.intercept) != (1.0, 0.0):
+        if self.modality is None and self.slope < 0.0:  # any other leaves light and dark as they are
             codes.append(ReasonCode.RESCALE_APPLIED)
         if self.voi is not None:
             if self.voi.valid:
@@ -206,3 +213,9 @@ class Greyscale:
             return int(present.min()), int(present.max()), ()
         white, codes = unsigned_white(self.bits, int(present.max()))
         return 0, white, codes
+
+
+def _blocks(pixels: NDArray[Any]) -> list[NDArray[Any]]:
+    """Rows in blocks: NumPy turns what it counts or looks up into eight bytes a pixel."""
+    rows = max(1, _BLOCK_PIXELS // max(1, pixels.shape[1]))
+    return [pixels[top : top + rows] for top in range(0, len(pixels), rows)]

@@ -12,17 +12,20 @@ from pydicom.dataset import Dataset
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.imaging.dataset import item, number, numbers, text
+from hilum.imaging.aspect import Aspect
+from hilum.imaging.dataset import item, number, numbers, text, value_of
 from hilum.imaging.greyscale import Greyscale, LookUp, Window, WindowShape
 
-__all__ = ["age_years", "greyscale", "sex", "spacing_mm", "view"]
+__all__ = ["age_years", "aspect", "greyscale", "laterality", "sex", "view"]
 
-# Defined terms of View Position (0018,5101) that are not frontal: laterals, decubitus, obliques.
-# fmt: off
-_NOT_FRONTAL = frozenset((
-    "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "LAO", "RAO", "LPO", "RPO",
-))
-# fmt: on
+# Terms of View Position (0018,5101), defined and in use. Decubitus and obliques are other views.
+_VIEWS = {
+    "PA": ViewPosition.PA,
+    "AP": ViewPosition.AP,
+    **dict.fromkeys(("LL", "RL", "LAT", "LATERAL"), ViewPosition.LL),
+    **dict.fromkeys(("LLD", "RLD", "LLO", "RLO"), ViewPosition.OTHER),
+    **dict.fromkeys(("LAO", "RAO", "LPO", "RPO"), ViewPosition.OTHER),
+}
 
 # View Code Sequence, SNOMED CT and its older SRT spelling, of PS3.16 CID 4010.
 _VIEW_CODES = {
@@ -42,7 +45,7 @@ _AGE_UNITS_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
 def view(header: Dataset) -> ViewPosition:
-    """The view, by View Position, else by View Code Sequence. Laterals and obliques are `LL`.
+    """The view, by View Position, else by View Code Sequence.
 
     >>> header = Dataset()
     >>> header.ViewPosition = "RL"
@@ -50,10 +53,8 @@ def view(header: Dataset) -> ViewPosition:
     <ViewPosition.LL: 'LL'>
     """
     word = text(header, "ViewPosition")
-    if word in (ViewPosition.PA, ViewPosition.AP):
-        return ViewPosition(word)
-    if word in _NOT_FRONTAL:
-        return ViewPosition.LL
+    if word in _VIEWS:
+        return _VIEWS[word]
     code = item(header, "ViewCodeSequence")
     if code is None:
         return ViewPosition.UNKNOWN
@@ -83,16 +84,43 @@ def age_years(header: Dataset) -> float | None:
     return (studied - born).days / 365.25
 
 
-def spacing_mm(header: Dataset) -> tuple[float, float] | None:
-    """(row, column) distance of pixel centres, in the patient if calibrated, else at the detector.
+def laterality(header: Dataset) -> str:
+    """The side shown, "L", "R" or "B", of the image, else of its series; "" where none is.
 
-    Detector spacing is larger than the patient's by the geometric magnification, 5 to 20 %.
+    >>> header = Dataset()
+    >>> header.ImageLaterality = "L"
+    >>> laterality(header)
+    'L'
     """
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+    word = text(header, "ImageLaterality") or text(header, "Laterality")
+    return word if word in ("L", "R", "B") else ""
+
+
+def aspect(header: Dataset) -> Aspect:
+    """Distance of pixel centres, and from it, else from Pixel Aspect Ratio, a pixel's shape.
+
+    The distance is that in the patient if calibrated, else at the detector, else on the digitised
+    film. At the detector it is larger by the geometric magnification, 5 to 20 %.
+
+    >>> header = Dataset()
+    >>> header.ImagerPixelSpacing = [0.2, 0.1]
+    >>> aspect(header)
+    Aspect(spacing_mm=(0.2, 0.1), ratio=2.0)
+    """
+    stated = False
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         values = numbers(header, keyword)
-        if len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values):
-            return values[0], values[1]
-    return None
+        if _two_lengths(values):
+            return Aspect((values[0], values[1]), values[0] / values[1])
+        stated |= bool(values) and values != [0.0, 0.0]  # which is how some write "unknown"
+    values = numbers(header, "PixelAspectRatio")
+    if _two_lengths(values):
+        return Aspect(None, values[0] / values[1])
+    return Aspect(None, math.nan if stated or values else 1.0)
+
+
+def _two_lengths(values: list[float]) -> bool:
+    return len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values)
 
 
 def greyscale(header: Dataset, bits: int, signed: bool) -> Greyscale:
@@ -150,11 +178,12 @@ def _lookup(table: Dataset, signed: bool) -> LookUp:
 
 
 def _entries(table: Dataset, count: int, bits: int) -> NDArray[np.uint16]:
-    data = table.get("LUTData")
+    data = value_of(table, "LUTData")
     if isinstance(data, bytes):
         packed = bits <= 8 and len(data) in (count, count + 1)
         order = ">" if table.is_little_endian is False else "<"
-        return np.frombuffer(data, np.uint8 if packed else f"{order}u2").astype(np.uint16)[:count]
+        kind = np.dtype(np.uint8 if packed else f"{order}u2")
+        return np.frombuffer(data[: count * kind.itemsize], kind).astype(np.uint16)
     values = numbers(table, "LUTData")
     if not all(0 <= value <= 65535 for value in values):
         return np.zeros(0, np.uint16)

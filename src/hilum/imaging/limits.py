@@ -5,6 +5,7 @@ from __future__ import annotations
 from hilum.domain.errors import FilmError, ReasonCode, Status
 
 __all__ = [
+    "MAX_DECODED_BYTES",
     "MAX_FILE_BYTES",
     "MAX_INFLATED_BYTES",
     "MAX_PIXELS",
@@ -19,13 +20,21 @@ MAX_INFLATED_BYTES = 128 * 1024**2
 MAX_SIDE = 12_000
 """Pixels; detectors end near 4,300 and film digitisers near 6,000."""
 MAX_PIXELS = 100_000_000
+MAX_DECODED_BYTES = 256 * 1024**2
+"""Of the decoded pixels, all channels."""
 
 
-def check_dimensions(rows: int, columns: int) -> None:
+def check_dimensions(rows: int, columns: int, bytes_a_pixel: int = 1) -> None:
     """Refuse a film whose header states an impossible or dangerous size.
 
+    Args:
+        rows: as the header states them.
+        columns: as the header states them.
+        bytes_a_pixel: of all its channels, once decoded.
+
     Raises:
-        FilmError: `DIMENSIONS_EXCEED_LIMIT` (reject), or `DECODE_CORRUPT` (error) below 1 px.
+        FilmError: (reject) `DIMENSIONS_EXCEED_LIMIT`, or `DECODE_LIMIT` for more memory than a
+            film needs; (error) `DECODE_CORRUPT` below 1 px.
 
     Example:
         >>> check_dimensions(30_000, 30_000)
@@ -46,4 +55,11 @@ def check_dimensions(rows: int, columns: int) -> None:
             ReasonCode.DIMENSIONS_EXCEED_LIMIT,
             f"a film may have at most {MAX_SIDE} px a side and {MAX_PIXELS // 10**6} megapixels; "
             f"its header says {rows} rows and {columns} columns",
+        )
+    if rows * columns * bytes_a_pixel > MAX_DECODED_BYTES:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.DECODE_LIMIT,
+            f"a film's pixels may take at most {MAX_DECODED_BYTES} bytes; {rows} rows of {columns} "
+            f"columns of {bytes_a_pixel} bytes are more",
         )

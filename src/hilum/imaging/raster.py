@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,23 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.colour import grey_of
 from hilum.imaging.format import Format
 from hilum.imaging.limits import check_dimensions
+from hilum.imaging.origin import Origin
+from hilum.imaging.png import check_inflated, check_png, decode_plain
+from hilum.imaging.tiff import check_tiff
 
 __all__ = ["read_raster", "unsigned_white"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
 _ORIENTATION = 0x0112
+_MAX_EXIF_BYTES = 65536
+"""As many as a JPEG can hold."""
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 
 
-def read_raster(data: bytes, found: Format, source: str) -> Radiograph:
+def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     """A film from the bytes of a PNG, JPEG or TIFF.
 
     The value of white is that of the file's depth: 255 for 1 to 8 bits, 65535 for 16. Where the
@@ -36,17 +40,24 @@ def read_raster(data: bytes, found: Format, source: str) -> Radiograph:
     Args:
         data: the whole file.
         found: its format, by content.
-        source: the film's name.
+        origin: where the bytes are from.
 
     Raises:
         FilmError: for bytes that cannot be decoded or a picture that cannot be a film.
     """
     if found is Format.PNG:
-        _check_png(data)
+        png = check_png(data)
+        if png.plain and (values := decode_plain(data, png)) is not None:
+            return origin.film(*_whole(values, png.depth))
+        check_inflated(data, png)
+    if found is Format.TIFF:
+        check_tiff(data)
     image = _open(data, found)
-    check_dimensions(image.height, image.width)
+    check_dimensions(image.height, image.width, _bytes_a_pixel(image.mode))
     _check_single(image)
-    turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    if found is Format.PNG:
+        _load(image)  # its EXIF may stand behind its pixels
+    turned = _orientation(image) in range(2, 9)
     white_is_zero = _white_is_zero(image)
     depth = _declared_bits(image)
     _load(image)
@@ -57,7 +68,7 @@ def read_raster(data: bytes, found: Format, source: str) -> Radiograph:
         pixels = np.float32(1.0) - pixels
     if turned:
         codes = (*codes, ReasonCode.EXIF_ORIENTATION_APPLIED)
-    return Radiograph(pixels, source, codes=codes)
+    return origin.film(pixels, codes)
 
 
 def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
@@ -78,27 +89,6 @@ def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ..
     return (1 << bits) - 1, ()
 
 
-def _check_png(data: bytes) -> None:
-    """Walk the chunks: decoders accept a PNG without its end, or with indices but no palette."""
-    position, indexed, palette = 8, False, False
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IHDR" and position + 26 <= len(data):
-            indexed = data[position + 17] == 3
-        palette |= kind == b"PLTE"
-        position += 12 + length
-        if kind == b"IEND" and position <= len(data):
-            break
-    else:
-        raise _truncated("a PNG must end with its IEND chunk")
-    if indexed and not palette:
-        raise FilmError(
-            Status.ERROR,
-            ReasonCode.PALETTE_MISSING,
-            "a PNG of palette indices must have a palette; this one has none",
-        )
-
-
 def _open(data: bytes, found: Format) -> Image.Image:
     """The header, decoded by the one plugin of the format that the bytes say."""
     try:
@@ -110,8 +100,6 @@ def _open(data: bytes, found: Format) -> Image.Image:
             "the header states more pixels than any film has",
         ) from None
     except UnidentifiedImageError as error:
-        if found is Format.TIFF and _directory_missing(data):
-            raise _truncated("a TIFF must hold the directory its header points to") from error
         raise _corrupt(f"the {found} header cannot be read") from error
     except (OSError, ValueError) as error:
         raise _decoding_failed(error) from error
@@ -148,15 +136,23 @@ def _corrupt(what: str) -> FilmError:
     return FilmError(Status.ERROR, ReasonCode.DECODE_CORRUPT, f"cannot be decoded: {what}")
 
 
-def _directory_missing(data: bytes) -> bool:
-    order = "<" if data.startswith(b"II") else ">"
-    if len(data) < 10:
-        return True
-    start = struct.unpack_from(f"{order}I", data, 4)[0]
-    if start + 2 > len(data):
-        return True
-    entries = struct.unpack_from(f"{order}H", data, start)[0]
-    return start + 2 + 12 * entries > len(data)
+def _bytes_a_pixel(mode: str) -> int:
+    """As Pillow stores them: two channels take as much as four."""
+    if mode in ("1", "L", "P"):
+        return 1
+    return 2 if mode.startswith("I;16") else 4
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation tag. A long EXIF block is refused: its tags may all point at all of it."""
+    length = max(len(image.info.get(name, b"")) for name in ("exif", "Raw profile type exif"))
+    if length > _MAX_EXIF_BYTES:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.DECODE_LIMIT,
+            f"an EXIF block may have at most {_MAX_EXIF_BYTES} bytes; this one has {length}",
+        )
+    return image.getexif().get(_ORIENTATION, 1)
 
 
 def _check_single(image: Image.Image) -> None:
@@ -189,10 +185,9 @@ def _declared_bits(image: Image.Image) -> int:
 def _grey(image: Image.Image, depth: int) -> Pixels:
     mode = image.mode
     if mode in ("1", "L", "LA"):
-        values = np.asarray(image.convert("L") if mode != "L" else image)
-        return np.divide(values, np.float32(255.0), dtype=np.float32), ()
+        return _whole(np.asarray(image.convert("L") if mode != "L" else image), 8)
     if mode.startswith("I"):
-        return _deep(np.asarray(image), min(depth, 16))
+        return _whole(np.asarray(image), depth)
     if mode == "F":
         return _float(np.asarray(image))
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
@@ -205,8 +200,10 @@ def _grey(image: Image.Image, depth: int) -> Pixels:
     )
 
 
-def _deep(values: NDArray[np.integer], depth: int) -> Pixels:
-    """Whole numbers beyond 8 bits; Pillow also calls signed and 32-bit pixels so."""
+def _whole(values: NDArray[np.integer], depth: int) -> Pixels:
+    """Whole numbers as grey; Pillow calls signed and 32-bit pixels so, too."""
+    if values.dtype == np.uint8:
+        return np.divide(values, np.float32(255.0), dtype=np.float32), ()
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise FilmError(
@@ -214,7 +211,9 @@ def _deep(values: NDArray[np.integer], depth: int) -> Pixels:
             ReasonCode.BITS_INVALID,
             f"whole-number pixels must lie in 0 to 65535; got {low} to {high}",
         )
-    white, codes = unsigned_white(depth, high)
+    white, codes = unsigned_white(min(depth, 16), high)
+    if depth > 16:
+        codes = (ReasonCode.RANGE_INFERRED,)
     return np.divide(values, np.float32(white), dtype=np.float32), codes
 
 
@@ -229,7 +228,7 @@ def _float(values: NDArray[np.floating]) -> Pixels:
     if low < 0.0 or high > 1.0:
         raise FilmError(
             Status.REJECT,
-            ReasonCode.BITS_INVALID,
+            ReasonCode.RANGE_AMBIGUOUS,
             f"float pixels must lie in 0 to 1, as their white is unknown; got {low:g} to {high:g}",
         )
     return values.astype(np.float32), (ReasonCode.RANGE_INFERRED,)

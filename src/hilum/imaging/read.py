@@ -8,13 +8,13 @@ import os
 import stat
 import threading
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.format import Format, format_of, suffix_differs
 from hilum.imaging.limits import MAX_FILE_BYTES
+from hilum.imaging.origin import Origin
 from hilum.imaging.raster import read_raster
 
 __all__ = ["read"]
@@ -25,7 +25,7 @@ def read(source: Path | bytes, name: str | None = None) -> Radiograph:
 
     What every reader needs to know about the file (its hash, why to be wary) is on the result;
     whatever goes wrong is a `FilmError` with a status and a reason code, whichever library met it.
-    Patient names and ids are never read.
+    A patient's name is never read, and an id never printed.
 
     Args:
         source: a path, or the bytes of a whole file.
@@ -45,20 +45,19 @@ def read(source: Path | bytes, name: str | None = None) -> Radiograph:
         name = "film" if isinstance(source, bytes) else source.name
     _check_length(len(data))
     found = format_of(data)
+    codes = (ReasonCode.EXT_MISMATCH,) if suffix_differs(name, found) else ()
     with _SILENCE:
-        film = _decoded(data, found, name)
-    codes = (ReasonCode.EXT_MISMATCH, *film.codes) if suffix_differs(name, found) else film.codes
-    return replace(film, sha256=hashlib.sha256(data).hexdigest(), codes=codes)
+        return _decoded(data, found, Origin(name, hashlib.sha256(data).hexdigest(), codes))
 
 
-def _decoded(data: bytes, found: Format, name: str) -> Radiograph:
+def _decoded(data: bytes, found: Format, origin: Origin) -> Radiograph:
     """The film; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
     try:
         if found is Format.DICOM:
             from hilum.imaging.dicom import read_dicom  # pydicom: 0.1 s that a PNG need not pay
 
-            return read_dicom(data, name)
-        return read_raster(data, found, name)
+            return read_dicom(data, origin)
+        return read_raster(data, found, origin)
     except FilmError:
         raise
     except (MemoryError, RecursionError) as error:
@@ -89,6 +88,8 @@ def _bytes_of(path: Path) -> bytes:
     def without_waiting(name: str, flags: int) -> int:
         return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
+    if _leads_to_itself(path):
+        raise _loop()
     try:
         with open(path, "rb", opener=without_waiting) as file:
             before = os.fstat(file.fileno())
@@ -122,7 +123,7 @@ def _not_regular() -> FilmError:
     return FilmError(
         Status.SKIP,
         ReasonCode.NOT_REGULAR_FILE,
-        "not a regular file, but a folder, pipe, socket, device or a loop of links",
+        "not a regular file, but a folder, pipe, socket or device",
     )
 
 
@@ -136,12 +137,30 @@ def _unreadable(error: OSError | ValueError) -> FilmError:
     number = error.errno if isinstance(error, OSError) else None
     if missing or number == errno.ENAMETOOLONG:
         return FilmError(Status.ERROR, ReasonCode.FILE_NOT_FOUND, "there is no such file")
-    if number in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+    if number == errno.ELOOP:
+        return _loop()
+    if number in (errno.ENXIO, errno.EISDIR):
         return _not_regular()
     return FilmError(
         Status.ERROR,
-        ReasonCode.DECODE_CORRUPT,
-        f"the file could not be read: {os.strerror(number or 0)}",
+        ReasonCode.READ_FAILED,
+        f"the file could not be read: {os.strerror(number or 0)}; look at its disk or share",
+    )
+
+
+def _leads_to_itself(path: Path) -> bool:
+    """Whether the path is a link to a folder that it lies in: whoever follows it never ends."""
+    try:
+        if not path.is_symlink():
+            return False
+        return path.resolve() in path.parent.resolve().joinpath(path.name).parents
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _loop() -> FilmError:
+    return FilmError(
+        Status.SKIP, ReasonCode.SYMLINK_LOOP, "a link that leads back to itself or its own folder"
     )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.result import ImageResult
+from hilum.domain.result import ImageResult, ThresholdSource
 
 __all__ = [
+    "BY_HAND",
     "EVIDENCE",
     "NONE_POSITIVE",
     "REASONS",
     "STATUSES",
+    "by_hand",
     "evaluation_headline",
     "percent",
+    "percent2",
     "summary",
 ]
 
@@ -22,6 +27,12 @@ EVIDENCE = "Supporting evidence, not the location of disease."
 NONE_POSITIVE = "No finding above its threshold"
 """What is said of a film without a positive finding. Not "no abnormalities detected": a bundle
 looks for its own findings only, and being under a threshold is not being absent."""
+
+BY_HAND = (
+    "given by hand for every finding, not chosen on any films: how often it misses and how often "
+    "it calls falsely is not known"
+)
+"""Stands after a threshold that is none of the bundle's."""
 
 STATUSES: dict[Status, str] = {
     Status.OK: "Scored.",
@@ -64,7 +75,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.EXIF_ORIENTATION_APPLIED: "The image was turned as its header asks.",
     ReasonCode.WINDOW_INVALID: "The header's window could not be used.",
     ReasonCode.VOI_LUT_INVALID: "The header's grey-scale table could not be used.",
-    ReasonCode.RESCALE_APPLIED: "An unusual rescale of the header was applied.",
+    ReasonCode.RESCALE_APPLIED: "A rescale of the header was applied that turns light and dark round.",
     ReasonCode.DICOM_NO_PREAMBLE: "The DICOM file lacks its preamble.",
     ReasonCode.SECONDARY_CAPTURE: "The image is a secondary capture, not the original film.",
     ReasonCode.BURNED_IN_TEXT: "The image carries burned-in text.",
@@ -72,6 +83,11 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.NOT_AN_IMAGE_OBJECT: "The object is a document or directory, not an image.",
     ReasonCode.NOT_REGULAR_FILE: "The input is not a regular file.",
     ReasonCode.READ_FAILED: "The file could not be read from its disk or share.",
+    ReasonCode.DECODER_CRASHED: "The file stopped the program that decodes it.",
+    ReasonCode.TIMEOUT: "Decoding the file took longer than the limit.",
+    ReasonCode.DUPLICATE_SOP_CONFLICT: "Two different files have this DICOM identifier.",
+    ReasonCode.SYMLINK_OUTSIDE_ROOT: "The link leads out of the folder that was searched.",
+    ReasonCode.NAME_NOT_UTF8: "The file's name is not UTF-8; it is shown with escapes.",
     ReasonCode.DICOM_TOO_DEEP: "The DICOM sequences are nested deeper than any real film's.",
     ReasonCode.RANGE_AMBIGUOUS: "The range of grey values cannot be told.",
     ReasonCode.BODY_PART_NOT_CHEST: "The header names another part of the body.",
@@ -92,7 +108,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.SOP_UID_MISMATCH: "The DICOM object has two identifiers that differ.",
     ReasonCode.BURNED_IN_ANNOTATION: "The header says that text is burned into the image.",
     ReasonCode.DICOMDIR: "The file is a directory of DICOM files, not a film.",
-    ReasonCode.SYMLINK_LOOP: "The link leads back to itself.",
+    ReasonCode.SYMLINK_LOOP: "The link leads back to itself, or to where films are listed anyway.",
 }
 
 
@@ -111,6 +127,25 @@ def percent(share: float) -> str:
     if share < 0.001:
         return f"{share:.2%}"
     return ">99.9%" if share >= 0.9995 else f"{share:.1%}"
+
+
+def percent2(share: float) -> str:
+    """The same with two decimals, as tables and consoles have it.
+
+    >>> percent2(0.6958), percent2(0.00004), percent2(0.99999), percent2(1.0)
+    ('69.58%', '<0.01%', '>99.99%', '100.00%')
+    """
+    if 0.0 < share < 0.00005:
+        return "<0.01%"
+    return ">99.99%" if 0.99995 <= share < 1.0 else f"{share:.2%}"
+
+
+def by_hand(results: Iterable[ImageResult]) -> float | None:
+    """The threshold that was given by hand; None where the bundle's are used."""
+    for result in results:
+        if result.findings and result.threshold_source is ThresholdSource.HAND:
+            return next(iter(result.findings.values())).threshold
+    return None
 
 
 def summary(result: ImageResult) -> str:
@@ -137,7 +172,7 @@ def evaluation_headline(evaluation: Evaluation | None) -> str:
         f"Macro AUROC {macro.auroc.in_words()} over {macro.findings_counted} of "
         f"{macro.findings_total} findings, on split '{split.name}' ({split.images:,} films of "
         f"{split.patients:,} patients, {split.sha256[:12]}){_look(evaluation)}. "
-        f"{evaluation.interval}"
+        f"{evaluation.interval.rstrip('.')}."
     )
 
 
