@@ -33,15 +33,15 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: .venv/installed
-	$(BIN)/ruff format --check src tests bench docs
-	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff format --check src tests bench docs scripts
+	$(BIN)/ruff check src tests bench docs scripts
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -m "not slow"
 
 format: .venv/installed
-	$(BIN)/ruff format src tests bench docs
-	$(BIN)/ruff check --fix src tests bench docs
+	$(BIN)/ruff format src tests bench docs scripts
+	$(BIN)/ruff check --fix src tests bench docs scripts
 
 # torch's own waiting policy here: on a quiet machine the passive one would slow the peers
 bench: .venv/installed

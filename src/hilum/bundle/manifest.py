@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
@@ -15,6 +21,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.result import NOT_A_DEVICE, SplitFacts
 from hilum.domain.scores import OperatingPoint
 from hilum.domain.seal import read_sealed
+from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 from hilum.training.run import RunFacts, RunFolder
@@ -87,6 +94,8 @@ class Manifest(_Frozen):
     labels: tuple[str, ...]
     """The findings of the network's outputs, in order."""
     preprocessing: Preprocessing
+    gate: GateRules = GateRules()
+    """Which films it lets through. A bundle that says nothing of it has the installed hilum's."""
     calibration: Calibration
     training: RunFacts
     """How the network came to be."""
@@ -94,6 +103,14 @@ class Manifest(_Frozen):
     """The code that made the bundle."""
     files: dict[str, str]
     """File to sha256."""
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `gate` where none was given: older bundles keep their seal and their id."""
+        tree = handler(self)
+        if "gate" not in self.model_fields_set:
+            del tree["gate"]
+        return tree
 
     @property
     def label_set_of_outputs(self) -> LabelSet:

@@ -15,6 +15,7 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.seal import file_sha256, write_sealed
+from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
 from hilum.training.run import RunFolder
 
@@ -25,7 +26,9 @@ PRIVATE = frozenset({"table"})
 the patients seen travel only with bundles of public datasets."""
 
 
-def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bundle:
+def write_bundle(
+    run: RunFolder, films: Sequence[Radiograph], path: Path, gate: GateRules | None = None
+) -> Bundle:
     """Put a run's network, calibrator, thresholds and evaluation into one sealed folder.
 
     Written beside its place and moved there whole, then loaded as a user would.
@@ -34,6 +37,7 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
         run: trained and calibrated; evaluated or not.
         films: synthetic films for the self-test.
         path: the bundle's folder, which must not exist yet.
+        gate: what the bundle takes for a film; None for the default rules.
 
     Raises:
         UsageError: when the folder exists.
@@ -66,6 +70,7 @@ def write_bundle(run: RunFolder, films: Sequence[Radiograph], path: Path) -> Bun
             "label_set": labels.name,
             "labels": labels.findings,
             "preprocessing": config.preprocessing,
+            "gate": gate or GateRules(),
             "calibration": calibration,
             "training": facts.model_copy(update={"data": ""}),  # a path of the lab
             "provenance": provenance(),

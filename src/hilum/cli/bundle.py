@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hilum.cli.options import Out
+from hilum.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from hilum.imaging.gate import GateRules
 
 __all__ = ["bundle", "write"]
 
 
-def bundle(run: Annotated[Path, typer.Argument(help="A calibrated run.")], out: Out) -> None:
+def bundle(
+    run: Annotated[Path, typer.Argument(help="A calibrated run.")],
+    out: Out,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A rule of the input gate: min_age_years=0.")
+    ] = None,
+) -> None:
     """Put network, labels, preprocessing, calibrator, thresholds and evidence into one folder."""
-    typer.echo(f"{out}  {write(run, out)}")
+    typer.echo(f"{out}  {write(run, out, gate or ())}")
 
 
-def write(run: Path, out: Path) -> str:
+def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     """Write the bundle; its short id."""
     from hilum.bundle import write_bundle
     from hilum.domain.radiograph import Radiograph
@@ -27,4 +38,29 @@ def write(run: Path, out: Path) -> str:
     # Drawn films, one of them oblong: a bundle carries no patient, and tests its geometry too.
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
-    return write_bundle(RunFolder(run), films, out).id
+    return write_bundle(RunFolder(run), films, out, _rules(gate)).id
+
+
+def _rules(words: Sequence[str]) -> GateRules:
+    """The default rules of the gate, with those changed that `RULE=value` words name."""
+    import yaml
+    from pydantic import ValidationError
+
+    from hilum.domain.errors import suggestion
+    from hilum.domain.seal import first_fault
+    from hilum.imaging.gate import GateRules
+
+    changed: dict[str, object] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in GateRules.model_fields:
+            near = suggestion(name, GateRules.model_fields)
+            raise UsageError(f"--gate must read RULE=value with a rule it has; got '{word}'.{near}")
+        try:
+            changed[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"--gate must read RULE=value; got '{word}'") from None
+    try:
+        return GateRules.model_validate(changed)
+    except ValidationError as error:
+        raise UsageError(f"--gate: {first_fault(error)}") from None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError
-from hilum.imaging.gate import screen
+from hilum.imaging.gate import GateRules, screen
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
 
@@ -41,7 +41,10 @@ def read_stack(
     threads: int = 2,
     advance: Callable[[int, int], None] | None = None,
 ) -> Stack:
-    """Read, screen and resize films exactly as serving does; a bad film stops nothing.
+    """Read, screen and resize films as serving does; a bad film stops nothing.
+
+    Somebody has looked at these films and labelled them: they are screened for what nobody can
+    score, and not by the small model, which would leave out the odd ones that a score is about.
 
     Args:
         paths: the films.
@@ -53,7 +56,7 @@ def read_stack(
     def one(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]] | FilmError:
         try:
             film = read(path)
-            screen(film)
+            screen(film, GateRules.labelled())
             return preprocessing.raster(film), film.shape
         except FilmError as error:
             return error

@@ -1,0 +1,1 @@
+"""What made the small files that ship with hilum."""

@@ -1,0 +1,1 @@
+"""Fit and measure the small network of the gate: `python -m scripts.fit_gate --help`."""

@@ -1,0 +1,94 @@
+"""A film as the gate's small model sees it: reduced, without its empty border, of even contrast."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SIDE", "framed", "normalised", "overview", "seen"]
+
+SIDE = 64
+"""Side of the square that the small model sees, in pixels."""
+
+_OVERVIEW_SIDE = 512
+_COARSE_SIDE = 128
+_FLAT = 0.04
+"""A border row whose grey levels differ by less, of the scale, is empty."""
+_LEAST_FRAME = 32
+"""Rows and columns of the coarse film that are kept whatever they hold."""
+
+Field = NDArray[np.float32]
+G = TypeVar("G", np.float32, np.uint8)
+
+
+def overview(pixels: Field) -> Field:
+    """The film with at most 512 px on its longer side, by area averaging; a small one as it is.
+
+    >>> overview(np.zeros((1024, 512), np.float32)).shape
+    (512, 256)
+    """
+    import cv2
+
+    rows, columns = pixels.shape
+    scale = _OVERVIEW_SIDE / max(rows, columns)
+    if scale >= 1.0:
+        return pixels
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def seen(pixels: Field) -> Field:
+    """What the small model is given: (H, W) in [0, 1] to (64, 64), mean 0, deviation 1.
+
+    Args:
+        pixels: the film, or its `overview`: both give nearly the same.
+    """
+    import cv2
+
+    rows, columns = pixels.shape
+    size = (min(_COARSE_SIDE, columns), min(_COARSE_SIDE, rows))
+    coarse = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+    inside = np.ascontiguousarray(framed(coarse))
+    shrinks = inside.shape[0] >= SIDE and inside.shape[1] >= SIDE
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return normalised(np.asarray(cv2.resize(inside, (SIDE, SIDE), interpolation=way), np.float32))
+
+
+def framed(pixels: NDArray[G], flat: float = _FLAT) -> NDArray[G]:
+    """The part inside empty borders: outermost rows and columns of one grey level are left out.
+
+    Args:
+        pixels: (H, W), grey.
+        flat: grey levels of one line may differ by so much, on the scale of the pixels.
+
+    >>> film = np.zeros((60, 50), np.float32)
+    >>> film[10:50, 5:45] = np.add.outer(np.linspace(0, 0.5, 40), np.linspace(0, 0.5, 40))
+    >>> framed(film).shape
+    (40, 40)
+    """
+    top, bottom = _span(np.ptp(pixels, axis=1) > flat)
+    left, right = _span(np.ptp(pixels[top:bottom], axis=0) > flat)
+    return pixels[top:bottom, left:right]
+
+
+def _span(busy: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last+1 of the busy lines; all of them where too few would stay."""
+    lines = np.flatnonzero(busy)
+    if not lines.size or lines[-1] + 1 - lines[0] < min(_LEAST_FRAME, busy.size):
+        return 0, int(busy.size)
+    return int(lines[0]), int(lines[-1]) + 1
+
+
+def normalised(square: Field) -> Field:
+    """Clipped at its 1st and 99th percentile, then mean 0 and deviation 1: exposure cancels.
+
+    >>> bool(np.allclose(normalised(np.eye(8, dtype=np.float32)).mean(), 0, atol=1e-6))
+    True
+    """
+    ordered = np.partition(square, (square.size // 100, square.size - 1 - square.size // 100), None)
+    low, high = ordered[square.size // 100], ordered[square.size - 1 - square.size // 100]
+    clipped = np.clip(square, low, high)
+    centred = clipped - clipped.mean()
+    return np.asarray(centred / max(float(centred.std()), 1e-3), np.float32)

@@ -1,0 +1,136 @@
+"""The gate: header, grey levels and picture, in this order; the first refusal ends it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Radiograph
+from hilum.imaging.gate.lettering import busiest_line
+from hilum.imaging.gate.levels import Levels
+from hilum.imaging.gate.network import Look, shipped
+from hilum.imaging.gate.picture import overview, seen
+from hilum.imaging.gate.rules import GateRules
+from hilum.imaging.gate.stated import check_stated
+
+__all__ = ["screen"]
+
+_QUARTER_TURNS = {"rot90": "a quarter turn to the left", "rot270": "a quarter turn to the right"}
+_HALF_TURNS = {"rot180": "upside down", "flipped": "upside down, as in a mirror"}
+_WAYS = {**_QUARTER_TURNS, **_HALF_TURNS}
+
+
+def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode, ...]:
+    """Refuse what is no upright, positive, frontal chest film of an adult; else reasons to warn.
+
+    Nothing is ever corrected: a film that seems turned, inverted or mirrored is named so, and what
+    to do about it is for people to say. Where the file itself asked to be turned (EXIF) or inverted
+    (a negative rescale slope), file and picture contradict each other, and the suspicion warns
+    instead of refusing.
+
+    Args:
+        film: as it was read.
+        rules: the thresholds; by default those of `GateRules()`. Films with labels, which no
+            learned rule may pick among, are screened with `GateRules.labelled()`.
+
+    Returns:
+        Reasons to warn beyond the film's own codes.
+
+    Raises:
+        FilmError: (reject) `TOO_SMALL`, `VIEW_NOT_FRONTAL`, `BODY_PART_NOT_CHEST`,
+            `AGE_OUT_OF_SCOPE`, `CONSTANT_IMAGE`, `LOW_DYNAMIC_RANGE`, `OOD`, `COLLAGE_SUSPECTED`,
+            `ORIENTATION_SUSPECTED` or `INVERTED_SUSPECTED`.
+
+    Example:
+        >>> screen(Radiograph(np.zeros((200, 200), np.float32), source="black.png"))
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.FilmError: a film must show more than one grey level; all of it is 0
+    """
+    rules = rules if rules is not None else GateRules()
+    if min(film.shape) < rules.min_side:
+        rows, columns = film.shape
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.TOO_SMALL,
+            f"a film must have at least {rules.min_side} px a side; this one has "
+            f"{rows} x {columns}",
+        )
+    codes = list(check_stated(film, rules))
+    levels = Levels.of(film.pixels)
+    if rules.letters or rules.pixel_model:
+        reduced = overview(film.pixels)
+        if rules.pixel_model:
+            # a drawing in three greys is no chest film before it is a film of few greys
+            codes += _check_look(shipped(rules.model).look(seen(reduced)), film.codes, rules)
+        if rules.letters and _lettered(reduced, rules):
+            codes.append(ReasonCode.BURNED_IN_TEXT)
+    codes += levels.check(rules)
+    return tuple(codes)
+
+
+def _lettered(reduced: NDArray[np.float32], rules: GateRules) -> bool:
+    import cv2
+
+    picture = np.asarray(cv2.convertScaleAbs(reduced, alpha=255.0), np.uint8)
+    return busiest_line(picture) >= rules.text_density
+
+
+def _check_look(
+    look: Look, met: tuple[ReasonCode, ...], rules: GateRules
+) -> tuple[ReasonCode, ...]:
+    """Refuse by the picture, the plainest reason first; else the reasons to warn."""
+    codes: list[ReasonCode] = []
+    in_colour = ReasonCode.COLOR_CONVERTED in met  # no export of a film is in colour all over
+    other, collage = look.kinds["other"], look.kinds["collage"]
+    turned = 1.0 - look.turns["upright"] - look.turns["mirrored"]
+    lies = turned >= rules.turned or look.inverted >= rules.inverted
+    if other >= rules.not_chest:
+        raise _reject(ReasonCode.OOD, "show a chest", "seems to show something else", other)
+    if collage >= rules.collage:
+        raise _reject(ReasonCode.COLLAGE_SUSPECTED, "be one picture", "seems several", collage)
+    if turned >= rules.turned:
+        if ReasonCode.EXIF_ORIENTATION_APPLIED not in met:
+            way = max(_WAYS, key=lambda name: look.turns[name])
+            raise _reject(
+                ReasonCode.ORIENTATION_SUSPECTED, "be upright", f"seems {_WAYS[way]}", turned
+            )
+        codes.append(ReasonCode.ORIENTATION_SUSPECTED)
+    if look.inverted >= rules.inverted:
+        if ReasonCode.RESCALE_APPLIED not in met:
+            raise _reject(
+                ReasonCode.INVERTED_SUSPECTED,
+                "show bone white and air black",
+                "seems inverted",
+                look.inverted,
+            )
+        codes.append(ReasonCode.INVERTED_SUSPECTED)
+    if not lies and look.distance >= rules.max_distance:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.OOD,
+            f"a film must be like the films that the gate knows; this one is {look.distance:.1f} "
+            f"deviations from them, and {rules.max_distance:g} are allowed. Look at it",
+        )
+    if look.turns["mirrored"] >= rules.mirrored:
+        codes.append(ReasonCode.MIRRORED_SUSPECTED)
+    if look.incomplete >= rules.incomplete:
+        codes.append(ReasonCode.LUNG_FIELD_INCOMPLETE)
+    unusual = (
+        look.photographed >= rules.photographed
+        or other + collage >= rules.unlike
+        or look.distance >= rules.unusual_distance
+    )
+    if in_colour or (unusual and not lies):
+        codes.append(ReasonCode.OOD_SCORE_HIGH)
+    return tuple(codes)
+
+
+def _reject(code: ReasonCode, must: str, came: str, score: float) -> FilmError:
+    return FilmError(
+        Status.REJECT,
+        code,
+        f"a film must {must}; this one {came} (score {score:.2f}). Look at it, and send it again "
+        "when it is right",
+    )
