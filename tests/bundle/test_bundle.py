@@ -84,7 +84,7 @@ def test_heatmaps_lie_on_the_film_whatever_its_shape(
     bundle: Bundle, shape: tuple[int, int]
 ) -> None:
     pixels = np.random.default_rng(0).random(shape, np.float32)
-    prediction = bundle.predict(Radiograph(pixels, source="a.png"))
+    (prediction,) = bundle.predict_many([Radiograph(pixels, source="noise")])
     for finding in bundle.labels:
         heatmap = prediction.heatmap(finding)
         assert heatmap.shape == shape
@@ -187,3 +187,37 @@ def test_a_folder_is_never_written_over(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     with pytest.raises(UsageError, match="a bundle is written to a new folder"):
         write_bundle(run, [], tmp_path / "bundle")
+
+
+# what it takes for a film
+
+
+def test_the_rules_of_the_gate_are_chosen_with_the_bundle_and_travel_in_it(
+    toy: Path, tmp_path: Path
+) -> None:
+    write(toy / "run", tmp_path / "bundle", ["min_age_years=0", "pixel_model=false"])
+    bundle = Bundle.load(tmp_path / "bundle")
+    assert (bundle.manifest.gate.min_age_years, bundle.manifest.gate.pixel_model) == (0.0, False)
+    noise = np.random.default_rng(0).random((200, 200)).astype(np.float32)
+    assert bundle.predict(noise).findings  # without the model nobody sees that it is no chest
+    with pytest.raises(FilmError) as refused:
+        Bundle.load(toy / "bundle").predict(noise)
+    assert refused.value.code is ReasonCode.OOD
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("min_age_year=0", "Did you mean 'min_age_years'?"),
+        ("min_age_years", "must read RULE=value"),
+        ("min_side=[", "must read RULE=value"),
+        ("min_side=8", "min_side: Input should be greater than or equal to 32"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused_in_a_line(
+    toy: Path, tmp_path: Path, word: str, message: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        write(toy / "run", tmp_path / "bundle", [word])
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)

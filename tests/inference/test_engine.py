@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -56,15 +60,44 @@ def test_the_numbers_are_the_network_s(engine: Engine, model: Path) -> None:
     assert output.heatmaps.dtype == np.float32
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_score_does_not_depend_on_the_films_beside_it(model: Path, threads: int) -> None:
-    engine = Engine(model, PREPROCESSING, nih14(), threads=threads)
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_score_does_not_depend_on_the_films_beside_it_nor_on_threads(
+    model: Path, engine: Engine, threads: int
+) -> None:
     whole = engine.run(RASTERS)
+    engine = Engine(model, PREPROCESSING, nih14(), threads=threads)
     order = np.random.default_rng(1).permutation(len(RASTERS))
     for rows in (order, order[:4], order[:1], np.array([3, 3, 3])):
         part = engine.run(RASTERS[rows])
         np.testing.assert_array_equal(part.logits.values, whole.logits.values[rows])
         np.testing.assert_array_equal(part.heatmaps, whole.heatmaps[rows])
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_threads_that_ask_at_once_get_what_one_gets(engine: Engine, views: int) -> None:
+    engine = engine.augmented(views)
+    whole = engine.run(RASTERS)
+    rows = np.random.default_rng(2).integers(0, len(RASTERS), 200)
+    with ThreadPoolExecutor(8) as threads:
+        for row, output in zip(rows, threads.map(engine.ask, RASTERS[rows]), strict=True):
+            np.testing.assert_array_equal(output.logits.values, whole.of(row).logits.values)
+            np.testing.assert_array_equal(output.heatmaps, whole.of(row).heatmaps)
+
+
+def test_a_film_asked_while_a_cohort_runs_gets_its_own_answer(engine: Engine) -> None:
+    whole = engine.run(RASTERS)
+    seen: list[np.ndarray] = []
+    engine.run(RASTERS, lambda done, _: seen.append(engine.ask(RASTERS[done - 1]).logits.values[0]))
+    np.testing.assert_array_equal(seen, whole.logits.values)
+
+
+def test_an_interrupt_ends_a_cohort(engine: Engine) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(RASTERS, stop)
+    assert engine.ask(RASTERS[0]).logits.values.shape == (1, 14)
 
 
 def test_no_film_gives_no_row(engine: Engine) -> None:
@@ -88,6 +121,57 @@ def test_bfloat16_moves_scores_a_little_and_is_refused_where_there_is_none(model
     else:
         with pytest.raises(UsageError, match="use f32 here"):
             Engine(model, PREPROCESSING, nih14(), Precision.BF16)
+
+
+def test_what_computes_is_named(engine: Engine) -> None:
+    assert engine.runtime == f"openvino {version('openvino')} cpu"
+
+
+def test_a_library_s_converters_and_their_telemetry_are_not_loaded(model: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from hilum.domain.findings import nih14;"
+        "from hilum.imaging.preprocess import Preprocessing;"
+        "from hilum.inference.engine import Engine;"
+        "small = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,));"
+        "Engine(Path(sys.argv[1]), small, nih14());"
+        "print([name for name in sys.modules if 'telemetry' in name]);"
+        "from openvino.tools.ovc import convert_model"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, model], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_refused(model: Path, threads: int) -> None:
+    with pytest.raises(UsageError, match=f"threads must be 1 or more; got {threads}"):
+        Engine(model, PREPROCESSING, nih14(), threads=threads)
+
+
+def test_f05_weights_that_are_no_numbers_are_refused(model: Path) -> None:
+    poked(model, "kernel", np.nan)
+    refused(model, "weights must be finite; .* has NaN or infinity in ")
+    poked(model, "kernel", np.inf)
+    refused(model, "weights must be finite")
+
+
+def test_f05_an_answer_that_is_no_number_is_refused(model: Path) -> None:
+    poked(model, "weight", 3e38)
+    engine = Engine(model, PREPROCESSING, nih14())
+    for ask in (engine.ask, lambda raster: engine.run(raster[None])):
+        with pytest.raises(BundleError, match="must answer with finite numbers"):
+            ask(RASTERS[0])
+
+
+def poked(model: Path, name: str, value: float) -> None:
+    """Overwrite one row of a weight."""
+    graph = onnx.load(model)
+    tensor = next(tensor for tensor in graph.graph.initializer if tensor.name == name)
+    values = numpy_helper.to_array(tensor).copy()
+    values[0] = value
+    tensor.CopyFrom(numpy_helper.from_array(values, name))
+    onnx.save(graph, model)
 
 
 def refused(model: Path, message: str, labels: LabelSet | None = None, **changes: object) -> None:

@@ -10,8 +10,8 @@
       CARD.md           the same, for people
 """
 
-from hilum.bundle.bundle import Bundle, Prediction
+from hilum.bundle.bundle import Bundle, Explanation, Prediction
 from hilum.bundle.manifest import Calibration, Manifest
 from hilum.bundle.write import write_bundle
 
-__all__ = ["Bundle", "Calibration", "Manifest", "Prediction", "write_bundle"]
+__all__ = ["Bundle", "Calibration", "Explanation", "Manifest", "Prediction", "write_bundle"]

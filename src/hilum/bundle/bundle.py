@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
+from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.shipped import locate
-from hilum.domain.errors import BundleError
+from hilum.bundle.source import Source, film_of
+from hilum.domain.errors import BundleError, UsageError, suggestion
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.result import FindingResult
+from hilum.domain.scores import Logits
 from hilum.domain.seal import file_sha256, read_sealed, seal
+from hilum.explain.colours import Style
+from hilum.explain.request import HeatmapRequest
 from hilum.imaging.gate import screen
-from hilum.imaging.preprocess import Preprocessing
-from hilum.imaging.read import read
-from hilum.inference.engine import Engine, Precision
+from hilum.inference.engine import Engine, Library, Output, Precision
 
-__all__ = ["Bundle", "Prediction"]
+__all__ = ["Bundle", "Explanation", "Prediction"]
 
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a bundle says of one film.
-
-    Attributes:
-        film: the film, with the codes met while reading it.
-        findings: finding to probability, threshold and decision.
-    """
-
-    film: Radiograph
-    findings: dict[str, FindingResult]
-    _heatmaps: NDArray[np.float32]
-    _labels: LabelSet
-    _preprocessing: Preprocessing
-
-    @property
-    def positives(self) -> list[str]:
-        """Findings at or above their threshold, most probable first."""
-        found = [name for name, finding in self.findings.items() if finding.positive]
-        return sorted(found, key=lambda name: -self.findings[name].probability)
-
-    def heatmap(self, finding: str) -> NDArray[np.float32]:
-        """(H, W) float32 on the film, >= 0: which regions raised the finding's score.
-
-        All zero says "no evidence". Maps of two findings share one scale. It is supporting
-        evidence, not the location of disease.
-
-        Raises:
-            UsageError: when the bundle does not have the finding.
-        """
-        heatmap = self._heatmaps[self._labels.index(finding)]
-        return self._preprocessing.to_film(heatmap, self.film.shape)
+E = TypeVar("E", bound=StrEnum)
 
 
 class Bundle:
     """A loaded bundle: network, calibrator and operating points, checked and ready.
+
+    Load it once; several threads may ask it at once.
 
     Example:
         >>> Bundle.load("starter").manifest.labels[:2]
@@ -79,50 +53,43 @@ class Bundle:
         self.id = seal(manifest.model_dump(mode="json"))[:12]
 
     @classmethod
-    def load(cls, path: Path | str, threads: int = 2) -> Self:
+    def load(
+        cls,
+        path: Path | str,
+        threads: int = 2,
+        precision: Precision | str | None = None,
+        runtime: Library | str | None = None,
+        views: int = 1,
+    ) -> Self:
         """Load and check a bundle: seal, hashes, bond of the operating points, self-test.
 
         Args:
             path: the bundle's folder, or the name of one that comes with hilum, such as "starter".
-            threads: of the processor.
+            threads: of the processor, each for one film at a time.
+            precision: to compute in, `f32` or `bf16`; None for that of the calibration, which is
+                the one whose numbers were measured.
+            runtime: `openvino` or `onnxruntime`; None for OpenVINO, or ONNX Runtime where there
+                is none. Their scores agree to about 1e-5 in f32.
+            views: of each film whose logits are averaged: itself, and itself moved a little. The
+                bundle was not calibrated for more than 1, so then no finding counts as calibrated.
 
         Raises:
             BundleError: when anything is missing, edited, or does not answer as it must.
-            UsageError: when this processor cannot compute in the bundle's precision.
+            UsageError: when the runtime is not installed, or cannot compute in the precision here.
         """
         root = locate(path)
         manifest = read_sealed(Manifest, root / "bundle.json")
-        for name, expected in manifest.files.items():
-            file = root / name
-            if not file.is_file():
-                raise BundleError(f"a bundle must be whole; {root} lacks {name}")
-            if file_sha256(file) != expected:
-                raise BundleError(
-                    f"a bundle's files must be as they were written; {file} was changed since. "
-                    "Restore it or make the bundle again"
-                )
-        for part, held, bound in (
-            ("model.onnx", manifest.files.get("model.onnx"), manifest.calibration.model_sha256),
-            (
-                "preprocessing",
-                manifest.preprocessing.sha256(),
-                manifest.calibration.preprocessing_sha256,
-            ),
-        ):
-            if held != bound:
-                raise BundleError(
-                    f"calibrator and operating points must belong to the bundle's {part}; they "
-                    "were fitted on another. Run `hilum calibrate` again"
-                )
+        _check_files(root, manifest)
         engine = Engine(
             root / "model.onnx",
             manifest.preprocessing,
             manifest.label_set_of_outputs,
-            manifest.calibration.precision,
+            _member(Precision, precision, "precision") or manifest.calibration.precision,
             threads,
+            _member(Library, runtime, "runtime"),
         )
-        check_golden(engine, root / "golden.npz")
-        bundle = cls(root, manifest, engine)
+        check_golden(engine, root / "golden.npz", manifest.calibration.precision)
+        bundle = cls(root, manifest, engine.augmented(views))
         bundle.evaluation()
         return bundle
 
@@ -133,8 +100,18 @@ class Bundle:
 
     @property
     def precision(self) -> Precision:
-        """What the network computes in: that of its calibration."""
+        """What the network computes in."""
         return self.engine.precision
+
+    @property
+    def calibrated_in(self) -> Precision:
+        """What the network computed in when calibrator and operating points were fitted."""
+        return self.manifest.calibration.precision
+
+    @property
+    def views(self) -> int:
+        """How many views of a film are asked and averaged; 1 is the film alone."""
+        return self.engine.views
 
     def evaluation(self) -> Evaluation | None:
         """Its numbers on test; None where it was never evaluated."""
@@ -142,42 +119,92 @@ class Bundle:
             return None
         return read_evaluation(self.root / "evaluation.json", self.manifest.calibration)
 
-    def predict(self, source: Radiograph | Path | str) -> Prediction:
-        """Probabilities, decisions and heatmaps of one film.
+    def predict(self, source: Source) -> Prediction:
+        """Probabilities, decisions and heatmaps of one film. Several threads may ask at once.
 
         Args:
-            source: a film in memory, or a PNG, JPEG, TIFF or DICOM file.
+            source: a film in memory; a PNG, JPEG, TIFF or DICOM file; or an (H, W) array of
+                uint8, uint16 or floats in [0, 1], bright is dense.
 
         Raises:
             FilmError: when the film cannot be read or is outside the bundle's use.
+            UsageError: for an array that is no film.
         """
-        film = source if isinstance(source, Radiograph) else read(Path(source))
-        screen(film)
-        return self.predict_many([film])[0]
+        film = film_of(source)
+        warned = screen(film, self.manifest.gate)
+        if warned:
+            film = replace(film, codes=tuple(dict.fromkeys((*film.codes, *warned))))
+        return self._said(film, self.engine.ask(self.manifest.preprocessing.raster(film)))
 
-    def predict_many(self, films: list[Radiograph]) -> list[Prediction]:
+    def predict_many(self, films: Sequence[Radiograph]) -> list[Prediction]:
         """The same for several films that were read and screened; each is scored on its own."""
-        rasters = np.stack([self.manifest.preprocessing.raster(film) for film in films])
-        output = self.engine.run(rasters)
-        calibrator = self.manifest.calibration.calibrator
-        probabilities = calibrator.apply(output.logits)
-        thresholds = self.manifest.calibration.thresholds()
-        predictions: list[Prediction] = []
-        for row, film in enumerate(films):
-            findings = {
-                name: _decide(
-                    float(probabilities.values[row, column]),
-                    thresholds.get(name),
-                    calibrator.findings[name].calibrated,
-                )
-                for column, name in enumerate(self.labels)
-            }
-            predictions.append(
-                Prediction(
-                    film, findings, output.heatmaps[row], self.labels, self.manifest.preprocessing
-                )
+        if not films:
+            return []
+        output = self.engine.run(np.stack([self.engine.preprocessing.raster(f) for f in films]))
+        return [self._said(film, output.of(row)) for row, film in enumerate(films)]
+
+    def explain(
+        self,
+        source: Source | Prediction,
+        findings: str | Sequence[str] = "positives",
+        style: Style | str = Style.HOT,
+    ) -> dict[str, Explanation]:
+        """Where on the film the scores of some findings came from, by finding, in order.
+
+        Args:
+            source: a film as `predict` takes it, or what was predicted of one.
+            findings: `positives` (most probable first), `top`, `all`, or names.
+            style: of the pictures: `hot`, `jet` or `triptych`.
+
+        Raises:
+            FilmError: when the film cannot be read or is outside the bundle's use.
+            UsageError: for a finding the bundle does not have, an unknown style, or an array that
+                is no film.
+        """
+        wanted = HeatmapRequest.parse(findings if isinstance(findings, str) else ",".join(findings))
+        wanted.check(self.labels)
+        drawn = _member(Style, style, "style") or Style.HOT
+        prediction = source if isinstance(source, Prediction) else self.predict(source)
+        return {
+            name: prediction.explain(name, drawn) for name in wanted.select(prediction.findings)
+        }
+
+    def judge(self, logits: Logits) -> dict[str, FindingResult]:
+        """Calibrate one film's logits and compare them with the operating points.
+
+        Pure: the same logits give the same results, beside whatever other films.
+
+        Args:
+            logits: (1, L), as `engine.ask` gives them.
+
+        Raises:
+            ValueError: for logits of another number of films.
+        """
+        if len(logits.values) != 1:
+            raise ValueError(f"films are judged one by one; got logits of {len(logits.values)}")
+        calibration = self.manifest.calibration
+        probabilities = calibration.calibrator.apply(logits)
+        thresholds = calibration.thresholds()
+        return {
+            name: _decide(
+                float(probabilities.values[0, column]),
+                thresholds.get(name),
+                calibration.calibrator.findings[name].calibrated and self.views == 1,
             )
-        return predictions
+            for column, name in enumerate(logits.labels)
+        }
+
+    def _said(self, film: Radiograph, output: Output) -> Prediction:
+        return Prediction(
+            film,
+            self.judge(output.logits),
+            self.precision,
+            self.engine.runtime,
+            self.views,
+            output.heatmaps[0],
+            self.labels,
+            self.manifest.preprocessing,
+        )
 
 
 def _decide(probability: float, threshold: float | None, calibrated: bool) -> FindingResult:
@@ -185,3 +212,39 @@ def _decide(probability: float, threshold: float | None, calibrated: bool) -> Fi
     return FindingResult(
         probability=probability, threshold=threshold, positive=positive, calibrated=calibrated
     )
+
+
+def _member(kind: type[E], word: str | None, argument: str) -> E | None:
+    """The member of an enumeration that an argument names, None for None."""
+    known = [member.value for member in kind]
+    if word is None or word in known:
+        return None if word is None else kind(word)
+    raise UsageError(
+        f"{argument} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
+    )
+
+
+def _check_files(root: Path, manifest: Manifest) -> None:
+    """Every file as it was written, and the operating points' bond to network and preprocessing."""
+    for name, expected in manifest.files.items():
+        file = root / name
+        if not file.is_file():
+            raise BundleError(f"a bundle must be whole; {root} lacks {name}")
+        if file_sha256(file) != expected:
+            raise BundleError(
+                f"a bundle's files must be as they were written; {file} was changed since. "
+                "Restore it or make the bundle again"
+            )
+    for part, held, bound in (
+        ("model.onnx", manifest.files.get("model.onnx"), manifest.calibration.model_sha256),
+        (
+            "preprocessing",
+            manifest.preprocessing.sha256(),
+            manifest.calibration.preprocessing_sha256,
+        ),
+    ):
+        if held != bound:
+            raise BundleError(
+                f"calibrator and operating points must belong to the bundle's {part}; they "
+                "were fitted on another. Run `hilum calibrate` again"
+            )

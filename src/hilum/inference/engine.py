@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +16,14 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.scores import Logits
 from hilum.imaging.preprocess import Preprocessing
+from hilum.inference.augment import views
+from hilum.inference.onnxruntime import OnnxRuntime
+from hilum.inference.openvino import OpenVino
+from hilum.inference.runtime import Answer, Library, Precision, Runtime
 
-if TYPE_CHECKING:
-    from openvino import CompiledModel
+__all__ = ["Engine", "Library", "Output", "Precision"]
 
-__all__ = ["Engine", "Output", "Precision"]
-
-
-class Precision(StrEnum):
-    """The type the network computes in; chosen, never left to the machine, and written down."""
-
-    F32 = "f32"
-    """The same numbers on every machine, to about 1e-5."""
-    BF16 = "bf16"
-    """About four times as fast where the processor computes in it; scores move a little."""
+MOST_VIEWS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +38,32 @@ class Output:
     logits: Logits
     heatmaps: NDArray[np.float32]
 
+    def of(self, row: int) -> Output:
+        """What it said of one film, as `Engine.ask` gives it."""
+        rows = slice(row, row + 1)
+        return Output(Logits(self.logits.values[rows], self.logits.labels), self.heatmaps[rows])
+
 
 class Engine:
-    """One exported network, compiled once.
+    """One exported network, ready to be asked by several threads.
 
-    Every film is a request of its own, a few of them in flight, so that a score does not depend on
-    the films beside it.
+    Every film is a request of its own, so that a score does not depend on the films beside it, on
+    their order, on how many threads ask, or on how many compute.
 
     Args:
         model: the `.onnx` file, with input `images` and outputs `logits` and `heatmaps`.
         preprocessing: that it was trained with.
         labels: the findings of its outputs, in order.
         precision: to compute in.
-        threads: of the processor.
+        threads: of the processor, each for one film at a time.
+        library: what computes; None for OpenVINO, or ONNX Runtime where there is none.
+
+    Attributes:
+        views: how many views of a film are asked, see `augmented`; 1 is the film alone.
 
     Raises:
         BundleError: when the file is no such network.
-        UsageError: when the processor does not have the precision.
+        UsageError: when the library is not installed, or does not have the precision here.
     """
 
     def __init__(
@@ -69,76 +73,114 @@ class Engine:
         labels: LabelSet,
         precision: Precision = Precision.F32,
         threads: int = 2,
+        library: Library | None = None,
     ) -> None:
+        if threads < 1:
+            raise UsageError(f"threads must be 1 or more; got {threads}")
         self.preprocessing = preprocessing
         self.labels = labels
         self.precision = precision
-        self._compiled = _compile(model, preprocessing, precision, threads)
-        found = int(self._compiled.output("logits").shape[1])
+        self.views = 1
+        self.threads = threads
+        self._network = _ready(library, model, preprocessing, precision, threads)
+        found = self._network.shape[0]
         if found != len(labels):
             raise BundleError(
                 f"{model} must have one output for each of the {len(labels)} findings of "
                 f"{labels.name}; it has {found}"
             )
 
+    @property
+    def runtime(self) -> str:
+        """What computes: library, version and device, such as "openvino 2026.4.1 cpu"."""
+        return self._network.name
+
+    def augmented(self, count: int) -> Self:
+        """The same network, asked several views of each film: its logits are their mean.
+
+        The views are fixed (`hilum.inference.augment.views`) and the first is the film itself,
+        whose heatmaps stay the heatmaps. Asking costs `count` times as much. Mean logits are
+        another scale than one film's: operating points and calibrators that were fitted without
+        views do not belong to it.
+
+        Raises:
+            UsageError: for a number outside 1 to 64.
+        """
+        if not 1 <= count <= MOST_VIEWS:
+            raise UsageError(f"views must be 1 to {MOST_VIEWS}; got {count}")
+        other = copy.copy(self)
+        other.views = count
+        return other
+
+    def ask(self, raster: NDArray[np.uint8]) -> Output:
+        """Score one film. Several threads may ask at once, each its own film.
+
+        Args:
+            raster: (S, S) uint8 from `preprocessing.raster`.
+
+        Raises:
+            BundleError: when the network answers with what is no number.
+        """
+        logits, heatmaps = self._answer(raster)
+        return Output(Logits(logits[None], self.labels), heatmaps[None])
+
     def run(
         self, rasters: NDArray[np.uint8], advance: Callable[[int, int], None] | None = None
     ) -> Output:
-        """Score films.
+        """Score films as `ask` does, a few at a time.
 
         Args:
             rasters: (N, S, S) uint8 from `preprocessing.raster`.
             advance: called with (done, total).
+
+        Raises:
+            BundleError: when the network answers with what is no number.
         """
         total = len(rasters)
-        height, width = (int(side) for side in self._compiled.output("heatmaps").shape[2:])
-        logits = np.empty((total, len(self.labels)), np.float32)
-        heatmaps = np.empty((total, len(self.labels), height, width), np.float32)
-        # A ring of requests, collected in order by this thread. Callbacks would run Python in
-        # OpenVINO's threads, which can deadlock with the interpreter when the engine is freed.
-        depth = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        ring = [self._compiled.create_infer_request() for _ in range(min(depth, total))]
-        for row in range(total + len(ring)):
-            request = ring[row % len(ring)]
-            done = row - len(ring)
-            if done >= 0:
-                request.wait()
-                logits[done] = request.get_tensor("logits").data[0]
-                heatmaps[done] = request.get_tensor("heatmaps").data[0]
+        logits = np.empty((total, self._network.shape[0]), np.float64)
+        heatmaps = np.empty((total, *self._network.shape), np.float32)
+        threads = ThreadPoolExecutor(self._network.width)
+        try:
+            for row, answer in enumerate(threads.map(self._answer, rasters)):
+                logits[row], heatmaps[row] = answer
                 if advance is not None:
-                    advance(done + 1, total)
-            if row < total:
-                images = self.preprocessing.normalise(rasters[row : row + 1])
-                request.start_async({"images": images}, share_inputs=False)
-        return Output(Logits(logits.astype(np.float64), self.labels), heatmaps)
+                    advance(row + 1, total)
+        finally:
+            threads.shutdown(cancel_futures=True)  # an interrupt need not wait for the rest
+        return Output(Logits(logits, self.labels), heatmaps)
+
+    def _answer(self, raster: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """(L,) logits, the mean over the views, and (L, h, w) heatmaps of the film itself."""
+        answers = [self._checked(view) for view in views(raster, self.views)]
+        logits = np.mean([answer.logits.astype(np.float64) for answer in answers], axis=0)
+        return logits, answers[0].heatmaps
+
+    def _checked(self, raster: NDArray[np.uint8]) -> Answer:
+        answer = self._network.ask(self.preprocessing.normalise(raster[None]))
+        if not (np.isfinite(answer.logits).all() and np.isfinite(answer.heatmaps).all()):
+            raise BundleError(
+                "a network must answer with finite numbers; this one gave NaN or infinity. Its "
+                "weights are damaged: restore the bundle, or train again"
+            )
+        return answer
 
 
-def _compile(
-    model: Path, preprocessing: Preprocessing, precision: Precision, threads: int
-) -> CompiledModel:
-    import openvino
-
-    core = openvino.Core()
-    if precision is Precision.BF16 and "BF16" not in core.get_property(
-        "CPU", "OPTIMIZATION_CAPABILITIES"
-    ):
-        raise UsageError("precision bf16 needs a processor that computes in it; use f32 here")
-    try:
-        graph = core.read_model(model)
-        side = preprocessing.size
-        graph.reshape({"images": [1, preprocessing.channels, side, side]})
-        names = {name for output in graph.outputs for name in output.get_names()}
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise BundleError(f"{model} must be a network hilum exported: {reason}") from None
-    if not {"logits", "heatmaps"} <= names:
-        raise BundleError(f"{model} must have the outputs logits and heatmaps; it has {names}")
-    return core.compile_model(
-        graph,
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": precision.value,
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_NUM_THREADS": threads,
-        },
+def _ready(
+    library: Library | None,
+    model: Path,
+    preprocessing: Preprocessing,
+    precision: Precision,
+    threads: int,
+) -> Runtime:
+    """The network in the library that was asked for, or in the first that is installed."""
+    runtimes = {Library.OPENVINO: OpenVino, Library.ONNXRUNTIME: OnnxRuntime}
+    wanted = list(runtimes) if library is None else [library]
+    reason = ""
+    for name in wanted:
+        try:
+            return runtimes[name](model, preprocessing, precision, threads)
+        except ImportError as error:
+            reason = str(error).splitlines()[0]
+    raise UsageError(
+        f"a network needs {' or '.join(wanted)} to run; here {reason}. Install it with pip"
     )

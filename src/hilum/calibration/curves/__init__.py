@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import cast
 
 from hilum.calibration.curves.base import Curve
@@ -12,6 +13,7 @@ from hilum.domain.errors import UsageError, suggestion
 __all__ = ["Curve", "curve_type", "members"]
 
 
+@cache
 def members() -> tuple[str, ...]:
     """The names of all methods, in alphabetical order.
 
