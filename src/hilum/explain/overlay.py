@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.colours import LEVELS, Style, mixed
 
-__all__ = ["Overlay", "Style", "greys", "is_empty", "levels", "overlay", "png_bytes", "preview"]
+__all__ = [
+    "Overlay",
+    "Style",
+    "greys",
+    "is_empty",
+    "jpeg_bytes",
+    "levels",
+    "overlay",
+    "png_bytes",
+    "preview",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +140,34 @@ def _packed(style: Style) -> NDArray[np.uint32]:
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     r"""A PNG file of (H, W) grey or (H, W, 3) RGB pixels.
 
-    Nothing of the source file travels with it: no text chunks, no EXIF, no time. Level 1 of zlib
-    takes a third of the time of level 6 on a film, and 18 % more bytes.
+    Nothing of the source file travels with it: no text chunks, no EXIF, no time. Each row is stored
+    as its difference from the row above, which on a film takes half the time of choosing a filter
+    for each row, and no more bytes.
 
     >>> png_bytes(np.zeros((2, 3), np.uint8))[:4]
     b'\x89PNG'
     """
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    import cv2
+
+    how = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
+    return _encoded(".png", pixels, how)
+
+
+def jpeg_bytes(pixels: NDArray[np.uint8], quality: int = 92) -> bytes:
+    r"""A JPEG file of (H, W) grey or (H, W, 3) RGB pixels: a tenth of a PNG's time to write.
+
+    It is for looking at: pixels come back nearly as they were, not quite.
+
+    Args:
+        pixels: to write.
+        quality: from 1 to 100.
+
+    >>> jpeg_bytes(np.zeros((2, 3), np.uint8))[:2]
+    b'\xff\xd8'
+    """
+    import cv2
+
+    return _encoded(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, quality))
 
 
 def preview(film: Radiograph, side: int = 512) -> bytes:
@@ -151,12 +179,23 @@ def preview(film: Radiograph, side: int = 512) -> bytes:
     >>> preview(Radiograph(np.zeros((4, 3), np.float32), source="a.png"))[:2]
     b'\xff\xd8'
     """
+    import cv2
+
     rows, columns = film.shape
     shrink = min(1.0, side / max(rows, columns))
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
-    image = Image.fromarray(np.rint(film.pixels * np.float32(255.0)).astype(np.uint8))
+    pixels = greys(film)
     if shrink < 1.0:
-        image = image.resize(size, Image.Resampling.BOX)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=90)
-    return file.getvalue()
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return jpeg_bytes(pixels, quality=90)
+
+
+def _encoded(suffix: str, pixels: NDArray[np.uint8], how: Sequence[int]) -> bytes:
+    import cv2
+
+    # OpenCV's third channel is red
+    pixels = np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
+    written, file = cv2.imencode(suffix, pixels, how)
+    if not written:
+        raise ValueError(f"pixels of {pixels.shape} {pixels.dtype} cannot be written as {suffix}")
+    return file.tobytes()
