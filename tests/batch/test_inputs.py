@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.batch.inputs import list_inputs, output_names
+from hilum.batch.inputs import Shard, list_films, output_names
 from hilum.domain.errors import UsageError
 
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="/\0")
@@ -33,7 +33,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(*named: str) -> list[str]:
-    return [path.as_posix() for path in list_inputs(named)]
+    return [item.path.as_posix() for item in list_films(named)]
 
 
 def test_a_folder_is_searched_through_and_sorted(tree: Path) -> None:
@@ -60,11 +60,6 @@ def test_patterns_find_files_and_search_folders(tree: Path) -> None:
     # a file that is there is never taken for a pattern
     (tree / "[x].png").touch()
     assert found("[x].png") == ["[x].png"]
-
-
-def test_links_to_folders_are_not_followed(tree: Path) -> None:
-    (tree / "deep" / "loop").symlink_to(tree, target_is_directory=True)
-    assert found("deep") == ["deep/c.JPG", "deep/er/IM0001"]
 
 
 @pytest.mark.parametrize("column", ["path", "Path", "Image Index", "image_id", "Image_ID", "input"])
@@ -119,6 +114,49 @@ def test_the_order_asked_in_changes_no_name(films: list[Path]) -> None:
 
 def test_harmless_names_stay() -> None:
     assert output_names([Path("a/00000001_000.png"), Path("b.c.dcm")]) == ["00000001_000", "b.c"]
+
+
+def test_a_film_cannot_take_the_name_that_another_gets() -> None:
+    films = [Path("a/y z.png"), Path("b/x.png")]
+    (given, _) = output_names(films)
+    thief = Path("c", f"{given}.png")
+    made = output_names([*films, thief])
+    assert made[0] == given
+    assert len(set(made)) == 3
+
+
+def test_names_are_told_apart_by_more_than_case() -> None:
+    made = output_names([Path("a/Film.png"), Path("a/film.png"), Path("b/x.png")])
+    assert len({name.lower() for name in made}) == 3
+    assert made[2] == "x"
+
+
+@pytest.mark.parametrize("name", ["CON.png", "nul.tar.png", "Com1.dcm"])
+def test_no_name_is_a_device(name: str) -> None:
+    (made,) = output_names([Path(name)])
+    assert made.startswith("_")
+
+
+def test_many_films_of_one_name_get_names_of_their_own() -> None:
+    made = output_names([Path(f"study{n}/image.dcm") for n in range(20_000)])
+    assert len(set(made)) == 20_000
+
+
+# parts of a list
+
+
+@given(st.lists(st.integers()), st.integers(1, 12))
+def test_shards_are_the_whole_list_and_nothing_twice(items: list[int], count: int) -> None:
+    parts = [Shard(index, count).of(items) for index in range(1, count + 1)]
+    assert sorted(item for part in parts for item in part) == sorted(items)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert Shard.parse("1/1").of(items) == items
+
+
+@pytest.mark.parametrize("word", ["", "0/3", "4/3", "1", "1/", "/2", "-1/2", "1/2/3", "a/b", "1/0"])
+def test_a_shard_that_is_none_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=r"a shard must read i/n .* got '"):
+        Shard.parse(word)
 
 
 @pytest.mark.parametrize(

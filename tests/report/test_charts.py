@@ -14,9 +14,7 @@ from hilum.report.parts.charts import bar, histogram, pie
 from hilum.report.parts.counts import (
     Outcome,
     Spread,
-    count_findings,
-    count_outcomes,
-    findings_a_film,
+    Tally,
     spread,
 )
 
@@ -58,7 +56,7 @@ def test_labels_are_escaped() -> None:
 @given(st.lists(st.floats(0, 1), max_size=40), st.one_of(st.none(), st.floats(0, 1)))
 @settings(max_examples=50, deadline=None)
 def test_bins_are_numpys(batch_values: list[float], threshold: float | None) -> None:
-    one = spread_of(batch_values, threshold)
+    one = spread("Mass", batch_values, threshold)
     assert one.upper >= max([*batch_values, (threshold or 0.0) if batch_values else 0.0])
     # numpy rounds edges where it may; values on one may fall to either side
     expected, edges = np.histogram(batch_values, bins=20, range=(0, one.upper))
@@ -66,25 +64,6 @@ def test_bins_are_numpys(batch_values: list[float], threshold: float | None) -> 
     assert sum(one.counts) == len(batch_values) == one.n
     if not on_edge:
         assert list(one.counts) == expected.tolist()
-
-
-def spread_of(values: list[float], threshold: float | None) -> Spread:
-    from hilum.domain.errors import Status
-    from hilum.domain.result import FindingResult, ImageResult
-
-    results = [
-        ImageResult(
-            input=str(i),
-            image_id=str(i),
-            sha256=None,
-            status=Status.OK,
-            findings={"Mass": FindingResult(probability=v, threshold=threshold, positive=None)},
-            bundle="1",
-            precision="f32",
-        )
-        for i, v in enumerate(values)
-    ]
-    return spread(results, "Mass")
 
 
 def test_histogram_heights_are_proportional_and_the_peak_is_written() -> None:
@@ -97,19 +76,18 @@ def test_histogram_heights_are_proportional_and_the_peak_is_written() -> None:
 
 
 def test_a_histogram_of_nothing_says_so() -> None:
-    drawn = histogram(spread_of([], 0.5))
+    drawn = histogram(spread("Mass", [], 0.5))
     assert "no film scored" in drawn
     assert "nan" not in drawn
 
 
 def test_counts_of_the_mixed_batch(mixed) -> None:
-    assert count_outcomes(mixed.results) == [
+    tally = Tally.of(mixed.results, mixed.labels)
+    assert tally.outcomes() == [
         (Outcome.POSITIVE, 2),
         (Outcome.NEGATIVE, 1),
         (Outcome.UNSCORED, 3),
     ]
-    counted = {
-        c.finding: (c.positive, c.called) for c in count_findings(mixed.results, mixed.labels)
-    }
+    counted = {c.finding: (c.positive, c.called) for c in tally.findings()}
     assert counted == {"Atelectasis": (2, 3), "Effusion": (1, 3), "Hernia": (1, 3)}
-    assert findings_a_film(mixed.results) == [(0, 1), (1, 0), (2, 2)]
+    assert tally.findings_a_film() == [(0, 1), (1, 0), (2, 2)]

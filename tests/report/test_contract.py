@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Iterator
 
 import pytest
 
 from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults, BundleFacts, Report, reports
+from hilum.report.printed import members, printed
 
 every_report = pytest.mark.parametrize("report", reports().values(), ids=reports().keys())
 
@@ -54,3 +57,45 @@ def test_a_score_without_a_scored_status_is_refused(mixed, scored, unscored) -> 
     for result in (failed, blank):
         with pytest.raises(ValueError, match="exactly when its status"):
             BatchResults((result,), mixed.labels, facts)
+
+
+class _Disk(Collection[ImageResult]):
+    """Results that are read anew each time they are looked through, and how often they were."""
+
+    def __init__(self, results: Collection[ImageResult]) -> None:
+        self._results = tuple(results)
+        self.looks = 0
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __contains__(self, result: object) -> bool:
+        return result in self._results
+
+    def __iter__(self) -> Iterator[ImageResult]:
+        self.looks += 1
+        yield from self._results
+
+
+@every_report
+def test_results_on_disk_give_the_same_bytes_in_a_few_looks(report: Report, any_batch) -> None:
+    disk = _Disk(any_batch.results)
+    held = BatchResults(disk, any_batch.labels, any_batch.bundle, any_batch.generated)
+    assert report.render(held) == report.render(any_batch)
+    assert disk.looks <= 4
+
+
+@pytest.mark.parametrize("form", members())
+def test_results_on_disk_are_printed_the_same(form: str, any_batch: BatchResults) -> None:
+    disk = _Disk(any_batch.results)
+    held = BatchResults(disk, any_batch.labels, any_batch.bundle, any_batch.generated)
+    assert printed(form).render(held) == printed(form).render(any_batch)
+    assert disk.looks <= 3
+
+
+def test_parts_of_a_batch_together_are_the_batch(mixed: BatchResults) -> None:
+    everything = list(mixed.results)
+    parts = [*everything[1::2], *everything[::2]]
+    together = BatchResults(tuple(parts), mixed.labels, mixed.bundle, mixed.generated)
+    for report in reports().values():
+        assert report.render(together) == report.render(mixed)

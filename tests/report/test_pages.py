@@ -11,9 +11,9 @@ from importlib.resources import files
 import pytest
 
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import NOT_A_DEVICE, Interval
+from hilum.domain.result import NOT_A_DEVICE, Interval, ThresholdSource
 from hilum.report import clinical_csv, dashboard, film_report
-from hilum.report.base import BatchResults, BundleFacts
+from hilum.report.base import BatchResults, BundleFacts, reports
 from hilum.report.parts import sentences
 from hilum.report.parts.page import link
 
@@ -220,3 +220,54 @@ def test_the_headline_counts_the_looks_at_test(mixed: BatchResults) -> None:
     looked = evaluation.model_copy(update={"look": 3})
     assert "look number 3 at these films" in sentences.evaluation_headline(looked)
     assert "look number" not in sentences.evaluation_headline(evaluation)
+
+
+@pytest.mark.parametrize("report", PAGES, ids=["films", "dashboard"])
+def test_every_file_of_a_batch_is_a_click_away(report, mixed: BatchResults) -> None:
+    links = [attrs["href"] for attrs in Page(report.render(mixed)).of("a")]
+    assert sorted(str(to) for to in links[:4]) == sorted(
+        link(one.filename) for one in reports().values()
+    )
+
+
+@pytest.mark.parametrize("report", PAGES, ids=["films", "dashboard"])
+def test_a_threshold_given_by_hand_is_on_every_page(report, batch_of, scored) -> None:
+    bundles = scored("a.png", (0.4, 0.2, 0.1))
+    assert bundles.findings is not None
+    given = {name: finding.at(0.4) for name, finding in bundles.findings.items()}
+    update = {"findings": given, "threshold_source": ThresholdSource.HAND}
+    hand = bundles.model_copy(update=update)
+    said = "Threshold 40.0% , given by hand for every finding, not chosen on any films"
+    assert said in Page(report.render(batch_of(hand))).text
+    assert "by hand" not in Page(report.render(batch_of(bundles))).text
+
+
+def test_a_card_says_of_the_patient_what_the_result_says(batch_of, scored) -> None:
+    known = scored("a.png", (0.4, 0.2, 0.1), view="PA", sex="F", age_years=63.9, patient="<9d06>")
+    html = film_report.REPORT.render(batch_of(known))
+    assert "PA · F · 63 years · patient <9d06> · 1 of 1" in Page(html).text
+    bare = film_report.REPORT.render(batch_of(scored("a.png", (0.4, 0.2, 0.1))))
+    assert "view unknown · 1 of 1" in Page(bare).text
+
+
+def test_the_dashboard_names_every_input_without_a_score(mixed: BatchResults, batch_of) -> None:
+    html = dashboard.REPORT.render(mixed)
+    section = html[
+        html.index('<section class="card" id="unscored"') : html.index(
+            '<section class="card" id="spreads"'
+        )
+    ]
+    part = Page(section)
+    assert "error in/d.png DECODE_TRUNCATED ends at byte 17" in part.text
+    assert "reject in/e.dcm VIEW_NOT_FRONTAL" in part.text
+    assert "in/a.png" not in part.text
+    scored = [result for result in mixed.results if result.status.scored]
+    assert 'id="unscored"' not in dashboard.REPORT.render(batch_of(*scored))
+
+
+def test_of_very_many_without_a_score_the_dashboard_shows_the_first(batch_of, unscored) -> None:
+    many = (unscored(f"{n:04d}", Status.ERROR, ReasonCode.EMPTY_FILE) for n in range(201))
+    text = Page(dashboard.REPORT.render(batch_of(*many))).text
+    assert "in/0199" in text
+    assert "in/0200" not in text
+    assert "The first 200" in text

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import jsonschema
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.result import NOT_A_DEVICE, ThresholdSource
 from hilum.report import clinical_csv, results_jsonl
 from hilum.report.base import BatchResults
 from hilum.report.clinical_csv import cell
 from hilum.report.parts.names import shown
 
 render = clinical_csv.REPORT.render
+FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
 
 def rows_of(batch: BatchResults) -> list[dict[str, str]]:
@@ -26,16 +30,25 @@ def rows_of(batch: BatchResults) -> list[dict[str, str]]:
 
 def test_the_table_as_it_is_specified(batch_of, scored, unscored) -> None:
     batch = batch_of(
-        scored("b.png", (0.6958, 0.512, 0.001), heatmaps={"Effusion": "overlays/b_E.png"}),
+        scored(
+            "b.png",
+            (0.6958, 0.512, 0.001),
+            heatmaps={"Effusion": "overlays/b_E.png"},
+            patient="9d06b36e7c1ca45c",
+            age_years=63.5,
+            sex="F",
+        ),
         unscored("d.png", Status.ERROR, ReasonCode.DECODE_TRUNCATED),
     )
     assert render(batch) == (
         "Image_ID,status,codes,view,Atelectasis,Effusion,Hernia,Atelectasis_positive,"
-        "Effusion_positive,Hernia_positive,Clinical_Summary,bundle,heatmaps,path_json,notice\r\n"
+        "Effusion_positive,Hernia_positive,Clinical_Summary,bundle,thresholds,patient,age_years,"
+        "sex,heatmaps,path_json,notice\r\n"
         "b.png,ok,,unknown,0.6958,0.512,0.001,1,1,0,Atelectasis (69.6%); Effusion (51.2%),"
-        f'3f9a1c20,overlays/b_E.png,"""in/b.png""","{NOT_A_DEVICE}"\r\n'
+        "3f9a1c20,bundle,9d06b36e7c1ca45c,63.5,F,overlays/b_E.png,"
+        f'"""in/b.png""","{NOT_A_DEVICE}"\r\n'
         "d.png,error,DECODE_TRUNCATED,unknown,,,,,,,Not scored: DECODE_TRUNCATED,"
-        f'3f9a1c20,,"""in/d.png""","{NOT_A_DEVICE}"\r\n'
+        f'3f9a1c20,,,,,,"""in/d.png""","{NOT_A_DEVICE}"\r\n'
     )
 
 
@@ -82,7 +95,7 @@ def test_no_cell_is_a_formula_under_any_usual_delimiter(
 ) -> None:
     for row in csv.reader(io.StringIO(render(hostile), newline=""), delimiter=delimiter):
         for value in row:
-            assert not value.lstrip(' "').startswith(tuple("=+-@\t\r\n\0＝＋－＠"))
+            assert not value.lstrip(' "').startswith(FORMULA)
 
 
 def test_formula_starts_get_a_quote_before_them() -> None:
@@ -113,6 +126,56 @@ def test_shown_has_nothing_that_cannot_be_seen(hostile: BatchResults) -> None:
 
 def test_shown_escapes() -> None:
     assert shown("a\udcff\u202e\x1b[0m\ufeff\U000e0001") == "a\\xff\\u202e\\x1b[0m\\ufeff\U000e0001"
+
+
+anything = st.text(st.characters(), min_size=1, max_size=30)
+texts = anything | st.lists(st.sampled_from([*"=+-@\t\r\n\0;, \"'|a1"]), min_size=1).map("".join)
+
+
+@given(st.lists(st.tuples(texts, texts, st.floats(0.0, 1.0)), min_size=1, max_size=5))
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_names_come_back_through_csv_and_pandas(batch_of, scored, rows) -> None:
+    batch = batch_of(
+        *(scored(name, (p, 0.0, 1.0), input=name, patient=who) for name, who, p in rows)
+    )
+    text = render(batch)
+    # names are text, or pandas takes "00" for 0
+    table = pd.read_csv(io.StringIO(text, newline=""), dtype=str, keep_default_na=False)
+    for records in (rows_of(batch), table.to_dict("records")):
+        assert len(records) == len(batch.results)
+        for row, result in zip(records, batch.results, strict=True):
+            assert json.loads(row["path_json"]) == result.input
+            assert row["Image_ID"] == cell(result.image_id)
+            assert row["patient"] == cell(result.patient)
+            assert result.findings is not None
+            said = result.findings["Atelectasis"].probability
+            assert float(row["Atelectasis"]) == pytest.approx(said, rel=1e-8, abs=1e-300)
+            for value in row.values():
+                assert not value.lstrip(" \"'").startswith(FORMULA) or value.startswith("'")
+
+
+@given(texts)
+def test_a_cell_is_one_harmless_line_under_every_delimiter(text: str) -> None:
+    made = cell(text)
+    assert len(made.splitlines()) <= 1
+    for part in re.split("[,;\t]", made):
+        assert not part.lstrip(' "').startswith(FORMULA)
+
+
+def test_thresholds_say_who_set_them(batch_of, scored) -> None:
+    bundles = scored("a.png", (0.4, 0.1, 0.0))
+    assert bundles.findings is not None
+    given = {name: finding.at(0.4) for name, finding in bundles.findings.items()}
+    hand = bundles.model_copy(
+        update={"input": "b", "findings": given, "threshold_source": ThresholdSource.HAND}
+    )
+    rows = rows_of(batch_of(bundles, hand))
+    assert [row["thresholds"] for row in rows] == ["0.4 by hand", "bundle"]
+    assert [row["Atelectasis_positive"] for row in rows] == ["1", "0"]
 
 
 def test_json_lines_are_the_results_again(any_batch: BatchResults) -> None:

@@ -8,61 +8,129 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self, TypeVar
 
+from hilum.batch.walk import Listed, codes_of, walk
 from hilum.domain.errors import UsageError
 
-__all__ = ["list_inputs", "output_names"]
+__all__ = ["Listed", "Shard", "list_films", "output_names"]
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ""})
-"""Files that a folder is searched for; the content decides what they are. A file named by the
-user is taken whatever its suffix."""
+T = TypeVar("T")
 
 COLUMNS = ("path", "Path", "Image Index", "image_id", "Image_ID", "input")
 """Columns of a CSV list that may name the films."""
 
 
-def list_inputs(named: Sequence[str]) -> list[Path]:
-    """Every film that files, folders, globs and CSV lists name: each once, sorted.
+def list_films(named: Sequence[str], follow_links: bool = False) -> list[Listed]:
+    """Every film that files, folders, globs and CSV lists name: each once, in order of their paths.
 
-    Folders are searched through all their levels; hidden files and links are not followed.
+    What is named itself is taken as it is, links too. Folders are searched as `walk` says; what is
+    found there and not to be read is listed with the reason.
+
+    Args:
+        named: as the user wrote them.
+        follow_links: whether links found in folders may lead out of them.
 
     Raises:
         UsageError: when a name matches nothing, or a list has no column of films.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Listed] = {}
     for name in named:
-        for path in _named(name):
-            found.setdefault(Path(os.path.abspath(path)), path)  # noqa: PTH100 (links stay links)
+        for item in _named(name, follow_links):
+            key = os.path.abspath(item.path)  # noqa: PTH100 (links stay links)
+            known = found.get(key)
+            # a link that a folder is refused for may be named by itself as well
+            if known is None or (known.refusal is not None and item.refusal is None):
+                found[key] = item
     if not found:
         raise UsageError(f"there must be a film to score; nothing in {', '.join(named)}")
-    return [path for _, path in sorted(found.items())]
+    return [found[key] for key in sorted(found)]
 
 
-def _named(name: str) -> Iterable[Path]:
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal parts of a list, for as many machines or processes.
+
+    Attributes:
+        index: which part, from 1.
+        count: of how many.
+
+    >>> shard = Shard.parse("2/3")
+    >>> shard.of(["a", "b", "c", "d", "e"])
+    ['b', 'e']
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """The part that `2/3` names.
+
+        Raises:
+            UsageError: for anything else.
+
+        >>> Shard.parse("3/3")
+        Shard(index=3, count=3)
+        """
+        read = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", word)
+        if read is None or not 1 <= int(read[1]) <= int(read[2]):
+            raise UsageError(f"a shard must read i/n with 1 <= i <= n, such as 2/3; got {word!r}")
+        return cls(int(read[1]), int(read[2]))
+
+    def of(self, items: Sequence[T]) -> list[T]:
+        """Every n-th of the items, from the i-th.
+
+        The parts together are the whole list, and each item is in one of them. It counts places of
+        the whole list, so every part must be cut from the same one.
+        """
+        return list(items[self.index - 1 :: self.count])
+
+
+def _named(name: str, follow_links: bool) -> Iterable[Listed]:
     path = Path(name)
     # os.path says no where pathlib raises: for a name too long to be asked about
     if os.path.isdir(path):  # noqa: PTH112
-        return _folder(path)
+        return walk(path, follow_links)
     if path.suffix.lower() == ".csv" and os.path.isfile(path):  # noqa: PTH113
-        return _csv(path)
+        return (_film(film) for film in _csv(path))
     if not os.path.lexists(path) and glob.has_magic(name):
-        matches = [Path(match) for match in glob.glob(name, recursive=True)]  # noqa: PTH207
-        if not matches:
-            raise UsageError(f"a pattern must match something; '{name}' matches no file")
-        return [
-            film for match in matches for film in (_folder(match) if match.is_dir() else [match])
-        ]
-    return [path]
+        return _matching(name, follow_links)
+    return [_film(path)]
 
 
-def _folder(root: Path) -> Iterable[Path]:
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(folder, name)
+def _film(path: Path) -> Listed:
+    return Listed(path, codes=codes_of(str(path)))
+
+
+def _matching(pattern: str, follow_links: bool) -> Iterator[Listed]:
+    found = False
+    matches = map(Path, glob.iglob(pattern))  # noqa: PTH207 (which does not pass over hidden files)
+    for match in _recursive(pattern) if "**" in pattern else matches:
+        found = True
+        if match.is_dir():
+            yield from walk(match, follow_links)
+        else:
+            yield _film(match)
+    if not found:
+        raise UsageError(f"a pattern must match something; '{pattern}' matches no file")
+
+
+def _recursive(pattern: str) -> Iterator[Path]:
+    """What a pattern with `**` matches. `glob` would follow links there, round and round."""
+    path = Path(pattern)
+    root, parts = Path(path.anchor), path.parts[1:] if path.anchor else path.parts
+    hidden = any(part.startswith(".") for part in parts)
+    try:
+        for match in root.glob(str(Path(*parts))):
+            below = match.relative_to(root).parts
+            if hidden or not any(part.startswith(".") for part in below):
+                yield match
+    except ValueError as error:
+        raise UsageError(f"a pattern must be one of a path; '{pattern}': {error}") from None
 
 
 def _csv(path: Path) -> list[Path]:
@@ -81,21 +149,46 @@ def _csv(path: Path) -> list[Path]:
     return [Path(name) if Path(name).is_absolute() else path.parent / name for name in names]
 
 
+_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
+)
+"""Names that Windows takes for devices, whatever their suffix."""
+
+
 def output_names(paths: Sequence[Path]) -> list[str]:
     """A safe, short and unique stem for what is written of each film.
 
-    The file's own name where it is harmless and nobody else has it; else what is harmless of it
-    and a hash of the path. Names from outside never become paths.
+    The file's own name where it is harmless and nobody else has it, or could get it; else what is
+    harmless of it and a hash of the path. Names from outside never become paths. A name depends on
+    the list: of films that are scored in parts, ask for the names of the whole list.
+
+    Args:
+        paths: each once.
 
     >>> output_names([Path("a/x.png"), Path("b/y z.png")])
-    ['x', 'y_z-eceab1ed']
+    ['x', 'y_z-eceab1eddb31b9a13b2c']
     """
-    stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:80] for path in paths]
-    counts = Counter(stems)
-    names: list[str] = []
-    for path, stem in zip(paths, stems, strict=True):
-        if stem != path.stem or counts[stem] > 1 or not stem:
-            raw = os.fsencode(path)
-            stem = f"{stem or 'film'}-{hashlib.sha256(raw).hexdigest()[:8]}"
-        names.append(stem)
-    return names
+    stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:68] for path in paths]
+    # letter case is not told apart by every disk
+    counts = Counter(stem.lower() for stem in stems)
+    marked = [_marked(path, stem) for path, stem in zip(paths, stems, strict=True)]
+    # a film may be called what another one gets
+    taken = {name.lower() for name in marked}
+    return [
+        stem
+        if _harmless(path, stem) and counts[stem.lower()] == 1 and stem.lower() not in taken
+        else name
+        for path, stem, name in zip(paths, stems, marked, strict=True)
+    ]
+
+
+def _harmless(path: Path, stem: str) -> bool:
+    return bool(stem) and stem == path.stem and stem.split(".")[0].lower() not in _RESERVED
+
+
+def _marked(path: Path, stem: str) -> str:
+    """With a hash, of 80 bits: among a million names the odds of two alike are 1 to 10^12."""
+    if stem.split(".")[0].lower() in _RESERVED:
+        stem = f"_{stem}"
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return f"{stem or 'film'}-{digest[:20]}"

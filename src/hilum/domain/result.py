@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.radiograph import ViewPosition
+from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, digest
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ImageResult",
     "Interval",
     "SplitFacts",
+    "ThresholdSource",
 ]
 
 NOT_A_DEVICE = (
@@ -26,6 +28,16 @@ NOT_A_DEVICE = (
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ThresholdSource(StrEnum):
+    """Who set the thresholds of a film's findings."""
+
+    BUNDLE = "bundle"
+    """The bundle's operating points, each chosen on its calibrate split for a target."""
+    HAND = "hand"
+    """One number for every finding, given by the user. Chosen on nothing: what sensitivity and
+    specificity it has is not known."""
 
 
 class FindingResult(_Frozen):
@@ -42,6 +54,21 @@ class FindingResult(_Frozen):
     """In words, the regions of the film that raised its score, of a finding that is positive or
     whose heatmap was drawn; none where the map is empty."""
 
+    def at(self, threshold: float) -> Self:
+        """The same probability, called at a threshold given by hand.
+
+        Raises:
+            UsageError: for a threshold outside [0, 1], or that is no number.
+
+        >>> FindingResult(probability=0.4, threshold=0.7, positive=False).at(0.4).positive
+        True
+        """
+        if not 0.0 <= threshold <= 1.0:
+            raise UsageError(f"a threshold must be a number in [0, 1]; got {threshold:g}")
+        return self.model_copy(
+            update={"threshold": threshold, "positive": self.probability >= threshold}
+        )
+
 
 class ImageResult(_Frozen):
     """Everything said of one input. One line of results.jsonl."""
@@ -56,8 +83,16 @@ class ImageResult(_Frozen):
     codes: tuple[ReasonCode, ...] = ()
     message: str = ""
     view: ViewPosition = ViewPosition.UNKNOWN
+    patient: str = ""
+    """Whose film it is: a pseudonym, or the file's own patient id if that was asked for; blank
+    where the file says none, or none was wanted."""
+    age_years: float | None = None
+    """None where the file does not say, or it was not wanted; 90 for all above 89 unless the full
+    identity was asked for."""
+    sex: Sex = Sex.UNKNOWN
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""
+    threshold_source: ThresholdSource = ThresholdSource.BUNDLE
     heatmaps: dict[str, str] = {}
     """Finding to overlay file, relative to the output folder."""
     film: str | None = None

@@ -7,6 +7,7 @@ of the changelog; `reports()` finds it.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -45,8 +46,9 @@ class BatchResults:
     """Everything a report may say: nothing else reaches it, not even the clock.
 
     Attributes:
-        results: one an input; kept sorted by input, so that the order films were scored in cannot
-            be seen in a report.
+        results: one an input, sorted by input, so that the order films were scored in cannot be
+            seen in a report. A tuple is sorted here; a collection that reads its results from disk
+            each time, as a large batch's does, must come sorted.
         labels: the findings scored, which are the columns of every table.
         bundle: the bundle that scored.
         generated: the date to print, as text; empty for none, so that the same results give the
@@ -57,12 +59,14 @@ class BatchResults:
             although its status says that it was not scored, or none although it was.
     """
 
-    results: tuple[ImageResult, ...]
+    results: Collection[ImageResult]
     labels: LabelSet
     bundle: BundleFacts
     generated: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.results, tuple):
+            return
         for result in self.results:
             if result.status.scored != (result.findings is not None):
                 raise ValueError(

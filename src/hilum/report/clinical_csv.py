@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass
 
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import NOT_A_DEVICE, ImageResult
+from hilum.domain.radiograph import Sex
+from hilum.domain.result import NOT_A_DEVICE, ImageResult, ThresholdSource
 from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
-from hilum.report.parts.sentences import summary
+from hilum.report.parts.sentences import by_hand, summary
 
 __all__ = ["REPORT", "ClinicalCsv", "cell", "columns"]
 
@@ -49,13 +50,14 @@ def columns(labels: LabelSet) -> list[str]:
 
     >>> columns(LabelSet("one", ("Mass",)))
     ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
-     'bundle', 'heatmaps', 'path_json', 'notice']
+     'bundle', 'thresholds', 'patient', 'age_years', 'sex', 'heatmaps', 'path_json', 'notice']
     """
     return [
         *("Image_ID", "status", "codes", "view"),
         *labels,
         *(f"{finding}_positive" for finding in labels),
-        *("Clinical_Summary", "bundle", "heatmaps", "path_json", "notice"),
+        *("Clinical_Summary", "bundle", "thresholds", "patient", "age_years", "sex"),
+        *("heatmaps", "path_json", "notice"),
     ]
 
 
@@ -84,11 +86,21 @@ def _row(result: ImageResult, labels: LabelSet) -> list[str]:
         *(cell(result.image_id), result.status.value, ";".join(result.codes), result.view.value),
         *probabilities,
         *calls,
-        *(summary(result), cell(result.bundle)),
+        *(summary(result), cell(result.bundle), _thresholds(result), cell(result.patient)),
+        "" if result.age_years is None else f"{result.age_years:g}",
+        "" if result.sex is Sex.UNKNOWN else result.sex.value,
         ";".join(cell(result.heatmaps[name]) for name in labels if name in result.heatmaps),
         _json_cell(result.input),
         NOT_A_DEVICE,
     ]
+
+
+def _thresholds(result: ImageResult) -> str:
+    """Whose the thresholds are; blank where nothing was called."""
+    if result.findings is None:
+        return ""
+    given = by_hand((result,))
+    return ThresholdSource.BUNDLE.value if given is None else f"{given:g} by hand"
 
 
 def _call(positive: bool | None) -> str:

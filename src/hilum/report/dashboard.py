@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from hilum.domain.errors import Status
 from hilum.domain.radiograph import ViewPosition
 from hilum.report.base import BatchResults
 from hilum.report.parts.charts import bar, histogram, pie
-from hilum.report.parts.counts import count_findings, count_outcomes, findings_a_film, spread
+from hilum.report.parts.counts import Tally
 from hilum.report.parts.page import page
 from hilum.report.parts.sentences import REASONS, STATUSES, percent
 
@@ -29,24 +28,26 @@ class Dashboard:
 
     def render(self, batch: BatchResults) -> str:
         """The page."""
-        results = batch.results
-        slices = [(outcome.value, count) for outcome, count in count_outcomes(results)]
+        tally = Tally.of(batch.results, batch.labels)
+        slices = [(outcome.value, count) for outcome, count in tally.outcomes()]
         return page(
             "dashboard",
             batch,
             {
                 "slices": slices,
-                "pie": pie(slices, f"{len(results)} inputs"),
-                "scored": sum(result.status.scored for result in results),
-                "findings": _finding_rows(batch),
-                "a_film": _rows((str(n), count) for n, count in findings_a_film(results)),
-                "statuses": _status_rows(batch),
-                "codes": _code_rows(batch),
-                "views": _view_rows(batch),
+                "pie": pie(slices, f"{tally.total} inputs"),
+                "total": tally.total,
+                "scored": tally.scored,
+                "findings": _finding_rows(tally),
+                "a_film": _rows((str(n), count) for n, count in tally.findings_a_film()),
+                "statuses": [(s, STATUSES[s], tally.statuses[s]) for s in Status],
+                "codes": _code_rows(tally),
+                "views": _rows((view.value, tally.views[view]) for view in ViewPosition),
+                "unscored": tally.unscored,
                 "spreads": [
                     (name, one, histogram(one))
                     for name in batch.labels
-                    for one in [spread(results, name)]
+                    for one in [tally.spread(name)]
                 ],
             },
         )
@@ -70,29 +71,17 @@ def _rows(counts: Iterable[tuple[str, int]]) -> list[_Row]:
     return [_Row(name, count, bar(count / largest if largest else 0.0)) for name, count in pairs]
 
 
-def _finding_rows(batch: BatchResults) -> list[_Row]:
+def _finding_rows(tally: Tally) -> list[_Row]:
     """Most frequent first; the bar is the share of called films, and the note says it."""
-    counts = count_findings(batch.results, batch.labels)
     rows: list[_Row] = []
-    for one in sorted(counts, key=lambda count: -count.positive):
+    for one in sorted(tally.findings(), key=lambda count: -count.positive):
         share = one.positive / one.called if one.called else 0.0
         note = percent(share) if one.called else "no threshold"
         rows.append(_Row(one.finding, one.positive, bar(share, marked=one.positive > 0), note))
     return rows
 
 
-def _status_rows(batch: BatchResults) -> list[tuple[Status, str, int]]:
-    counts = Counter(result.status for result in batch.results)
-    return [(status, STATUSES[status], counts[status]) for status in Status]
-
-
-def _code_rows(batch: BatchResults) -> list[tuple[str, str, int]]:
+def _code_rows(tally: Tally) -> list[tuple[str, str, int]]:
     """Only the codes that occur, most frequent first."""
-    counts = Counter(code for result in batch.results for code in result.codes)
-    ordered = sorted(counts, key=lambda code: (-counts[code], code))
-    return [(code, REASONS[code], counts[code]) for code in ordered]
-
-
-def _view_rows(batch: BatchResults) -> list[_Row]:
-    counts = Counter(result.view for result in batch.results)
-    return _rows((view.value, counts[view]) for view in ViewPosition)
+    ordered = sorted(tally.codes, key=lambda code: (-tally.codes[code], code))
+    return [(code, REASONS[code], tally.codes[code]) for code in ordered]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
+from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults
 from hilum.report.parts.charts import bar
-from hilum.report.parts.counts import Outcome, count_outcomes
+from hilum.report.parts.counts import Outcome, Tally, ranked
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import page
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
@@ -29,18 +31,19 @@ class FilmReport:
 
     def render(self, batch: BatchResults) -> str:
         """The page; images are linked relative to the output folder."""
-        outcomes = count_outcomes(batch.results)
-        attention = sum(result.status is not Status.OK for result in batch.results)
-        seen = {name for result in batch.results for name in result.positives}
+        tally = Tally.of(batch.results, batch.labels)
         return page(
             "film_report",
             batch,
             {
-                "cards": [_card(result, batch.labels) for result in batch.results],
-                "tiles": [(outcome.value, count) for outcome, count in outcomes],
-                "attention": attention,
-                "positive": dict(outcomes)[Outcome.POSITIVE],
-                "found": [name for name in batch.labels if name in seen],
+                "total": tally.total,
+                # made one at a time: a large batch must not be in memory as a whole
+                "index": ((shown(r.image_id), summary(r)) for r in batch.results),
+                "cards": (_card(result, batch.labels) for result in batch.results),
+                "tiles": [(outcome.value, count) for outcome, count in tally.outcomes()],
+                "attention": tally.total - tally.statuses[Status.OK],
+                "positive": dict(tally.outcomes())[Outcome.POSITIVE],
+                "found": [one.finding for one in tally.findings() if one.positive],
             },
         )
 
@@ -63,6 +66,7 @@ class _Card:
     result: ImageResult
     name: str
     summary: str
+    about: tuple[str, ...]
     attention: bool
     empty: bool
     status: str
@@ -76,6 +80,7 @@ def _card(result: ImageResult, labels: LabelSet) -> _Card:
         result=result,
         name=shown(result.image_id),
         summary=summary(result),
+        about=_about(result),
         attention=result.status is not Status.OK,
         empty=ReasonCode.EMPTY_HEATMAP in result.codes,
         status=STATUSES[result.status],
@@ -85,6 +90,15 @@ def _card(result: ImageResult, labels: LabelSet) -> _Card:
     )
 
 
+def _about(result: ImageResult) -> tuple[str, ...]:
+    """What the file says of film and patient, as far as it says it and may be shown."""
+    view = "view unknown" if result.view is ViewPosition.UNKNOWN else result.view.value
+    sex = None if result.sex is Sex.UNKNOWN else result.sex.value
+    age = None if result.age_years is None else f"{math.floor(result.age_years)} years"
+    patient = f"patient {shown(result.patient)}" if result.patient else None
+    return tuple(said for said in (view, sex, age, patient) if said is not None)
+
+
 def _overlays(result: ImageResult, labels: LabelSet) -> tuple[tuple[str, str], ...]:
     """(finding, file), positive findings first and most probable first, then the others."""
     order = [*result.positives, *(name for name in labels if name not in result.positives)]
@@ -92,22 +106,14 @@ def _overlays(result: ImageResult, labels: LabelSet) -> tuple[tuple[str, str], .
 
 
 def _scores(result: ImageResult, labels: LabelSet) -> tuple[_Score, ...]:
-    """Most probable first; ties in the label set's order."""
-    findings = result.findings or {}
-    scores = [
+    return tuple(
         _Score(
             finding=name,
-            probability=findings[name].probability,
-            threshold=findings[name].threshold,
-            positive=findings[name].positive is True,
-            calibrated=findings[name].calibrated,
-            bar=bar(
-                findings[name].probability,
-                tick=findings[name].threshold,
-                marked=findings[name].positive is True,
-            ),
+            probability=one.probability,
+            threshold=one.threshold,
+            positive=one.positive is True,
+            calibrated=one.calibrated,
+            bar=bar(one.probability, tick=one.threshold, marked=one.positive is True),
         )
-        for name in labels
-        if findings
-    ]
-    return tuple(sorted(scores, key=lambda score: -score.probability))
+        for name, one in ranked(result, labels)
+    )

@@ -26,12 +26,14 @@ def bar(share: float, tick: float | None = None, marked: bool = False) -> Markup
     >>> "tick" in bar(0.5), "tick" in bar(0.5, tick=0.2)
     (False, True)
     """
-    line = Markup('<path class="tick" d="M{0:.2f} 0V10"/>').format(100 * tick) if tick else ""
-    return Markup(
-        '<svg class="bar{}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+    line = f'<path class="tick" d="M{100 * tick:.2f} 0V10"/>' if tick else ""
+    # a page has many thousands, and Markup's own format is ten times as slow
+    return Markup(  # noqa: S704 -- numbers alone
+        f'<svg class="bar{" marked" if marked else ""}" viewBox="0 0 100 10"'
+        ' preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="track" y="2" width="100" height="6"/>'
-        '<rect class="fill" y="2" width="{:.2f}" height="6"/>{}</svg>'
-    ).format(" marked" if marked else "", 100 * share, line)
+        f'<rect class="fill" y="2" width="{100 * share:.2f}" height="6"/>{line}</svg>'
+    )
 
 
 def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import statistics
+from array import array
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
+from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import ImageResult
+from hilum.domain.radiograph import ViewPosition
+from hilum.domain.result import FindingResult, ImageResult
 
 __all__ = [
+    "SHOWN",
     "FindingCount",
     "Outcome",
     "Spread",
-    "count_findings",
-    "count_outcomes",
-    "findings_a_film",
+    "Tally",
+    "ranked",
     "spread",
 ]
+
+
+SHOWN = 200
+"""Inputs without a score that are kept to be named; of more, the table names all."""
 
 
 class Outcome(StrEnum):
@@ -41,19 +49,6 @@ class Outcome(StrEnum):
         return cls.NEGATIVE if called else cls.UNCALLED
 
 
-def count_outcomes(results: Iterable[ImageResult]) -> list[tuple[Outcome, int]]:
-    """How many inputs came to each outcome; they add up to all inputs.
-
-    The outcome of a bundle without thresholds is left out where it does not occur.
-    """
-    counted = Counter(Outcome.of(result) for result in results)
-    return [
-        (outcome, counted[outcome])
-        for outcome in Outcome
-        if counted[outcome] or outcome is not Outcome.UNCALLED
-    ]
-
-
 @dataclass(frozen=True)
 class FindingCount:
     """How often one finding was called.
@@ -69,20 +64,103 @@ class FindingCount:
     called: int
 
 
-def count_findings(results: Iterable[ImageResult], labels: LabelSet) -> list[FindingCount]:
-    """One count a finding, in the label set's order."""
-    calls = [result.findings for result in results if result.findings is not None]
-    counts: list[FindingCount] = []
-    for name in labels:
-        said = [findings[name].positive for findings in calls]
-        counts.append(FindingCount(name, said.count(True), said.count(True) + said.count(False)))
-    return counts
+@dataclass(frozen=True)
+class Tally:
+    """Everything that is counted of a batch, from one look at each result.
+
+    A large batch reads its results from disk each time it is looked through, so that is done once,
+    and what is kept of a film is its probabilities.
+
+    Attributes:
+        labels: the findings scored.
+        statuses: inputs of each status.
+        codes: inputs that have each code.
+        views: inputs of each view position.
+        unscored: the first of the inputs without a score.
+    """
+
+    labels: LabelSet
+    statuses: Counter[Status] = field(default_factory=Counter)
+    codes: Counter[ReasonCode] = field(default_factory=Counter)
+    views: Counter[ViewPosition] = field(default_factory=Counter)
+    unscored: list[ImageResult] = field(default_factory=list)
+    _outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _found: Counter[int] = field(default_factory=Counter)
+    _calls: Counter[tuple[str, bool | None]] = field(default_factory=Counter)
+    _probabilities: dict[str, array[float]] = field(default_factory=dict)
+    _thresholds: dict[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Iterable[ImageResult], labels: LabelSet) -> Self:
+        """The counts of a batch."""
+        tally = cls(labels)
+        for result in results:
+            tally._add(result)
+        return tally
+
+    def _add(self, result: ImageResult) -> None:
+        self.statuses[result.status] += 1
+        self.codes.update(result.codes)
+        self.views[result.view] += 1
+        self._outcomes[Outcome.of(result)] += 1
+        if result.findings is None:
+            if len(self.unscored) < SHOWN:
+                self.unscored.append(result)
+            return
+        self._found[len(result.positives)] += 1
+        for name, finding in result.findings.items():
+            self._calls[name, finding.positive] += 1
+            self._probabilities.setdefault(name, array("d")).append(finding.probability)
+            self._thresholds.setdefault(name, finding.threshold)
+
+    @property
+    def total(self) -> int:
+        """Inputs."""
+        return self.statuses.total()
+
+    @property
+    def scored(self) -> int:
+        """Films that carry probabilities."""
+        return self._found.total()
+
+    def outcomes(self) -> list[tuple[Outcome, int]]:
+        """How many inputs came to each outcome; they add up to all inputs.
+
+        The outcome of a bundle without thresholds is left out where it does not occur.
+        """
+        return [
+            (outcome, self._outcomes[outcome])
+            for outcome in Outcome
+            if self._outcomes[outcome] or outcome is not Outcome.UNCALLED
+        ]
+
+    def findings(self) -> list[FindingCount]:
+        """One count a finding, in the label set's order."""
+        return [
+            FindingCount(
+                name, self._calls[name, True], self._calls[name, True] + self._calls[name, False]
+            )
+            for name in self.labels
+        ]
+
+    def findings_a_film(self) -> list[tuple[int, int]]:
+        """(positive findings, films that have so many), over scored films, from 0 without gaps."""
+        return [(number, self._found[number]) for number in range(max(self._found, default=-1) + 1)]
+
+    def spread(self, finding: str) -> Spread:
+        """How one finding's probabilities are distributed."""
+        values = self._probabilities.get(finding, array("d"))
+        return spread(finding, values, self._thresholds.get(finding))
 
 
-def findings_a_film(results: Iterable[ImageResult]) -> list[tuple[int, int]]:
-    """(positive findings, films that have so many), over scored films, from 0 up without gaps."""
-    counted = Counter(len(r.positives) for r in results if r.findings is not None)
-    return [(number, counted[number]) for number in range(max(counted, default=-1) + 1)]
+def ranked(result: ImageResult, labels: LabelSet) -> list[tuple[str, FindingResult]]:
+    """The findings of a film, most probable first, ties in the label set's order; or none."""
+    findings = result.findings
+    if findings is None:
+        return []
+    return sorted(
+        ((name, findings[name]) for name in labels), key=lambda pair: -pair[1].probability
+    )
 
 
 @dataclass(frozen=True)
@@ -110,16 +188,13 @@ _BINS = 20
 _AXIS_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-def spread(results: Iterable[ImageResult], finding: str) -> Spread:
+def spread(finding: str, values: Sequence[float], threshold: float | None) -> Spread:
     """Counts of one finding's probabilities in 20 bins.
 
     Calibrated probabilities of rare findings crowd near zero, where an axis to 1 would show a
     single column. So the axis ends at the first of 1, 2, 5, 10, 20, 50, 100 % that holds every
     probability and the threshold.
     """
-    scored = [r.findings[finding] for r in results if r.findings is not None]
-    values = [one.probability for one in scored]
-    threshold = scored[0].threshold if scored else None
     highest = max([*values, threshold or 0.0])
     upper = next(end for end in _AXIS_ENDS if end >= min(highest, 1.0))
     counts = [0] * _BINS

@@ -27,6 +27,8 @@ def shown(text: str) -> str:
     >>> print(shown("a\n\u202eb\udcff.png"))
     a\n\u202eb\xff.png
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_escaped(character) for character in text)
 
 

@@ -15,11 +15,25 @@ from markupsafe import Markup
 from hilum.domain.result import NOT_A_DEVICE
 from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
-from hilum.report.parts.sentences import EVIDENCE, evaluation_headline, percent
+from hilum.report.parts.sentences import (
+    BY_HAND,
+    EVIDENCE,
+    by_hand,
+    evaluation_headline,
+    percent,
+)
 
 __all__ = ["document", "link", "page"]
 
 _HOME = "hilum.report"
+
+_FILES = {
+    "report.html": "Film report",
+    "dashboard.html": "Dashboard",
+    "final_clinical_report.csv": "Table (CSV)",
+    "results.jsonl": "Results (JSON lines)",
+}
+"""What lies beside a page, as its links say it."""
 
 
 def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
@@ -33,6 +47,9 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
     said = {
         "batch": batch,
         "evidence": EVIDENCE,
+        "threshold_by_hand": by_hand(batch.results),
+        "by_hand": BY_HAND,
+        "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
     }
     return document(_HOME, name, {**values, **said}, images=True)

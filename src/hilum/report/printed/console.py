@@ -1,0 +1,90 @@
+"""For reading in a terminal: a block a film, its findings, then all probabilities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from hilum.domain.errors import Status
+from hilum.domain.findings import LabelSet
+from hilum.domain.result import NOT_A_DEVICE, ImageResult, ThresholdSource
+from hilum.report.base import BatchResults
+from hilum.report.parts.counts import ranked
+from hilum.report.parts.names import shown
+from hilum.report.parts.sentences import (
+    BY_HAND,
+    NONE_POSITIVE,
+    REASONS,
+    by_hand,
+    evaluation_headline,
+    percent2,
+)
+
+__all__ = ["render"]
+
+_RULE = "─" * 60
+_MARK = "◄"
+
+
+def render(batch: BatchResults) -> str:
+    """The films in the order of their inputs, then what the numbers rest on."""
+    lines = [line for result in batch.results for line in _film(result, batch.labels)]
+    return "\n".join((*lines, _RULE, *_foot(batch))) + "\n"
+
+
+def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
+    yield _RULE
+    yield _said("Image", shown(result.image_id))
+    if result.status is not Status.OK:
+        yield _said("Status", result.status.value)
+        yield from (_said("Reason", f"{REASONS[code]} [{code}]") for code in result.codes)
+        if result.message:
+            yield _said("Detail", shown(result.message))
+    if result.findings is None:
+        return
+    yield _said("Threshold", _thresholds(result))
+    yield _said("Detected", _detected(result))
+    yield _RULE
+    yield "All probabilities:"
+    widest = max(map(len, labels), default=0)
+    for name, finding in ranked(result, labels):
+        threshold = "none" if finding.threshold is None else percent2(finding.threshold)
+        mark = f"  {_MARK}" if finding.positive else ""
+        note = "" if finding.calibrated else "  (not calibrated)"
+        yield (
+            f"  {name:<{widest}}  {percent2(finding.probability):>8}"
+            f"   threshold {threshold:>8}{mark}{note}"
+        )
+
+
+def _said(what: str, words: str) -> str:
+    return f"{what:>9} : {words}"
+
+
+def _thresholds(result: ImageResult) -> str:
+    given = {finding.threshold for finding in (result.findings or {}).values()}
+    if result.threshold_source is ThresholdSource.HAND and len(given) == 1:
+        return f"{given.pop():g}, given by hand for every finding"
+    return "none" if given == {None} else "per finding"
+
+
+def _detected(result: ImageResult) -> str:
+    called = any(finding.positive is not None for finding in (result.findings or {}).values())
+    return ", ".join(result.positives) or (NONE_POSITIVE if called else "nothing called")
+
+
+def _foot(batch: BatchResults) -> Iterator[str]:
+    counts = Counter(result.status for result in batch.results)
+    said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    bundle = batch.bundle
+    yield f"{len(batch.results)} inputs{': ' if said else ''}{said}"
+    yield f"{_MARK} at or above the finding's threshold"
+    threshold = by_hand(batch.results)
+    if threshold is not None:
+        yield f"Threshold {threshold:g}, {BY_HAND}."
+    yield (
+        f"Bundle {shown(bundle.name)} ({shown(bundle.id)}), {shown(bundle.precision)}; "
+        f"probabilities by {shown(bundle.calibrator)}."
+    )
+    yield shown(evaluation_headline(bundle.evaluation))
+    yield NOT_A_DEVICE

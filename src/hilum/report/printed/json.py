@@ -1,0 +1,35 @@
+"""For a program: one JSON document with the results, the bundle that made them, and the notice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hilum.domain.result import NOT_A_DEVICE
+from hilum.report.base import BatchResults
+from hilum.report.parts.sentences import evaluation_headline
+
+__all__ = ["render"]
+
+
+def render(batch: BatchResults) -> str:
+    """Everything said of each input, in full precision, as in `results.jsonl`.
+
+    It is ASCII with escapes, as there: no name can reach the terminal as it is.
+    """
+    bundle = batch.bundle
+    document: dict[str, Any] = {
+        "schema_version": 1,
+        "notice": NOT_A_DEVICE,
+        "bundle": {
+            "name": bundle.name,
+            "id": bundle.id,
+            "precision": bundle.precision,
+            "calibrator": bundle.calibrator,
+            "created": bundle.created,
+            "evaluation": evaluation_headline(bundle.evaluation),
+        },
+        "labels": {"name": batch.labels.name, "findings": list(batch.labels)},
+        "results": [result.model_dump(mode="python") for result in batch.results],
+    }
+    return json.dumps(document, indent=1) + "\n"
