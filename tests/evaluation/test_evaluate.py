@@ -394,18 +394,3 @@ def test_requests_that_make_no_sense_are_refused() -> None:
         EvaluationRequest("a model", "test", resamples=0)
     with pytest.raises(UsageError, match="prevalence of Mass"):
         EvaluationRequest("a model", "test", prevalences={"Mass": 1.5})
-
-
-@pytest.mark.slow
-def test_a_thousand_resamples_of_fourteen_findings_take_seconds() -> None:
-    import time
-
-    from hilum.domain.findings import nih14
-
-    rng = np.random.default_rng(0)
-    p = rng.beta(1.0, 12.0, (1500, 14))
-    states = (rng.random(p.shape) < p).astype(np.int8)
-    request = EvaluationRequest("a model", "test", resamples=1000)
-    start = time.process_time()
-    evaluate(Probabilities(p, nih14()), cohort(states, nih14()), request)
-    assert time.process_time() - start < 15.0
