@@ -83,7 +83,6 @@ def _schemas() -> dict[str, dict[str, Any]]:
 
     models = {
         "audit": Audit,
-        "bundle": Manifest,
         "calibration_effect": CalibrationEffect,
         "check": DatasetInspection,
         "comparison": Comparison,
@@ -94,6 +93,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "sanity": Sanity,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
+    # a bundle is written by a serialiser of its own, of which pydantic knows no fields
+    made["bundle"] = Manifest.model_json_schema(mode="validation")
     return {"results": schema(), **made}
 
 
@@ -292,7 +293,7 @@ def _reasons_in_source() -> Iterator[tuple[str, str]]:
     for line in body.splitlines():
         if heading := re.match(r"    # (\w+):", line):
             status = heading[1]
-        elif code := re.match(r"    [A-Z_]+ = \"([A-Z_]+)\"", line):
+        elif code := re.match(r"    [A-Z0-9_]+ = \"([A-Z0-9_]+)\"", line):
             yield status, code[1]
 
 

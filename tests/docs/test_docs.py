@@ -88,6 +88,16 @@ def test_every_column_of_the_report_is_explained() -> None:
     assert set(columns(LabelSet("one", ("Mass",)))) <= quoted(DOCS / "reference" / "outputs.md")
 
 
+def test_every_reason_has_something_to_do() -> None:
+    from hilum.domain.errors import ReasonCode
+
+    page = (DOCS / "reference" / "outputs.md").read_text("utf-8")
+    told = re.findall(
+        r"`([A-Z0-9_]+)`", page.partition("### What to do\n")[2].partition("\n## ")[0]
+    )
+    assert sorted(told) == sorted(ReasonCode)
+
+
 @pytest.mark.parametrize(("module", "page"), [("training.run", "run"), ("bundle", "bundle")])
 def test_every_file_of_a_folder_is_explained(module: str, page: str) -> None:
     import importlib
@@ -222,7 +232,8 @@ def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        # the key of the pseudonyms, which is the user's, is made beside the outputs
+        env={**os.environ, "PATH": path, "XDG_CONFIG_HOME": str(folder / "settings")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

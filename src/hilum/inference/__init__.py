@@ -1,1 +1,1 @@
-"""What the exported network says of films. OpenVINO and NumPy; no torch."""
+"""What the exported network says of films. OpenVINO or ONNX Runtime, and NumPy; no torch."""
