@@ -18,8 +18,9 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum import Bundle
-from hilum.batch.inputs import list_inputs
-from hilum.batch.run import predict_batch
+from hilum.batch.inputs import list_films
+from hilum.batch.request import BatchRequest
+from hilum.batch.run import run_batch
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.result import ImageResult
@@ -104,10 +105,10 @@ def inbox(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def predicted(toy: Path, inbox: Path, out: Path, threads: int = 2) -> Batch:
-    paths = list_inputs([str(inbox), str(inbox / "missing.png"), str(inbox / ("x" * 300))])
-    batch = predict_batch(Bundle.load(toy / "bundle"), paths, out, threads)
-    return Batch(inbox, out, batch.results)
+def predicted(toy: Path, inbox: Path, out: Path, lanes: int | None = None) -> Batch:
+    films = list_films([str(inbox), str(inbox / "missing.png"), str(inbox / ("x" * 300))])
+    finished = run_batch(Bundle.load(toy / "bundle"), films, out, BatchRequest(lanes=lanes))
+    return Batch(inbox, out, tuple(finished.batch.results))
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +117,12 @@ def batch(toy: Path, inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> B
 
 
 def test_every_input_has_one_row_with_its_status_in_order(batch: Batch) -> None:
+    # how far a drawn film is from real ones is for the tests of the gate
     found = {
-        Path(result.input).relative_to(batch.inbox).as_posix(): (result.status, result.codes)
+        Path(result.input).relative_to(batch.inbox).as_posix(): (
+            result.status,
+            tuple(code for code in result.codes if code is not ReasonCode.OOD_SCORE_HIGH),
+        )
         for result in batch.results
     }
     assert found == EXPECTED
@@ -214,26 +219,27 @@ def test_the_lines_of_results_validate_and_say_what_was_promised(batch: Batch) -
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
-    files = (path for path in out.rglob("*") if path.is_file())
+    """All but the journal, whose lines come as films are finished."""
+    files = (path for path in out.rglob("*") if path.is_file() and path.name != "journal.jsonl")
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
 def test_the_same_inputs_give_the_same_bytes(batch: Batch, toy: Path, tmp_path: Path) -> None:
-    again = predicted(toy, batch.inbox, tmp_path / "again", threads=1)
+    again = predicted(toy, batch.inbox, tmp_path / "again", lanes=1)
     assert bytes_of(again.out) == bytes_of(batch.out)
     predicted(toy, batch.inbox, tmp_path / "again")
     assert bytes_of(again.out) == bytes_of(batch.out)
 
 
 def test_more_films_than_are_held_at_a_time(toy: Path, tmp_path: Path) -> None:
-    paths = list_inputs([str(toy / "films" / "images")])
+    films = list_films([str(toy / "films" / "images")])
     told: list[tuple[int, int]] = []
-    batch = predict_batch(
-        Bundle.load(toy / "bundle"), paths, tmp_path, advance=lambda *step: told.append(step)
-    )
-    assert [result.input for result in batch.results] == [str(path) for path in paths]
+    batch = run_batch(
+        Bundle.load(toy / "bundle"), films, tmp_path, advance=lambda *step: told.append(step)
+    ).batch
+    assert [result.input for result in batch.results] == [str(film.path) for film in films]
     assert {result.status for result in batch.results} <= {Status.OK, Status.WARN}
-    assert told[-1] == (len(paths), len(paths))
+    assert told[-1] == (len(films), len(films))
     assert len(told) > 1
 
 
@@ -250,7 +256,7 @@ def test_results_are_never_written_over_the_films(toy: Path, tmp_path: Path, fol
     bundle = Bundle.load(toy / "bundle")
     for name in names:
         with pytest.raises(UsageError, match="results must not be written over films"):
-            predict_batch(bundle, [film, tmp_path / name], tmp_path)
+            run_batch(bundle, [film, tmp_path / name], tmp_path)
         assert (tmp_path / name).read_bytes() == film.read_bytes()
 
 
@@ -260,7 +266,7 @@ def test_the_pictures_of_an_earlier_batch_go_with_it(
     again = predicted(toy, batch.inbox, tmp_path)
     film = Path(again.of("tall.png").input)
     (tmp_path / "notes.txt").write_text("mine")
-    small = predict_batch(Bundle.load(toy / "bundle"), [film], tmp_path)
+    small = run_batch(Bundle.load(toy / "bundle"), [film], tmp_path).batch
     left = {path.name for folder in ("films", "overlays") for path in (tmp_path / folder).iterdir()}
     (result,) = small.results
     assert left == {Path(file).name for file in (result.film, *result.heatmaps.values())}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.batch.journal import Entry, Header, Journal, Recorded, read_journal
+from hilum.batch.journal import Entry, Header, Journal, Recorded, read_entry, read_journal
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.result import FindingResult, ImageResult
 
@@ -55,7 +55,15 @@ def path(tmp_path: Path) -> Path:
 def inputs(path: Path) -> list[str]:
     found = read_journal(path, HEADER)
     assert found is not None
-    return list(found.entries)
+    return list(found.places)
+
+
+def entries(path: Path) -> dict[str, Entry]:
+    """The entries that a journal is read to hold, each from its place."""
+    found = read_journal(path, HEADER)
+    assert found is not None
+    with path.open("rb") as file:
+        return {name: read_entry(file, place) for name, place in found.places.items()}
 
 
 def test_where_there_is_none_nothing_is_said(tmp_path: Path) -> None:
@@ -73,11 +81,11 @@ def test_what_is_read_is_what_was_appended(
     tmp_path_factory: pytest.TempPathFactory, said: dict[str, float]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
-    entries = [entry(name, probability) for name, probability in said.items()]
-    write(path, *entries)
+    appended = [entry(name, probability) for name, probability in said.items()]
+    write(path, *appended)
+    assert list(entries(path).values()) == appended
     found = read_journal(path, HEADER)
     assert found is not None
-    assert list(found.entries.values()) == entries
     assert found.end == path.stat().st_size
 
 
@@ -119,10 +127,20 @@ def test_going_on_appends(path: Path) -> None:
 
 def test_the_last_line_of_an_input_counts_and_no_picture_is_forgotten(path: Path) -> None:
     write(path, entry("b", 0.7), recorded=read_journal(path, HEADER))
+    assert entries(path)["b"] == entry("b", 0.7)
     found = read_journal(path, HEADER)
     assert found is not None
-    assert found.entries["b"] == entry("b", 0.7)
-    assert found.files == {"films/b.jpg", "overlays/b__Mass.png"}
+    assert found.superseded == {"films/b.jpg", "overlays/b__Mass.png"}
+
+
+def test_what_is_finished_can_be_looked_up_while_it_runs(path: Path) -> None:
+    with Journal(path, HEADER, read_journal(path, HEADER) or Recorded()) as journal:
+        journal.append(entry("b", 0.7))
+        assert journal.of("a") == entry("a")
+        assert journal.of("b") == entry("b", 0.7)
+        assert journal.of("nobody") is None
+        assert list(journal) == [entry("a"), entry("b", 0.7), entry("c")]
+        assert journal.superseded == {"films/b.jpg", "overlays/b__Mass.png"}
 
 
 def test_a_torn_end_is_dropped_wherever_it_is_torn(path: Path) -> None:
@@ -135,9 +153,9 @@ def test_a_torn_end_is_dropped_wherever_it_is_torn(path: Path) -> None:
         found = read_journal(path, HEADER)
         assert found is not None
         assert found.end == max(end for end in ends if end <= cut)
-        assert len(found.entries) == max(0, ends.index(found.end) - 1)
+        assert len(found.places) == max(0, ends.index(found.end) - 1)
         if cut % 97 == 0:  # and is cut off before anything is appended
-            left = list(found.entries)
+            left = list(found.places)
             write(path, entry("z"), recorded=found)
             assert inputs(path) == [*left, "z"]
 
@@ -150,7 +168,7 @@ def test_a_last_line_with_another_checksum_is_dropped(path: Path) -> None:
 @pytest.mark.parametrize("line", [1, 2, 3])
 def test_damage_before_the_end_is_named(path: Path, line: int) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
-    for at in range(0, len(lines[line - 1]), 7):
+    for at in range(0, len(lines[line - 1]) - 1, 7):  # without its end, lines 3 and 4 are one
         for damaged in (
             bytes([lines[line - 1][at] ^ 1]).join(
                 (lines[line - 1][:at], lines[line - 1][at + 1 :])
@@ -189,7 +207,7 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     [
         ({"bundle": "ba9876543210"}, "bundle"),
         ({"precision": "bf16", "code_sha256": "other"}, "code_sha256, precision"),
-        ({"options": {"style": "jet"}}, "options"),
+        ({"options": {"style": "jet", "panel": "yes"}}, "panel, style"),
         ({"schema_version": 2}, "schema_version"),
     ],
 )

@@ -128,8 +128,12 @@ def test_what_is_no_file_is_said_to_be_none(tree: Path) -> None:
 def test_suffixes_and_hidden_files(tree: Path) -> None:
     for name in ("B.PNG", "IM0001", "c.Jpeg", "d.tiff", ".e.png", "notes.txt", "f.nii.gz", "g.GIF"):
         Path("inbox", name).touch()
+    for name in ("._c.Jpeg", ".DS_Store", ".trash/a.png", ".odd.png/a.png"):
+        Path("inbox", name).parent.mkdir(exist_ok=True)
+        Path("inbox", name).touch()
     assert set(listed()) - set(FILMS) == {
         *("inbox/B.PNG", "inbox/IM0001", "inbox/c.Jpeg", "inbox/d.tiff", "inbox/g.GIF"),
+        "inbox/.e.png",
     }
 
 

@@ -23,9 +23,11 @@ FEW = 60
 ALLOWED_MB = 60
 
 
-def files_of(out: Path) -> dict[str, bytes]:
-    found = (path for path in out.rglob("*") if path.is_file())
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+def files_of(out: Path) -> dict[str, object]:
+    """Every file's bytes; the journal's lines without their order, which is that of finishing."""
+    paths = [path for path in out.rglob("*") if path.is_file()]
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+    return {**found, "journal.jsonl": sorted(found["journal.jsonl"].splitlines())}
 
 
 def copies(toy: Path, inbox: Path, count: int) -> Path:
@@ -104,7 +106,7 @@ def test_another_bundle_is_one_line_and_code_2(
     assert (code, printed) == (2, "")
     assert err == (
         f"hilum: a batch is continued as it was begun; {out} was scored with another bundle, "
-        "code_sha256, options. Name another folder with -o\n"
+        "code_sha256, heatmaps, patients, style. Name another folder with -o\n"
     )
 
 

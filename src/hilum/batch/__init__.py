@@ -1,1 +1,1 @@
-"""Many inputs through one bundle: list them, score them, write the reports."""
+"""Many inputs through one bundle: list them, read each in a process apart, score, report."""

@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,7 +27,16 @@ from hilum.domain.errors import UsageError
 from hilum.domain.result import ImageResult
 from hilum.domain.whole import naming, sync_folder
 
-__all__ = ["Entry", "Header", "Journal", "Recorded", "read_journal"]
+__all__ = [
+    "Entry",
+    "Header",
+    "Journal",
+    "Recorded",
+    "pictures_of",
+    "read_entry",
+    "read_header",
+    "read_journal",
+]
 
 LINES_A_SYNC = 32
 """Lines that a power cut may cost; a killed process costs none."""
@@ -46,6 +56,10 @@ class Header(_Frozen):
     code_sha256: str
     options: dict[str, str] = {}
     """What was asked for that changes results or pictures."""
+    shard: str = ""
+    """Which part of the films, such as 2/3; empty for all."""
+    list_sha256: str = ""
+    """Of the names of all films, where there are parts: they must be cut from one list."""
 
 
 class Entry(_Frozen):
@@ -56,26 +70,33 @@ class Entry(_Frozen):
     result. None where the file was not there, could not be read or was being written: such an
     input is looked at again."""
     result: ImageResult
+    sop_instance_uid: str = ""
+    pixels_sha256: str = ""
+    """With the UID: what two files of one DICOM object must have in common."""
 
     @property
     def files(self) -> tuple[str, ...]:
         """Its pictures, relative to the output folder."""
-        result = self.result
-        return (*((result.film,) if result.film else ()), *result.heatmaps.values())
+        return pictures_of(self.result)
+
+
+def pictures_of(result: ImageResult) -> tuple[str, ...]:
+    """Preview and overlays of a result, relative to the output folder."""
+    return (*((result.film,) if result.film else ()), *result.heatmaps.values())
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a journal holds.
+    """What a journal holds, as far as it is kept in memory: where each line begins.
 
     Attributes:
-        entries: input as it was listed to its entry, the last where there are several.
-        files: pictures of all entries, earlier ones too, relative to the output folder.
+        places: input as it was listed to the place of its entry, the last where there are several.
+        superseded: pictures of the entries before the last.
         end: bytes of the header and whole lines; 0 for a journal that has to be begun.
     """
 
-    entries: dict[str, Entry] = field(default_factory=dict)
-    files: set[str] = field(default_factory=set)
+    places: dict[str, int] = field(default_factory=dict)
+    superseded: set[str] = field(default_factory=set)
     end: int = 0
 
 
@@ -91,6 +112,7 @@ def read_journal(path: Path, header: Header) -> Recorded | None:
     except FileNotFoundError:
         return None
     recorded, end, number = Recorded(), 0, 0
+    pictures: dict[str, tuple[str, ...]] = {}
     with file:
         first = file.readline()
         if not first.endswith(b"\n") and _line(header.model_dump()).startswith(first):
@@ -103,14 +125,33 @@ def read_journal(path: Path, header: Header) -> Recorded | None:
                 if file.read(1):
                     raise _damaged(path, number)
                 break  # torn: its input is done again
+            name = entry.result.input
+            recorded.superseded.update(pictures.get(name, ()))
+            pictures[name] = entry.files
+            recorded.places[name] = end
             end += len(line)
-            recorded.entries[entry.result.input] = entry
-            recorded.files.update(entry.files)
-    return Recorded(recorded.entries, recorded.files, end)
+    return Recorded(recorded.places, recorded.superseded, end)
+
+
+def read_header(path: Path) -> Header:
+    """What the results in a journal depend on.
+
+    Raises:
+        UsageError: when there is no journal, or it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return Header.model_validate(_document(file.readline()))
+    except (OSError, ValueError):
+        raise UsageError(
+            f"a folder of results must have its journal; {path} is missing or damaged"
+        ) from None
 
 
 class Journal:
-    """Appends to a journal what is finished; each line is with the system when `append` returns.
+    """Keeps what is finished; each line is with the system when `append` returns.
+
+    One thread appends; any may look up.
 
     Args:
         path: the journal, begun here where `recorded` says so.
@@ -121,37 +162,99 @@ class Journal:
     def __init__(self, path: Path, header: Header, recorded: Recorded) -> None:
         path.touch()
         self._path = path
-        self._file = path.open("r+b")
+        # unbuffered: what a full disk did not take is not tried again when it is closed
+        self._file = path.open("r+b", buffering=0)
         self._unsynced = 0
-        self._file.truncate(recorded.end)
-        self._file.seek(recorded.end)
-        if recorded.end == 0:
+        self._places = dict(recorded.places)
+        self.superseded = set(recorded.superseded)
+        """Pictures of entries that a later one replaced."""
+        self._end = recorded.end
+        try:
+            self._begin(header)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _begin(self, header: Header) -> None:
+        """Cut off what does not count, and have a header."""
+        with naming(self._path):
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        if self._end == 0:
             self._write(header.model_dump())
-            sync_folder(path.parent)
+            sync_folder(self._path.parent)
 
     def append(self, entry: Entry) -> None:
         """One more input is finished, and its pictures are in place."""
+        before = self.of(entry.result.input)
+        if before is not None:
+            self.superseded.update(before.files)
+        place = self._end
         self._write(entry.model_dump())
+        self._places[entry.result.input] = place
+
+    def of(self, name: str) -> Entry | None:
+        """The entry of an input as it was listed; None where it has none yet."""
+        place = self._places.get(name)
+        return None if place is None else self._at(place)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The last entry of each input, by name, one at a time."""
+        for _, place in sorted(self._places.items()):
+            yield self._at(place)
+
+    def places(self) -> dict[str, int]:
+        """Where the entry of each input begins, for `read_entry`."""
+        return dict(self._places)
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._path
+
+    def _at(self, place: int) -> Entry:
+        with self._path.open("rb") as file:
+            return read_entry(file, place)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         with naming(self._path), self._file:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until the disk has all of it."""
+        with naming(self._path):
             self._sync()
 
     def _write(self, document: dict[str, Any]) -> None:
+        line = _line(document)
         with naming(self._path):
-            self._file.write(_line(document))
-            self._file.flush()
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+            self._end += len(line)
             self._unsynced += 1
             if self._unsynced >= LINES_A_SYNC:
                 self._sync()
 
     def _sync(self) -> None:
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._unsynced = 0
+
+
+def read_entry(file: BinaryIO, place: int) -> Entry:
+    """The entry of a journal that begins at a place, which was checked or written before.
+
+    Raises:
+        UsageError: when somebody has changed the journal meanwhile.
+    """
+    file.seek(place)
+    entry = _entry(file.readline())
+    if entry is None:
+        raise UsageError("a journal must be left alone while a batch runs; it was changed")
+    return entry
 
 
 def _line(document: dict[str, Any]) -> bytes:
@@ -180,13 +283,20 @@ def _entry(line: bytes) -> Entry | None:
 def _check_header(path: Path, found: object, header: Header) -> None:
     if not isinstance(found, dict):
         raise _damaged(path, 1)
-    mine = header.model_dump()
-    differ = sorted(key for key in {*found, *mine} if found.get(key) != mine.get(key))
+    theirs, mine = _settings(found), _settings(header.model_dump())
+    differ = sorted(key for key in {*theirs, *mine} if theirs.get(key) != mine.get(key))
     if differ:
         raise UsageError(
             f"a batch is continued as it was begun; {path.parent} was scored with another "
             f"{', '.join(differ)}. Name another folder with -o"
         )
+
+
+def _settings(header: dict[str, Any]) -> dict[str, Any]:
+    """What a header says, its options beside the rest."""
+    options = header.get("options")
+    flat = {key: value for key, value in header.items() if key != "options"}
+    return {**flat, **options} if isinstance(options, dict) else {**flat, "options": options}
 
 
 def _damaged(path: Path, line: int) -> UsageError:

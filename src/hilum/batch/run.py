@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hilum.batch.folder import clear_leftovers, remove_files
-from hilum.batch.inputs import output_names
-from hilum.batch.journal import Header, Journal, Recorded, read_journal
+from hilum.batch.inputs import Listed, Shard, output_names
+from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
+from hilum.batch.lanes import in_lanes
+from hilum.batch.outcome import Outcome
+from hilum.batch.reader_process import ReaderProcess
+from hilum.batch.request import BatchRequest
 from hilum.batch.score import Input, Scoring
 from hilum.bundle import Bundle
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import Status, UsageError
+from hilum.domain.findings import LabelSet
 from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
-from hilum.domain.result import ImageResult
+from hilum.domain.record import digest
 from hilum.domain.whole import write_whole
-from hilum.explain.request import Pictures
 from hilum.report.base import BatchResults, BundleFacts, reports
 
-__all__ = ["Finished", "predict_batch", "run_batch", "write_reports"]
+__all__ = ["Finished", "run_batch", "write_reports"]
 
-CHUNK = 16
-"""Films in memory at a time."""
 JOURNAL = "journal.jsonl"
+FOLDERS = ("films", "overlays")
+"""Of the output folder: previews, and pictures of heatmaps."""
+_MORE_LANES = 2
+"""Than the network has threads: one film is read while another is scored."""
+_FILMS_A_LANE = 8
+"""To begin a reader takes as long as to read that many."""
 
 Advance = Callable[[int, int], None]
 
@@ -39,91 +48,116 @@ class Finished:
     Attributes:
         batch: what the reports were made from.
         taken: inputs whose results an earlier, stopped run had left in the journal.
+        counts: inputs by what became of them.
     """
 
     batch: BatchResults
     taken: int
+    counts: Counter[Status]
 
-
-def predict_batch(
-    bundle: Bundle,
-    paths: Sequence[Path],
-    out: Path,
-    threads: int = 2,
-    advance: Advance | None = None,
-    pictures: Pictures | None = None,
-) -> BatchResults:
-    """The results of `run_batch`, for who does not ask where they came from."""
-    return run_batch(bundle, paths, out, threads, advance, pictures).batch
+    @property
+    def refused(self) -> bool:
+        """Whether any input was rejected or failed."""
+        return self.counts[Status.REJECT] + self.counts[Status.ERROR] > 0
 
 
 def run_batch(
     bundle: Bundle,
-    paths: Sequence[Path],
+    films: Sequence[Listed | Path],
     out: Path,
-    threads: int = 2,
+    request: BatchRequest | None = None,
     advance: Advance | None = None,
-    pictures: Pictures | None = None,
+    shard: Shard | None = None,
 ) -> Finished:
     """Score films; write previews, pictures of heatmaps, and all reports.
 
     Each finished film is a line of `journal.jsonl`, so that a run that was stopped, by whatever,
     goes on where it stopped: a film is not scored again when its name, its bytes and what scores
-    it are the same and its pictures are there. The files are those of a run without a stop, byte
-    for byte.
+    it are the same and its pictures are there. Reports and pictures are those of a run without a
+    stop, byte for byte; the lines of the journal come as films are finished. Films are read in processes of their own (`hilum.batch.reader`).
 
     Args:
         bundle: loaded.
-        paths: the films; each gives exactly one result.
+        films: each gives exactly one result.
         out: the output folder, made here; files of an earlier batch are replaced.
-        threads: films read and drawn at a time.
+        request: which pictures, thresholds and limits; None for the defaults.
         advance: called with (done, total).
-        pictures: which heatmaps to draw, and how; None for overlays of the positive findings.
+        shard: the part of the films to score here; None for all. The parts' folders are put
+            together by `hilum.batch.merge`.
 
     Raises:
-        UsageError: when a heatmap is asked for of a finding that the bundle lacks,
-            a film lies where previews or overlays would be written over it, another
-            run is writing to the folder, or its journal is damaged or of another bundle.
+        UsageError: when a heatmap is asked for of a finding that the bundle lacks, a film lies
+            where previews or overlays would be written over it, another run is writing to the
+            folder, or its journal is damaged or of another bundle.
     """
-    pictures = pictures or Pictures()
-    pictures.which.check(bundle.labels)
-    folders = (out / "films", out / "overlays")
-    _keep_apart(paths, folders)
-    out.mkdir(parents=True, exist_ok=True)
-    inputs = [Input(p, stem) for p, stem in zip(paths, output_names(paths), strict=True)]
-    header = _header(bundle, pictures)
+    request = request or BatchRequest()
+    if request.pictures is not None:
+        request.pictures.which.check(bundle.labels)
+    folders = [out / folder for folder in FOLDERS]
+    listed = [item if isinstance(item, Listed) else Listed(item) for item in films]
+    _keep_apart([item.path for item in listed], folders)
+    # named before they are parted, so that no two parts give two films one name
+    stems = output_names([item.path for item in listed])
+    inputs = [Input(item, stem) for item, stem in zip(listed, stems, strict=True)]
+    header = _header(bundle, request, listed, shard)
+    if shard is not None:
+        inputs = shard.of(inputs)
     with held(out):
         recorded = read_journal(out / JOURNAL, header)
         _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
-        recorded = recorded or Recorded()
-        scoring = Scoring(bundle, out, recorded.entries, pictures)
-        results: list[ImageResult] = []
-        taken = 0
-        with (
-            Journal(out / JOURNAL, header, recorded) as journal,
-            ThreadPoolExecutor(threads) as pool,
-        ):
-            for chunk in _chunks(inputs):
-                for entry, earlier in scoring.entries(chunk, pool):
-                    if recorded.entries.get(entry.result.input) != entry:
-                        journal.append(entry)
-                    taken += earlier
-                    results.append(entry.result)
-                if advance is not None:
-                    advance(len(results), len(inputs))
-        batch = BatchResults(tuple(results), bundle.labels, facts(bundle))
-        write_reports(batch, out)
-        if recorded.end:
-            _remove_stale(batch, inputs, recorded, folders)
-    return Finished(batch, taken)
+        with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
+            scoring = Scoring(bundle, out, request, journal)
+            taken = _score(scoring, inputs, advance)
+            journal.sync()
+            results = Outcome(journal, [item.name for item in inputs])
+            batch = BatchResults(results, bundle.labels, facts(bundle))
+            write_reports(batch, out)
+            shown: set[str] = set()
+            counts = Counter[Status]()
+            for result in batch.results:
+                shown.update(pictures_of(result))
+                counts[result.status] += 1
+            if shard is not None:
+                # what a part rejects for its namesake, the whole may show
+                shown.update(*(entry.files for entry in journal))
+            _remove_stale(shown, journal, inputs, bundle.labels, folders)
+    return Finished(batch, taken, counts)
 
 
-def _header(bundle: Bundle, pictures: Pictures) -> Header:
+def _score(scoring: Scoring, inputs: Sequence[Input], advance: Advance | None) -> int:
+    """Bring every input into the journal; how many of them an earlier run had finished."""
+    bundle, request = scoring.bundle, scoring.request
+    manifest = bundle.manifest
+    lanes = request.lanes or min(
+        bundle.engine.threads + _MORE_LANES, 1 + len(inputs) // _FILMS_A_LANE
+    )
+    early = request.early
+    readers = [
+        ReaderProcess(manifest.preprocessing, manifest.gate, request.limits, first)
+        for first in (early, *(None for _ in range(lanes - 1)))
+    ]
+    taken = 0
+    # closed at once when anything goes wrong here: no lane writes after the folder is let go
+    with closing(in_lanes(inputs, scoring.entry, readers)) as finished:
+        for done, (entry, earlier) in enumerate(finished, start=1):
+            if not earlier and scoring.journal.of(entry.result.input) != entry:
+                scoring.journal.append(entry)
+            taken += earlier
+            if advance is not None:
+                advance(done, len(inputs))
+    return taken
+
+
+def _header(
+    bundle: Bundle, request: BatchRequest, listed: Sequence[Listed], shard: Shard | None
+) -> Header:
     return Header(
         bundle=bundle.id,
         precision=bundle.precision.value,
         code_sha256=code_sha256(),
-        options=pictures.options(),
+        options=request.options(),
+        shard="" if shard is None else f"{shard.index}/{shard.count}",
+        list_sha256="" if shard is None else digest(str(item.path) for item in listed),
     )
 
 
@@ -172,27 +206,26 @@ def write_reports(batch: BatchResults, out: Path) -> list[Path]:
 
 
 def _remove_stale(
-    batch: BatchResults, inputs: Sequence[Input], recorded: Recorded, folders: Sequence[Path]
+    shown: Set[str],
+    journal: Journal,
+    inputs: Sequence[Input],
+    labels: LabelSet,
+    folders: Sequence[Path],
 ) -> None:
     """Remove the pictures that no report shows, of films no longer listed or of a killed run.
 
     Only what the journal names, or what has the name of a picture of a listed film, is ours; any
     other file stays.
     """
-    shown = {file for result in batch.results for file in (result.film, *result.heatmaps.values())}
     stems = {item.stem for item in inputs}
+    written = journal.superseded.union(*(entry.files for entry in journal)) - shown
 
     def stale(folder: str, name: str) -> bool:
         file, path = f"{folder}/{name}", Path(name)
         overlaid, _, finding = path.stem.rpartition("__")
         preview = path.suffix == ".jpg" and path.stem in stems
-        drawn = path.suffix == ".png" and overlaid in stems and finding in batch.labels
-        return file not in shown and (file in recorded.files or preview or drawn)
+        drawn = path.suffix == ".png" and overlaid in stems and finding in labels
+        return file in written or (file not in shown and (preview or drawn))
 
     for folder in folders:
         remove_files(folder, partial(stale, folder.name))
-
-
-def _chunks(inputs: list[Input]) -> Iterator[list[Input]]:
-    for start in range(0, len(inputs), CHUNK):
-        yield inputs[start : start + CHUNK]

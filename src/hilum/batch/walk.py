@@ -80,7 +80,9 @@ class _Queue:
 def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
     """Every film below a folder, in no order, and everything there that is not to be read.
 
-    Files count whose suffix is one of `SUFFIXES`; what begins with a dot is hidden and passed over.
+    Files count whose suffix is one of `SUFFIXES`, hidden ones too if they have one: `.DS_Store` is
+    no film, and `.film.png` may be one. Hidden folders are passed over, and what macOS leaves
+    beside each file on a foreign disk (`._film.png`).
     A link counts as the file that it leads to, under its own name, where that lies in the folder
     too. A link that leads out of it is refused, unless links are followed. A folder is searched
     once, however many links lead to it.
@@ -112,7 +114,9 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
 def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Listed]:
     """What one name in a folder is; a folder to search is added to the queue."""
     name = entry.name
-    if name.startswith("."):
+    if name.startswith(".") and (
+        not _suffix(name) or name.startswith("._") or entry.is_dir(follow_symlinks=False)
+    ):
         return
     if entry.is_symlink():
         yield from _link(entry, within, queue)

@@ -23,6 +23,7 @@ from hilum.cli import (
     evaluate,
     exits,
     localize,
+    merge,
     phantom,
     predict,
     train,
@@ -36,7 +37,10 @@ INTERRUPTED = 130
 STOPPED = "stopped; what was finished is kept"
 LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript")
 """What the `train` extra brings; predicting and evaluating need none of it."""
-TRY_AGAIN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+TRY_AGAIN = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE),
+)
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder must, or the other way round."""
 
@@ -60,6 +64,7 @@ app.command()(audit.audit)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(predict.predict)
+app.command()(merge.merge)
 
 
 def main() -> None:
@@ -72,6 +77,8 @@ def main() -> None:
         _fail(STOPPED, exits.AGAIN)
     except MemoryError:
         _fail("out of memory; use smaller batches or a machine with more", exits.AGAIN)
+    except ChildProcessError as error:
+        _fail(str(error), exits.AGAIN)
     except OSError as error:
         if error.errno not in (*TRY_AGAIN, *MISPLACED):
             raise

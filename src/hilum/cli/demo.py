@@ -117,8 +117,8 @@ def _against_masks(
 
 def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResults:
     """The latest film of some test patients and one damaged file, as they would arrive."""
-    from hilum.batch.inputs import list_inputs
-    from hilum.batch.run import predict_batch
+    from hilum.batch.inputs import list_films
+    from hilum.batch.run import run_batch
     from hilum.bundle import Bundle
 
     say("6/6  predicting, explaining, reporting", quiet)
@@ -130,12 +130,13 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
         shutil.copyfile(path, inbox / path.name)
     whole = paths[0].read_bytes()
     (inbox / "damaged.png").write_bytes(whole[: len(whole) // 2])
-    return predict_batch(
+    finished = run_batch(
         Bundle.load(out / "bundle"),
-        list_inputs([str(inbox)]),
+        list_films([str(inbox)]),
         out / "report",
         advance=lambda read, total: step("scoring films", read, total),
     )
+    return finished.batch
 
 
 def _tell(

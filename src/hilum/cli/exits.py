@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["AGAIN", "REFUSED", "USAGE", "stoppable"]
+__all__ = ["AGAIN", "REFUSED", "STRICT", "USAGE", "stoppable"]
 
+STRICT = 1
+"""Done to the end, and something in the input was refused where that was to count as failure."""
 USAGE = 2
 """Wrong use or configuration: nothing was done."""
 REFUSED = 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,23 +12,63 @@ import typer
 
 from hilum.cli import exits
 from hilum.cli.options import Out, Quiet, choice
+from hilum.cli.printed import Format, form_of, print_batch
 from hilum.cli.progress import progress, say
 
 if TYPE_CHECKING:
-    from hilum.explain.request import Pictures
+    from hilum.batch.inputs import Shard
+    from hilum.batch.request import BatchRequest
+    from hilum.batch.run import Finished
 
 __all__ = ["predict"]
+
+
+Heatmaps = Annotated[
+    str, typer.Option(help="Of positives, top, all or none, or findings: Effusion,Mass.")
+]
+TablesOnly = Annotated[
+    bool, typer.Option("--tables-only", help="No heatmaps and no previews: fastest.")
+]
+Stored = Annotated[
+    str, typer.Option(help="png, or jpg: a tenth of the time and a fifth of the bytes.")
+]
+Threshold = Annotated[
+    float | None, typer.Option(help="One for all findings, in place of the bundle's own.")
+]
+PhiKey = Annotated[
+    Path | None, typer.Option(help="The key of the pseudonyms; made if it is missing.")
+]
+PrecisionOf = Annotated[str | None, typer.Option(help="f32 or bf16; else that of the calibration.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Of the processor; else as many as it has.")
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Links in folders may lead out of them.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit code 1 if an input was rejected or failed.")
+]
 
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder, or starter.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or CSV lists.")],
     out: Out,
-    heatmaps: Annotated[
-        str, typer.Option(help="Of positives, top, all or none, or findings: Effusion,Mass.")
-    ] = "positives",
+    heatmaps: Heatmaps = "positives",
     style: Annotated[str, typer.Option(help="hot, jet or triptych.")] = "hot",
     panel: Annotated[bool, typer.Option("--panel", help="Film and overlay side by side.")] = False,
+    pictures_as: Stored = "png",
+    tables_only: TablesOnly = False,
+    threshold: Threshold = None,
+    form: Format = None,
+    phi: Annotated[str, typer.Option(help="Patients as none, pseudonym or full.")] = "pseudonym",
+    phi_key: PhiKey = None,
+    precision: PrecisionOf = None,
+    threads: Threads = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds to read one film.")] = 30,
+    shard: Annotated[str | None, typer.Option(help="Only this part of the films: 2/3.")] = None,
+    follow_links: FollowLinks = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Score chest films; write CSV, JSON lines, heatmaps, report and dashboard.
@@ -34,43 +76,83 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
-    from hilum.explain.colours import Style
-    from hilum.explain.request import HeatmapRequest, Pictures
+    from hilum.batch.child import Child
 
-    pictures = Pictures(HeatmapRequest.parse(heatmaps), choice(Style, style, "--style"), panel)
-    with exits.stoppable("the same command"):
-        refused = _predict(bundle, inputs, out, pictures, quiet)
-    typer.echo(out / "report.html")
-    if refused:
-        raise typer.Exit(exits.REFUSED)
+    # a first reader imports what it needs while we do
+    with exits.stoppable("the same command"), closing(Child()) as early:
+        from hilum.batch.inputs import Shard
+        from hilum.batch.patients import Phi, default_key, load_patients
+        from hilum.batch.reader_process import Limits
+        from hilum.batch.request import BatchRequest
+        from hilum.explain.colours import Style
+        from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
+
+        printed = form_of(form)
+        pictures = Pictures(
+            HeatmapRequest.parse(heatmaps),
+            choice(Style, style, "--style"),
+            panel,
+            choice(PictureFormat, pictures_as, "--pictures-as"),
+        )
+        request = BatchRequest(
+            pictures=None if tables_only else pictures,
+            threshold=threshold,
+            patients=load_patients(choice(Phi, phi, "--phi"), phi_key or default_key(), out),
+            limits=Limits(timeout_s=timeout),
+            early=early,
+        )
+        part = None if shard is None else Shard.parse(shard)
+        asked = _Asked(bundle, inputs, follow_links, precision, threads, part)
+        finished = _predict(asked, out, request, quiet)
+    print_batch(finished.batch, printed, out / "report.html", quiet)
+    if finished.refused:
+        raise typer.Exit(exits.STRICT if strict else exits.REFUSED)
 
 
-def _predict(bundle: Path, inputs: list[str], out: Path, pictures: Pictures, quiet: bool) -> bool:
-    """Whether any input was rejected or failed."""
-    from hilum.batch.inputs import list_inputs
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be scored by what."""
+
+    bundle: Path
+    inputs: list[str]
+    follow_links: bool
+    precision: str | None
+    threads: int | None
+    shard: Shard | None
+
+
+def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Finished:
+    from hilum.batch.inputs import list_films
     from hilum.batch.run import run_batch
     from hilum.bundle import Bundle
     from hilum.domain.errors import Status
     from hilum.domain.held import refuse_if_held
 
-    paths = list_inputs(inputs)
+    films = list_films(asked.inputs, asked.follow_links)
     refuse_if_held(out)
-    loaded = Bundle.load(bundle)
+    threads = asked.threads or _processors()
+    loaded = Bundle.load(asked.bundle, threads=threads, precision=asked.precision)
     begun = time.monotonic()
     with progress(quiet) as step:
-        finished = run_batch(
-            loaded,
-            paths,
-            out,
-            advance=lambda done, total: step("scoring films", done, total),
-            pictures=pictures,
-        )
+
+        def advance(done: int, total: int) -> None:
+            step("scoring films", done, total)
+
+        finished = run_batch(loaded, films, out, request, advance, asked.shard)
     seconds = time.monotonic() - begun
-    results = finished.batch.results
-    counts = {status: sum(r.status is status for r in results) for status in Status}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    say(f"{len(results)} inputs: {said}", quiet)
-    done = len(results) - finished.taken
+    counts = finished.counts
+    said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    say(f"{counts.total()} inputs: {said}", quiet)
+    done = counts.total() - finished.taken
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.taken} taken from the journal", quiet)
-    return bool(counts[Status.REJECT] or counts[Status.ERROR])
+    return finished
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    import os
+
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

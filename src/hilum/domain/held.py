@@ -17,6 +17,7 @@ __all__ = ["LOCK", "held", "refuse_if_held"]
 
 LOCK = ".lock"
 """The file of a folder that whoever writes to it holds."""
+NO_LEAVE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What a file system says that has no locks, as some network shares have none."""
 
@@ -33,10 +34,10 @@ def held(folder: Path, wait: bool = False) -> Generator[None]:
         wait: for whoever holds it, instead of refusing.
 
     Raises:
-        UsageError: at once, when another process holds the folder and nobody is to wait.
+        UsageError: at once, when another process holds the folder and nobody is to wait, or when
+            nothing may be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+    with _opened(folder) as file:
         if not _locked(file, wait):
             file.seek(0)
             holder = " ".join(file.read(200).split()) or "another run"
@@ -52,6 +53,19 @@ def held(folder: Path, wait: bool = False) -> Generator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _opened(folder: Path) -> IO[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        if error.errno not in NO_LEAVE:
+            raise
+        raise UsageError(
+            f"an output folder must be one that may be written to; {folder}: {error.strerror}. "
+            "Name another folder with -o"
+        ) from None
 
 
 def refuse_if_held(folder: Path) -> None:

@@ -60,6 +60,7 @@ class Radiograph:
         laterality: "L", "R" or "B", where the header says which side or sides are shown.
         body_part: Body Part Examined in upper case, such as "CHEST".
         sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
+        pixels_sha256: of a DICOM's stored values, as they are before any window or inversion.
 
     Raises:
         ValueError: for pixels of another shape, type or range.
@@ -82,6 +83,7 @@ class Radiograph:
     laterality: str = ""
     body_part: str = ""
     sop_instance_uid: str = ""
+    pixels_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
@@ -74,7 +76,8 @@ def read_dicom(data: bytes, origin: Origin) -> Radiograph:
     codes += _check_pixel_length(dataset) + _check_identity(dataset)
     if text(dataset, "BurnedInAnnotation") == "YES":
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
-    pixels, met = _pixels(dataset)
+    stored = decode(dataset)
+    pixels, met = _grey(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
@@ -89,6 +92,7 @@ def read_dicom(data: bytes, origin: Origin) -> Radiograph:
         laterality=header.laterality(dataset),
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest(),
     )
 
 
@@ -224,9 +228,8 @@ def _check_identity(dataset: FileDataset) -> Codes:
     return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
 
 
-def _pixels(dataset: FileDataset) -> tuple[NDArray[np.float32], Codes]:
+def _grey(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
     """The decoded picture as grey values in [0, 1]."""
-    stored = decode(dataset)
     photometric, bits = text(dataset, "PhotometricInterpretation"), whole(dataset, "BitsStored", 8)
     if photometric.startswith("MONOCHROME"):
         signed = whole(dataset, "PixelRepresentation", 0) == 1

@@ -174,7 +174,9 @@ class Greyscale:
         """What each stored value looks like before inversion, given how many pixels have it."""
         codes: list[ReasonCode] = []
         values = self._modality(levels)
-        if self.modality is None and self.slope < 0.0:  # any other leaves light and dark as they are
+        if (
+            self.modality is None and self.slope < 0.0
+        ):  # any other leaves light and dark as they are
             codes.append(ReasonCode.RESCALE_APPLIED)
         if self.voi is not None:
             if self.voi.valid:

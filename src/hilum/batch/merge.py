@@ -1,0 +1,122 @@
+"""The parts of a batch, scored by several machines or processes, put together into one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hilum.batch.folder import clear_leftovers
+from hilum.batch.journal import (
+    Entry,
+    Header,
+    Journal,
+    Recorded,
+    pictures_of,
+    read_entry,
+    read_header,
+    read_journal,
+)
+from hilum.batch.outcome import Outcome
+from hilum.batch.run import FOLDERS, JOURNAL, facts, write_reports
+from hilum.bundle import Bundle
+from hilum.domain.errors import UsageError
+from hilum.domain.held import held
+from hilum.domain.whole import whole
+from hilum.report.base import BatchResults
+
+__all__ = ["merge"]
+
+
+def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
+    """Put the folders of `hilum predict --shard` together: the reports of one run, to the byte.
+
+    Args:
+        bundle: that scored them.
+        parts: a folder for each part of one list, all finished.
+        out: the output folder, which must hold no batch yet.
+
+    Raises:
+        UsageError: when a part is missing, twice, unfinished, or of another batch.
+    """
+    headers = [read_header(part / JOURNAL) for part in parts]
+    _check(bundle, headers)
+    found = [_finished(part, header) for part, header in zip(parts, headers, strict=True)]
+    begun = headers[0].model_copy(update={"shard": "", "list_sha256": ""})
+    if (out / "results.jsonl").exists() or not _may_begin(out / JOURNAL, begun):
+        raise UsageError(f"parts are put together in a new folder; {out} holds a batch already")
+    scored_by = replace(facts(bundle), precision=begun.precision)
+    with held(out), Journal(out / JOURNAL, begun, Recorded()) as journal:
+        origin: dict[str, Path] = {}
+        for part, recorded in zip(parts, found, strict=True):
+            for entry in _entries(part / JOURNAL, recorded):
+                journal.append(entry)
+                origin[entry.result.input] = part
+        journal.sync()
+        batch = BatchResults(Outcome(journal, origin), bundle.labels, scored_by)
+        for folder in FOLDERS:
+            (out / folder).mkdir(exist_ok=True)
+        clear_leftovers((out, *(out / folder for folder in FOLDERS)))
+        for result in batch.results:
+            for file in pictures_of(result):
+                _copy(origin[result.input] / file, out / file)
+        write_reports(batch, out)
+    return batch
+
+
+def _may_begin(path: Path, header: Header) -> bool:
+    """Whether there is no journal, or that of the same parts, whose putting together was stopped.
+
+    Then all that it has is in the parts, and it is written anew.
+    """
+    try:
+        read_journal(path, header)
+    except UsageError:
+        return False
+    return True
+
+
+def _entries(path: Path, recorded: Recorded) -> Iterator[Entry]:
+    """The last entry of each input; a part is read, and never written to."""
+    with path.open("rb") as file:
+        for _, place in sorted(recorded.places.items()):
+            yield read_entry(file, place)
+
+
+def _check(bundle: Bundle, headers: Sequence[Header]) -> None:
+    """Whether these are all parts of one list, scored alike."""
+    same = {header.model_copy(update={"shard": ""}).model_dump_json() for header in headers}
+    if len(same) != 1:
+        raise UsageError(
+            "parts must be of one batch: the same films, bundle, code and options; these are not"
+        )
+    if headers[0].bundle != bundle.id:
+        raise UsageError(
+            f"parts are put together with the bundle that scored them, {headers[0].bundle}; "
+            f"this one is {bundle.id}"
+        )
+    shards = sorted(header.shard for header in headers)
+    count = int(shards[0].partition("/")[2] or "0")
+    wanted = sorted(f"{index}/{count}" for index in range(1, count + 1))
+    if shards != wanted or not wanted:
+        raise UsageError(
+            f"every part must be there once; got {', '.join(shards) or 'none'} "
+            f"and need {', '.join(wanted) or 'folders scored with --shard'}"
+        )
+
+
+def _finished(part: Path, header: Header) -> Recorded:
+    """What a part has: every input that its results tell of, or it is refused."""
+    recorded = read_journal(part / JOURNAL, header) or Recorded()
+    results = part / "results.jsonl"
+    if results.is_file():
+        with results.open("rb") as lines:
+            if sum(1 for _ in lines) == len(recorded.places):
+                return recorded
+    raise UsageError(f"a part must be finished; {part} is not. Run its `hilum predict` again")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with whole(target, durable=False) as unfinished:
+        shutil.copyfile(source, unfinished)

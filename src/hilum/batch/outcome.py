@@ -1,0 +1,77 @@
+"""What became of a batch's films: read from its journal each time anew, never all in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from hilum.batch.journal import Entry, Journal, read_entry
+from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.result import ImageResult
+
+__all__ = ["Outcome"]
+
+
+class Outcome(Collection[ImageResult]):
+    """The results of a batch in the order of their inputs' names, as often as they are asked for.
+
+    Two files that claim to be one DICOM object and show different pictures cannot both be right.
+    The first by name keeps its result and each other is rejected, whichever was read first, so that
+    the same films give the same reports.
+
+    Args:
+        journal: with an entry of every input.
+        names: the inputs, as they were listed.
+    """
+
+    def __init__(self, journal: Journal, names: Iterable[str]) -> None:
+        places = journal.places()
+        self._path = journal.path
+        self._places = [(name, places[name]) for name in sorted(names)]
+        self._conflicts = _conflicts(self._entries())
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, result: object) -> bool:
+        return any(result == mine for mine in self)
+
+    def __iter__(self) -> Iterator[ImageResult]:
+        for entry in self._entries():
+            first = self._conflicts.get(entry.result.input)
+            yield entry.result if first is None else _rejected(entry.result, first)
+
+    def _entries(self) -> Iterator[Entry]:
+        with self._path.open("rb") as file:
+            for _, place in self._places:
+                yield read_entry(file, place)
+
+
+def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
+    """Input to the earlier input that was scored and whose identity it claims with other pixels.
+
+    A film that was not scored has no say in what the others are.
+    """
+    first: dict[str, Entry] = {}
+    conflicts: dict[str, str] = {}
+    for entry in entries:
+        known = first.get(entry.sop_instance_uid)
+        if known is not None and known.pixels_sha256 != entry.pixels_sha256:
+            conflicts[entry.result.input] = known.result.image_id
+        elif entry.sop_instance_uid and entry.result.status.scored:
+            first.setdefault(entry.sop_instance_uid, entry)
+    return conflicts
+
+
+def _rejected(result: ImageResult, first: str) -> ImageResult:
+    return ImageResult(
+        input=result.input,
+        image_id=result.image_id,
+        sha256=result.sha256,
+        status=Status.REJECT,
+        codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
+        message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
+        view=result.view,
+        threshold_source=result.threshold_source,
+        bundle=result.bundle,
+        precision=result.precision,
+    )

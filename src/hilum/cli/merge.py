@@ -1,0 +1,25 @@
+"""`hilum merge`: the parts of a batch into one. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.options import Out
+
+__all__ = ["merge"]
+
+
+def merge(
+    bundle: Annotated[Path, typer.Argument(help="The bundle that scored the parts.")],
+    parts: Annotated[list[Path], typer.Argument(help="Folders of `hilum predict --shard`.")],
+    out: Out,
+) -> None:
+    """Put the parts of a batch together: the reports and pictures of one run, to the byte."""
+    from hilum.batch import merge as parted
+    from hilum.bundle import Bundle
+
+    parted.merge(Bundle.load(bundle), parts, out)
+    typer.echo(out / "report.html")

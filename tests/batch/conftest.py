@@ -1,0 +1,43 @@
+"""Readers without processes: what is tested of a batch beside them takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
+from hilum.batch.reader import Reader
+from hilum.batch.reader_process import ReaderProcess
+from hilum.imaging.gate import GateRules
+from hilum.imaging.preprocess import Preprocessing
+
+
+class Inline(ReaderProcess):
+    """A reader that reads here. What it is asked and answers passes through frames all the same."""
+
+    def __init__(self, preprocessing: Preprocessing, gate: GateRules, *rest: Any) -> None:
+        super().__init__(preprocessing, gate, *rest)
+        self._reader = Reader(preprocessing, gate)
+
+    def _asked(self, head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> Frame:
+        return _sent(*self._reader.answer(_sent(head, blobs)))
+
+
+def _sent(head: dict[str, Any], blobs: Sequence[Buffer]) -> Frame:
+    data = memoryview(b"".join(frame_bytes(head, blobs)))
+    at = 0
+
+    def read(size: int) -> bytes:
+        nonlocal at
+        at += size
+        return bytes(data[at - size : at])
+
+    return read_frame(read)
+
+
+@pytest.fixture(scope="session")
+def inline() -> type[ReaderProcess]:
+    """To take the place of `hilum.batch.run.ReaderProcess`."""
+    return Inline
