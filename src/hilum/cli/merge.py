@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hilum.cli import exits
 from hilum.cli.options import Out
 
 __all__ = ["merge"]
@@ -17,9 +18,16 @@ def merge(
     parts: Annotated[list[Path], typer.Argument(help="Folders of `hilum predict --shard`.")],
     out: Out,
 ) -> None:
-    """Put the parts of a batch together: the reports and pictures of one run, to the byte."""
+    """Put the parts of a batch together: the reports and pictures of one run, to the byte.
+
+    Exit code 3, as that of the one run: some inputs were rejected or failed.
+    """
     from hilum.batch import merge as parted
     from hilum.bundle import Bundle
+    from hilum.domain.errors import Status
 
-    parted.merge(Bundle.load(bundle), parts, out)
+    with exits.stoppable("the same command"):
+        batch = parted.merge(Bundle.load(bundle), parts, out)
     typer.echo(out / "report.html")
+    if any(result.status in (Status.REJECT, Status.ERROR) for result in batch.results):
+        raise typer.Exit(exits.REFUSED)
