@@ -19,12 +19,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
+from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
-from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.result import ImageResult
 from hilum.domain.seal import file_sha256
+from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
 from hilum.report.results_jsonl import schema
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -271,3 +273,41 @@ def test_the_pictures_of_an_earlier_batch_go_with_it(
     (result,) = small.results
     assert left == {Path(file).name for file in (result.film, *result.heatmaps.values())}
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films, bundle = sorted((toy / "films" / "images").iterdir())[:4], Bundle.load(toy / "bundle")
+    everything = BatchRequest(Pictures(HeatmapRequest.parse("all")))
+    whole = tuple(run_batch(bundle, films, tmp_path / "whole", everything).batch.results)
+
+    def crashes(*_: object) -> bytes:
+        raise FilmError(Status.ERROR, ReasonCode.DECODER_CRASHED, "gone while it drew")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReaderProcess, "draw", crashes)
+        cut = tuple(run_batch(bundle, films, tmp_path / "out", everything).batch.results)
+    for result, expected in zip(cut, whole, strict=True):
+        assert result.status is Status.WARN
+        assert ReasonCode.HEATMAP_FAILED in result.codes
+        assert (result.findings, result.heatmaps) == (expected.findings, {})
+    again = run_batch(bundle, films, tmp_path / "out", everything)
+    assert again.taken == 0
+    assert tuple(again.batch.results) == whole
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_pictures_can_be_jpeg(toy: Path, tmp_path: Path) -> None:
+    films = sorted((toy / "films" / "images").iterdir())[:2]
+    request = BatchRequest(Pictures(HeatmapRequest.parse("top"), stored=PictureFormat.JPEG))
+    bundle = Bundle.load(toy / "bundle")
+    for result in run_batch(bundle, films, tmp_path, request).batch.results:
+        (file,) = result.heatmaps.values()
+        with Image.open(tmp_path / file) as picture:
+            assert (picture.format, picture.size) == ("JPEG", (128, 128))
+    # as PNG it is another batch, and where its films are gone its pictures go with them
+    with pytest.raises(UsageError, match="another pictures"):
+        run_batch(bundle, films, tmp_path, BatchRequest(Pictures(HeatmapRequest.parse("top"))))
+    run_batch(bundle, films[:1], tmp_path, request)
+    assert len(list((tmp_path / "overlays").iterdir())) == 1
