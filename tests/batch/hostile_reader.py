@@ -42,6 +42,9 @@ def read(path: Path) -> object:
             babble()
         case "fifo":  # put in the place of a file after it was looked at
             os.close(os.open(path.with_suffix(".pipe"), os.O_RDONLY))
+        case "held":  # tells through a pipe that it is within the film, and stays there
+            os.close(os.open(path.with_suffix(".pipe"), os.O_RDONLY))
+            threading.Event().wait()
         case "greedy":
             bytearray(64 * 1024**3)
         case "writes":

@@ -215,7 +215,7 @@ def test_a_reader_is_stopped_by_another_thread_within_a_film(
 ) -> None:
     good(hostile, named("good"))
     caught: list[Exception] = []
-    film = named("fifo")
+    film = named("held")
     pipe = film.with_suffix(".pipe")
     os.mkfifo(pipe)
 

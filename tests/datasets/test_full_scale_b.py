@@ -94,19 +94,21 @@ def test_vinbigdata_s_boxes_equal_pandas_where_sizes_are_known(
 def test_vindr_reads_the_same_readers_at_full_scale(
     vinbig: Cohort, vinbig_rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """The same votes in VinDr-CXR's own layout: 45,000 rows of 28 labels."""
+    """The same votes in VinDr-CXR's own layout: 9,000 rows of 28 labels, for 3,000 films."""
+    films = vinbig.image_ids()[:3_000]
     listed = vinbig_rows.drop_duplicates(["image_id", "rad_id", "class_name"])
+    listed = listed[listed["image_id"].isin(films)]
     wide = pd.crosstab([listed["image_id"], listed["rad_id"]], listed["class_name"])
     example = vindr.write_example(tmp_path)
     table = example / "annotations/image_labels_train.csv"
     names = table.read_text("utf-8").splitlines()[0].split(",")[2:]
     wide.reindex(columns=names, fill_value=0).reset_index().to_csv(table, index=False)
     cohort = open_dataset(example)
-    assert len(cohort) == 15_000 + 2
+    assert len(cohort) == len(films) + 2
     known = {record.image_id: record.states for record in cohort.records}
     columns = cohort.labels.columns(vinbig.labels)
-    got = np.array([known[film] for film in vinbig.image_ids()])[:, columns]
-    assert np.array_equal(got, vinbig.states())
+    got = np.array([known[film] for film in films])[:, columns]
+    assert np.array_equal(got, vinbig.states()[: len(films)])
 
 
 def test_rsna_equals_pandas(tmp_path: Path) -> None:
@@ -167,8 +169,9 @@ def painted_box(pixels: str) -> tuple[int, int, int, int]:
 
 
 @pytest.mark.slow
-def test_a_table_of_chexpert_s_columns_keeps_its_states_apart() -> None:
-    path = real("chexpert_train.csv.gz")
+def test_a_table_of_chexpert_s_columns_keeps_its_states_apart(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    pd.read_csv(real("chexpert_train.csv.gz"), nrows=30_000).to_csv(path, index=False)
     cohort = open_dataset(path, "table")
     rows = pd.read_csv(path)
     assert cohort.image_ids() == rows["Path"].tolist()

@@ -74,7 +74,8 @@ def run_batch(
     Each finished film is a line of `journal.jsonl`, so that a run that was stopped, by whatever,
     goes on where it stopped: a film is not scored again when its name, its bytes and what scores
     it are the same and its pictures are there. Reports and pictures are those of a run without a
-    stop, byte for byte; the lines of the journal come as films are finished. Films are read in processes of their own (`hilum.batch.reader`).
+    stop, byte for byte; the lines of the journal come as films are finished. Films are read in
+    processes of their own (`hilum.batch.reader`).
 
     Args:
         bundle: loaded.
@@ -108,20 +109,29 @@ def run_batch(
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
             scoring = Scoring(bundle, out, request, journal)
             taken = _score(scoring, inputs, advance)
-            journal.sync()
-            results = Outcome(journal, [item.name for item in inputs])
-            batch = BatchResults(results, bundle.labels, facts(bundle))
-            write_reports(batch, out)
-            shown: set[str] = set()
-            counts = Counter[Status]()
-            for result in batch.results:
-                shown.update(pictures_of(result))
-                counts[result.status] += 1
-            if shard is not None:
-                # what a part rejects for its namesake, the whole may show
-                shown.update(*(entry.files for entry in journal))
-            _remove_stale(shown, journal, inputs, bundle.labels, folders)
+            batch, counts = _reported(scoring, inputs, in_parts=shard is not None)
     return Finished(batch, taken, counts)
+
+
+def _reported(
+    scoring: Scoring, inputs: Sequence[Input], in_parts: bool
+) -> tuple[BatchResults, Counter[Status]]:
+    """Write the reports from the journal, and remove the pictures that none of them shows."""
+    journal, bundle, out = scoring.journal, scoring.bundle, scoring.out
+    journal.sync()
+    results = Outcome(journal, [item.name for item in inputs])
+    batch = BatchResults(results, bundle.labels, facts(bundle))
+    write_reports(batch, out)
+    shown: set[str] = set()
+    counts = Counter[Status]()
+    for result in batch.results:
+        shown.update(pictures_of(result))
+        counts[result.status] += 1
+    if in_parts:
+        # what a part rejects for its namesake, the whole may show
+        shown.update(*(entry.files for entry in journal))
+    _remove_stale(shown, journal, inputs, bundle.labels, [out / folder for folder in FOLDERS])
+    return batch, counts
 
 
 def _score(scoring: Scoring, inputs: Sequence[Input], advance: Advance | None) -> int:

@@ -75,13 +75,13 @@ def naming(path: Path) -> Generator[None]:
 def sync_folder(folder: Path) -> None:
     """Wait until the disk knows which files a folder has."""
     if os.name == "posix":  # elsewhere a folder cannot be opened
-        _sync(folder)
+        with naming(folder):
+            _sync(folder)
 
 
 def _sync(path: Path) -> None:
-    with naming(path):
-        opened = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+    opened = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
