@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -32,7 +32,9 @@ __all__ = [
     "Header",
     "Journal",
     "Recorded",
+    "in_order",
     "pictures_of",
+    "read_entries",
     "read_entry",
     "read_header",
     "read_journal",
@@ -200,8 +202,7 @@ class Journal:
 
     def __iter__(self) -> Iterator[Entry]:
         """The last entry of each input, by name, one at a time."""
-        for _, place in sorted(self._places.items()):
-            yield self._at(place)
+        return read_entries(self._path, in_order(self._places))
 
     def places(self) -> dict[str, int]:
         """Where the entry of each input begins, for `read_entry`."""
@@ -255,6 +256,26 @@ def read_entry(file: BinaryIO, place: int) -> Entry:
     if entry is None:
         raise UsageError("a journal must be left alone while a batch runs; it was changed")
     return entry
+
+
+def in_order(places: Mapping[str, int]) -> list[int]:
+    """Places of inputs, in the order of the inputs' names.
+
+    >>> in_order({"b.png": 10, "a.png": 20})
+    [20, 10]
+    """
+    return [place for _, place in sorted(places.items())]
+
+
+def read_entries(path: Path, places: Iterable[int]) -> Iterator[Entry]:
+    """The entries of a journal that begin at these places, one at a time.
+
+    Raises:
+        UsageError: when somebody has changed the journal meanwhile.
+    """
+    with path.open("rb") as file:
+        for place in places:
+            yield read_entry(file, place)
 
 
 def _line(document: dict[str, Any]) -> bytes:

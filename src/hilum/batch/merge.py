@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hilum.batch.folder import clear_leftovers
 from hilum.batch.journal import (
-    Entry,
     Header,
     Journal,
     Recorded,
+    in_order,
     pictures_of,
-    read_entry,
+    read_entries,
     read_header,
     read_journal,
 )
@@ -50,7 +50,7 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
     with held(out), Journal(out / JOURNAL, begun, Recorded()) as journal:
         origin: dict[str, Path] = {}
         for part, recorded in zip(parts, found, strict=True):
-            for entry in _entries(part / JOURNAL, recorded):
+            for entry in read_entries(part / JOURNAL, in_order(recorded.places)):
                 journal.append(entry)
                 origin[entry.result.input] = part
         journal.sync()
@@ -75,13 +75,6 @@ def _may_begin(path: Path, header: Header) -> bool:
     except UsageError:
         return False
     return True
-
-
-def _entries(path: Path, recorded: Recorded) -> Iterator[Entry]:
-    """The last entry of each input; a part is read, and never written to."""
-    with path.open("rb") as file:
-        for _, place in sorted(recorded.places.items()):
-            yield read_entry(file, place)
 
 
 def _check(bundle: Bundle, headers: Sequence[Header]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from hilum.batch.journal import Entry, Journal, read_entry
+from hilum.batch.journal import Entry, Journal, read_entries
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.result import ImageResult
 
@@ -26,8 +26,8 @@ class Outcome(Collection[ImageResult]):
     def __init__(self, journal: Journal, names: Iterable[str]) -> None:
         places = journal.places()
         self._path = journal.path
-        self._places = [(name, places[name]) for name in sorted(names)]
-        self._conflicts = _conflicts(self._entries())
+        self._places = [places[name] for name in sorted(names)]
+        self._conflicts = _conflicts(read_entries(self._path, self._places))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -36,14 +36,9 @@ class Outcome(Collection[ImageResult]):
         return any(result == mine for mine in self)
 
     def __iter__(self) -> Iterator[ImageResult]:
-        for entry in self._entries():
+        for entry in read_entries(self._path, self._places):
             first = self._conflicts.get(entry.result.input)
             yield entry.result if first is None else _rejected(entry.result, first)
-
-    def _entries(self) -> Iterator[Entry]:
-        with self._path.open("rb") as file:
-            for _, place in self._places:
-                yield read_entry(file, place)
 
 
 def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
