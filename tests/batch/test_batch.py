@@ -309,5 +309,9 @@ def test_pictures_can_be_jpeg(toy: Path, tmp_path: Path) -> None:
     # as PNG it is another batch, and where its films are gone its pictures go with them
     with pytest.raises(UsageError, match="another pictures"):
         run_batch(bundle, films, tmp_path, BatchRequest(Pictures(HeatmapRequest.parse("top"))))
-    run_batch(bundle, films[:1], tmp_path, request)
-    assert len(list((tmp_path / "overlays").iterdir())) == 1
+    # drawn by a run that was killed before its journal told of it
+    (tmp_path / "overlays" / f"{films[0].stem}__{bundle.labels.findings[0]}.jpg").touch()
+    (tmp_path / "overlays" / "mine__too.jpg").touch()
+    (result,) = run_batch(bundle, films[:1], tmp_path, request).batch.results
+    left = {path.name for path in (tmp_path / "overlays").iterdir()}
+    assert left == {"mine__too.jpg", *(Path(file).name for file in result.heatmaps.values())}

@@ -15,8 +15,8 @@ class Outcome(Collection[ImageResult]):
     """The results of a batch in the order of their inputs' names, as often as they are asked for.
 
     Two files that claim to be one DICOM object and show different pictures cannot both be right.
-    The first by name keeps its result and each other is rejected, whichever was read first, so that
-    the same films give the same reports.
+    The first by name that was scored keeps its result and each other is rejected, whichever was
+    read first, so that the same films give the same reports.
 
     Args:
         journal: with an entry of every input.

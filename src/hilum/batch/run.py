@@ -26,6 +26,7 @@ from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import digest
 from hilum.domain.whole import write_whole
+from hilum.explain.request import PictureFormat
 from hilum.report.base import BatchResults, BundleFacts, reports
 
 __all__ = ["Finished", "run_batch", "write_reports"]
@@ -228,13 +229,14 @@ def _remove_stale(
     other file stays.
     """
     stems = {item.stem for item in inputs}
+    suffixes = {f".{kind.value}" for kind in PictureFormat}
     written = journal.superseded.union(*(entry.files for entry in journal)) - shown
 
     def stale(folder: str, name: str) -> bool:
         file, path = f"{folder}/{name}", Path(name)
         overlaid, _, finding = path.stem.rpartition("__")
         preview = path.suffix == ".jpg" and path.stem in stems
-        drawn = path.suffix == ".png" and overlaid in stems and finding in labels
+        drawn = path.suffix in suffixes and overlaid in stems and finding in labels
         return file in written or (file not in shown and (preview or drawn))
 
     for folder in folders:
