@@ -15,7 +15,8 @@ from hilum.batch.run import write_reports
 from hilum.bundle import Bundle
 from hilum.domain.scores import Logits
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import png_bytes, preview
+from hilum.explain.files import png_bytes
+from hilum.explain.overlay import preview
 from hilum.explain.picture import render
 from hilum.imaging.gate import screen
 from hilum.imaging.read import read

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from hilum.domain.radiograph import Radiograph
-from hilum.explain.overlay import Style, overlay, png_bytes, preview
+from hilum.explain.files import png_bytes
+from hilum.explain.overlay import Style, overlay, preview
 
 
 def film_of(pixels: np.ndarray) -> Radiograph:

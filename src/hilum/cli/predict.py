@@ -29,9 +29,7 @@ Heatmaps = Annotated[
 TablesOnly = Annotated[
     bool, typer.Option("--tables-only", help="No heatmaps and no previews: fastest.")
 ]
-Stored = Annotated[
-    str, typer.Option(help="png, or jpg: a tenth of the time and a fifth of the bytes.")
-]
+Stored = Annotated[str, typer.Option(help="png, or jpg: a sixth of the bytes.")]
 Threshold = Annotated[
     float | None, typer.Option(help="One for all findings, in place of the bundle's own.")
 ]
