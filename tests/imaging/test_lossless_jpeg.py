@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.uid import JPEGLossless, JPEGLosslessSV1
@@ -169,6 +169,7 @@ SMALL = jpeg(SMOOTH[:20, :20], 8, predictor=5)
 
 
 @settings(max_examples=200, deadline=None)
+@example([(16, 0xDD)])  # its table's length, under a restart interval's marker
 @given(st.lists(st.tuples(st.integers(2, len(SMALL) - 1), st.integers(0, 255)), max_size=4))
 def test_damage_ends_in_pixels_or_a_reason(changes: list[tuple[int, int]]) -> None:
     damaged = bytearray(SMALL)

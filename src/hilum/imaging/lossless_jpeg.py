@@ -106,7 +106,9 @@ def _scan(frame: bytes, samples: int) -> _Scan:
         if marker & 0xFF == _HUFFMAN:
             _add_tables(scan, body)
         elif marker & 0xFF == _RESTARTS:
-            scan.restart = struct.unpack(">H", body)[0]
+            if len(body) != 2:
+                raise _corrupt("a restart interval of a wrong length")
+            scan.restart = int.from_bytes(body, "big")
         elif marker & 0xFF == _SCAN:
             _begin(scan, body, samples)
             end = _MARKER.search(frame, place)
@@ -119,7 +121,7 @@ def _scan(frame: bytes, samples: int) -> _Scan:
 
 def _begin(scan: _Scan, body: bytes, samples: int) -> None:
     """The scan header: which tables, which predictor."""
-    if len(body) != 2 * body[0] + 4:
+    if not body or len(body) != 2 * body[0] + 4:
         raise _corrupt("a scan header of a wrong length")
     scan.components = tuple(tables >> 4 for tables in body[2 : 2 + 2 * body[0] : 2])
     scan.predictor, scan.shift = body[-3], body[-1] & 15
