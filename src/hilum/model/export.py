@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
@@ -40,7 +40,10 @@ def export_onnx(
     """Write `path` with input `images` and outputs `logits` and `heatmaps`; check it with OpenVINO.
 
     The weights in the file are those of the network, bit for bit: no batch norm is folded into a
-    kernel, which a runtime does better for itself. The same weights give the same bytes.
+    kernel, which a runtime does better for itself. Only where a 1 x 1 convolution is averaged over
+    afterwards, as in DenseNet's transitions, the two change places: both are linear, so nothing
+    but rounding changes, and the convolution has a quarter of the pixels to do. The same weights
+    give the same bytes.
 
     Args:
         network: trained; exported in eval mode and float32, and left as it is.
@@ -61,13 +64,36 @@ def export_onnx(
     example = torch.from_numpy(
         np.random.default_rng(0).normal(size=(2, channels, size, size)).astype(np.float32)
     )
+    with torch.no_grad():
+        expected = [tensor.numpy() for tensor in explained(example)]
+    _pool_first(explained)
     model = _graph(explained, example)
     if half:
         store_half(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    with torch.no_grad():
-        expected = [tensor.numpy() for tensor in explained(example)]
     return _parity(path, example.numpy(), expected)
+
+
+def _pool_first(network: nn.Module) -> None:
+    """Let average pooling come before the 1 x 1 convolution that it follows, at a block's end."""
+    for block in network.modules():
+        ends = list(block.named_children())[-2:] if isinstance(block, nn.Sequential) else []
+        if len(ends) < 2:
+            continue
+        (name, mixing), (_, pooling) = ends
+        if _mixes_channels(mixing) and isinstance(pooling, nn.AvgPool2d) and pooling.padding == 0:
+            delattr(block, name)  # and added again it comes last
+            block.add_module(name, mixing)
+
+
+def _mixes_channels(module: nn.Module) -> bool:
+    """Whether it looks at one pixel at a time: 1 x 1, without stride, padding or groups."""
+    return isinstance(module, nn.Conv2d) and (
+        module.kernel_size == (1, 1)
+        and module.stride == (1, 1)
+        and module.padding == (0, 0)
+        and module.groups == 1
+    )
 
 
 def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
