@@ -46,14 +46,15 @@ def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
 
     A film that was not scored has no say in what the others are.
     """
-    first: dict[str, Entry] = {}
+    first: dict[str, tuple[str, str]] = {}
     conflicts: dict[str, str] = {}
     for entry in entries:
-        known = first.get(entry.sop_instance_uid)
-        if known is not None and known.pixels_sha256 != entry.pixels_sha256:
-            conflicts[entry.result.input] = known.result.image_id
+        pixels, image_id = first.get(entry.sop_instance_uid, (entry.pixels_sha256, ""))
+        if pixels != entry.pixels_sha256:
+            conflicts[entry.result.input] = image_id
         elif entry.sop_instance_uid and entry.result.status.scored:
-            first.setdefault(entry.sop_instance_uid, entry)
+            mine = (entry.pixels_sha256, entry.result.image_id)
+            first.setdefault(entry.sop_instance_uid, mine)
     return conflicts
 
 

@@ -25,7 +25,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import digest
-from hilum.domain.whole import write_whole
+from hilum.domain.whole import whole
 from hilum.explain.request import PictureFormat
 from hilum.report.base import BatchResults, BundleFacts, reports
 
@@ -123,16 +123,13 @@ def _reported(
     results = Outcome(journal, [item.name for item in inputs])
     batch = BatchResults(results, bundle.labels, facts(bundle))
     write_reports(batch, out)
-    shown: set[str] = set()
-    counts = Counter[Status]()
-    for result in batch.results:
-        shown.update(pictures_of(result))
-        counts[result.status] += 1
-    if in_parts:
-        # what a part rejects for its namesake, the whole may show
-        shown.update(*(entry.files for entry in journal))
-    _remove_stale(shown, journal, inputs, bundle.labels, [out / folder for folder in FOLDERS])
-    return batch, counts
+    if scoring.request.pictures is not None:
+        shown = {file for result in batch.results for file in pictures_of(result)}
+        if in_parts:
+            # what a part rejects for its namesake, the whole may show
+            shown.update(*(entry.files for entry in journal))
+        _remove_stale(shown, journal, inputs, bundle.labels, [out / folder for folder in FOLDERS])
+    return batch, batch.tally.statuses
 
 
 def _score(scoring: Scoring, inputs: Sequence[Input], advance: Advance | None) -> int:
@@ -211,7 +208,8 @@ def write_reports(batch: BatchResults, out: Path) -> list[Path]:
     written: list[Path] = []
     for report in reports().values():
         path = out / report.filename
-        write_whole(path, report.render(batch).encode(), durable=True)
+        with whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(report.pieces(batch))
         written.append(path)
     return written
 

@@ -51,7 +51,7 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
     ranked = [view for view in findings if view.finding.positive_patients >= RANKED]
     others = [view for view in findings if view.finding.positive_patients < RANKED]
     explorers = [None if view.explorer is None else view.explorer.data for view in findings]
-    return document(
+    pieces = document(
         "hilum.evaluation",
         "evaluation",
         {
@@ -75,6 +75,7 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
             "stops": explorers,
         },
     )
+    return "".join(pieces)
 
 
 def signed(value: float, digits: int, plus: str = "") -> str:

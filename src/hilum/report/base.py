@@ -1,4 +1,4 @@
-"""What a report is: a file name, and a pure function from a batch's results to its bytes.
+"""What a report is: a file name, and a pure function from a batch's results to its text.
 
 A member of this folder is a file that defines `REPORT`. Adding one touches that file and a line
 of the changelog; `reports()` finds it.
@@ -7,15 +7,17 @@ of the changelog; `reports()` finds it.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Collection
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
-from typing import Protocol
 
 import hilum.report
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
 from hilum.domain.result import ImageResult
+from hilum.report.parts.counts import Tally
 
 __all__ = ["BatchResults", "BundleFacts", "Report", "reports"]
 
@@ -83,18 +85,31 @@ class BatchResults:
         ordered = tuple(sorted(self.results, key=lambda result: result.input))
         object.__setattr__(self, "results", ordered)
 
+    @cached_property
+    def tally(self) -> Tally:
+        """What is counted of the results, from one look at each for all reports."""
+        return Tally.of(self.results, self.labels)
 
-class Report(Protocol):
-    """One kind of output file."""
 
-    @property
-    def filename(self) -> str:
-        """The file's name in the output folder."""
-        ...
+class Report(ABC):
+    """One kind of output file.
+
+    Attributes:
+        filename: the file's name in the output folder.
+    """
+
+    filename: str
+
+    @abstractmethod
+    def pieces(self, batch: BatchResults) -> Iterator[str]:
+        """The file as text, a piece at a time: that of a large batch is never in memory whole.
+
+        It is to be written as UTF-8 with its line ends untouched.
+        """
 
     def render(self, batch: BatchResults) -> str:
-        """The whole file as text, to be written as UTF-8 with its line ends untouched."""
-        ...
+        """The whole file as text."""
+        return "".join(self.pieces(batch))
 
 
 def reports() -> dict[str, Report]:

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex
 from hilum.domain.result import NOT_A_DEVICE, ImageResult, ThresholdSource
-from hilum.report.base import BatchResults
+from hilum.report.base import BatchResults, Report
 from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import by_hand, summary
 
@@ -23,7 +25,7 @@ _FORMULA = re.compile("(^|[;,\t])([\\s\"']*)([=+@\uff1d\uff0b\uff0d\uff20\t\r\n\
 
 
 @dataclass(frozen=True)
-class ClinicalCsv:
+class ClinicalCsv(Report):
     """The clinical report as a table, RFC 4180, UTF-8.
 
     A film that was not scored has blank probabilities, never 0. Film names are altered only where
@@ -32,14 +34,16 @@ class ClinicalCsv:
 
     filename: str = "final_clinical_report.csv"
 
-    def render(self, batch: BatchResults) -> str:
+    def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The table: a header line, and one line an input."""
-        table = io.StringIO()
-        writer = csv.writer(table)
-        writer.writerow(columns(batch.labels))
-        for result in batch.results:
-            writer.writerow(_row(result, batch.labels))
-        return table.getvalue()
+        line = io.StringIO()
+        writer = csv.writer(line)
+        rows = (_row(result, batch.labels) for result in batch.results)
+        for row in chain([columns(batch.labels)], rows):
+            line.seek(0)
+            line.truncate()
+            writer.writerow(row)
+            yield line.getvalue()
 
 
 REPORT = ClinicalCsv()
@@ -99,7 +103,7 @@ def _thresholds(result: ImageResult) -> str:
     """Whose the thresholds are; blank where nothing was called."""
     if result.findings is None:
         return ""
-    given = by_hand((result,))
+    given = by_hand(result)
     return ThresholdSource.BUNDLE.value if given is None else f"{given:g} by hand"
 
 

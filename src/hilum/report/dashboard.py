@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hilum.domain.errors import Status
 from hilum.domain.radiograph import ViewPosition
-from hilum.report.base import BatchResults
+from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar, histogram, pie
 from hilum.report.parts.counts import Tally
 from hilum.report.parts.page import page
@@ -17,7 +17,7 @@ __all__ = ["REPORT", "Dashboard"]
 
 
 @dataclass(frozen=True)
-class Dashboard:
+class Dashboard(Report):
     """The page for whoever looks after a batch.
 
     Its counts are those of the CSV, recomputed by a test. They describe this batch; they are no
@@ -26,9 +26,9 @@ class Dashboard:
 
     filename: str = "dashboard.html"
 
-    def render(self, batch: BatchResults) -> str:
+    def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The page."""
-        tally = Tally.of(batch.results, batch.labels)
+        tally = batch.tally
         slices = [(outcome.value, count) for outcome, count in tally.outcomes()]
         return page(
             "dashboard",

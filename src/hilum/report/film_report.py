@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.result import ImageResult
-from hilum.report.base import BatchResults
+from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar
-from hilum.report.parts.counts import Outcome, Tally, ranked
+from hilum.report.parts.counts import Outcome, ranked
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import page
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
@@ -20,7 +21,7 @@ __all__ = ["REPORT", "FilmReport"]
 
 
 @dataclass(frozen=True)
-class FilmReport:
+class FilmReport(Report):
     """The page for the reader of films: one card an input, none left out.
 
     Images are loaded as they come into view and cards are laid out as they come into view, so a
@@ -29,9 +30,9 @@ class FilmReport:
 
     filename: str = "report.html"
 
-    def render(self, batch: BatchResults) -> str:
+    def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The page; images are linked relative to the output folder."""
-        tally = Tally.of(batch.results, batch.labels)
+        tally = batch.tally
         return page(
             "film_report",
             batch,

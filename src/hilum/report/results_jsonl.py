@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from hilum.domain.result import ImageResult
-from hilum.report.base import BatchResults
+from hilum.report.base import BatchResults, Report
 
 __all__ = ["REPORT", "ResultsJsonl", "read", "schema"]
 
 
 @dataclass(frozen=True)
-class ResultsJsonl:
+class ResultsJsonl(Report):
     r"""The results in full precision.
 
     The text is ASCII, everything else as `\u` escapes: no name can break a line (U+2028 does, in
@@ -22,12 +23,10 @@ class ResultsJsonl:
 
     filename: str = "results.jsonl"
 
-    def render(self, batch: BatchResults) -> str:
+    def pieces(self, batch: BatchResults) -> Iterator[str]:
         """One line an input."""
-        return "".join(
-            json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
-            for result in batch.results
-        )
+        for result in batch.results:
+            yield json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
 
 
 REPORT = ResultsJsonl()

@@ -14,6 +14,7 @@ from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.result import FindingResult, ImageResult
+from hilum.report.parts.sentences import by_hand
 
 __all__ = [
     "SHOWN",
@@ -84,6 +85,7 @@ class Tally:
     codes: Counter[ReasonCode] = field(default_factory=Counter)
     views: Counter[ViewPosition] = field(default_factory=Counter)
     unscored: list[ImageResult] = field(default_factory=list)
+    _by_hand: list[float] = field(default_factory=list)
     _outcomes: Counter[Outcome] = field(default_factory=Counter)
     _found: Counter[int] = field(default_factory=Counter)
     _calls: Counter[tuple[str, bool | None]] = field(default_factory=Counter)
@@ -107,11 +109,18 @@ class Tally:
             if len(self.unscored) < SHOWN:
                 self.unscored.append(result)
             return
+        if not self._by_hand and (given := by_hand(result)) is not None:
+            self._by_hand.append(given)
         self._found[len(result.positives)] += 1
         for name, finding in result.findings.items():
             self._calls[name, finding.positive] += 1
             self._probabilities.setdefault(name, array("d")).append(finding.probability)
             self._thresholds.setdefault(name, finding.threshold)
+
+    @property
+    def by_hand(self) -> float | None:
+        """The threshold that was given by hand; None where the bundle's are used."""
+        return self._by_hand[0] if self._by_hand else None
 
     @property
     def total(self) -> int:

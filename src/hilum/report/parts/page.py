@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from urllib.parse import quote
@@ -15,17 +15,14 @@ from markupsafe import Markup
 from hilum.domain.result import NOT_A_DEVICE
 from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
-from hilum.report.parts.sentences import (
-    BY_HAND,
-    EVIDENCE,
-    by_hand,
-    evaluation_headline,
-    percent,
-)
+from hilum.report.parts.sentences import BY_HAND, EVIDENCE, evaluation_headline, percent
 
 __all__ = ["document", "link", "page"]
 
 _HOME = "hilum.report"
+
+_PARTS_A_PIECE = 256
+"""Of a template, which is text of a few characters each."""
 
 _FILES = {
     "report.html": "Film report",
@@ -36,8 +33,8 @@ _FILES = {
 """What lies beside a page, as its links say it."""
 
 
-def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
-    """The HTML of a report on a batch; it may show images that lie beside it.
+def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterator[str]:
+    """The HTML of a report on a batch, a piece at a time; it may show images that lie beside it.
 
     Args:
         name: the template; `NAME.html.j2`, and `NAME.js` if it has a script.
@@ -47,7 +44,7 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
     said = {
         "batch": batch,
         "evidence": EVIDENCE,
-        "threshold_by_hand": by_hand(batch.results),
+        "threshold_by_hand": batch.tally.by_hand,
         "by_hand": BY_HAND,
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
@@ -55,8 +52,10 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> str:
     return document(_HOME, name, {**values, **said}, images=True)
 
 
-def document(package: str, name: str, values: Mapping[str, object], *, images: bool = False) -> str:
-    """The HTML of a template, as one self-contained file.
+def document(
+    package: str, name: str, values: Mapping[str, object], *, images: bool = False
+) -> Iterator[str]:
+    """The HTML of a template, as one self-contained file, a piece at a time.
 
     Style and script are written into the page, and a content security policy allows those two by
     their hash and nothing else: no request leaves the file except for images beside it, where it
@@ -77,10 +76,10 @@ def document(package: str, name: str, values: Mapping[str, object], *, images: b
     policy = ["default-src 'none'", f"style-src {_hash(style)}"]
     policy += ["img-src 'self' file:"] if images else []
     policy += [f"script-src {_hash(script)}"] if script else []
-    return (
+    stream = (
         _environment(package)
         .get_template(f"{name}.html.j2")
-        .render(
+        .stream(
             **values,
             notice=NOT_A_DEVICE,
             policy="; ".join(policy),
@@ -88,6 +87,8 @@ def document(package: str, name: str, values: Mapping[str, object], *, images: b
             script=Markup(script),  # noqa: S704 -- our own file, checked by its hash
         )
     )
+    stream.enable_buffering(_PARTS_A_PIECE)
+    return stream
 
 
 def _environment(package: str) -> Environment:

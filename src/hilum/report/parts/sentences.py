@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.result import ImageResult, ThresholdSource
@@ -141,12 +139,11 @@ def percent2(share: float) -> str:
     return ">99.99%" if 0.99995 <= share < 1.0 else f"{share:.2%}"
 
 
-def by_hand(results: Iterable[ImageResult]) -> float | None:
+def by_hand(result: ImageResult) -> float | None:
     """The threshold that was given by hand; None where the bundle's are used."""
-    for result in results:
-        if result.findings and result.threshold_source is ThresholdSource.HAND:
-            return next(iter(result.findings.values())).threshold
-    return None
+    if not result.findings or result.threshold_source is not ThresholdSource.HAND:
+        return None
+    return next(iter(result.findings.values())).threshold
 
 
 def summary(result: ImageResult) -> str:

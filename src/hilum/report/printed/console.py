@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from hilum.domain.errors import Status
@@ -15,7 +14,6 @@ from hilum.report.parts.sentences import (
     BY_HAND,
     NONE_POSITIVE,
     REASONS,
-    by_hand,
     evaluation_headline,
     percent2,
 )
@@ -74,12 +72,12 @@ def _detected(result: ImageResult) -> str:
 
 
 def _foot(batch: BatchResults) -> Iterator[str]:
-    counts = Counter(result.status for result in batch.results)
+    counts = batch.tally.statuses
     said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     bundle = batch.bundle
     yield f"{len(batch.results)} inputs{': ' if said else ''}{said}"
     yield f"{_MARK} at or above the finding's threshold"
-    threshold = by_hand(batch.results)
+    threshold = batch.tally.by_hand
     if threshold is not None:
         yield f"Threshold {threshold:g}, {BY_HAND}."
     yield (

@@ -14,7 +14,6 @@ from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import (
     BY_HAND,
     REASONS,
-    by_hand,
     evaluation_headline,
     percent2,
     summary,
@@ -64,7 +63,7 @@ def _table(rows: list[tuple[str, str]]) -> Iterator[str]:
 
 def _foot(batch: BatchResults) -> Iterator[str]:
     bundle = batch.bundle
-    threshold = by_hand(batch.results)
+    threshold = batch.tally.by_hand
     if threshold is not None:
         yield f"Threshold {threshold:g}, {BY_HAND}."
         yield ""
