@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -55,7 +56,7 @@ class CalibratedFinding(BaseModel):
     note: str = ""
     log_odds_shift: float = 0.0
 
-    @property
+    @cached_property
     def curve(self) -> Curve:
         """The curve itself."""
         return curve_type(self.method).model_validate(self.parameters)

@@ -42,16 +42,27 @@ def regions(heatmap: NDArray[np.float32], view: ViewPosition) -> tuple[str, ...]
     """
     if is_empty(heatmap):
         return ()
-    peak = float(heatmap.max())
     frontal = view is not ViewPosition.LL
+    zones = np.maximum.reduceat(heatmap, _thirds(heatmap.shape[0]), axis=0)
+    zones = np.maximum.reduceat(zones, _thirds(heatmap.shape[1]), axis=1)
+    peak = float(zones.max())
     found: dict[str, float] = {}
-    for height, band in zip(_HEIGHTS, np.array_split(heatmap, 3, axis=0), strict=True):
-        for side, zone in zip(_SIDES, np.array_split(band, 3, axis=1), strict=True):
+    for height, band in zip(_HEIGHTS, zones.tolist(), strict=True):
+        for side, highest in zip(_SIDES, band, strict=True):
             name = _name(height, side) if frontal else f"{height} zone"
-            found[name] = max(found.get(name, 0.0), float(zone.max()))
+            found[name] = max(found.get(name, 0.0), highest)
     strongest = sorted(found, key=lambda name: -found[name])[:_MOST]
     return tuple(name for name in strongest if found[name] >= _SHARE * peak)
 
 
 def _name(height: str, side: str) -> str:
     return "central zone" if (height, side) == ("mid", "central") else f"{side} {height} zone"
+
+
+def _thirds(extent: int) -> list[int]:
+    """Where three parts begin that differ by at most one line, the longer ones first.
+
+    >>> _thirds(9), _thirds(10), _thirds(11)
+    ([0, 3, 6], [0, 4, 7], [0, 4, 8])
+    """
+    return [0, (extent + 2) // 3, (extent + 2) // 3 + (extent + 1) // 3]

@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -183,6 +184,7 @@ class Preprocessing(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@lru_cache(maxsize=64)
 def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> NDArray[np.float32]:
     """(film, cells) weights of one axis: which cells each film pixel's centre lies between."""
     centre = start + (np.arange(film) + 0.5) * extent / film
@@ -192,4 +194,5 @@ def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> ND
     row = np.arange(film)
     weights[row, lower] = 1.0 - (position - lower)
     weights[row, np.minimum(lower + 1, cells - 1)] += position - lower
+    weights.flags.writeable = False
     return weights

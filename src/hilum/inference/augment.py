@@ -35,6 +35,8 @@ def views(raster: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
         >>> moved.shape, bool((moved[0] == film).all()), bool((moved[1] == film).all())
         ((3, 64, 64), True, False)
     """
+    if count == 1:
+        return raster[None]
     import cv2
 
     side = raster.shape[0]
