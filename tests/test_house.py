@@ -228,7 +228,9 @@ def test_nothing_is_evaluated_or_given_to_a_shell() -> None:
 def test_the_environment_is_no_configuration() -> None:
     def check(path: Path) -> Offences:
         for at, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-            if re.search(r"\bos\.(environ|getenv|putenv)|\benvvar\s*=", line):
+            # to hand it on whole to a child is not to ask it anything
+            asked = line.replace("**os.environ", "")
+            if re.search(r"\bos\.(environ|getenv|putenv)|\benvvar\s*=", asked):
                 yield at, line.strip()
         for at, name in imports(path):
             if name in ("os.environ", "os.getenv"):

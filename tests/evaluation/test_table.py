@@ -18,7 +18,8 @@ from hilum.domain.evaluation import (
     Subgroup,
     SummaryEvaluation,
 )
-from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, SplitFacts
 from hilum.evaluation.sentences import best_and_worst, interpretation, verdict
 from hilum.evaluation.table import (
     calibration_table,

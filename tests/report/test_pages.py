@@ -11,7 +11,8 @@ from importlib.resources import files
 import pytest
 
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import NOT_A_DEVICE, Interval, ThresholdSource
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, ThresholdSource
 from hilum.report import clinical_csv, dashboard, film_report
 from hilum.report.base import BatchResults, BundleFacts, reports
 from hilum.report.parts import sentences

@@ -7,7 +7,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from hilum.audit.claims import Metric
-from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, SplitFacts
 
 __all__ = ["Audit", "ClaimResult", "Leak", "Reason", "Remark", "RemarkKind", "Verdict"]
 

@@ -19,6 +19,12 @@ __all__ = ["COMMAND", "NOT_BEGUN", "Child", "how_it_ended"]
 COMMAND = (sys.executable, "-P", "-m", "hilum.batch.reader")
 """What is begun. Without `-P`, a `json.py` in a folder of films would be run from there."""
 NOT_BEGUN = "a process that reads films did not begin"
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+"""Several of these processes run beside each other, and to begin threads takes time and memory."""
 _TO_END_S = 5.0
 """From closed pipes to a gone process."""
 _PIPE_BYTES = 1024**2
@@ -48,6 +54,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 process_group=0,
+                env={**os.environ, **_ONE_THREAD},
             )
         except OSError as error:
             raise ChildProcessError(f"{NOT_BEGUN}: {error.strerror or error}") from None

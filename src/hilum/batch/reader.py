@@ -22,7 +22,6 @@ from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
@@ -30,9 +29,9 @@ from hilum.domain.radiograph import Radiograph
 from hilum.domain.seal import file_sha256
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
+from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import preview
 from hilum.explain.picture import render
-from hilum.explain.request import PictureFormat
 from hilum.imaging.gate import GateRules, screen
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
@@ -258,7 +257,6 @@ def main() -> None:
     """The process: what a library prints must not pass for an answer."""
     _end_with(0)
     cv2.setNumThreads(1)  # several of these processes run beside each other
-    threadpool_limits(1)
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     serve(sys.stdin.buffer, sink)

@@ -26,7 +26,7 @@ from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import digest
 from hilum.domain.whole import whole
-from hilum.explain.request import PictureFormat
+from hilum.explain.files import PictureFormat
 from hilum.report.base import BatchResults, BundleFacts, reports
 
 __all__ = ["Finished", "run_batch", "write_reports"]

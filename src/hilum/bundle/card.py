@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hilum.bundle.manifest import Manifest
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.evaluation.table import markdown
 from hilum.training.config import TrainingConfig
 

@@ -18,7 +18,8 @@ from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import NOT_A_DEVICE, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import SplitFacts
 from hilum.domain.scores import OperatingPoint
 from hilum.domain.seal import read_sealed
 from hilum.imaging.gate import GateRules

@@ -83,7 +83,8 @@ def predict(
         from hilum.batch.reader_process import Limits
         from hilum.batch.request import BatchRequest
         from hilum.explain.colours import Style
-        from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
+        from hilum.explain.files import PictureFormat
+        from hilum.explain.request import HeatmapRequest, Pictures
 
         printed = form_of(form)
         pictures = Pictures(

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, SplitFacts
 
 __all__ = ["Comparison", "Difference", "ModelNumbers", "Pair", "Verdict"]
 

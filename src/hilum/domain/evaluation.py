@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, SplitFacts
 
 __all__ = [
     "BrierParts",

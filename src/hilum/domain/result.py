@@ -12,18 +12,12 @@ from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, digest
 
 __all__ = [
-    "NOT_A_DEVICE",
     "FindingResult",
     "ImageResult",
     "Interval",
     "SplitFacts",
     "ThresholdSource",
 ]
-
-NOT_A_DEVICE = (
-    "hilum is research software, not a medical device. "
-    "Not for diagnosis; it does not replace the reading of a radiologist."
-)
 
 
 class _Frozen(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.explain.colours import Style
 
 __all__ = ["Caption"]

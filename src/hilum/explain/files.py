@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import struct
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["jpeg_bytes", "png_bytes"]
+__all__ = ["PictureFormat", "jpeg_bytes", "png_bytes"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
 _UP = 2
 """The filter that stores each row as its difference from the row above."""
 _LEVEL = 1
+
+
+class PictureFormat(StrEnum):
+    """How pictures of heatmaps are stored."""
+
+    PNG = "png"
+    """Each pixel as it was drawn."""
+    JPEG = "jpg"
+    """For looking at: a sixth of the bytes."""
+
+    def file_bytes(self, rgb: NDArray[np.uint8]) -> bytes:
+        r"""The file of a picture, (H, W, 3) uint8.
+
+        >>> PictureFormat.JPEG.file_bytes(np.zeros((2, 3, 3), np.uint8))[:2]
+        b'\xff\xd8'
+        """
+        return png_bytes(rgb) if self is PictureFormat.PNG else jpeg_bytes(rgb)
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import LabelSet, catalogue, find
 from hilum.domain.result import FindingResult
 from hilum.explain.colours import Style
-from hilum.explain.files import jpeg_bytes, png_bytes
+from hilum.explain.files import PictureFormat
 
-__all__ = ["HeatmapRequest", "PictureFormat", "Pictures", "Selection"]
+__all__ = ["HeatmapRequest", "Pictures", "Selection"]
 
 
 class Selection(StrEnum):
@@ -111,23 +108,6 @@ class HeatmapRequest:
     def __str__(self) -> str:
         """What `parse` reads."""
         return ",".join(self.findings) or self.selection.value
-
-
-class PictureFormat(StrEnum):
-    """How pictures of heatmaps are stored."""
-
-    PNG = "png"
-    """Each pixel as it was drawn."""
-    JPEG = "jpg"
-    """For looking at: a sixth of the bytes."""
-
-    def file_bytes(self, rgb: NDArray[np.uint8]) -> bytes:
-        r"""The file of a picture, (H, W, 3) uint8.
-
-        >>> PictureFormat.JPEG.file_bytes(np.zeros((2, 3, 3), np.uint8))[:2]
-        b'\xff\xd8'
-        """
-        return png_bytes(rgb) if self is PictureFormat.PNG else jpeg_bytes(rgb)
 
 
 @dataclass(frozen=True)

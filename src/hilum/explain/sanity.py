@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from hilum.domain.result import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import Interval, SplitFacts
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.explain.similarity import rank_correlation, structural_similarity
 from hilum.metrics.resampling import interval, patient_resamples, share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.inspection.inspection import (
     DatasetInspection,
     FilmInspection,

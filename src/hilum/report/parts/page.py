@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import BY_HAND, EVIDENCE, evaluation_headline, percent

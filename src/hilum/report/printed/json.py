@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hilum.domain.result import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.base import BatchResults
 from hilum.report.parts.sentences import evaluation_headline
 

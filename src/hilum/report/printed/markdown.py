@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import NOT_A_DEVICE, ImageResult
+from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults
 from hilum.report.parts.counts import ranked
 from hilum.report.parts.names import shown
