@@ -157,7 +157,7 @@ def all_maps(bundle: Bundle, films: Sequence[Path]) -> None:
         for heatmap in said.heatmaps[0]:
             preprocessing.to_film(heatmap, square)
 
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(cores() + 2) as threads:  # one reads while another is scored
         for _ in threads.map(one, films):
             pass
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.clock import core_ms
 from hilum.batch.run import write_reports
@@ -55,6 +58,23 @@ def measure(bundle: Bundle, paths: Sequence[Path], batch: BatchResults) -> Stage
         paths: films.
         batch: a finished batch of some films, whose reports are written again.
     """
+    with one_thread():
+        return _measured(bundle, paths, batch)
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """OpenCV and BLAS in the thread that calls them, as in a batch's readers."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _measured(bundle: Bundle, paths: Sequence[Path], batch: BatchResults) -> Stages:
     preprocessing = bundle.manifest.preprocessing
     films = [read(path) for path in paths]
     rasters = np.stack([preprocessing.raster(film) for film in films])

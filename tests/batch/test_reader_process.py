@@ -21,7 +21,7 @@ from hilum.batch.inputs import list_films
 from hilum.batch.reader_process import Limits, Picture, ReaderProcess, Reading, Refusal
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
-from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
 from hilum.explain.files import PictureFormat
@@ -199,6 +199,16 @@ def test_a_reader_that_does_not_begin_says_why(
     monkeypatch.setattr("hilum.batch.child.COMMAND", (sys.executable, "-P", "-c", script))
     reader = ReaderProcess(PREPROCESSING, GateRules())
     with pytest.raises(error, match=said):
+        reader.sha256(Path("a.png"))
+
+
+def test_a_reader_of_other_code_reads_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hilum was upgraded while a batch ran, and a reader has to be replaced."""
+    monkeypatch.setattr("hilum.batch.reader_process.code_sha256", lambda: "as it was")
+    with (
+        ReaderProcess(PREPROCESSING, GateRules()) as reader,
+        pytest.raises(UsageError, match="must stay as it is while a batch runs"),
+    ):
         reader.sha256(Path("a.png"))
 
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.provenance import code_sha256
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.seal import file_sha256
 from hilum.explain.caption import Caption
@@ -234,7 +235,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         Preprocessing.model_validate(begin["preprocessing"]),
         GateRules.model_validate(begin["gate"]),
     )
-    _send(sink, {}, ())
+    _send(sink, {"code_sha256": code_sha256()}, ())
     # from here on nobody wants to see what a decoder has to say
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.dup2(2, 1)

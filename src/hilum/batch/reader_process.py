@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from hilum.batch.child import NOT_BEGUN, Child, how_it_ended
 from hilum.batch.frames import Buffer, Frame, FrameError
-from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
+from hilum.domain.provenance import code_sha256
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
@@ -239,6 +240,7 @@ class ReaderProcess:
         Raises:
             ChildProcessError: when the machine does not let one begin.
             RuntimeError: when it ends itself: something is missing, or it is a bug.
+        UsageError: when hilum's own files are others than those of this process.
         """
         try:
             return self._begun_once()
@@ -252,7 +254,7 @@ class ReaderProcess:
             self._end()
             raise RuntimeError("a reader that was closed is not asked any more")
         try:
-            child.ask(self._begin, (), _TO_BEGIN_S)
+            theirs = child.ask(self._begin, (), _TO_BEGIN_S).head.get("code_sha256")
         except TimeoutError:
             self._end()
             raise ChildProcessError(f"{NOT_BEGUN} within {_TO_BEGIN_S:.0f} s") from None
@@ -262,6 +264,13 @@ class ReaderProcess:
             code = child.ended()
             said = f"{NOT_BEGUN} ({how_it_ended(code)}): {words or 'it said nothing'}"
             raise (ChildProcessError(said) if code < 0 else RuntimeError(said)) from None
+        if theirs != code_sha256():
+            self._end()
+            raise UsageError(
+                "hilum must stay as it is while a batch runs; its files were changed meanwhile, "
+                "and films would be read by other code than before. Run the batch again into "
+                "another folder"
+            )
         child.begun()
         return child
 
