@@ -269,6 +269,14 @@ def test_errors_are_one_tree() -> None:
     assert all(code.value == code.name for code in ReasonCode)
 
 
+def test_a_films_message_stays_on_one_line_whatever_it_quotes() -> None:
+    """A header's transfer syntax held a line end, found by fuzzing."""
+    quoted = "1.2.840\n57 \x1b]0;title\x07 \u202e \udcff 胸部"
+    error = FilmError(Status.REJECT, ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED, quoted)
+    assert error.message == r"1.2.840\n57 \x1b]0;title\x07 \u202e \udcff 胸部"
+    assert str(error) == error.message
+
+
 @given(documents, documents)
 @settings(max_examples=50, deadline=None)
 def test_a_seal_breaks_with_any_change(one: dict[str, object], other: dict[str, object]) -> None:

@@ -158,7 +158,8 @@ class FilmError(HilumError):
     Args:
         status: `REJECT`, `ERROR` or `SKIP`.
         code: the stable reason.
-        message: one sentence for the reader of the report.
+        message: one sentence for the reader of the report. What it quotes of the film may hold
+            anything: characters that cannot be seen become escapes, so that it stays on one line.
 
     Example:
         >>> raise FilmError(Status.ERROR, ReasonCode.EMPTY_FILE, "the file has 0 bytes")
@@ -168,6 +169,10 @@ class FilmError(HilumError):
     """
 
     def __init__(self, status: Status, code: ReasonCode, message: str) -> None:
+        message = "".join(
+            seen if seen.isprintable() else seen.encode("unicode_escape").decode("ascii")
+            for seen in message
+        )
         super().__init__(message)
         self.status = status
         self.code = code
