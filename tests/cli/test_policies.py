@@ -20,7 +20,7 @@ POLICIES = ("ignore", "positive", "negative")
 PRESET = """
 name: tiny
 preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
-model: {backbone: densenet121, options: {growth_rate: 4}}
+model: {backbone: timm/test_resnet, options: {zero_init_last: 0}}
 split: {train: 0.3, tune: 0.4, calibrate: 0.1, test: 0.2}
 phases:
   - {name: all, trains: {all: 2.0e-3}, epochs: 1}
