@@ -347,6 +347,21 @@ def update() -> None:
         (GOLDEN / file).write_text("".join(f"{name}\n" for name in names()), "utf-8")
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_data_runs_and_weights_stay_out_of_git() -> None:
+    ignored = ("data/a.png", "runs/a/log.jsonl", "demo/report.html", "film.dcm")
+    ignored += tuple(f"weights.{kind}" for kind in ("safetensors", "onnx", "pth", "pt", "ckpt"))
+    kept = ("src/hilum/imaging/gate/chest1.npz", "models/starter/model.onnx")
+    said = subprocess.run(
+        ["git", "check-ignore", "--no-index", *ignored, *kept],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(said.stdout.split()) == set(ignored)
+
+
 if __name__ == "__main__":
     if sys.argv[1:] != ["--update"]:
         sys.exit("usage: python tests/test_house.py --update")
