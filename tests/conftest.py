@@ -9,6 +9,7 @@ Tests only read them; a test that edits works on a copy.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
 Said = Callable[..., tuple[int, str, str]]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # begun in the background by a shell, which children would inherit: Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRESET = """
 name: tiny
