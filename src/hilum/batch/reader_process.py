@@ -240,7 +240,7 @@ class ReaderProcess:
         Raises:
             ChildProcessError: when the machine does not let one begin.
             RuntimeError: when it ends itself: something is missing, or it is a bug.
-        UsageError: when hilum's own files are others than those of this process.
+            UsageError: when hilum's own files are others than those of this process.
         """
         try:
             return self._begun_once()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
@@ -49,17 +48,16 @@ class Finished:
     Attributes:
         batch: what the reports were made from.
         taken: inputs whose results an earlier, stopped run had left in the journal.
-        counts: inputs by what became of them.
     """
 
     batch: BatchResults
     taken: int
-    counts: Counter[Status]
 
     @property
     def refused(self) -> bool:
         """Whether any input was rejected or failed."""
-        return self.counts[Status.REJECT] + self.counts[Status.ERROR] > 0
+        counts = self.batch.tally.statuses
+        return counts[Status.REJECT] + counts[Status.ERROR] > 0
 
 
 def run_batch(
@@ -110,13 +108,11 @@ def run_batch(
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
             scoring = Scoring(bundle, out, request, journal)
             taken = _score(scoring, inputs, advance)
-            batch, counts = _reported(scoring, inputs, in_parts=shard is not None)
-    return Finished(batch, taken, counts)
+            batch = _reported(scoring, inputs, in_parts=shard is not None)
+    return Finished(batch, taken)
 
 
-def _reported(
-    scoring: Scoring, inputs: Sequence[Input], in_parts: bool
-) -> tuple[BatchResults, Counter[Status]]:
+def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> BatchResults:
     """Write the reports from the journal, and remove the pictures that none of them shows."""
     journal, bundle, out = scoring.journal, scoring.bundle, scoring.out
     journal.sync()
@@ -129,7 +125,7 @@ def _reported(
             # what a part rejects for its namesake, the whole may show
             shown.update(*(entry.files for entry in journal))
         _remove_stale(shown, journal, inputs, bundle.labels, [out / folder for folder in FOLDERS])
-    return batch, batch.tally.statuses
+    return batch
 
 
 def _score(scoring: Scoring, inputs: Sequence[Input], advance: Advance | None) -> int:

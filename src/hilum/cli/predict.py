@@ -139,7 +139,7 @@ def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Fi
 
         finished = run_batch(loaded, films, out, request, advance, asked.shard)
     seconds = time.monotonic() - begun
-    counts = finished.counts
+    counts = finished.batch.tally.statuses
     said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     say(f"{counts.total()} inputs: {said}", quiet)
     done = counts.total() - finished.taken
