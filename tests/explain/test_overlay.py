@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -131,6 +133,22 @@ def test_png_keeps_pixels_and_carries_nothing_else() -> None:
         assert image.info == {}
     kinds = {data[i + 4 : i + 8] for i in _chunks(data)}
     assert kinds == {b"IHDR", b"IDAT", b"IEND"}
+
+
+def test_png_is_the_same_from_every_place_in_memory() -> None:
+    """ISA-L hashes the address of its state where it begins a stream; see `_deflated`."""
+    drawn = np.random.default_rng(1).integers(0, 256, (20, 1, 1, 3), dtype=np.uint8)
+    pictures = list(np.broadcast_to(drawn, (20, 6, 8, 3)))
+    begun = threading.Barrier(200)
+
+    def files(_: int) -> tuple[bytearray, tuple[bytes, ...]]:
+        begun.wait()  # each thread has a stack of its own, as they are there together
+        filler = bytearray(65_536)  # and each its own place in the heap, as this stays
+        return filler, tuple(png_bytes(picture) for picture in pictures)
+
+    with ThreadPoolExecutor(begun.parties) as threads:
+        found = list(threads.map(files, range(begun.parties)))
+    assert len({file for _, file in found}) == 1
 
 
 def _chunks(data: bytes) -> list[int]:
