@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
+from hilum.model.graph import let_lists_grow
 from hilum.model.half import rounded, store_half
 
-__all__ = ["Parity", "export_onnx"]
+__all__ = ["Parity", "export_onnx", "pool_first"]
 
 TOLERANCE = 1e-3
 """Largest difference allowed between torch and the exported graph, relative to the output's range:
@@ -66,7 +67,7 @@ def export_onnx(
     )
     with torch.no_grad():
         expected = [tensor.numpy() for tensor in explained(example)]
-    _pool_first(explained)
+    pool_first(explained)
     model = _graph(explained, example)
     if half:
         store_half(model)
@@ -74,7 +75,7 @@ def export_onnx(
     return _parity(path, example.numpy(), expected)
 
 
-def _pool_first(network: nn.Module) -> None:
+def pool_first(network: nn.Module) -> None:
     """Let average pooling come before the 1 x 1 convolution that it follows, at a block's end."""
     for block in network.modules():
         ends = list(block.named_children())[-2:] if isinstance(block, nn.Sequential) else []
@@ -119,6 +120,7 @@ def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
         optimizer.fold_constants(program.model)
         optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
+    let_lists_grow(model)
     _forget_origin(model)
     return model
 

@@ -1,0 +1,45 @@
+"""What is done to an ONNX graph so that a runtime has less to do, and its answers stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+__all__ = ["let_lists_grow", "store_wide"]
+
+
+def let_lists_grow(model: onnx.ModelProto) -> None:
+    """Let maps be concatenated to what was concatenated before, where that is how a list began.
+
+    A dense block concatenates all its maps anew before each layer, an input a layer. To the list
+    before it each layer adds one. The values are the same bits; what changes is that a list has
+    two readers, the layer and the next list, and that a runtime has less to keep apart.
+    """
+    known: dict[tuple[str, ...], str] = {}
+    for node in model.graph.node:
+        if node.op_type != "Concat":
+            continue
+        axis = str(node.attribute[0].i)
+        maps = list(node.input)
+        known[(axis, *maps)] = node.output[0]
+        begun = (end for end in range(len(maps) - 1, 1, -1) if (axis, *maps[:end]) in known)
+        end = next(begun, None)
+        if end is not None:
+            del node.input[:]
+            node.input.extend([known[(axis, *maps[:end])], *maps[end:]])
+
+
+def store_wide(model: onnx.ModelProto) -> None:
+    """Store as float32 what `hilum.model.half.store_half` stored as float16: the same numbers."""
+    narrow = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        tensor = narrow.get(node.input[0]) if node.op_type == "Cast" else None
+        if tensor is None:
+            nodes.append(node)
+        else:
+            values = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
