@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,6 +142,30 @@ def test_a_library_s_converters_and_their_telemetry_are_not_loaded(model: Path) 
         [sys.executable, "-c", code, model], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_onnxruntime_does_not_report(model: Path, tmp_path: Path) -> None:
+    """Where it does it first numbers the machine, in a file of the home folder."""
+    code = (
+        "import sys; from pathlib import Path; from hilum.domain.findings import nih14;"
+        "from hilum.imaging.preprocess import Preprocessing;"
+        "from hilum.inference.engine import Engine;"
+        "small = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,));"
+        "engine = Engine(Path(sys.argv[1]), small, nih14(), library='onnxruntime');"
+        "print(engine.runtime.split()[0])"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PATH": os.defpath}  # CI would silence it as well
+    done = subprocess.run(
+        [sys.executable, "-c", code, model],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "onnxruntime"
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("threads", [0, -1])

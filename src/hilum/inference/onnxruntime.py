@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import BundleError, UsageError
+from hilum.domain.unreported import refuse_onnxruntime_telemetry
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.runtime import Answer, Precision
 
@@ -41,6 +42,7 @@ class OnnxRuntime:
     def __init__(
         self, model: Path, preprocessing: Preprocessing, precision: Precision, threads: int
     ) -> None:
+        refuse_onnxruntime_telemetry()
         import onnxruntime
 
         if precision is not Precision.F32:
