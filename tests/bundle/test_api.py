@@ -252,7 +252,7 @@ def test_a_precision_the_processor_lacks_is_refused(toy: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp32"}, "precision must be one of f32, bf16; got 'fp32'. Did you mean"),
+        ({"precision": "fp32"}, "precision must be one of f32, bf16, int8, int8-bf16; got 'fp32'"),
         ({"runtime": "onnx"}, "runtime must be one of openvino, onnxruntime; got 'onnx'"),
         ({"threads": 0}, "threads must be 1 or more; got 0"),
         ({"views": 0}, "views must be 1 to 64; got 0"),
@@ -294,6 +294,27 @@ def test_f06_a_dead_head_is_refused_though_the_self_test_agrees_with_it(
     np.savez(tmp_path / "g.npz", **arrays)
     with pytest.raises(BundleError, match=r"must tell films apart; .* Its head is dead"):
         check_golden(dead, tmp_path / "g.npz")
+
+
+def test_heatmaps_are_tested_on_their_own_scale(
+    bundle: Bundle, tmp_path: Path, network: Callable[..., onnx.ModelProto]
+) -> None:
+    """Their peak is far below 1 in a trained network, and so must be what they may be off by."""
+
+    def scaled(by: float) -> onnx.ModelProto:
+        graph = network()
+        for tensor in graph.graph.initializer:
+            if tensor.name == "pointwise":
+                smaller = np.float32(by) * onnx.numpy_helper.to_array(tensor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(smaller, tensor.name))
+        return graph
+
+    engine = golden(tmp_path, scaled(0.01), bundle.manifest.preprocessing, bundle)
+    check_golden(engine, tmp_path / "g.npz")
+    onnx.save(scaled(0.0101), tmp_path / "other.onnx")
+    other = Engine(tmp_path / "other.onnx", engine.preprocessing, engine.labels)
+    with pytest.raises(BundleError, match="the network must give the self-test's heatmaps"):
+        check_golden(other, tmp_path / "g.npz")
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,9 @@ class Bundle:
         Args:
             path: the bundle's folder, or the name of one that comes with hilum, such as "starter".
             threads: of the processor, each for one film at a time.
-            precision: to compute in, `f32` or `bf16`; None for that of the calibration, which is
-                the one whose numbers were measured.
+            precision: to compute in, `f32` or `bf16`, or of a bundle that was calibrated in 8
+                bits `int8` or `int8-bf16`; None for that of the calibration, which is the one
+                whose numbers were measured.
             runtime: `openvino` or `onnxruntime`; None for OpenVINO, or ONNX Runtime where there
                 is none. Their scores agree to about 1e-5 in f32.
             views: of each film whose logits are averaged: itself, and itself moved a little. The
@@ -84,7 +85,7 @@ class Bundle:
             root / "model.onnx",
             manifest.preprocessing,
             manifest.label_set_of_outputs,
-            _member(Precision, precision, "precision") or manifest.calibration.precision,
+            _precision(manifest, _member(Precision, precision, "precision")),
             threads,
             _member(Library, runtime, "runtime"),
         )
@@ -222,6 +223,18 @@ def _member(kind: type[E], word: str | None, argument: str) -> E | None:
     raise UsageError(
         f"{argument} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
     )
+
+
+def _precision(manifest: Manifest, asked: Precision | None) -> Precision:
+    """What to compute in. Whether convolutions are in 8 bits is in the network itself."""
+    own = manifest.calibration.precision
+    if asked is not None and asked.quantised != own.quantised:
+        can = [one.value for one in Precision if one.quantised == own.quantised]
+        raise UsageError(
+            f"this bundle's network computes in {' or '.join(can)}; asked for {asked}. Another "
+            f"form of it is made with `hilum calibrate RUN --precision {asked}` and bundled anew"
+        )
+    return asked or own
 
 
 def _check_files(root: Path, manifest: Manifest) -> None:

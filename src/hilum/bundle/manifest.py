@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from hilum.bundle.network import network_sha256
 from hilum.calibration import FittedCalibrator
 from hilum.domain.errors import BundleError
 from hilum.domain.evaluation import Evaluation
@@ -126,7 +127,7 @@ def read_calibration(run: RunFolder) -> Calibration:
         BundleError: when there is none, it was edited, or it was fitted on another network.
     """
     calibration = read_sealed(Calibration, run.calibration)
-    if calibration.model_sha256 != run.facts().model_sha256:
+    if calibration.model_sha256 != network_sha256(run, calibration.precision):
         raise BundleError(
             f"a calibration must belong to the run's network; {run.calibration} was fitted on "
             "another. Run `hilum calibrate` again"

@@ -11,7 +11,8 @@ from hilum.bundle.bundle import Bundle
 from hilum.bundle.card import card
 from hilum.bundle.golden import write_golden
 from hilum.bundle.manifest import Manifest, read_calibration, read_evaluation
-from hilum.domain.errors import BundleError, UsageError
+from hilum.bundle.network import network_of
+from hilum.domain.errors import UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.seal import file_sha256, write_sealed
@@ -47,17 +48,13 @@ def write_bundle(
         raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
     facts, config = run.facts(), run.config()
     calibration = read_calibration(run)
-    if not run.model.is_file() or file_sha256(run.model) != facts.model_sha256:
-        raise BundleError(
-            f"model.onnx must be the one training exported; {run.model} was changed or removed "
-            "since. Restore it or train again"
-        )
+    network = network_of(run, calibration.precision)
     labels = run.labels()
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        shutil.copyfile(run.model, work / "model.onnx")
-        engine = Engine(run.model, config.preprocessing, labels, calibration.precision)
+        shutil.copyfile(network, work / "model.onnx")
+        engine = Engine(network, config.preprocessing, labels, calibration.precision)
         write_golden(engine, films, work / "golden.npz")
         evaluation = None
         if run.evaluation.exists():

@@ -35,8 +35,8 @@ __all__ = ["app", "main"]
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt inside a verb."""
 STOPPED = "stopped; what was finished is kept"
-LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript")
-"""What the `train` extra brings; predicting and evaluating need none of it."""
+LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript", "onnxruntime")
+"""What the extras of the lab bring; predicting and evaluating need none of it."""
 TRY_AGAIN = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO),
     *(errno.EMFILE, errno.ENFILE),
@@ -88,7 +88,8 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in LAB:
             raise
-        _fail(f"this needs {missing}, which is not installed; install hilum[train]", exits.USAGE)
+        extra = "train,onnxruntime" if missing == "onnxruntime" else "train"
+        _fail(f"this needs {missing}, which is not installed; install hilum[{extra}]", exits.USAGE)
     except typer.Abort:
         _fail("stopped", exits.AGAIN)
     except Exception as error:

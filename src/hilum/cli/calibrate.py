@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,9 @@ def calibrate(
         float | None, typer.Option(help="The sensitivity, specificity or PPV to reach.")
     ] = None,
     prevalence: Prevalence = None,
-    precision: Annotated[str, typer.Option(help="f32 or bf16: what serving will use.")] = "f32",
+    precision: Annotated[
+        str, typer.Option(help="What serving will use: f32, bf16, int8 or int8-bf16.")
+    ] = "f32",
     data: Annotated[Path | None, typer.Option(help="The dataset, if it was moved.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -46,18 +49,26 @@ def calibrate(
 
     folder = RunFolder(run)
     cohort = split_of(folder, Split.CALIBRATE, data)
+    request = CalibrationRequest(
+        method,
+        choice(Target, target, "--target"),
+        goal,
+        choice(Precision, precision, "--precision"),
+        prevalences(prevalence),
+    )
+    if request.precision.quantised:
+        from hilum.training.quantise import quantise_run
+
+        with progress(quiet) as step:
+            quantise_run(
+                folder, Split.CALIBRATE.value, cohort, partial(step, "reading films to quantise by")
+            )
     with progress(quiet) as step:
         calibration = calibrate_run(
             folder,
             cohort,
-            CalibrationRequest(
-                method,
-                choice(Target, target, "--target"),
-                goal,
-                choice(Precision, precision, "--precision"),
-                prevalences(prevalence),
-            ),
-            lambda done, total: step("reading calibrate", done, total),
+            request,
+            partial(step, "reading calibrate"),
         )
     for note in calibration.notes:
         say(note, quiet)

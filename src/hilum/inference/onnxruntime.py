@@ -22,7 +22,7 @@ _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
 
 
 class OnnxRuntime:
-    """One network in float32, on a CUDA device where there is one, else on a processor.
+    """One network in float32 or int8, on a CUDA device where there is one, else on a processor.
 
     A film is computed by the thread that asks, alone, so that a score does not depend on how many
     threads there are.
@@ -30,7 +30,7 @@ class OnnxRuntime:
     Args:
         model: the `.onnx` file, with input `images` and outputs `logits` and `heatmaps`.
         preprocessing: it was trained with; gives the input's shape.
-        precision: f32.
+        precision: f32, or int8 of a quantised network.
         threads: how many films at once.
 
     Raises:
@@ -45,10 +45,11 @@ class OnnxRuntime:
         refuse_onnxruntime_telemetry()
         import onnxruntime
 
-        if precision is not Precision.F32:
+        if precision.floats is not Precision.F32:
+            other = Precision.INT8 if precision.quantised else Precision.F32
             raise UsageError(
-                f"onnxruntime computes in f32; asked for {precision}. Ask for precision f32, or "
-                "install openvino"
+                f"onnxruntime computes in f32; asked for {precision}. Ask for precision {other}, "
+                "or install openvino"
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

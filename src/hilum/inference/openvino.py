@@ -94,10 +94,13 @@ def _core() -> tuple[Core, str]:
 def _compiled(
     core: Core, model: Path, preprocessing: Preprocessing, precision: Precision, threads: int
 ) -> CompiledModel:
-    if precision is Precision.BF16 and "BF16" not in core.get_property(
+    if precision.floats is Precision.BF16 and "BF16" not in core.get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     ):
-        raise UsageError("precision bf16 needs a processor that computes in it; use f32 here")
+        other = Precision.INT8 if precision.quantised else Precision.F32
+        raise UsageError(
+            f"precision {precision} needs a processor that computes in bf16; use {other} here"
+        )
     try:
         graph = core.read_model(model)
         side = preprocessing.size
@@ -113,7 +116,7 @@ def _compiled(
         graph,
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": precision.value,
+            "INFERENCE_PRECISION_HINT": precision.floats.value,
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,

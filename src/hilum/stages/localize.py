@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.bundle import Bundle
 from hilum.bundle.manifest import read_calibration
+from hilum.bundle.network import network_sha256
 from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
@@ -40,7 +41,7 @@ class Subject:
 
     Attributes:
         name: what its makers call it.
-        network: the file.
+        network: the file, whose weights can be drawn anew; None for a bundle in 8 bits.
         engine: the network, checked and loaded.
         provenance: hashes of what it is.
         seen: the list of patients that it has seen; the file need not be there.
@@ -48,7 +49,7 @@ class Subject:
     """
 
     name: str
-    network: Path
+    network: Path | None
     engine: Engine
     provenance: dict[str, str]
     seen: Path
@@ -66,11 +67,12 @@ def subject_of(root: Path) -> Subject:
         bundle = Bundle.load(root)
         manifest = bundle.manifest
         facts = {"bundle": bundle.id, "model_sha256": manifest.calibration.model_sha256}
-        return Subject(manifest.name, run.model, bundle.engine, facts, run.seen, None)
+        network = None if bundle.precision.quantised else run.model
+        return Subject(manifest.name, network, bundle.engine, facts, run.seen, None)
     if not (root / "run.json").is_file():
         raise BundleError(f"heatmaps are those of a run or bundle; {root} is neither")
     precision = read_calibration(run).precision if run.calibration.is_file() else Precision.F32
-    facts = {"model_sha256": run.facts().model_sha256}
+    facts = {"model_sha256": network_sha256(run, precision)}
     engine = engine_of(run, precision)
     return Subject(run.config().name, run.model, engine, facts, run.seen, run.ledger)
 
@@ -156,13 +158,19 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         advance: called with (done, total) networks.
 
     Raises:
+        BundleError: for a bundle in 8 bits.
         DatasetError: when no two patients have a finding that the network knows, and its map.
     """
+    if subject.network is None:
+        raise BundleError(
+            "weights are drawn anew in the network before it is in 8 bits, which the bundle "
+            f"{subject.name} does not hold. Ask the run that it was made of"
+        )
     labels = subject.engine.labels
     positives = {record.image_id: _positives(cohort, record, labels) for record in cohort.records}
     chosen = _chosen(cohort, positives, seed)
     films, stack = _read(subject, chosen, None)
-    preprocessing, precision = subject.engine.preprocessing, subject.engine.precision
+    preprocessing, precision = subject.engine.preprocessing, subject.engine.precision.floats
 
     def maps(network: Path) -> NDArray[np.float32]:
         engine = Engine(network, preprocessing, labels, precision)

@@ -18,6 +18,8 @@
       checkpoints/state.safetensors   what a stopped run goes on from; a finished one has none
       stopped_batch.json              films of the step in which the loss ceased to be a number
       model.onnx        the best weights, with the heatmaps in the graph
+      model-int8.onnx   the same with convolutions in 8 bits, if it was calibrated so
+      quantisation.json where their ranges come from
       calibration.json  calibrator and operating points, after `hilum calibrate`
       evaluation.json   the numbers on test, after `hilum evaluate`
 """
@@ -35,12 +37,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.held import LOCK
+from hilum.domain.result import SplitFacts
 from hilum.domain.seal import first_fault, read_sealed, write_sealed
 from hilum.domain.whole import whole
 from hilum.training.config import TrainingConfig
 from hilum.training.phase_record import PhaseRecord
 
-__all__ = ["Places", "RunFacts", "RunFolder"]
+__all__ = ["Places", "Quantisation", "RunFacts", "RunFolder"]
 
 
 class RunFacts(BaseModel):
@@ -86,6 +89,22 @@ class RunFacts(BaseModel):
     provenance: dict[str, str] = {}
 
 
+class Quantisation(BaseModel):
+    """Everything in quantisation.json but the seal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_sha256: str
+    """Of the network that was quantised."""
+    quantised_sha256: str
+    """Of what came of it."""
+    convolutions: int
+    """How many of them are in 8 bits."""
+    films: SplitFacts
+    """Whose values set the ranges; no label was used."""
+    provenance: dict[str, str] = {}
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and readers of one run folder."""
@@ -96,6 +115,11 @@ class RunFolder:
     def model(self) -> Path:
         """The exported network."""
         return self.root / "model.onnx"
+
+    @property
+    def quantised(self) -> Path:
+        """The exported network with its convolutions in 8 bits."""
+        return self.root / "model-int8.onnx"
 
     @property
     def split(self) -> Path:
@@ -251,6 +275,18 @@ class RunFolder:
                 "`hilum train PRESET --data ROOT -o RUN`"
             )
         return read_sealed(RunFacts, path)
+
+    def write_quantisation(self, facts: Quantisation) -> None:
+        """Write quantisation.json, sealed."""
+        write_sealed(facts, self.root / "quantisation.json")
+
+    def quantisation(self) -> Quantisation:
+        """Read quantisation.json.
+
+        Raises:
+            BundleError: when there is none, or it was edited.
+        """
+        return read_sealed(Quantisation, self.root / "quantisation.json")
 
     def labels(self) -> LabelSet:
         """The findings of the network's outputs, in order."""

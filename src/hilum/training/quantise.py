@@ -1,0 +1,67 @@
+"""The second form of a run's network: convolutions in 8 bits, ranges from films of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+import numpy as np
+
+from hilum.domain.errors import DatasetError
+from hilum.domain.provenance import provenance
+from hilum.domain.record import Cohort
+from hilum.domain.result import SplitFacts
+from hilum.domain.seal import file_sha256
+from hilum.domain.whole import whole
+from hilum.imaging.stack import read_stack
+from hilum.model.quantise import write_quantised
+from hilum.training.run import Quantisation, RunFolder
+
+__all__ = ["FILMS", "quantise_run"]
+
+FILMS = 128
+"""Films that set the ranges: with twice as many the extremes grow, and the steps with them."""
+
+
+def quantise_run(
+    run: RunFolder,
+    name: str,
+    cohort: Cohort,
+    advance: Callable[[int, int], None] | None = None,
+) -> Quantisation:
+    """Write `model-int8.onnx` and `quantisation.json` into the run.
+
+    Args:
+        run: finished.
+        name: of the split that the films are of.
+        cohort: its films; `FILMS` of them are read, at equal distances. Labels are not looked at.
+        advance: called with (done, total) films read.
+
+    Raises:
+        DatasetError: when none of the films can be read.
+        BundleError: for a network that has nothing to quantise.
+    """
+    present = [row for row, record in enumerate(cohort.records) if record.path is not None]
+    spread = np.linspace(0, len(present) - 1, min(FILMS, len(present))).round().astype(int)
+    rows = [present[at] for at in spread]
+    paths = [path for row in rows if (path := cohort.records[row].path) is not None]
+    preprocessing = run.config().preprocessing
+    stack = read_stack(paths, preprocessing, advance=advance)
+    if not stack.kept:
+        raise DatasetError(
+            f"a network is quantised by films that it may see; none of the {len(cohort)} of "
+            f"{cohort.dataset}'s {name} split can be read here"
+        )
+    with whole(run.quantised) as unfinished:
+        images = preprocessing.normalise(stack.rasters)
+        convolutions = write_quantised(run.model, images, unfinished)
+    names = {cohort.records[rows[position]].image_id for position in stack.kept}
+    facts = Quantisation(
+        model_sha256=file_sha256(run.model),
+        quantised_sha256=file_sha256(run.quantised),
+        convolutions=convolutions,
+        films=SplitFacts.of(name, cohort.select(lambda record: record.image_id in names)),
+        provenance={**provenance(), "onnxruntime": version("onnxruntime")},
+    )
+    run.write_quantisation(facts)
+    return facts
