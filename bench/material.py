@@ -27,6 +27,7 @@ from hilum.phantom.nih import write_nih
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.training.config import load_config
+from hilum.training.quantise import quantise_run
 from hilum.training.run import RunFacts, RunFolder
 
 __all__ = ["DRAWN", "bundle_in", "draw_films", "films_in", "linked"]
@@ -51,9 +52,14 @@ def computes_bf16() -> bool:
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def bundle_in(root: Path) -> Path:
-    """The bundle, in bf16 where the processor has it, made in `root` where it is not there yet."""
-    precision = Precision.BF16 if computes_bf16() else Precision.F32
+def bundle_in(root: Path, quantised: bool = False) -> Path:
+    """The bundle, made in `root` where it is not there yet.
+
+    It computes in bf16 where the processor does, `quantised` but for convolutions in 8 bits.
+    """
+    kinds = [one for one in Precision if one.quantised == quantised]
+    floats = Precision.BF16 if computes_bf16() else Precision.F32
+    (precision,) = [one for one in kinds if one.floats is floats]
     make = partial(make_bundle, precision=precision)
     return _made(root, f"drawn-{precision.value}", make) / "bundle"
 
@@ -123,7 +129,10 @@ def make_bundle(root: Path, precision: Precision) -> Path:
     export_onnx(network, run.model, config.preprocessing.size, config.preprocessing.channels)
     run.write_facts(facts(run, cohort, splits, config.sha256()))
     request = CalibrationRequest(target=Target.SPECIFICITY, goal=0.90, precision=precision)
-    calibrate_run(run, splits.of(cohort, Split.CALIBRATE), request)
+    calibrate = splits.of(cohort, Split.CALIBRATE)
+    if precision.quantised:
+        quantise_run(run, Split.CALIBRATE.value, calibrate)
+    calibrate_run(run, calibrate, request)
     write(run.root, root / "bundle")
     return root / "bundle"
 

@@ -40,13 +40,16 @@ C = "(c) torchxrayvision, film by film"
 D = "(d) pytorch-grad-cam, 14 maps"
 SCORES = "hilum, scores"
 COMMAND = "hilum predict, scores, with its start"
+EIGHT = "hilum, scores, convolutions in 8 bits"
 OVERLAYS = "hilum, overlays of positives"
 MAPS = "hilum, all 14 maps in memory"
 ALONE = "hilum's network alone, 14 maps"
+ALONE_EIGHT = "hilum's network alone, in 8 bits"
 BARS = (
     (SCORES, A, 10.0),
     (SCORES, B, 9.0),
     (SCORES, C, 12.0),
+    (EIGHT, SCORES, 1.0),
     (OVERLAYS, B, 5.0),
     (MAPS, D, 300.0),
 )
@@ -89,12 +92,13 @@ def main(arguments: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = chosen.work or Path(folder)
         bundle = Bundle.load(bundle_in(root), cores())
+        eight = Bundle.load(bundle_in(root, quantised=True), cores())
         films = sorted(chosen.films.rglob("*.png")) if chosen.films else films_in(root)
-        compare(bundle, films, chosen.rounds, chosen.count)
+        compare(bundle, eight, films, chosen.rounds, chosen.count)
     print(f"at the end: {busy()}")
 
 
-def compare(bundle: Bundle, films: list[Path], count: int, many: int) -> None:
+def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: int) -> None:
     """The table of contenders, and the table of stages."""
     if not films:
         raise SystemExit("no PNG film to measure on")
@@ -103,16 +107,18 @@ def compare(bundle: Bundle, films: list[Path], count: int, many: int) -> None:
         shown = linked(films, root / "many", many)
         few = linked(films, root / "few", DRAWN)
         some = shown[: max(DRAWN, many // 4)]
-        spent = {SCORES: Spent(), OVERLAYS: Spent()}
+        spent = {SCORES: Spent(), EIGHT: Spent(), OVERLAYS: Spent()}
         rasters = np.stack([bundle.manifest.preprocessing.raster(read(film)) for film in few])
         alone = np.concatenate([rasters] * 8)
         table = root / "table.csv"
 
-        def batch(name: str, paths: list[Path], pictures: Pictures | None) -> None:
+        def batch(
+            name: str, paths: list[Path], pictures: Pictures | None, asked: Bundle = bundle
+        ) -> None:
             out = root / name  # its own: results are read from its journal, again and again
             shutil.rmtree(out, ignore_errors=True)
             request = BatchRequest(pictures)
-            spent[name].of(lambda: run_batch(bundle, paths, out, request).batch)
+            spent[name].of(lambda: run_batch(asked, paths, out, request).batch)
 
         rates = rounds(
             {
@@ -121,10 +127,12 @@ def compare(bundle: Bundle, films: list[Path], count: int, many: int) -> None:
                 C: (len(few), partial(peers.torchxrayvision(), few, table)),
                 D: (1, partial(peers.grad_cam(), few[:1], table)),
                 SCORES: (many, lambda: batch(SCORES, shown, None)),
+                EIGHT: (many, lambda: batch(EIGHT, shown, None, eight)),
                 COMMAND: (many, lambda: command(bundle.root, root / "many", root / "said")),
                 OVERLAYS: (len(some), lambda: batch(OVERLAYS, some, Pictures())),
                 MAPS: (len(some), lambda: all_maps(bundle, some)),
                 ALONE: (len(alone), lambda: bundle.engine.run(alone)),
+                ALONE_EIGHT: (len(alone), lambda: eight.engine.run(alone)),
             },
             count,
         )

@@ -36,7 +36,12 @@ Threshold = Annotated[
 PhiKey = Annotated[
     Path | None, typer.Option(help="The key of the pseudonyms; made if it is missing.")
 ]
-PrecisionOf = Annotated[str | None, typer.Option(help="f32 or bf16; else that of the calibration.")]
+PrecisionOf = Annotated[
+    str | None,
+    typer.Option(
+        help="f32 or bf16, or int8 or int8-bf16 of a bundle in 8 bits; else as calibrated."
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Of the processor; else as many as it has.")
 ]
