@@ -27,6 +27,7 @@ from hilum.domain.findings import nih14
 from hilum.domain.result import ImageResult
 from hilum.domain.seal import file_sha256
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
+from hilum.report import film_report
 from hilum.report.results_jsonl import schema
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -273,6 +274,19 @@ def test_the_pictures_of_an_earlier_batch_go_with_it(
     (result,) = small.results
     assert left == {Path(file).name for file in (result.film, *result.heatmaps.values())}
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_an_archive_s_report_is_pages_and_those_of_a_larger_one_go(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_report, "REPORT", film_report.FilmReport(most=2))
+    films, bundle = sorted((toy / "films" / "images").iterdir())[:5], Bundle.load(toy / "bundle")
+    (tmp_path / "report-mine.html").write_text("mine")
+    for count, pages in ((5, {"", "-2", "-3"}), (2, {""}), (3, {"", "-2"})):
+        run_batch(bundle, films[:count], tmp_path)
+        found = {path.name for path in tmp_path.glob("report*.html")}
+        assert found == {f"report{page}.html" for page in (*pages, "-mine")}
+    assert (tmp_path / "report-mine.html").read_text() == "mine"
 
 
 def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hilum.report.base import BatchResults, reports
+from hilum.report.film_report import FilmReport
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,21 @@ def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
     page.get_by_role("link", name="b.png").click()
     page.wait_for_function("document.querySelectorAll('article[hidden]').length === 0")
     assert visible() == everything
+
+
+def test_pages_lead_to_each_other(browser: Browser, mixed: BatchResults, tmp_path: Path) -> None:
+    written(mixed, tmp_path)
+    for name, text in FilmReport(most=4).files(mixed):
+        (tmp_path / name).write_text("".join(text), "utf-8")
+    seen = opened(browser, tmp_path / "report.html")
+    page = seen.page
+    assert page.get_by_text("Films 1 to 4 of 6").first.is_visible()
+    page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="2").click()
+    page.wait_for_url("**/report-2.html")
+    assert page.locator("article:visible h2").all_text_contents() == ["e.dcm", "f.pdf"]
+    assert page.locator("#shown").inner_text() == "2 of 2 shown"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1400
+    assert seen.troubles == []
 
 
 def test_the_keyboard_reaches_the_filter(browser: Browser, output: Path) -> None:

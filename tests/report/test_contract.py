@@ -29,6 +29,17 @@ def test_same_results_same_bytes_in_any_order(report: Report, mixed: BatchResult
     assert report.render(mixed) == report.render(again)
 
 
+@every_report
+def test_files_are_its_own_and_the_first_is_the_one_it_is_called_by(
+    report: Report, any_batch: BatchResults
+) -> None:
+    files = {name: "".join(pieces) for name, pieces in report.files(any_batch)}
+    assert next(iter(files.items())) == (report.filename, report.render(any_batch))
+    assert all(report.owns(name) for name in files)
+    others = [other for other in reports().values() if other is not report]
+    assert not any(other.owns(name) for other in others for name in files)
+
+
 def test_file_names_are_plain_and_unlike() -> None:
     names = [report.filename for report in reports().values()]
     assert len(set(names)) == len(names)

@@ -15,6 +15,7 @@ from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.result import Interval, ThresholdSource
 from hilum.report import clinical_csv, dashboard, film_report
 from hilum.report.base import BatchResults, BundleFacts, reports
+from hilum.report.film_report import FilmReport
 from hilum.report.parts import sentences
 from hilum.report.parts.page import link
 
@@ -121,6 +122,41 @@ def test_every_input_has_one_card_and_none_has_invented_numbers(mixed: BatchResu
         *("", "Atelectasis Effusion", "Atelectasis Hernia", "", "", "")
     ]
     assert len([svg for svg in page.of("svg") if "bar" in (svg["class"] or "")]) == 9
+
+
+@pytest.mark.parametrize(("most", "count"), [(1, 6), (4, 2), (5, 2), (6, 1), (7, 1)])
+def test_an_archive_is_pages_that_lead_to_each_other(
+    mixed: BatchResults, most: int, count: int
+) -> None:
+    files = {name: "".join(text) for name, text in FilmReport(most=most).files(mixed)}
+    names = ["report.html", *(f"report-{number}.html" for number in range(2, count + 1))]
+    assert list(files) == names
+    pages = [Page(text) for text in files.values()]
+    ids = [one["id"] for page in pages for one in page.of("article")]
+    assert ids == [f"film-{number}" for number in range(1, 7)]
+    for name, page in zip(names, pages, strict=True):
+        linked = {one["href"] for one in page.of("a")}
+        others = {f"./{other}" for other in names if other != name}
+        assert others <= linked
+        assert ("Films 1 to" in page.text) == (count > 1 and name == "report.html")
+        assert "6 films" in page.text
+
+
+def test_a_page_counts_its_own_films_and_tells_of_all(mixed: BatchResults) -> None:
+    first, second = (Page("".join(text)) for _, text in FilmReport(most=4).files(mixed))
+    assert "All 4" in first.text
+    assert "All 2" in second.text
+    assert "Positive 2" in first.text
+    assert "Positive 0" in second.text
+    assert [one.get("value") for one in second.of("option")].count("") == 1
+    for page in (first, second):
+        assert "2 with a positive finding" in page.text
+        assert "4 need attention" in page.text
+
+
+def test_what_is_called_otherwise_is_no_page() -> None:
+    for name in ("-1.html", "-02.html", "-a.html", "-².html", "-2.htm", "-.html", "--2.html"):
+        assert not FilmReport().owns(f"report{name}"), name
 
 
 def test_images_are_linked_beside_the_page_and_described(mixed: BatchResults) -> None:

@@ -26,7 +26,7 @@ from hilum.domain.provenance import code_sha256
 from hilum.domain.record import digest
 from hilum.domain.whole import whole
 from hilum.explain.files import PictureFormat
-from hilum.report.base import BatchResults, BundleFacts, reports
+from hilum.report.base import BatchResults, BundleFacts, Report, reports
 
 __all__ = ["Finished", "run_batch", "write_reports"]
 
@@ -200,14 +200,20 @@ def facts(bundle: Bundle) -> BundleFacts:
 
 
 def write_reports(batch: BatchResults, out: Path) -> list[Path]:
-    """Write every report, each moved into place whole."""
-    written: list[Path] = []
-    for report in reports().values():
-        path = out / report.filename
+    """Write every report, each file moved into place whole."""
+    return [path for report in reports().values() for path in _write(report, batch, out)]
+
+
+def _write(report: Report, batch: BatchResults, out: Path) -> list[Path]:
+    """Write a report's files; pages that a larger batch had left go."""
+    names: list[str] = []
+    for name, pieces in report.files(batch):
+        path = out / name
         with whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(report.pieces(batch))
-        written.append(path)
-    return written
+            file.writelines(pieces)
+        names.append(name)
+    remove_files(out, lambda name: report.owns(name) and name not in names)
+    return [out / name for name in names]
 
 
 def _remove_stale(

@@ -107,6 +107,14 @@ class Report(ABC):
         It is to be written as UTF-8 with its line ends untouched.
         """
 
+    def files(self, batch: BatchResults) -> Iterator[tuple[str, Iterator[str]]]:
+        """Name and pieces of each file, to be written in turn. Most reports are one file."""
+        yield self.filename, self.pieces(batch)
+
+    def owns(self, name: str) -> bool:
+        """Whether a file of this name is of this report, and goes where no batch writes it."""
+        return name == self.filename
+
     def render(self, batch: BatchResults) -> str:
         """The whole file as text."""
         return "".join(self.pieces(batch))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
@@ -12,7 +13,7 @@ from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar
-from hilum.report.parts.counts import Outcome, ranked
+from hilum.report.parts.counts import Outcome, Tally, ranked
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import page
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
@@ -21,30 +22,78 @@ __all__ = ["REPORT", "FilmReport"]
 
 
 @dataclass(frozen=True)
+class _Page:
+    number: int
+    file: str
+
+
+@dataclass(frozen=True)
 class FilmReport(Report):
     """The page for the reader of films: one card an input, none left out.
 
-    Images are loaded as they come into view and cards are laid out as they come into view, so a
-    batch of thousands opens at once. Without JavaScript only the filter is missing.
+    Images are loaded as they come into view and cards are laid out as they come into view, so
+    thousands open at once. An archive is several pages, each beside the first: no browser opens
+    half a gigabyte. Without JavaScript only the filter is missing.
+
+    Attributes:
+        filename: of the first page; the second is report-2.html.
+        most: films on a page.
     """
 
     filename: str = "report.html"
+    most: int = 2000
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """The page; images are linked relative to the output folder."""
-        tally = batch.tally
+        """The first page; images are linked relative to the output folder."""
+        _, pieces = next(self.files(batch))
+        return pieces
+
+    def files(self, batch: BatchResults) -> Iterator[tuple[str, Iterator[str]]]:
+        """The pages, of which a batch of fewer films has one."""
+        # one page's films at a time: a large batch must not be in memory as a whole
+        left = iter(batch.results)
+        count = max(1, math.ceil(len(batch.results) / self.most))
+        pages = [_Page(number, self._name(number)) for number in range(1, count + 1)]
+        for one in pages:
+            films = list(islice(left, self.most))
+            yield one.file, self._page(batch, films, one, pages)
+
+    def owns(self, name: str) -> bool:
+        """Whether it is a page.
+
+        >>> REPORT.owns("report.html"), REPORT.owns("report-12.html"), REPORT.owns("report-x.html")
+        (True, True, False)
+        """
+        number = name.removeprefix("report-").removesuffix(".html")
+        return name == self.filename or (number.isdecimal() and name == self._name(int(number)))
+
+    def _name(self, number: int) -> str:
+        return self.filename if number == 1 else f"report-{number}.html"
+
+    def _page(
+        self,
+        batch: BatchResults,
+        films: Sequence[ImageResult],
+        own: _Page,
+        pages: Sequence[_Page],
+    ) -> Iterator[str]:
+        whole, here = batch.tally, Tally.of(films, batch.labels)
         return page(
             "film_report",
             batch,
             {
-                "total": tally.total,
-                # made one at a time: a large batch must not be in memory as a whole
-                "index": ((shown(r.image_id), summary(r)) for r in batch.results),
-                "cards": (_card(result, batch.labels) for result in batch.results),
-                "tiles": [(outcome.value, count) for outcome, count in tally.outcomes()],
-                "attention": tally.total - tally.statuses[Status.OK],
-                "positive": dict(tally.outcomes())[Outcome.POSITIVE],
-                "found": [one.finding for one in tally.findings() if one.positive],
+                "total": whole.total,
+                "before": (own.number - 1) * self.most,
+                "here": here.total,
+                "own": own,
+                "pages": pages,
+                "index": ((shown(r.image_id), summary(r)) for r in films),
+                "cards": (_card(result, batch.labels) for result in films),
+                "tiles": [(outcome.value, count) for outcome, count in whole.outcomes()],
+                "attention": whole.total - whole.statuses[Status.OK],
+                "attention_here": here.total - here.statuses[Status.OK],
+                "positive_here": dict(here.outcomes())[Outcome.POSITIVE],
+                "found": [one.finding for one in here.findings() if one.positive],
             },
         )
 
