@@ -4,7 +4,7 @@
     python -m scripts.fit_gate measure --data ../shared/data
 
 `--data` holds `nih/` (the official layout), `pretrain/` (an index and films) and `dicom/`. The
-first takes about 20 minutes of one core, the second about three. Thresholds are chosen by hand on
+first takes three minutes of a core, the second half a minute. Thresholds are chosen by hand on
 the part `tune`, in hilum.imaging.gate.rules; `measure` counts with the default rules.
 """
 
