@@ -53,8 +53,9 @@ def write_effect_figure(
     rows = math.ceil(len(effect.findings) / columns)
     states = cohort.states()
     with mpl.rc_context({"font.size": 8, "axes.edgecolor": _GUIDE, "text.color": _INK}):
-        figure = Figure(figsize=(2.5 * columns, 2.7 * rows + 1.0), layout="constrained")
-        FigureCanvasAgg(figure)
+        size = (2.5 * columns, 2.7 * rows + 1.0)
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
         places = figure.subplots(rows, columns, squeeze=False).ravel()
         for place in places[len(effect.findings) :]:
             place.set_axis_off()
@@ -78,7 +79,7 @@ def write_effect_figure(
             fontsize=7.5,
         )
         figure.supylabel("Share of positive films", fontsize=7.5)
-        figure.savefig(path, dpi=120, metadata={"Software": None})
+        canvas.print_png(path, metadata={"Software": None})
 
 
 def _frame(axes: Axes, end: float) -> None:

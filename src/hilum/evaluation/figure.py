@@ -62,8 +62,9 @@ def write_figure(
     columns = min(_COLUMNS, len(evaluation.findings))
     rows = math.ceil(len(evaluation.findings) / columns)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.1 * columns + 0.4, 6.4 * rows + 0.9), layout="constrained")
-        FigureCanvasAgg(figure)
+        size = (2.1 * columns + 0.4, 6.4 * rows + 0.9)
+        figure = Figure(figsize=size, dpi=130, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(3 * rows, columns, squeeze=False)
         for place in axes.flat:
             place.set_axis_off()
@@ -85,7 +86,7 @@ def write_figure(
         figure.supxlabel(
             f"{_LEGEND} {evaluation.interval}.\n{evaluation.notice}", fontsize=7, color=_INK
         )
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        canvas.print_png(path, metadata={"Software": None})
 
 
 def _frame(axes: Axes, end: float) -> None:

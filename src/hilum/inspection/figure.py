@@ -44,8 +44,8 @@ def write_figure(inspection: DatasetInspection, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(12.0, 10.4), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=(12.0, 10.4), dpi=130, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore
         panels = figure.subplots(2, 2, height_ratios=(1.35, 1.0))
         names = _most_frequent(inspection.labels)
@@ -59,7 +59,7 @@ def write_figure(inspection: DatasetInspection, path: Path) -> None:
             fontsize=11,
             fontweight="bold",
         )
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        canvas.print_png(path, metadata={"Software": None})
 
 
 def _most_frequent(labels: Labels) -> list[str]:

@@ -48,7 +48,7 @@ def draw_curves(
     stretches = _stretches(rates) if rates is not None and rates.exists() else []
     panels = 3 if stretches else 2
     figure = Figure(figsize=(4.4 * panels, 3.6), layout="constrained", dpi=130)
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes: list[Axes] = list(figure.subplots(1, panels))
     _losses(axes[0], lines)
     _areas(axes[1], lines, best_epoch)
@@ -56,7 +56,7 @@ def draw_curves(
         _rates(axes[2], stretches)
     for axis in axes:
         _dress(axis, lines, best_epoch)
-    figure.savefig(path, metadata={"Software": None})
+    canvas.print_png(path, metadata={"Software": None})
 
 
 def _losses(axis: Axes, lines: list[dict[str, Any]]) -> None:
