@@ -119,9 +119,22 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunFolder(root / "run")
     trained(run, root / "films")
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
-    evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        without_figures(patch)
+        evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
     write(run.root, root / "bundle")
     return root
+
+
+def without_figures(patch: pytest.MonkeyPatch) -> None:
+    for name in ("write_figure", "write_effect_figure"):
+        patch.setattr(f"hilum.evaluation.write.{name}", lambda *_: None)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations without their figures, which take longer than the rest."""
+    without_figures(monkeypatch)
 
 
 def trained(run: object, films: Path) -> None:
@@ -199,7 +212,7 @@ def one_convolution(findings: int = 14, seed: int = 0) -> object:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def network() -> Callable[..., object]:
     """The maker of that network, for another number of findings or another seed."""
     return one_convolution

@@ -17,10 +17,9 @@ Said = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def said(said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Said:
+def said(said: Said, undrawn: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Said:
     """Call `hilum evaluate` in this process, in a folder of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hilum.evaluation.write.write_figure", lambda *_: None)
     return lambda arguments: said("evaluate", *arguments.split())
 
 

@@ -28,19 +28,27 @@ from hilum.training.run import RunFolder
 REQUEST = ComparisonRequest("", False, resamples=100)
 
 
-@pytest.fixture
-def runs(
-    toy: Path, tmp_path: Path, network: Callable[..., onnx.ModelProto]
-) -> tuple[RunFolder, RunFolder]:
+@pytest.fixture(scope="module")
+def made(
+    toy: Path, tmp_path_factory: pytest.TempPathFactory, network: Callable[..., onnx.ModelProto]
+) -> Path:
     """Two runs of one split: the toy, and one with another network."""
-    first = RunFolder(Path(shutil.copytree(toy / "run", tmp_path / "first")))
-    second = RunFolder(Path(shutil.copytree(toy / "run", tmp_path / "second")))
+    root = tmp_path_factory.mktemp("made")
+    shutil.copytree(toy / "run", root / "first")
+    second = RunFolder(Path(shutil.copytree(toy / "run", root / "second")))
     onnx.save(network(seed=1), second.model)
     facts = second.facts().model_copy(update={"model_sha256": file_sha256(second.model)})
     second.write_facts(facts)
     calibrate_run(second, split_of(second, Split.CALIBRATE, None), CalibrationRequest())
     evaluate_run(second, split_of(second, Split.TEST, None), resamples=100, seed=0)
-    return first, second
+    return root
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> tuple[RunFolder, RunFolder]:
+    """Copies of the two, to do with as one likes."""
+    root = Path(shutil.copytree(made, tmp_path / "runs"))
+    return RunFolder(root / "first"), RunFolder(root / "second")
 
 
 def tuned(runs: tuple[RunFolder, RunFolder]) -> list[tuple[RunFolder, object]]:
@@ -60,6 +68,7 @@ def test_runs_are_compared_on_tune_and_test_stays_unread(
     assert [run.ledger.read_text() for run in runs] == looks
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_choice_by_test_numbers_is_flagged_and_stays_flagged(
     runs: tuple[RunFolder, RunFolder],
 ) -> None:

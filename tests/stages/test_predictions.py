@@ -57,12 +57,6 @@ def plain(corpus: Path) -> Evaluated:
     return evaluated(corpus, corpus / "plain", QUICK), corpus / "plain"
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the figure, which takes longer than the rest."""
-    monkeypatch.setattr("hilum.evaluation.write.write_figure", lambda *_: None)
-
-
 def evaluated(corpus: Path, out: Path, request: PredictionsRequest) -> Evaluation:
     table, labels = corpus / "predictions.csv", corpus / "labels.csv"
     return evaluate_predictions(table, labels, out, request).evaluation

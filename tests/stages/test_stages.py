@@ -192,6 +192,7 @@ def test_films_left_out_stay_left_out(run: RunFolder, films: Path) -> None:
 # evaluate
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_evaluation_is_what_scikit_learn_says_of_the_bundle(toy: Path, run: RunFolder) -> None:
     cohort = split_of(run, Split.TEST, None)
     done = evaluate_run(run, cohort, resamples=100, seed=0)

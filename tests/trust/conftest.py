@@ -14,9 +14,8 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 @pytest.fixture
-def said(said: Said, monkeypatch: pytest.MonkeyPatch) -> Said:
+def said(said: Said, undrawn: None) -> Said:
     """Call a verb, which draws no figure: exit code, stdout and stderr."""
-    monkeypatch.setattr("hilum.evaluation.write.write_figure", lambda *_: None)
     return said
 
 

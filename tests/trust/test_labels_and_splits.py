@@ -546,11 +546,8 @@ def test_e22_without_patients_the_report_says_that_intervals_are_by_film(
     assert "intervals are by film" in one["message"]
 
 
-def test_e22_a_run_without_patients_says_it_too(
-    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for figure in ("write_figure", "write_effect_figure"):
-        monkeypatch.setattr(f"hilum.evaluation.write.{figure}", lambda *_: None)
+@pytest.mark.usefixtures("undrawn")
+def test_e22_a_run_without_patients_says_it_too(run: RunFolder, tmp_path: Path) -> None:
     cohort = split_of(run, Split.TEST, None)
     nameless = replace(cohort, notes=(*cohort.notes, NO_PATIENTS))
     interval = evaluate_run(run, nameless, 100, 0, out=tmp_path / "out").evaluation.interval
