@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +10,12 @@ import pytest
 from hilum.domain.comparison import Comparison, Verdict
 from hilum.domain.findings import label_set
 from hilum.domain.seal import read_sealed
+from hilum.phantom.chexpert import write_chexpert
+from hilum.phantom.corpus import PhantomCorpus
 
 pytestmark = pytest.mark.slow
 
-Hilum = Callable[..., subprocess.CompletedProcess[str]]
+Said = Callable[..., tuple[int, str, str]]
 
 POLICIES = ("ignore", "positive", "negative")
 PRESET = """
@@ -30,17 +31,21 @@ compute: {precision: float32, threads: 1}
 """
 
 
-def test_policies_of_uncertain_labels_compared(tmp_path: Path, hilum: Hilum) -> None:
+def test_policies_of_uncertain_labels_compared(tmp_path: Path, said: Said) -> None:
     films, preset = tmp_path / "films", tmp_path / "tiny.yaml"
     preset.write_text(PRESET)
-    hilum("phantom", "chexpert", "-o", films, "--patients", 50, "--enrichment", 6)
-    refused = hilum("train", preset, "--data", films, "-o", tmp_path / "no", code=2)
-    assert "uncertain labels: what they count as must be said" in refused.stderr
+    write_chexpert(PhantomCorpus(patients=50, seed=0, enrichment=6, size=128), films)
+    train = ("train", preset, "--data", films, "--quiet")
+    code, _, err = said(*train, "-o", tmp_path / "no")
+    assert code == 2
+    assert "uncertain labels: what they count as must be said" in err
     for policy in POLICIES:
         change = f"labels.uncertain={policy}"
-        hilum("train", preset, "--data", films, "-o", tmp_path / policy, "--set", change)
+        code, _, err = said(*train, "-o", tmp_path / policy, "--set", change)
+        assert code == 0, err
     runs = [tmp_path / policy for policy in POLICIES]
-    said = hilum("compare", *runs, "-o", tmp_path / "out", "--resamples", 100)
+    code, printed, err = said("compare", *runs, "-o", tmp_path / "out", "--resamples", 100)
+    assert code == 0, err
 
     comparison = read_sealed(Comparison, tmp_path / "out" / "comparison.json")
     facts = {name: model.facts for name, model in comparison.models.items()}
@@ -61,7 +66,7 @@ def test_policies_of_uncertain_labels_compared(tmp_path: Path, hilum: Hilum) -> 
         assert pair.macro_auroc.verdict.value in pair.words
 
     table = (tmp_path / "out" / "comparison.md").read_text("utf-8")
-    assert table in said.stdout
+    assert table in printed
     assert "| Model | labels.uncertain | AUROC, tune | AP, tune |" in table
     assert f"Chosen on tune: {comparison.chosen}." in table
     assert all(pair.words in table for pair in comparison.pairs)
