@@ -284,22 +284,31 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import importlib.util, os, pathlib, signal, sys, time
+import importlib.util, os, pathlib, signal, sys
 spec = importlib.util.spec_from_file_location("test_resume", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules["test_resume"] = module
 spec.loader.exec_module(module)
-for wait_s in map(float, sys.argv[3:]):
+learn = module.Learner.learn
+for steps in map(int, sys.argv[3:]):
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        def learned(*given):
+            done = learn(*given)
+            os.write(tell, b".")
+            return done
+        module.Learner.learn = learned
         module.train(pathlib.Path(sys.argv[2]), module.LONG)
         os._exit(0)
-    time.sleep(wait_s)
+    os.close(tell)
+    for _ in range(steps):
+        os.read(told, 1)
     os.kill(child, signal.SIGKILL)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 module.train(pathlib.Path(sys.argv[2]), module.LONG)
 """
-"""Trains in a process of its own and kills it, several times; then trains to the end."""
+"""Trains in a process of its own, kills it after so many steps, several times, and goes on."""
 LONG = CONFIG.model_copy(
     update={
         **OFTEN,
@@ -312,9 +321,9 @@ LONG = CONFIG.model_copy(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_kill_9_at_several_moments(tmp_path: Path) -> None:
-    waits = ("0.05", "0.2", "0.31", "0.43", "0.52")
-    command = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "run"), *waits]
+    steps = ("1", "4", "7", "9", "11")  # of 60
+    command = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "run"), *steps]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["-9"] * len(waits), "it was too fast to be killed"
+    assert done.stdout.split() == ["-9"] * len(steps), "it was too fast to be killed"
     train(tmp_path / "whole", LONG)
     assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
