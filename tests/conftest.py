@@ -14,9 +14,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
 
 # Before torch is imported anywhere: two workers that spin on two cores wait for each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -210,6 +215,33 @@ def one_convolution(findings: int = 14, seed: int = 0) -> object:
         [numpy_helper.from_array(v.astype(np.float32), name) for name, v in drawn.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture(scope="module")
+def traced_once() -> Iterator[None]:
+    """Each architecture is traced once; every network's own weights go into its graph."""
+    import onnx_ir
+    import torch
+
+    trace = torch.onnx.export
+    known: dict[object, onnx.ModelProto] = {}
+
+    def export(network: torch.nn.Module, given: tuple[torch.Tensor], **named: Any) -> object:
+        state = network.state_dict()
+        shapes = (given[0].shape, *((name, value.shape) for name, value in state.items()))
+        if shapes not in known:
+            program = trace(network, given, **named)
+            assert program is not None
+            known[shapes] = program.model_proto
+        model = onnx_ir.from_proto(known[shapes])
+        for name, held in model.graph.initializers.items():
+            if name in state:
+                held.const_value = onnx_ir.tensor(state[name].numpy(), name=name)
+        return torch.onnx.ONNXProgram(model, None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", export)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -173,6 +173,7 @@ def test_nothing_is_drawn_where_nobody_watches(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 def test_a_stopped_run_is_resumed_with_its_sinks(
     said: Said, films: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

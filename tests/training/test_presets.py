@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import onnx_ir
 import pytest
-import torch
-from torch import Tensor, nn
 
 from hilum.domain.errors import HilumError
 from hilum.domain.findings import label_set, nih14
@@ -46,28 +41,6 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nih(corpus, root / "nih")
     write_chexpert(corpus, root / "chexpert")
     return root
-
-
-@pytest.fixture(scope="module")
-def traced_once() -> Iterator[None]:
-    """Each architecture is traced once; every network's own weights go into its graph."""
-    trace = torch.onnx.export
-    known: dict[object, onnx.ModelProto] = {}
-
-    def export(network: nn.Module, given: tuple[Tensor], **named: Any) -> torch.onnx.ONNXProgram:
-        state = network.state_dict()
-        shapes = (given[0].shape, *((name, value.shape) for name, value in state.items()))
-        if shapes not in known:
-            known[shapes] = trace(network, given, **named).model_proto
-        model = onnx_ir.from_proto(known[shapes])
-        for name, held in model.graph.initializers.items():
-            if name in state:
-                held.const_value = onnx_ir.tensor(state[name].numpy(), name=name)
-        return torch.onnx.ONNXProgram(model, None)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.onnx, "export", export)
-        yield
 
 
 def small(name: str) -> list[str]:

@@ -63,7 +63,9 @@ def splits(cohort: Cohort) -> SplitTable:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, corpus: Path, cohort: Cohort) -> RunFolder:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, corpus: Path, cohort: Cohort, traced_once: None
+) -> RunFolder:
     run = RunFolder(tmp_path_factory.mktemp("run") / "run")
     train(CONFIG, cohort, splits(cohort), Places(run, corpus))
     return run
