@@ -29,15 +29,17 @@ help:
 demo: .venv/installed
 	$(BIN)/hilum demo -o $(DEMO)
 
+# compiled, or each of the hundreds of commands that tests begin may do it again; in conftest's order
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m compileall -q src
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests bench docs scripts
 	$(BIN)/ruff check src tests bench docs scripts
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -q -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "not slow"
 
 format: .venv/installed
 	$(BIN)/ruff format src tests bench docs scripts

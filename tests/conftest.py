@@ -46,6 +46,12 @@ compute: {device: cpu, precision: float32, threads: 1}
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: the quick ones at the end keep all workers busy."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def settings_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes to the settings of who runs it, where the key of the pseudonyms would lie."""
