@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,29 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 DicomOf = Callable[..., bytes]
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
+MAKER = SHARED / "tools" / "make_bad_inputs.py"
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue of bad inputs, with its manifest.json; made once, whoever of the workers asks.
+
+    Only to be read.
+    """
+    film = min((SHARED / "data" / "nih_1024").glob("*.png"), default=None)
+    if film is None or not MAKER.exists():
+        pytest.skip("no ../shared beside here")
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    made = root / "catalogue"
+    with (root / "catalogue.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "manifest.json").exists():
+            command = [sys.executable, "-W", "ignore", str(MAKER), str(made), "--png", str(film)]
+            subprocess.run(command, check=True, capture_output=True)
+    return made
 
 
 @pytest.fixture(scope="session")
