@@ -27,6 +27,7 @@ from hilum.training.run import RunFolder
 pytestmark = pytest.mark.slow
 
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
+Said = Callable[..., tuple[int, str, str]]
 
 WITHOUT = """
 import sys
@@ -160,22 +161,24 @@ def test_every_input_has_its_row_and_every_positive_its_overlay(pipeline: Path) 
         assert "not a medical device" in (pipeline / "out" / page).read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_is_read_back_and_scores_as_scikit_learn_says(
-    pipeline: Path, hilum: Hilum, tmp_path: Path
+    pipeline: Path, tmp_path: Path, said: Said
 ) -> None:
     report = pipeline / "out" / "final_clinical_report.csv"
-    hilum(
+    code, _, err = said(
         *("evaluate", report, "--labels", pipeline / "films"),
         *("-o", tmp_path, "--resamples", 100, "--quiet"),
     )
+    assert code == 0, err
     evaluation = read_sealed(Evaluation, tmp_path / "evaluation.json")
-    said = {row["Image_ID"]: row for row in rows(report) if row["status"] in ("ok", "warn")}
-    cohort = open_dataset(pipeline / "films").select(lambda record: record.image_id in said)
-    assert evaluation.split.images == len(said) == 20
+    scored = {row["Image_ID"]: row for row in rows(report) if row["status"] in ("ok", "warn")}
+    cohort = open_dataset(pipeline / "films").select(lambda record: record.image_id in scored)
+    assert evaluation.split.images == len(scored) == 20
     areas = []
     for column, finding in enumerate(nih14()):
         y = cohort.states()[:, column] == 1
-        scores = [float(said[name][finding]) for name in cohort.image_ids()]
+        scores = [float(scored[name][finding]) for name in cohort.image_ids()]
         value = evaluation.findings[finding].auroc.value
         if len(set(y)) < 2:
             assert value is None
