@@ -129,7 +129,7 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
                 SCORES: (many, lambda: batch(SCORES, shown, None)),
                 EIGHT: (many, lambda: batch(EIGHT, shown, None, eight)),
                 COMMAND: (many, lambda: command(bundle.root, root / "many", root / "said")),
-                OVERLAYS: (len(some), lambda: batch(OVERLAYS, some, Pictures())),
+                OVERLAYS: (many, lambda: batch(OVERLAYS, shown, Pictures())),
                 MAPS: (len(some), lambda: all_maps(bundle, some)),
                 ALONE: (len(alone), lambda: bundle.engine.run(alone)),
                 ALONE_EIGHT: (len(alone), lambda: eight.engine.run(alone)),

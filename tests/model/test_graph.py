@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from hilum.model.export import pool_first
-from hilum.model.graph import let_lists_grow, store_wide
+from hilum.model.graph import drop_zero_biases, let_lists_grow, store_wide
 from hilum.model.half import store_half
 
 
@@ -60,6 +60,33 @@ def test_a_list_begins_with_the_longest_before_it(
     onnx.checker.check_model(model)
     for was, now in zip(before, answers(model), strict=True):
         np.testing.assert_array_equal(was, now)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "dropped"),
+    [("val_3", 0.0, True), ("val_3", 0.1, False), ("network.stem.bias", 0.0, False)],
+)
+def test_a_bias_of_zeros_goes_unless_it_is_the_network_s_own(
+    name: str, value: float, dropped: bool
+) -> None:
+    kernel = np.random.default_rng(0).normal(size=(3, 2, 1, 1)).astype(np.float32)
+    bias = np.array([0.0, value, 0.0], np.float32)
+    shape = [1, 2, 2, 2]
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Conv", ["a", "kernel", name], ["maps"])],
+            "convolution",
+            [helper.make_tensor_value_info(letter, TensorProto.FLOAT, shape) for letter in "abcd"],
+            [helper.make_tensor_value_info("maps", TensorProto.FLOAT, list("nchw"))],
+            [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(bias, name)],
+        )
+    )
+    (before,) = answers(model)
+    drop_zero_biases(model)
+    onnx.checker.check_model(model)
+    assert len(model.graph.node[0].input) == 3 - dropped
+    assert len(model.graph.initializer) == 2 - dropped
+    np.testing.assert_array_equal(answers(model)[0], before)
 
 
 def test_what_was_stored_narrow_is_stored_wide_again() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
-from hilum.model.graph import let_lists_grow
+from hilum.model.graph import drop_zero_biases, let_lists_grow
 from hilum.model.half import rounded, store_half
 
 __all__ = ["Parity", "export_onnx", "pool_first"]
@@ -121,6 +121,7 @@ def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
         optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
     let_lists_grow(model)
+    drop_zero_biases(model)
     _forget_origin(model)
     return model
 

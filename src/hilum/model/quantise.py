@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import BundleError
 from hilum.domain.unreported import refuse_onnxruntime_telemetry
-from hilum.model.graph import let_lists_grow, store_wide
+from hilum.model.graph import drop_zero_biases, let_lists_grow, store_wide
 
 __all__ = ["write_quantised"]
 
@@ -38,6 +38,7 @@ def write_quantised(network: Path, images: NDArray[np.float32], out: Path) -> in
     model = onnx.load(network)
     store_wide(model)
     let_lists_grow(model)
+    drop_zero_biases(model)
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"][1:]
     if not convolutions:
         raise BundleError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from urllib.parse import quote
@@ -91,7 +92,9 @@ def document(
     return stream
 
 
+@cache
 def _environment(package: str) -> Environment:
+    """Made once, as it keeps the templates that it has compiled."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(home, "templates") for home in (package, _HOME)]),
         autoescape=True,
