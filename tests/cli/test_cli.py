@@ -33,6 +33,33 @@ def test_help_needs_neither_numpy_nor_torch() -> None:
         assert f" {verb} " in done.stdout
 
 
+@pytest.mark.parametrize(("lab", "ended"), [("", ""), ("import torch;", "in order\n")])
+def test_its_end_is_the_end_of_the_process_unless_torch_has_something_to_close(
+    lab: str, ended: str
+) -> None:
+    script = (
+        f"import atexit, sys; {lab} from hilum.cli import command\n"
+        "atexit.register(print, 'in order')\n"
+        "sys.argv = ['hilum', 'audit', 'nowhere.csv']\n"
+        "print('told', end=' ')\n"
+        "command()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, f"told {ended}")
+    assert done.stderr.startswith("hilum: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_what_the_disk_did_not_take_is_no_success() -> None:
+    hilum = Path(sys.executable).with_name("hilum")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([hilum, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode != 0
+    assert done.stderr
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], verb: str) -> None:
     code, out, err = said(verb, "--help")

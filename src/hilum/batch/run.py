@@ -28,7 +28,7 @@ from hilum.domain.whole import whole
 from hilum.explain.files import PictureFormat
 from hilum.report.base import BatchResults, BundleFacts, Report, reports
 
-__all__ = ["Finished", "run_batch", "write_reports"]
+__all__ = ["Finished", "prepare", "run_batch", "write_reports"]
 
 JOURNAL = "journal.jsonl"
 FOLDERS = ("films", "overlays")
@@ -58,6 +58,13 @@ class Finished:
         """Whether any input was rejected or failed."""
         counts = self.batch.tally.statuses
         return counts[Status.REJECT] + counts[Status.ERROR] > 0
+
+
+def prepare() -> None:
+    """Do beforehand what the first batch of a process would wait for."""
+    code_sha256()
+    for report in reports().values():
+        report.prepare()
 
 
 def run_batch(

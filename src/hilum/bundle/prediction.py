@@ -13,7 +13,6 @@ from hilum.domain.result import FindingResult
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
 from hilum.explain.overlay import is_empty
-from hilum.explain.picture import render
 from hilum.explain.region import regions
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
@@ -90,6 +89,8 @@ class Prediction:
         Raises:
             UsageError: when the bundle does not have the finding.
         """
+        from hilum.explain.picture import render  # which a batch does in other processes
+
         name = self._labels.findings[self._labels.index(finding)]
         heatmap = self.heatmap(name)
         result = self.findings[name]

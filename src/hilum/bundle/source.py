@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.raster import unsigned_white
-from hilum.imaging.read import read
 
 __all__ = ["Source", "film_of"]
 
@@ -39,6 +37,10 @@ def film_of(source: Source) -> Radiograph:
     """
     if isinstance(source, Radiograph):
         return source
+    # a batch, whose films are read in other processes, does without what reads them
+    from hilum.imaging.raster import unsigned_white
+    from hilum.imaging.read import read
+
     if isinstance(source, Path | str):
         return read(Path(source))
     if source.ndim != 2 or source.size == 0:

@@ -1,5 +1,5 @@
 """The command line: one file a verb. Each reads, calls, writes, and prints the path."""
 
-from hilum.cli.app import main
+from hilum.cli.app import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

@@ -7,6 +7,7 @@ Exit codes: 0 done; 3 done, with inputs that were rejected or failed; 2 usage or
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from contextlib import suppress
 
@@ -30,7 +31,7 @@ from hilum.cli import (
 )
 from hilum.domain.errors import HilumError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "command", "main"]
 
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt inside a verb."""
@@ -67,8 +68,27 @@ app.command()(predict.predict)
 app.command()(merge.merge)
 
 
+def command() -> None:
+    """The `hilum` command: `main`, whose end is the end of the process.
+
+    A network and all modules are not freed one by one before, which would take longer than to
+    score some films. Where torch was loaded they are: it has processes and files to close.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if "torch" in sys.modules or not isinstance(ended.code, int):
+            raise
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            raise ended from None  # Python's own end says what a pipe or disk did not take
+        os._exit(ended.code)
+
+
 def main() -> None:
-    """The `hilum` command."""
+    """Run the command line; ends in SystemExit with the exit code."""
     try:
         code = app(standalone_mode=False)
     except HilumError as error:

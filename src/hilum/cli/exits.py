@@ -6,10 +6,11 @@ import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 
-__all__ = ["AGAIN", "REFUSED", "STRICT", "USAGE", "stoppable"]
+__all__ = ["AGAIN", "REFUSED", "STRICT", "USAGE", "kept", "stoppable"]
 
 STRICT = 1
 """Done to the end, and something in the input was refused where that was to count as failure."""
@@ -19,6 +20,15 @@ REFUSED = 3
 """Done to the end, and something in the input was refused or would go wrong."""
 AGAIN = 75
 """Stopped by the machine or the user; the same command may be given again."""
+
+T = TypeVar("T")
+_kept: list[object] = []
+
+
+def kept(thing: T) -> T:
+    """The same, not freed before the process ends, which then need not wait for that."""
+    _kept.append(thing)
+    return thing
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from hilum.batch.inputs import Shard
     from hilum.batch.request import BatchRequest
     from hilum.batch.run import Finished
+    from hilum.bundle import Bundle
+    from hilum.explain.request import Pictures
 
 __all__ = ["predict"]
 
@@ -81,23 +85,19 @@ def predict(
     """
     from hilum.batch.child import Child
 
-    # a first reader imports what it needs while we do
-    with exits.stoppable("the same command"), closing(Child()) as early:
+    # a first reader imports what it needs while we do, and the network is compiled
+    with (
+        exits.stoppable("the same command"),
+        closing(Child()) as early,
+        _loading(bundle, threads, precision) as loaded,
+    ):
         from hilum.batch.inputs import Shard
         from hilum.batch.patients import Phi, default_key, load_patients
         from hilum.batch.reader_process import Limits
         from hilum.batch.request import BatchRequest
-        from hilum.explain.colours import Style
-        from hilum.explain.files import PictureFormat
-        from hilum.explain.request import HeatmapRequest, Pictures
 
         printed = form_of(form)
-        pictures = Pictures(
-            HeatmapRequest.parse(heatmaps),
-            choice(Style, style, "--style"),
-            panel,
-            choice(PictureFormat, pictures_as, "--pictures-as"),
-        )
+        pictures = _pictures(heatmaps, style, panel, pictures_as)
         request = BatchRequest(
             pictures=None if tables_only else pictures,
             threshold=threshold,
@@ -106,43 +106,53 @@ def predict(
             early=early,
         )
         part = None if shard is None else Shard.parse(shard)
-        asked = _Asked(bundle, inputs, follow_links, precision, threads, part)
+        asked = _Asked(loaded, inputs, follow_links, part)
         finished = _predict(asked, out, request, quiet)
     print_batch(finished.batch, printed, out / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(exits.STRICT if strict else exits.REFUSED)
 
 
+def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
+    from hilum.explain.colours import Style
+    from hilum.explain.files import PictureFormat
+    from hilum.explain.request import HeatmapRequest, Pictures
+
+    return Pictures(
+        HeatmapRequest.parse(heatmaps),
+        choice(Style, style, "--style"),
+        panel,
+        choice(PictureFormat, stored, "--pictures-as"),
+    )
+
+
 @dataclass(frozen=True)
 class _Asked:
     """What is to be scored by what."""
 
-    bundle: Path
+    bundle: Callable[[], Bundle]
     inputs: list[str]
     follow_links: bool
-    precision: str | None
-    threads: int | None
     shard: Shard | None
 
 
 def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Finished:
     from hilum.batch.inputs import list_films
-    from hilum.batch.run import run_batch
-    from hilum.bundle import Bundle
+    from hilum.batch.run import prepare, run_batch
     from hilum.domain.errors import Status
     from hilum.domain.held import refuse_if_held
 
     films = list_films(asked.inputs, asked.follow_links)
     refuse_if_held(out)
-    threads = asked.threads or _processors()
-    loaded = Bundle.load(asked.bundle, threads=threads, precision=asked.precision)
+    prepare()
+    bundle = exits.kept(asked.bundle())
     begun = time.monotonic()
     with progress(quiet) as step:
 
         def advance(done: int, total: int) -> None:
             step("scoring films", done, total)
 
-        finished = run_batch(loaded, films, out, request, advance, asked.shard)
+        finished = run_batch(bundle, films, out, request, advance, asked.shard)
     seconds = time.monotonic() - begun
     counts = finished.batch.tally.statuses
     said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
@@ -151,6 +161,24 @@ def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Fi
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.taken} taken from the journal", quiet)
     return finished
+
+
+@contextmanager
+def _loading(
+    path: Path, threads: int | None, precision: str | None
+) -> Generator[Callable[[], Bundle]]:
+    """Load a bundle while other things are done, which most of the time needs no Python."""
+
+    def load() -> Bundle:
+        from hilum.bundle import Bundle
+
+        return Bundle.load(path, threads=threads or _processors(), precision=precision)
+
+    beside = ThreadPoolExecutor(1)
+    try:
+        yield beside.submit(load).result
+    finally:
+        beside.shutdown(wait=False)
 
 
 def _processors() -> int:

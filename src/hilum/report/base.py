@@ -100,6 +100,9 @@ class Report(ABC):
 
     filename: str
 
+    def prepare(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Do what the first file waits for, such as compiling a template."""
+
     @abstractmethod
     def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The file as text, a piece at a time: that of a large batch is never in memory whole.

@@ -10,7 +10,7 @@ from hilum.domain.radiograph import ViewPosition
 from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar, histogram, pie
 from hilum.report.parts.counts import Tally
-from hilum.report.parts.page import page
+from hilum.report.parts.page import page, prepare
 from hilum.report.parts.sentences import REASONS, STATUSES, percent
 
 __all__ = ["REPORT", "Dashboard"]
@@ -25,6 +25,10 @@ class Dashboard(Report):
     """
 
     filename: str = "dashboard.html"
+
+    def prepare(self) -> None:
+        """Compile the template."""
+        prepare("dashboard")
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The page."""

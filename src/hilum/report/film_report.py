@@ -15,7 +15,7 @@ from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar
 from hilum.report.parts.counts import Outcome, Tally, ranked
 from hilum.report.parts.names import shown
-from hilum.report.parts.page import page
+from hilum.report.parts.page import page, prepare
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
 
 __all__ = ["REPORT", "FilmReport"]
@@ -42,6 +42,10 @@ class FilmReport(Report):
 
     filename: str = "report.html"
     most: int = 2000
+
+    def prepare(self) -> None:
+        """Compile the template."""
+        prepare("film_report")
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
         """The first page; images are linked relative to the output folder."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,8 +40,10 @@ from hilum.domain.held import LOCK
 from hilum.domain.result import SplitFacts
 from hilum.domain.seal import first_fault, read_sealed, write_sealed
 from hilum.domain.whole import whole
-from hilum.training.config import TrainingConfig
 from hilum.training.phase_record import PhaseRecord
+
+if TYPE_CHECKING:
+    from hilum.training.config import TrainingConfig
 
 __all__ = ["Places", "Quantisation", "RunFacts", "RunFolder"]
 
@@ -239,6 +241,8 @@ class RunFolder:
             BundleError: when the folder has none, one of another version, or one that is not what
                 the run was trained with.
         """
+        from hilum.training.config import TrainingConfig  # a bundle's user needs none of it
+
         path = self.root / "config.yaml"
         try:
             tree = yaml.safe_load(path.read_text("utf-8"))

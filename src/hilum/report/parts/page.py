@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from urllib.parse import quote
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hilum.domain.notice import NOT_A_DEVICE
@@ -18,7 +18,7 @@ from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import BY_HAND, EVIDENCE, evaluation_headline, percent
 
-__all__ = ["document", "link", "page"]
+__all__ = ["document", "link", "page", "prepare"]
 
 _HOME = "hilum.report"
 
@@ -53,6 +53,11 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
     return document(_HOME, name, {**values, **said}, images=True)
 
 
+def prepare(name: str) -> None:
+    """Compile the template of a report, which takes longer than to fill it for a few films."""
+    _template(_HOME, name)
+
+
 def document(
     package: str, name: str, values: Mapping[str, object], *, images: bool = False
 ) -> Iterator[str]:
@@ -77,19 +82,19 @@ def document(
     policy = ["default-src 'none'", f"style-src {_hash(style)}"]
     policy += ["img-src 'self' file:"] if images else []
     policy += [f"script-src {_hash(script)}"] if script else []
-    stream = (
-        _environment(package)
-        .get_template(f"{name}.html.j2")
-        .stream(
-            **values,
-            notice=NOT_A_DEVICE,
-            policy="; ".join(policy),
-            style=Markup(style),  # noqa: S704 -- our own file, checked by its hash
-            script=Markup(script),  # noqa: S704 -- our own file, checked by its hash
-        )
+    stream = _template(package, name).stream(
+        **values,
+        notice=NOT_A_DEVICE,
+        policy="; ".join(policy),
+        style=Markup(style),  # noqa: S704 -- our own file, checked by its hash
+        script=Markup(script),  # noqa: S704 -- our own file, checked by its hash
     )
     stream.enable_buffering(_PARTS_A_PIECE)
     return stream
+
+
+def _template(package: str, name: str) -> Template:
+    return _environment(package).get_template(f"{name}.html.j2")
 
 
 @cache
