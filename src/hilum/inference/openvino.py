@@ -64,8 +64,7 @@ class OpenVino:
         request = self._free.get()
         try:
             request.get_tensor("images").data[...] = images
-            request.start_async()
-            request.wait()
+            request.infer(share_outputs=True)
             return Answer(
                 request.get_tensor("logits").data[0].copy(),
                 request.get_tensor("heatmaps").data[0].copy(),
