@@ -139,7 +139,7 @@ def test_png_is_the_same_from_every_place_in_memory() -> None:
     """ISA-L hashes the address of its state where it begins a stream; see `_deflated`."""
     drawn = np.random.default_rng(1).integers(0, 256, (20, 1, 1, 3), dtype=np.uint8)
     pictures = list(np.broadcast_to(drawn, (20, 6, 8, 3)))
-    begun = threading.Barrier(200)
+    begun = threading.Barrier(200, timeout=60)
 
     def files(_: int) -> tuple[bytearray, tuple[bytes, ...]]:
         begun.wait()  # each thread has a stack of its own, as they are there together
