@@ -26,8 +26,11 @@ _kept: list[object] = []
 
 
 def kept(thing: T) -> T:
-    """The same, not freed before the process ends, which then need not wait for that."""
-    _kept.append(thing)
+    """The same, not freed before the process ends, which then need not wait for that.
+
+    Only the last: who calls verbs from Python does not gather what each had loaded.
+    """
+    _kept[:] = [thing]
     return thing
 
 
