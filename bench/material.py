@@ -57,9 +57,8 @@ def bundle_in(root: Path, quantised: bool = False) -> Path:
 
     It computes in bf16 where the processor does, `quantised` but for convolutions in 8 bits.
     """
-    kinds = [one for one in Precision if one.quantised == quantised]
-    floats = Precision.BF16 if computes_bf16() else Precision.F32
-    (precision,) = [one for one in kinds if one.floats is floats]
+    form = (quantised, Precision.BF16 if computes_bf16() else Precision.F32)
+    precision = next(one for one in Precision if (one.quantised, one.floats) == form)
     make = partial(make_bundle, precision=precision)
     return _made(root, f"drawn-{precision.value}", make) / "bundle"
 

@@ -112,13 +112,11 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
         alone = np.concatenate([rasters] * 8)
         table = root / "table.csv"
 
-        def batch(
-            name: str, paths: list[Path], pictures: Pictures | None, asked: Bundle = bundle
-        ) -> None:
+        def batch(name: str, pictures: Pictures | None, asked: Bundle = bundle) -> None:
             out = root / name  # its own: results are read from its journal, again and again
             shutil.rmtree(out, ignore_errors=True)
             request = BatchRequest(pictures)
-            spent[name].of(lambda: run_batch(asked, paths, out, request).batch)
+            spent[name].of(lambda: run_batch(asked, shown, out, request).batch)
 
         rates = rounds(
             {
@@ -126,10 +124,10 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
                 B: (len(few), partial(peers.batched(few), few, table)),
                 C: (len(few), partial(peers.torchxrayvision(), few, table)),
                 D: (1, partial(peers.grad_cam(), few[:1], table)),
-                SCORES: (many, lambda: batch(SCORES, shown, None)),
-                EIGHT: (many, lambda: batch(EIGHT, shown, None, eight)),
+                SCORES: (many, lambda: batch(SCORES, None)),
+                EIGHT: (many, lambda: batch(EIGHT, None, eight)),
                 COMMAND: (many, lambda: command(bundle.root, root / "many", root / "said")),
-                OVERLAYS: (many, lambda: batch(OVERLAYS, shown, Pictures())),
+                OVERLAYS: (many, lambda: batch(OVERLAYS, Pictures())),
                 MAPS: (len(some), lambda: all_maps(bundle, some)),
                 ALONE: (len(alone), lambda: bundle.engine.run(alone)),
                 ALONE_EIGHT: (len(alone), lambda: eight.engine.run(alone)),

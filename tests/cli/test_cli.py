@@ -17,6 +17,12 @@ VERBS = tuple(command.callback.__name__ for command in app.registered_commands)
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def ran(script: str) -> subprocess.CompletedProcess[str]:
+    """A script in a process of its own."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_help_needs_neither_numpy_nor_torch() -> None:
     script = (
         "import sys; from hilum.cli import main; sys.argv = ['hilum', '--help']\n"
@@ -25,9 +31,8 @@ def test_help_needs_neither_numpy_nor_torch() -> None:
         "heavy = {'numpy', 'torch', 'openvino', 'pandas', 'matplotlib', 'pydantic', 'cv2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = ran(script)
+    assert done.returncode == 0
     assert done.stdout.endswith("[]\n")
     for verb in VERBS:
         assert f" {verb} " in done.stdout
@@ -44,9 +49,7 @@ def test_its_end_is_the_end_of_the_process_unless_torch_has_something_to_close(
         "print('told', end=' ')\n"
         "command()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    done = ran(script)
     assert (done.returncode, done.stdout) == (2, f"told {ended}")
     assert done.stderr.startswith("hilum: ")
 

@@ -128,12 +128,17 @@ def test_what_computes_is_named(engine: Engine) -> None:
     assert engine.runtime == f"openvino {version('openvino')} cpu"
 
 
+SMALL = (
+    "import sys; from pathlib import Path; from hilum.domain.findings import nih14;"
+    "from hilum.imaging.preprocess import Preprocessing;"
+    "from hilum.inference.engine import Engine;"
+    "small = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,));"
+)
+"""What a process of its own needs before it makes the engine of `sys.argv[1]`."""
+
+
 def test_a_library_s_converters_and_their_telemetry_are_not_loaded(model: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from hilum.domain.findings import nih14;"
-        "from hilum.imaging.preprocess import Preprocessing;"
-        "from hilum.inference.engine import Engine;"
-        "small = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,));"
+    code = SMALL + (
         "Engine(Path(sys.argv[1]), small, nih14());"
         "print([name for name in sys.modules if 'telemetry' in name]);"
         "from openvino.tools.ovc import convert_model"
@@ -146,11 +151,7 @@ def test_a_library_s_converters_and_their_telemetry_are_not_loaded(model: Path) 
 
 def test_onnxruntime_does_not_report(model: Path, tmp_path: Path) -> None:
     """Where it does it first numbers the machine, in a file of the home folder."""
-    code = (
-        "import sys; from pathlib import Path; from hilum.domain.findings import nih14;"
-        "from hilum.imaging.preprocess import Preprocessing;"
-        "from hilum.inference.engine import Engine;"
-        "small = Preprocessing(size=64, channels=1, mean=(0.5,), std=(0.25,));"
+    code = SMALL + (
         "engine = Engine(Path(sys.argv[1]), small, nih14(), library='onnxruntime');"
         "print(engine.runtime.split()[0])"
     )

@@ -13,8 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from hilum.model.export import pool_first
-from hilum.model.graph import drop_zero_biases, let_lists_grow, store_wide
-from hilum.model.half import store_half
+from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half, store_wide
 
 
 def listing(*lists: tuple[tuple[str, ...], int]) -> onnx.ModelProto:

@@ -56,20 +56,13 @@ def calibrate(
         choice(Precision, precision, "--precision"),
         prevalences(prevalence),
     )
-    if request.precision.quantised:
-        from hilum.training.quantise import quantise_run
-
-        with progress(quiet) as step:
-            quantise_run(
-                folder, Split.CALIBRATE.value, cohort, partial(step, "reading films to quantise by")
-            )
     with progress(quiet) as step:
-        calibration = calibrate_run(
-            folder,
-            cohort,
-            request,
-            partial(step, "reading calibrate"),
-        )
+        if request.precision.quantised:
+            from hilum.training.quantise import quantise_run
+
+            reading = partial(step, "reading films to quantise by")
+            quantise_run(folder, Split.CALIBRATE.value, cohort, reading)
+        calibration = calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
     for note in calibration.notes:
         say(note, quiet)
     typer.echo(folder.calibration)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
-from hilum.model.graph import drop_zero_biases, let_lists_grow
-from hilum.model.half import rounded, store_half
+from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half
+from hilum.model.half import rounded
 
 __all__ = ["Parity", "export_onnx", "pool_first"]
 

@@ -1,18 +1,15 @@
-"""Weights in half the bytes: rounded to float16, computed with in float32."""
+"""Weights that float16 holds: `hilum.model.graph.store_half` then stores them in half the bytes."""
 
 from __future__ import annotations
 
 import copy
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier
 
-__all__ = ["rounded", "store_half"]
+__all__ = ["rounded"]
 
 
 def rounded(network: Classifier) -> Classifier:
@@ -37,24 +34,3 @@ def rounded(network: Classifier) -> Classifier:
             )
         parameter.data = half.to(weights.dtype)
     return copied
-
-
-def store_half(model: onnx.ModelProto) -> None:
-    """Store as float16 what loses nothing by it, each behind a Cast, so that nodes see float32.
-
-    A runtime undoes the casts once, when it loads the graph. Vectors and scalars stay float32.
-    """
-    casts: list[onnx.NodeProto] = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
-            continue
-        values = numpy_helper.to_array(tensor)
-        half = values.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), values):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*casts, *nodes])

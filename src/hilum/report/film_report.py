@@ -81,7 +81,8 @@ class FilmReport(Report):
         own: _Page,
         pages: Sequence[_Page],
     ) -> Iterator[str]:
-        whole, here = batch.tally, Tally.of(films, batch.labels)
+        whole = batch.tally
+        here = whole if len(pages) == 1 else Tally.of(films, batch.labels)
         return page(
             "film_report",
             batch,

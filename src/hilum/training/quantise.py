@@ -41,10 +41,10 @@ def quantise_run(
         DatasetError: when none of the films can be read.
         BundleError: for a network that has nothing to quantise.
     """
-    present = [row for row, record in enumerate(cohort.records) if record.path is not None]
+    present = cohort.select(lambda record: record.path is not None)
     spread = np.linspace(0, len(present) - 1, min(FILMS, len(present))).round().astype(int)
-    rows = [present[at] for at in spread]
-    paths = [path for row in rows if (path := cohort.records[row].path) is not None]
+    chosen = [present.records[row] for row in spread]
+    paths = [record.path for record in chosen if record.path is not None]
     preprocessing = run.config().preprocessing
     stack = read_stack(paths, preprocessing, advance=advance)
     if not stack.kept:
@@ -55,7 +55,7 @@ def quantise_run(
     with whole(run.quantised) as unfinished:
         images = preprocessing.normalise(stack.rasters)
         convolutions = write_quantised(run.model, images, unfinished)
-    names = {cohort.records[rows[position]].image_id for position in stack.kept}
+    names = {chosen[position].image_id for position in stack.kept}
     facts = Quantisation(
         model_sha256=file_sha256(run.model),
         quantised_sha256=file_sha256(run.quantised),
