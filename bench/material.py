@@ -15,7 +15,7 @@ from hilum.datasets import open_dataset
 from hilum.domain.findings import nih14
 from hilum.domain.record import Cohort, Split
 from hilum.domain.scores import Target
-from hilum.domain.seal import file_sha256
+from hilum.files.sealed import file_sha256
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.stack import read_stack
 from hilum.inference.engine import Precision

@@ -154,7 +154,7 @@ def trained(run: object, films: Path) -> None:
 
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
-    from hilum.domain.seal import file_sha256
+    from hilum.files.sealed import file_sha256
     from hilum.splits import assign
     from hilum.training.config import load_config
     from hilum.training.run import RunFacts

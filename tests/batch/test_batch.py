@@ -25,8 +25,8 @@ from hilum.batch.run import run_batch
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.result import ImageResult
-from hilum.domain.seal import file_sha256
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
+from hilum.files.sealed import file_sha256
 from hilum.report import film_report
 from hilum.report.results_jsonl import schema
 

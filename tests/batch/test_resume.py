@@ -20,8 +20,8 @@ from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import Finished, run_batch
 from hilum.domain.errors import ReasonCode, Status, UsageError
-from hilum.domain.held import held
-from hilum.domain.whole import write_whole
+from hilum.files.atomic import write_atomic
+from hilum.files.lock import locked
 
 FILMS = 8
 INPUTS = FILMS + 1
@@ -280,7 +280,7 @@ def test_a_full_disk_keeps_what_was_finished(
     def full(path: Path, data: bytes) -> None:
         if path.name.startswith(last):
             raise OSError(28, "No space left on device", str(path))
-        write_whole(path, data)
+        write_atomic(path, data)
 
     monkeypatch.setattr(score, "write_whole", full)
     out = tmp_path / "out"
@@ -305,7 +305,7 @@ def test_pictures_of_other_bytes_are_never_taken(
     expected = files_of(out)
 
     def killed(path: Path, data: bytes) -> None:
-        write_whole(path, data)
+        write_atomic(path, data)
         raise KeyboardInterrupt
 
     shutil.copyfile(other, film)
@@ -323,7 +323,7 @@ def test_pictures_of_other_bytes_are_never_taken(
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
-    write_whole(path, b"old", durable=True)
+    write_atomic(path, b"old", durable=True)
 
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -331,17 +331,17 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", fails)
         with pytest.raises(OSError, match="No space"):
-            write_whole(path, b"new")
+            write_atomic(path, b"new")
     assert files_of(tmp_path) == {"report.html": b"old"}
-    write_whole(path, b"new")
+    write_atomic(path, b"new")
     assert files_of(tmp_path) == {"report.html": b"new"}
 
 
 HOLD = """
 import sys
 from pathlib import Path
-from hilum.domain.held import held
-with held(Path(sys.argv[1])):
+from hilum.files.lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -362,7 +362,7 @@ def test_a_folder_in_use_is_refused_until_its_user_is_gone(world: World, tmp_pat
             assert {path.name for path in out.iterdir()} == {".lock"}
             if end == "kill":
                 other.kill()
-        with held(out):
+        with locked(out):
             pass
     assert (out / ".lock").read_bytes() == b""
     world.run(out)
@@ -376,7 +376,7 @@ def test_a_full_disk_says_for_which_file_it_was_too_full(tmp_path: Path) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
     try:
         with pytest.raises(OSError, match=r"File too large: '.*/report\.html'"):
-            write_whole(tmp_path / "report.html", b"new")
+            write_atomic(tmp_path / "report.html", b"new")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []

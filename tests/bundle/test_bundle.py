@@ -18,7 +18,7 @@ from hilum.cli.bundle import write
 from hilum.domain.errors import BundleError, FilmError, ReasonCode, UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import seal
+from hilum.files.sealed import seal
 from hilum.imaging.read import read
 from hilum.training.run import RunFolder
 

@@ -17,7 +17,7 @@ from hilum.bundle import Calibration
 from hilum.bundle.golden import write_golden
 from hilum.domain.errors import BundleError
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import file_sha256, seal
+from hilum.files.sealed import file_sha256, seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Engine, Precision
 from hilum.training.run import RunFolder

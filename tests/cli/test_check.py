@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import reader
-from hilum.domain.seal import read_sealed, sealed
+from hilum.files.sealed import is_sealed, read_sealed
 from hilum.inspection.inspection import DatasetInspection
 
 Said = Callable[..., tuple[int, str, str]]
@@ -64,7 +64,7 @@ def test_json_is_the_documented_model_and_files_are_written(
     assert err == f"{tmp_path / 'out' / 'check.json'}\n"
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"check.json", "check.md", "check.png", "co_occurrence.csv"}
-    assert sealed(json.loads((tmp_path / "out" / "check.json").read_text()))
+    assert is_sealed(json.loads((tmp_path / "out" / "check.json").read_text()))
     assert read_sealed(DatasetInspection, tmp_path / "out" / "check.json") == found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hilum.domain.evaluation import Evaluation
-from hilum.domain.seal import read_sealed
+from hilum.files.sealed import read_sealed
 
 Said = Callable[..., tuple[int, str, str]]
 

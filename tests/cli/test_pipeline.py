@@ -21,7 +21,7 @@ from hilum import Bundle
 from hilum.datasets import open_dataset
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import nih14
-from hilum.domain.seal import read_sealed
+from hilum.files.sealed import read_sealed
 from hilum.training.run import RunFolder
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from hilum.domain.comparison import Comparison, Verdict
 from hilum.domain.findings import label_set
-from hilum.domain.seal import read_sealed
+from hilum.files.sealed import read_sealed
 from hilum.phantom.chexpert import write_chexpert
 from hilum.phantom.corpus import PhantomCorpus
 

@@ -28,7 +28,7 @@ from hilum.domain.radiograph import Radiograph, ViewPosition
 from hilum.domain.record import Cohort, Record, Split, digest
 from hilum.domain.result import FindingResult, ImageResult, Interval
 from hilum.domain.scores import Logits, Probabilities
-from hilum.domain.seal import file_sha256, seal, sealed
+from hilum.files.sealed import file_sha256, is_sealed, seal
 
 TWO = LabelSet("two", ("Effusion", "Mass"))
 SOURCES = {"public", "padchest", "pydicom"}
@@ -281,13 +281,13 @@ def test_a_films_message_stays_on_one_line_whatever_it_quotes() -> None:
 @settings(max_examples=50, deadline=None)
 def test_a_seal_breaks_with_any_change(one: dict[str, object], other: dict[str, object]) -> None:
     closed = {**one, "seal": seal(one)}
-    assert sealed(closed)
-    assert sealed(json.loads(json.dumps(closed)))
-    assert sealed(dict(reversed(closed.items())))
+    assert is_sealed(closed)
+    assert is_sealed(json.loads(json.dumps(closed)))
+    assert is_sealed(dict(reversed(closed.items())))
     bare = {key: value for key, value in one.items() if key != "seal"}
     changed = {key: value for key, value in other.items() if key != "seal"}
     if json.dumps(changed, sort_keys=True) != json.dumps(bare, sort_keys=True):
-        assert not sealed({**changed, "seal": closed["seal"]})
+        assert not is_sealed({**changed, "seal": closed["seal"]})
 
 
 def test_a_file_s_hash_is_that_of_its_bytes(tmp_path: Path) -> None:

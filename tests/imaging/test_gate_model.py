@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilum.bundle.manifest import Manifest
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import seal
+from hilum.files.sealed import seal
 from hilum.imaging.gate import GateRules, screen
 from hilum.imaging.gate.network import model_file, shipped, shipped_sha256
 from hilum.imaging.gate.picture import framed, overview, seen

@@ -13,8 +13,8 @@ from hilum.cli.cohorts import split_of
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Split
-from hilum.domain.seal import file_sha256
 from hilum.evaluation.compare import ComparisonRequest
+from hilum.files.sealed import file_sha256
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.stages.compare import (
     CHOSEN_ON_TEST,

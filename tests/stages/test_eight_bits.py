@@ -18,7 +18,7 @@ from hilum.cli.cohorts import split_of
 from hilum.datasets import open_dataset
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split
-from hilum.domain.seal import file_sha256
+from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run, engine_of
 from hilum.stages.localize import localize, sanity, subject_of

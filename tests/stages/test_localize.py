@@ -16,9 +16,9 @@ from hilum.datasets import open_dataset
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.record import Box, Cohort, Split
-from hilum.domain.seal import read_sealed
 from hilum.evaluation.localise_result import HeatmapEvaluation
 from hilum.explain.sanity import Sanity
+from hilum.files.sealed import read_sealed
 from hilum.imaging.read import read
 from hilum.metrics.localisation import pointing_game
 from hilum.splits import SeenPatients

@@ -20,7 +20,7 @@ from hilum.domain.errors import BundleError, DatasetError, HilumError, LeakError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Box, Split
 from hilum.domain.scores import Target
-from hilum.domain.seal import seal
+from hilum.files.sealed import seal
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of

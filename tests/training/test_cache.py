@@ -17,7 +17,7 @@ import pytest
 from hilum.domain.errors import BundleError, DatasetError, ReasonCode
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record, Split
-from hilum.domain.seal import seal
+from hilum.files.sealed import seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.stack import read_stack
 from hilum.training.data import cache, film_files

@@ -13,7 +13,7 @@ from torch import nn
 
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
 from hilum.model import weights
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
@@ -64,7 +64,7 @@ def test_an_error_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
         unfinished.write_text("ha")
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), whole(path) as unfinished:
+    with pytest.raises(KeyboardInterrupt), atomic_file(path) as unfinished:
         fail(unfinished)
     assert path.read_text() == "before"
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
@@ -77,7 +77,7 @@ def test_the_disk_has_a_file_before_it_gets_its_name(
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda file: (events.append("sync"), fsync(file)))
     monkeypatch.setattr(Path, "replace", lambda *a: (events.append("name"), replace(*a)))
-    with whole(tmp_path / "file") as unfinished:
+    with atomic_file(tmp_path / "file") as unfinished:
         unfinished.write_text("all of it")
     assert events == ["sync", "name", "sync"]  # the file, its name, the folder
 

@@ -14,7 +14,7 @@ import pytest
 from hilum.datasets import open_dataset
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Cohort, Split
-from hilum.domain.seal import file_sha256
+from hilum.files.sealed import file_sha256
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.metrics.ranking import auroc

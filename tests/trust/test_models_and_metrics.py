@@ -37,7 +37,7 @@ from hilum.calibration import fit
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.domain.scores import Logits
-from hilum.domain.seal import file_sha256, seal
+from hilum.files.sealed import file_sha256, seal
 from hilum.imaging.read import read
 from hilum.inference.engine import Engine, Output
 from hilum.metrics.ranking import Ranking

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet
-from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort, labelled
 from hilum.evaluation.score_columns import LOGIT, PROBABILITY, finding_of
+from hilum.files.lines import text_lines
 
 __all__ = ["Entries", "Scores", "read_scores"]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from hilum.domain.whole import UNFINISHED
+from hilum.files.atomic import UNFINISHED
 
 __all__ = ["clear_leftovers", "remove_files"]
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.errors import UsageError
 from hilum.domain.result import ImageResult
-from hilum.domain.whole import naming, sync_folder
+from hilum.files.atomic import naming, sync_folder
 
 __all__ = [
     "Entry",

@@ -22,8 +22,8 @@ from hilum.batch.outcome import Outcome
 from hilum.batch.run import FOLDERS, JOURNAL, facts, write_reports
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
-from hilum.domain.held import held
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
+from hilum.files.lock import locked
 from hilum.report.base import BatchResults
 
 __all__ = ["merge"]
@@ -47,7 +47,7 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
     if (out / "results.jsonl").exists() or not _may_begin(out / JOURNAL, begun):
         raise UsageError(f"parts are put together in a new folder; {out} holds a batch already")
     scored_by = replace(facts(bundle), precision=begun.precision)
-    with held(out), Journal(out / JOURNAL, begun, Recorded()) as journal:
+    with locked(out), Journal(out / JOURNAL, begun, Recorded()) as journal:
         origin: dict[str, Path] = {}
         for part, recorded in zip(parts, found, strict=True):
             for entry in read_entries(part / JOURNAL, in_order(recorded.places)):
@@ -111,5 +111,5 @@ def _finished(part: Path, header: Header) -> Recorded:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with whole(target, durable=False) as unfinished:
+    with atomic_file(target, durable=False) as unfinished:
         shutil.copyfile(source, unfinished)

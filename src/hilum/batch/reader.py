@@ -27,12 +27,12 @@ from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.provenance import code_sha256
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import file_sha256
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
 from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import preview
 from hilum.explain.picture import render
+from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing

@@ -21,11 +21,11 @@ from hilum.batch.score import Input, Scoring
 from hilum.bundle import Bundle
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import digest
-from hilum.domain.whole import whole
 from hilum.explain.files import PictureFormat
+from hilum.files.atomic import atomic_file
+from hilum.files.lock import locked
 from hilum.report.base import BatchResults, BundleFacts, Report, reports
 
 __all__ = ["Finished", "prepare", "run_batch", "write_reports"]
@@ -109,7 +109,7 @@ def run_batch(
     header = _header(bundle, request, listed, shard)
     if shard is not None:
         inputs = shard.of(inputs)
-    with held(out):
+    with locked(out):
         recorded = read_journal(out / JOURNAL, header)
         _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
@@ -216,7 +216,10 @@ def _write(report: Report, batch: BatchResults, out: Path) -> list[Path]:
     names: list[str] = []
     for name, pieces in report.files(batch):
         path = out / name
-        with whole(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        with (
+            atomic_file(path) as unfinished,
+            unfinished.open("w", encoding="utf-8", newline="") as file,
+        ):
             file.writelines(pieces)
         names.append(name)
     remove_files(out, lambda name: report.owns(name) and name not in names)

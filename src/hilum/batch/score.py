@@ -17,11 +17,11 @@ from hilum.batch.request import BatchRequest
 from hilum.bundle import Bundle
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.result import FindingResult, ImageResult, ThresholdSource
-from hilum.domain.whole import write_whole
 from hilum.explain.caption import Caption
 from hilum.explain.overlay import is_empty
 from hilum.explain.region import regions
 from hilum.explain.request import Pictures
+from hilum.files.atomic import write_atomic
 
 __all__ = ["Input", "Scoring"]
 
@@ -123,7 +123,7 @@ class Scoring:
             said = {name: found.at(self.request.threshold) for name, found in said.items()}
         explained = self._explained(item, facts, said, output.heatmaps[0], reader)
         if reading.preview is not None:
-            write_whole(self.out / item.film, reading.preview)
+            write_atomic(self.out / item.film, reading.preview)
         codes = (*item.listed.codes, *facts.codes, *explained.codes)
         patient = self.request.patients.of(facts)
         result = self._result(
@@ -196,7 +196,7 @@ class Scoring:
             except FilmError:  # the film went with the process that had it
                 return files, (ReasonCode.HEATMAP_FAILED,)
             files[name] = f"overlays/{item.stem}__{name}.{pictures.stored.value}"
-            write_whole(self.out / files[name], drawn)
+            write_atomic(self.out / files[name], drawn)
         return files, ()
 
     def _refused(self, item: Input, said: Refusal) -> Entry:

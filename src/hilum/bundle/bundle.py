@@ -21,9 +21,9 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.result import FindingResult
 from hilum.domain.scores import Logits
-from hilum.domain.seal import file_sha256, read_sealed, seal
 from hilum.explain.colours import Style
 from hilum.explain.request import HeatmapRequest
+from hilum.files.sealed import file_sha256, read_sealed, seal
 from hilum.imaging.gate import screen
 from hilum.inference.engine import Engine, Library, Output, Precision
 

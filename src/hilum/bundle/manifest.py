@@ -22,7 +22,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.result import SplitFacts
 from hilum.domain.scores import OperatingPoint
-from hilum.domain.seal import read_sealed
+from hilum.files.sealed import read_sealed
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision

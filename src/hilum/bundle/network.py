@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum.domain.errors import BundleError
-from hilum.domain.seal import file_sha256
+from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
 from hilum.training.run import RunFolder
 

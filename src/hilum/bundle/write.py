@@ -15,7 +15,7 @@ from hilum.bundle.network import network_of
 from hilum.domain.errors import UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.seal import file_sha256, write_sealed
+from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
 from hilum.training.run import RunFolder

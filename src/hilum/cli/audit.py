@@ -47,7 +47,7 @@ def audit(
     from hilum.audit.markdown import markdown
     from hilum.audit.scores import read_scores
     from hilum.datasets import open_dataset
-    from hilum.domain.seal import file_sha256, write_sealed
+    from hilum.files.sealed import file_sha256, write_sealed
     from hilum.splits import read_training_films
 
     claims = read_claims(claim or ())

@@ -47,7 +47,7 @@ def _rules(words: Sequence[str]) -> GateRules:
     from pydantic import ValidationError
 
     from hilum.domain.errors import suggestion
-    from hilum.domain.seal import first_fault
+    from hilum.files.sealed import first_fault
     from hilum.imaging.gate import GateRules
 
     changed: dict[str, object] = {}

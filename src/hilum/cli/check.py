@@ -80,7 +80,7 @@ def check(
 
 
 def _write(inspection: DatasetInspection, out: Path) -> None:
-    from hilum.domain.seal import write_sealed
+    from hilum.files.sealed import write_sealed
     from hilum.inspection.figure import write_figure
     from hilum.inspection.table import co_occurrence_csv, markdown
 

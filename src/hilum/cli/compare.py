@@ -47,9 +47,9 @@ def compare(
     shown beside. Predictions are compared on the films and findings that all tables have; the
     options on labels are for them, as runs bring their own policy.
     """
-    from hilum.domain.seal import write_sealed
     from hilum.evaluation.compare import ComparisonRequest
     from hilum.evaluation.comparison_table import comparison_markdown
+    from hilum.files.sealed import write_sealed
 
     request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
     folders = [model for model in models if model.is_dir()]

@@ -80,8 +80,8 @@ def _evaluate(
 ) -> tuple[Evaluated, Localisation]:
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
-    from hilum.domain.seal import write_sealed
     from hilum.evaluation.localise import localise
+    from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.evaluate import evaluate_run
 

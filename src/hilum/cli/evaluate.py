@@ -96,7 +96,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
     from hilum.cli.cohorts import split_of
     from hilum.cli.words import pointing_line
     from hilum.domain.record import Split
-    from hilum.domain.seal import write_sealed
+    from hilum.files.sealed import write_sealed
     from hilum.stages.evaluate import evaluate_run, localise_boxes
     from hilum.training.run import RunFolder
 

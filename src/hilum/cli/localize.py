@@ -94,7 +94,7 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
 
 
 def _write(folder: Path, name: str, document: BaseModel, text: str) -> None:
-    from hilum.domain.seal import write_sealed
+    from hilum.files.sealed import write_sealed
 
     write_sealed(document, folder / f"{name}.json")
     (folder / f"{name}.md").write_text(text, "utf-8")

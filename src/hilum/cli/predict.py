@@ -140,10 +140,10 @@ def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Fi
     from hilum.batch.inputs import list_films
     from hilum.batch.run import prepare, run_batch
     from hilum.domain.errors import Status
-    from hilum.domain.held import refuse_if_held
+    from hilum.files.lock import refuse_if_locked
 
     films = list_films(asked.inputs, asked.follow_links)
-    refuse_if_held(out)
+    refuse_if_locked(out)
     prepare()
     bundle = exits.kept(asked.bundle())
     begun = time.monotonic()

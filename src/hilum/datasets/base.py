@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
-from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort, Record
+from hilum.files.lines import text_lines
 
 __all__ = [
     "NO_PATIENTS",

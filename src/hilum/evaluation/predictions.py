@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, Status, suggestion
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet
-from hilum.domain.lines import text_lines
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.levels import Level, grouped
 from hilum.evaluation.normalised import normalised_findings
 from hilum.evaluation.score_columns import finding_of
+from hilum.files.lines import text_lines
 
 __all__ = ["FILM_COLUMNS", "STUDY_COLUMNS", "Predictions", "read_predictions"]
 

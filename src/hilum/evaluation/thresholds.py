@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet, find
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
-from hilum.domain.seal import sealed
+from hilum.files.sealed import is_sealed
 from hilum.metrics.operating import choose_all
 
 __all__ = ["Thresholds", "cross_fitted", "read_thresholds"]
@@ -116,7 +116,7 @@ def read_thresholds(path: Path, labels: LabelSet) -> Thresholds:
         raise UsageError(f"thresholds must be JSON; {path}: {error}") from None
     if not isinstance(tree, dict):
         raise UsageError(f"thresholds must map a finding to a number; {path} is no such mapping")
-    if ("seal" in tree or "operating_points" in tree) and not sealed(tree):
+    if ("seal" in tree or "operating_points" in tree) and not is_sealed(tree):
         raise BundleError(f"{path} was edited since hilum wrote it. Restore it")
     found = tuple(point for point in _points(tree, path.name) if point.finding in labels)
     if not found:

@@ -8,7 +8,6 @@ from hilum.domain.effect import CalibrationEffect
 from hilum.domain.evaluation import Evaluation
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
-from hilum.domain.seal import write_sealed
 from hilum.evaluation.curves import curves_of
 from hilum.evaluation.effect import effect_table
 from hilum.evaluation.effect_figure import write_effect_figure
@@ -17,6 +16,7 @@ from hilum.evaluation.figure import write_figure
 from hilum.evaluation.page import evaluation_page
 from hilum.evaluation.table import markdown
 from hilum.evaluation.thresholds import Thresholds
+from hilum.files.sealed import write_sealed
 
 __all__ = ["TOP", "write_effect", "write_evaluation"]
 

@@ -15,7 +15,7 @@ from hilum.domain.errors import LeakError, UsageError
 from hilum.domain.record import Cohort, Split, prevalences
 from hilum.domain.result import SplitFacts
 from hilum.domain.scores import Target
-from hilum.domain.seal import write_sealed
+from hilum.files.sealed import write_sealed
 from hilum.inference.cohort import Scored, score_cohort
 from hilum.inference.engine import Engine, Precision
 from hilum.metrics.operating import choose_all, choose_shared

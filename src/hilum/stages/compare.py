@@ -19,9 +19,9 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Split
 from hilum.domain.result import Interval
 from hilum.domain.scores import Logits, Probabilities
-from hilum.domain.seal import read_sealed
 from hilum.evaluation.compare import ComparisonRequest, Contender, compare
 from hilum.evaluation.predictions import Predictions, read_predictions
+from hilum.files.sealed import read_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.stages.calibrate import engine_of

@@ -26,7 +26,6 @@ from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, digest, prevalences
 from hilum.domain.scores import Probabilities
-from hilum.domain.seal import file_sha256
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.levels import Combine, Level, at_level
@@ -35,6 +34,7 @@ from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
 from hilum.evaluation.write import TOP, write_effect, write_evaluation
+from hilum.files.sealed import file_sha256
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
 from hilum.stages.calibrate import GOALS
 from hilum.stages.ledger import NAME, count_look

@@ -11,7 +11,7 @@ from typing import Any
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet, LabelState
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
 from hilum.training.data.batches import Batch
 from hilum.training.data.films import Films
 
@@ -54,7 +54,7 @@ def write_stopped_batch(
         for key, value in told.items()
     }
     text = json.dumps({**facts, "films": shown}, indent=2, ensure_ascii=False)
-    with whole(path) as unfinished:
+    with atomic_file(path) as unfinished:
         unfinished.write_text(f"{text}\n", "utf-8")
 
 

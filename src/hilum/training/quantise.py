@@ -11,8 +11,8 @@ from hilum.domain.errors import DatasetError
 from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
 from hilum.domain.result import SplitFacts
-from hilum.domain.seal import file_sha256
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
+from hilum.files.sealed import file_sha256
 from hilum.imaging.stack import read_stack
 from hilum.model.quantise import write_quantised
 from hilum.training.run import Quantisation, RunFolder
@@ -52,7 +52,7 @@ def quantise_run(
             f"a network is quantised by films that it may see; none of the {len(cohort)} of "
             f"{cohort.dataset}'s {name} split can be read here"
         )
-    with whole(run.quantised) as unfinished:
+    with atomic_file(run.quantised) as unfinished:
         images = preprocessing.normalise(stack.rasters)
         convolutions = write_quantised(run.model, images, unfinished)
     names = {chosen[position].image_id for position in stack.kept}

@@ -36,10 +36,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.domain.held import LOCK
 from hilum.domain.result import SplitFacts
-from hilum.domain.seal import first_fault, read_sealed, write_sealed
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
+from hilum.files.lock import LOCK
+from hilum.files.sealed import first_fault, read_sealed, write_sealed
 from hilum.training.phase_record import PhaseRecord
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class RunFolder:
     def write_config(self, config: TrainingConfig) -> None:
         """Write the resolved configuration."""
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        with whole(self.root / "config.yaml") as unfinished:
+        with atomic_file(self.root / "config.yaml") as unfinished:
             unfinished.write_text(text, "utf-8")
 
     def config(self) -> TrainingConfig:
@@ -263,7 +263,7 @@ class RunFolder:
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json, sealed, last of all: a folder that has it is a finished run."""
-        with whole(self.root / "run.json") as unfinished:
+        with atomic_file(self.root / "run.json") as unfinished:
             write_sealed(facts, unfinished)
 
     def facts(self) -> RunFacts:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.domain.errors import UsageError
-from hilum.domain.held import held
 from hilum.domain.provenance import code_sha256, provenance
 from hilum.domain.record import Cohort, Split, digest, prevalences
-from hilum.domain.seal import file_sha256
+from hilum.files.lock import locked
+from hilum.files.sealed import file_sha256
 from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
@@ -70,7 +70,7 @@ def train(
     source.refuse_unfit(ranks)
     network = starting_network(config, cohort.labels)
     phases.check(network, config.phases)
-    with held(places.run.root) if ranks.main else nullcontext():
+    with locked(places.run.root) if ranks.main else nullcontext():
         _train(source, network, places, watch if ranks.main else SILENT, ranks)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelSet, LabelState
-from hilum.domain.whole import write_whole
+from hilum.files.atomic import write_atomic
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -75,7 +75,7 @@ class RateTable:
             text = self.path.read_text("utf-8").rpartition("\n")[0]
             rows = list(csv.reader(io.StringIO(text)))[1:]
         kept = [row for row in rows if (int(row[0]), int(row[1])) <= (epoch, step)]
-        write_whole(self.path, _csv([RATES, *kept]).encode(), durable=True)
+        write_atomic(self.path, _csv([RATES, *kept]).encode(), durable=True)
 
 
 def write_prevalence(path: Path, labels: LabelSet, states: Mapping[str, NDArray[np.int8]]) -> None:

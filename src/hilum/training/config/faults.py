@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hilum.domain.errors import UsageError, suggestion
-from hilum.domain.seal import first_fault
+from hilum.files.sealed import first_fault
 
 __all__ = ["Key", "Source", "told"]
 

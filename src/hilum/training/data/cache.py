@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.errors import BundleError, DatasetError, ReasonCode
-from hilum.domain.held import held
 from hilum.domain.record import Cohort, Split
-from hilum.domain.seal import file_sha256, read_sealed, write_sealed
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
+from hilum.files.lock import locked
+from hilum.files.sealed import file_sha256, read_sealed, write_sealed
 from hilum.imaging.preprocess import Fit, Preprocessing
 from hilum.training.data.film_files import Advance, FilmFile, blocks, notes, on_disk
 from hilum.training.data.films import Films, Rasters
@@ -122,13 +122,13 @@ class FilmCache:
         path, side = folder / index.rasters_name, index.rules.size
         shape = (len(index.rows), side, side)
         try:
-            whole = path.stat().st_size == math.prod(shape)
-            whole = whole and file_sha256(path) == index.rasters_sha256
+            complete = path.stat().st_size == math.prod(shape)
+            complete = complete and file_sha256(path) == index.rasters_sha256
         except OSError as error:
             raise BundleError(
                 f"a film cache must have its rasters; {path}: {error.strerror}. {AGAIN}"
             ) from None
-        if not whole:
+        if not complete:
             raise BundleError(f"a film cache must be as it was written; {path} is damaged. {AGAIN}")
         return FilmCache(folder, index, np.asarray(np.memmap(path, np.uint8, "r", shape=shape)))
 
@@ -196,7 +196,7 @@ def write(
     Raises:
         DatasetError: when no film can be read.
     """
-    with held(folder, wait=True):
+    with locked(folder, wait=True):
         return _write(cohort, preprocessing, folder, threads, advance)
 
 
@@ -220,7 +220,7 @@ def ready(
     found = _fitting(cohort, preprocessing, folder)
     if found is not None:
         return found
-    with held(folder, wait=True):
+    with locked(folder, wait=True):
         found = _fitting(cohort, preprocessing, folder)
         if found is not None:
             return found
@@ -298,7 +298,7 @@ def _write(
     total = hashlib.sha256()
     told = ("caching films", advance)
     new = folder / "rasters.bin"
-    with whole(new) as unfinished, unfinished.open("wb") as file:
+    with atomic_file(new) as unfinished, unfinished.open("wb") as file:
         for block, stack in blocks(on_disk(cohort), preprocessing, threads, told):
             pixels = stack.rasters.tobytes()
             total.update(pixels)
@@ -320,7 +320,7 @@ def _write(
         rasters_sha256=total.hexdigest(),
     )
     new.replace(folder / index.rasters_name)
-    with whole(folder / INDEX) as unfinished:
+    with atomic_file(folder / INDEX) as unfinished:
         write_sealed(index, unfinished)
     for other in folder.glob("rasters-*.bin"):
         if other.name != index.rasters_name:

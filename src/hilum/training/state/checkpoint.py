@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hilum.domain.errors import BundleError
-from hilum.domain.whole import whole
+from hilum.files.atomic import atomic_file
 from hilum.model import weights
 from hilum.model.classifier import Classifier
 
@@ -59,7 +59,7 @@ class State:
 def write_state(path: Path, state: State) -> None:
     """Write a state in the place of the one before, at once."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
-    with whole(path) as unfinished:
+    with atomic_file(path) as unfinished:
         save_file(tensors, unfinished, metadata={_HEADER: json.dumps(state.facts, sort_keys=True)})
 
 
@@ -88,7 +88,7 @@ def save_weights(network: Classifier, path: Path, facts: dict[str, str]) -> None
     Raises:
         BundleError: when weights are not finite, or would not be read as they are.
     """
-    with whole(path) as unfinished:
+    with atomic_file(path) as unfinished:
         weights.save(network, unfinished, facts)
         back = load_file(unfinished)
         for name, tensor in network.state_dict().items():

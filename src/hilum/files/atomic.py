@@ -7,14 +7,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["UNFINISHED", "naming", "sync_folder", "whole", "write_whole"]
+__all__ = ["UNFINISHED", "atomic_file", "naming", "sync_folder", "write_atomic"]
 
 UNFINISHED = ".hilum.tmp"
 """How the name of a file ends that is not whole yet. No user's file is called so."""
 
 
 @contextmanager
-def whole(path: Path, durable: bool = True) -> Generator[Path]:
+def atomic_file(path: Path, durable: bool = True) -> Generator[Path]:
     """A place to write a file that then appears at `path` all at once.
 
     What is written goes beside it and is moved when it is finished. An error, or a kill, leaves the
@@ -26,7 +26,7 @@ def whole(path: Path, durable: bool = True) -> Generator[Path]:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with whole(path) as unfinished:
+    >>> with atomic_file(path) as unfinished:
     ...     _ = unfinished.write_text("all of it")
     >>> path.read_text()
     'all of it'
@@ -50,7 +50,7 @@ def whole(path: Path, durable: bool = True) -> Generator[Path]:
         sync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
+def write_atomic(path: Path, data: bytes, durable: bool = False) -> None:
     """Write a file so that nobody ever sees half of it.
 
     Args:
@@ -58,7 +58,7 @@ def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
         data: all of it.
         durable: wait until the disk has it, so that it is whole after a power cut too.
     """
-    with whole(path, durable) as unfinished:
+    with atomic_file(path, durable) as unfinished:
         unfinished.write_bytes(data)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from hilum.domain.errors import BundleError
 
-__all__ = ["file_sha256", "first_fault", "read_sealed", "seal", "sealed", "write_sealed"]
+__all__ = ["file_sha256", "first_fault", "is_sealed", "read_sealed", "seal", "write_sealed"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,10 +30,10 @@ def seal(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sealed(document: Mapping[str, Any]) -> bool:
+def is_sealed(document: Mapping[str, Any]) -> bool:
     """Whether the document carries its own seal, unbroken.
 
-    >>> sealed({"a": 1}), sealed({"a": 1, "seal": seal({"a": 1})})
+    >>> is_sealed({"a": 1}), is_sealed({"a": 1, "seal": seal({"a": 1})})
     (False, True)
     """
     return document.get("seal") == seal(document)
@@ -70,7 +70,7 @@ def read_sealed(kind: type[M], path: Path) -> M:
     """
     try:
         tree = json.loads(path.read_text("utf-8"))
-        if not isinstance(tree, dict) or not sealed(tree):
+        if not isinstance(tree, dict) or not is_sealed(tree):
             raise BundleError(
                 f"{path.name} must be as hilum wrote it; {path} was edited since, so its labels, "
                 "thresholds and hashes cannot be trusted. Restore it or make it again"
