@@ -69,15 +69,14 @@ def _remade(part: re.Match[str]) -> str:
 
 
 def _schemas() -> dict[str, dict[str, Any]]:
-    from hilum.audit.result import Audit
     from hilum.bundle.manifest import Manifest
-    from hilum.domain.comparison import Comparison
-    from hilum.domain.effect import CalibrationEffect
-    from hilum.domain.evaluation import Evaluation
-    from hilum.evaluation.localise import Localisation
-    from hilum.evaluation.localise_result import HeatmapEvaluation
-    from hilum.explain.sanity import Sanity
-    from hilum.inspection.inspection import DatasetInspection
+    from hilum.domain.documents.audit import Audit
+    from hilum.domain.documents.calibration_effect import CalibrationEffect
+    from hilum.domain.documents.comparison import Comparison
+    from hilum.domain.documents.evaluation import Evaluation
+    from hilum.domain.documents.inspection import DatasetInspection
+    from hilum.domain.documents.localization import HeatmapEvaluation, Localization
+    from hilum.domain.documents.sanity import Sanity
     from hilum.report.results_jsonl import schema
     from hilum.training.run import RunFacts
 
@@ -88,7 +87,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "comparison": Comparison,
         "evaluation": Evaluation,
         "heatmaps": HeatmapEvaluation,
-        "localisation": Localisation,
+        "localisation": Localization,
         "run": RunFacts,
         "sanity": Sanity,
     }

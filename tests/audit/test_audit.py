@@ -18,9 +18,9 @@ from sklearn.model_selection import train_test_split
 from hilum.audit.audit import AuditRequest, audit
 from hilum.audit.claims import read_claims
 from hilum.audit.markdown import markdown
-from hilum.audit.result import Audit, ClaimResult, Reason, RemarkKind, Verdict
 from hilum.audit.scores import read_scores
 from hilum.datasets import open_dataset
+from hilum.domain.documents.audit import Audit, ClaimResult, ClaimVerdict, Reason, RemarkKind
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.record import Cohort, Record
 from hilum.splits import TrainingFilms
@@ -108,7 +108,7 @@ def test_an_honest_table_is_reproduced_and_nothing_is_met(table: Table) -> None:
     ap = macro(average_precision_score, HONEST)
     claims = (f"auroc={auroc:.3f}", f"brier={brier:.4f}", f"Mass.auroc={mass:.4f}", f"ap={ap:.3f}")
     found = audited(table(COHORT, HONEST), *claims)
-    assert [claim.verdict for claim in found.claims] == [Verdict.REPRODUCED] * 4
+    assert [claim.verdict for claim in found.claims] == [ClaimVerdict.REPRODUCED] * 4
     assert found.claims[0].recomputed.value == pytest.approx(auroc, abs=1e-12)
     assert found.claims[1].recomputed.value == pytest.approx(brier, abs=1e-12)
     assert found.remarks == ()
@@ -125,7 +125,7 @@ def test_thresholded_numbers_equal_scikit_learn_s(table: Table) -> None:
 
 def test_0844_claimed_of_a_model_of_080_lies_outside(table: Table) -> None:
     claim = only(audited(table(COHORT, HONEST), "auroc=0.844"))
-    assert claim.verdict is Verdict.OUTSIDE
+    assert claim.verdict is ClaimVerdict.OUTSIDE
     assert claim.recomputed.value == pytest.approx(0.80, abs=0.01)
     assert claim.recomputed.high is not None
     gap = 0.844 - claim.recomputed.high
@@ -133,15 +133,15 @@ def test_0844_claimed_of_a_model_of_080_lies_outside(table: Table) -> None:
 
 
 def test_a_claim_that_other_patients_could_give_lies_inside(table: Table) -> None:
-    assert only(audited(table(COHORT, HONEST), "auroc=0.800")).verdict is Verdict.INSIDE
+    assert only(audited(table(COHORT, HONEST), "auroc=0.800")).verdict is ClaimVerdict.INSIDE
 
 
 def test_a_constant_predictor_s_ece_is_meaningless(table: Table) -> None:
     constant = np.tile(THERE.mean(axis=0), (len(COHORT), 1))
     found = audited(table(COHORT, constant), "ece=0.00", "auroc=0.5")
     for claim in found.claims:
-        assert claim.verdict is Verdict.MEANINGLESS
-        assert claim.agreement is Verdict.REPRODUCED
+        assert claim.verdict is ClaimVerdict.MEANINGLESS
+        assert claim.agreement is ClaimVerdict.REPRODUCED
         assert Reason.CONSTANT in claim.reasons
     assert RemarkKind.CONSTANT_SCORES in kinds(found)
 
@@ -151,17 +151,17 @@ def test_numbers_that_a_constant_has_too_are_meaningless(table: Table) -> None:
     claims = (f"accuracy={negative:.3f}", "brier=0.20", "ece=0.12", "sensitivity@0.8=0.15")
     for claim in audited(table(COHORT, HONEST), *claims).claims:
         assert claim.reasons == (Reason.CONSTANT,)
-        assert claim.verdict is Verdict.MEANINGLESS
+        assert claim.verdict is ClaimVerdict.MEANINGLESS
     prevalence = float(THERE.mean(axis=0).mean())
     (claim,) = audited(table(COHORT, HONEST), f"ap={prevalence:.3f}").claims
     assert claim.constant == pytest.approx(prevalence)
-    assert claim.verdict is Verdict.MEANINGLESS
+    assert claim.verdict is ClaimVerdict.MEANINGLESS
 
 
 def test_no_honest_model_has_an_ece_of_nothing_on_so_few_films(table: Table) -> None:
     claim = only(audited(table(COHORT, HONEST), "ece=0.00"))
     assert claim.reasons == (Reason.BELOW_CHANCE,)
-    assert claim.agreement is Verdict.OUTSIDE
+    assert claim.agreement is ClaimVerdict.OUTSIDE
 
 
 def isotonic(values: Array, fitted_on: slice) -> Array:
@@ -178,9 +178,9 @@ def test_isotonic_fitted_on_the_same_rows_is_in_sample(table: Table, decimals: i
     values = np.round(isotonic(HONEST, slice(None)), decimals)
     found = audited(table(COHORT, values), "ece=0.00", "auroc=0.81")
     ece, auroc = found.claims
-    assert ece.verdict is Verdict.MEANINGLESS
+    assert ece.verdict is ClaimVerdict.MEANINGLESS
     assert ece.reasons[0] is Reason.IN_SAMPLE
-    assert auroc.verdict is not Verdict.MEANINGLESS
+    assert auroc.verdict is not ClaimVerdict.MEANINGLESS
     (steps,) = (r for r in found.remarks if r.kind is RemarkKind.IN_SAMPLE_STEPS)
     assert set(steps.findings) == set(NAMES)
 
@@ -224,7 +224,7 @@ def test_what_cannot_be_computed_says_why(table: Table) -> None:
         "one class only of Cardiomegaly",
         "the labels do not have Lung Opacity",
     ]
-    assert {claim.verdict for claim in found.claims[:3]} == {Verdict.NOT_COMPUTABLE}
+    assert {claim.verdict for claim in found.claims[:3]} == {ClaimVerdict.NOT_COMPUTABLE}
     assert found.claims[3].findings_counted == 3
     assert "mean of 3 of 4 findings" in markdown(found)
 
@@ -237,7 +237,7 @@ def test_logits_are_named_and_rank_but_have_no_ece(table: Table) -> None:
     auroc = macro(roc_auc_score, HONEST)
     found = audited(table(COHORT, logits), f"auroc={auroc:.3f}", "ece=0.02")
     assert kinds(found) == {RemarkKind.LOGITS}
-    assert found.claims[0].verdict is Verdict.REPRODUCED
+    assert found.claims[0].verdict is ClaimVerdict.REPRODUCED
     assert found.claims[1].reasons == (Reason.NOT_PROBABILITIES,)
 
 
@@ -305,7 +305,7 @@ def test_a_well_known_order_is_named(table: Table) -> None:
 def test_columns_without_names_are_not_evaluated_but_guessed(table: Table) -> None:
     alphabetical = HONEST[:, [NAMES.index(name) for name in sorted(NAMES)]]
     found = audited(table(COHORT, alphabetical, [str(k) for k in range(14)]), "auroc=0.8")
-    assert only(found).verdict is Verdict.NOT_COMPUTABLE
+    assert only(found).verdict is ClaimVerdict.NOT_COMPUTABLE
     (remark,) = found.remarks
     assert remark.kind is RemarkKind.UNNAMED_COLUMNS
     assert "Only 'alphabetical' fits" in remark.words

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.audit.claims import Claim, Metric, read_claims
+from hilum.audit.claims import Claim, read_claims
+from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.errors import UsageError
 
 
@@ -18,27 +19,27 @@ def one(text: str) -> Claim:
 @pytest.mark.parametrize(
     ("text", "of", "metric", "at", "value", "decimals"),
     [
-        ("auroc=0.844", "macro", Metric.AUROC, None, 0.844, 3),
-        ("ROC-AUC = 84.4%", "macro", Metric.AUROC, None, 0.844, 3),
-        ("macro.AUC=.84", "macro", Metric.AUROC, None, 0.84, 2),
-        ("micro auroc=0.89", "micro", Metric.AUROC, None, 0.89, 2),
-        ("Effusion.auroc=0.92", "Effusion", Metric.AUROC, None, 0.92, 2),
-        ("pleural effusion auroc=0.92", "Effusion", Metric.AUROC, None, 0.92, 2),
+        ("auroc=0.844", "macro", ClaimMetric.AUROC, None, 0.844, 3),
+        ("ROC-AUC = 84.4%", "macro", ClaimMetric.AUROC, None, 0.844, 3),
+        ("macro.AUC=.84", "macro", ClaimMetric.AUROC, None, 0.84, 2),
+        ("micro auroc=0.89", "micro", ClaimMetric.AUROC, None, 0.89, 2),
+        ("Effusion.auroc=0.92", "Effusion", ClaimMetric.AUROC, None, 0.92, 2),
+        ("pleural effusion auroc=0.92", "Effusion", ClaimMetric.AUROC, None, 0.92, 2),
         ("Pleural_Thickening.average_precision=5 %", "Pleural_Thickening", "ap", None, 0.05, 2),
-        ("average precision=0.3", "macro", Metric.AVERAGE_PRECISION, None, 0.3, 1),
-        ("mAP=0.2948", "macro", Metric.AVERAGE_PRECISION, None, 0.2948, 4),
-        ("ece=0.00", "macro", Metric.ECE, None, 0.0, 2),
-        ("ece=0.00%", "macro", Metric.ECE, None, 0.0, 4),
-        ("ece_mass=0.01", "macro", Metric.ECE_EQUAL_MASS, None, 0.01, 2),
-        ("ece=0", "macro", Metric.ECE, None, 0.0, 0),
-        ("Mass.f1@0.25=0.41", "Mass", Metric.F1, 0.25, 0.41, 2),
-        ("sensitivity@80%=75%", "macro", Metric.SENSITIVITY, 0.8, 0.75, 2),
-        ("accuracy=0.94", "macro", Metric.ACCURACY, 0.5, 0.94, 2),
-        ("accuracy@.2=0.94", "macro", Metric.ACCURACY, 0.2, 0.94, 2),
+        ("average precision=0.3", "macro", ClaimMetric.AVERAGE_PRECISION, None, 0.3, 1),
+        ("mAP=0.2948", "macro", ClaimMetric.AVERAGE_PRECISION, None, 0.2948, 4),
+        ("ece=0.00", "macro", ClaimMetric.ECE, None, 0.0, 2),
+        ("ece=0.00%", "macro", ClaimMetric.ECE, None, 0.0, 4),
+        ("ece_mass=0.01", "macro", ClaimMetric.ECE_EQUAL_MASS, None, 0.01, 2),
+        ("ece=0", "macro", ClaimMetric.ECE, None, 0.0, 0),
+        ("Mass.f1@0.25=0.41", "Mass", ClaimMetric.F1, 0.25, 0.41, 2),
+        ("sensitivity@80%=75%", "macro", ClaimMetric.SENSITIVITY, 0.8, 0.75, 2),
+        ("accuracy=0.94", "macro", ClaimMetric.ACCURACY, 0.5, 0.94, 2),
+        ("accuracy@.2=0.94", "macro", ClaimMetric.ACCURACY, 0.2, 0.94, 2),
     ],
 )
 def test_a_claim_is_read(
-    text: str, of: str, metric: Metric, at: float | None, value: float, decimals: int
+    text: str, of: str, metric: ClaimMetric, at: float | None, value: float, decimals: int
 ) -> None:
     assert one(text) == Claim(text, metric, of, value, decimals, at)
 

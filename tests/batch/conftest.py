@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
-from hilum.batch.reader import Reader
+from hilum.batch.reader import FilmReader
 from hilum.batch.reader_process import ReaderProcess
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
@@ -19,7 +19,7 @@ class Inline(ReaderProcess):
 
     def __init__(self, preprocessing: Preprocessing, gate: GateRules, *rest: Any) -> None:
         super().__init__(preprocessing, gate, *rest)
-        self._reader = Reader(preprocessing, gate)
+        self._reader = FilmReader(preprocessing, gate)
 
     def _asked(self, head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> Frame:
         return _sent(*self._reader.answer(_sent(head, blobs)))

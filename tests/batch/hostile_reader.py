@@ -14,7 +14,7 @@ from typing import BinaryIO
 from hilum.batch import reader
 
 honest = reader.read
-answer = reader.Reader.answer
+answer = reader.FilmReader.answer
 send = reader._send
 CHATTY = "".join(["P", "A"])  # a string of its own
 
@@ -52,7 +52,7 @@ def read(path: Path) -> object:
     return honest(path)
 
 
-def answered(self: reader.Reader, asked: reader.Frame) -> reader.Answer:
+def answered(self: reader.FilmReader, asked: reader.Frame) -> reader.Answer:
     name = Path(asked.head.get("path", "")).stem
     facts, blobs = answer(self, asked)
     if asked.head["do"] == "hash":
@@ -90,6 +90,6 @@ def sent(sink: BinaryIO, head: dict[str, object], blobs: Sequence[bytes]) -> Non
 
 if __name__ == "__main__":
     reader.read = read
-    reader.Reader.answer = answered
+    reader.FilmReader.answer = answered
     reader._send = sent
     reader.main()

@@ -22,9 +22,9 @@ from hilum.batch.inputs import list_films
 from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
-from hilum.domain.result import ImageResult
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
 from hilum.files.sealed import file_sha256
 from hilum.report import film_report

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilum.batch.journal import Entry, Header, Journal, Recorded, read_entry, read_journal
+from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status, UsageError
-from hilum.domain.result import FindingResult, ImageResult
 
 HEADER = Header(
     bundle="0123456789ab", precision="f32", code_sha256="c0de", options={"style": "hot"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hilum.batch.journal import Entry, Header, Journal, Recorded
-from hilum.batch.outcome import Outcome
+from hilum.batch.outcome import BatchOutcome
+from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import FindingResult, ImageResult
 
 HEADER = Header(bundle="0123456789ab", precision="f32", code_sha256="c0de")
 
@@ -30,11 +30,11 @@ def entry(name: str, uid: str = "", pixels: str = "") -> Entry:
     return Entry(key=name * 3, result=result, sop_instance_uid=uid, pixels_sha256=pixels)
 
 
-def outcome(path: Path, *entries: Entry) -> Outcome:
+def outcome(path: Path, *entries: Entry) -> BatchOutcome:
     with Journal(path, HEADER, Recorded()) as journal:
         for one in entries:
             journal.append(one)
-        return Outcome(journal, [one.result.input for one in entries])
+        return BatchOutcome(journal, [one.result.input for one in entries])
 
 
 TWINS = (

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from hilum.batch.journal import Entry
 from hilum.batch.patients import Patients, Phi, default_key, load_patients, read_key
+from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph, Sex
-from hilum.domain.result import FindingResult, ImageResult
 from hilum.report.base import BatchResults, BundleFacts, reports
 from hilum.report.printed import members, printed
 

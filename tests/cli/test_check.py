@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import reader
+from hilum.domain.documents.inspection import DatasetInspection
 from hilum.files.sealed import is_sealed, read_sealed
-from hilum.inspection.inspection import DatasetInspection
 
 Said = Callable[..., tuple[int, str, str]]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.files.sealed import read_sealed
 
 Said = Callable[..., tuple[int, str, str]]

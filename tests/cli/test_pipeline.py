@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from hilum import Bundle
 from hilum.datasets import open_dataset
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import nih14
 from hilum.files.sealed import read_sealed
 from hilum.training.run import RunFolder

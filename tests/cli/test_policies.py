@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hilum.domain.comparison import Comparison, Verdict
+from hilum.domain.documents.comparison import Comparison, PairVerdict
 from hilum.domain.findings import label_set
 from hilum.files.sealed import read_sealed
 from hilum.phantom.chexpert import write_chexpert
@@ -62,7 +62,7 @@ def test_policies_of_uncertain_labels_compared(tmp_path: Path, said: Said) -> No
         ("ignore", "negative"),
     ]
     for pair in comparison.pairs:
-        assert pair.macro_auroc.verdict is not Verdict.UNKNOWN
+        assert pair.macro_auroc.verdict is not PairVerdict.UNKNOWN
         assert pair.words.startswith(f"{pair.second} ")
         assert pair.macro_auroc.verdict.value in pair.words
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import hilum.datasets
-from hilum.datasets import LAST, SHARED, Reader, members, open_dataset, reader
+from hilum.datasets import LAST, SHARED, DatasetReader, members, open_dataset, reader
 from hilum.domain.record import Cohort
 from hilum.splits import assign
 
@@ -18,17 +18,17 @@ FOLDER = Path(hilum.datasets.__file__).parent
 
 
 @pytest.fixture(params=members())
-def member(request: pytest.FixtureRequest) -> Reader:
+def member(request: pytest.FixtureRequest) -> DatasetReader:
     return reader(request.param)
 
 
 @pytest.fixture
-def root(member: Reader, tmp_path: Path) -> Path:
+def root(member: DatasetReader, tmp_path: Path) -> Path:
     return member.write_example(tmp_path / "example")
 
 
 @pytest.fixture
-def cohort(member: Reader, root: Path) -> Cohort:
+def cohort(member: DatasetReader, root: Path) -> Cohort:
     return member.read(root)
 
 
@@ -38,7 +38,7 @@ def test_each_file_is_a_member_of_its_name() -> None:
     assert all(reader(name).CARD.name == name for name in files)
 
 
-def test_the_card_is_complete(member: Reader) -> None:
+def test_the_card_is_complete(member: DatasetReader) -> None:
     card = member.CARD
     # nobody has published the counts of a table of one's own
     unpublished = {"films", "patients"} if card.name == LAST else set[str]()
@@ -48,22 +48,22 @@ def test_the_card_is_complete(member: Reader) -> None:
     assert card.patients <= card.films
 
 
-def test_a_member_stays_small(member: Reader) -> None:
+def test_a_member_stays_small(member: DatasetReader) -> None:
     lines = (FOLDER / f"{member.CARD.name}.py").read_text("utf-8").splitlines()
     assert len(lines) <= 200
 
 
-def test_only_its_own_reader_recognises_the_example(member: Reader, root: Path) -> None:
+def test_only_its_own_reader_recognises_the_example(member: DatasetReader, root: Path) -> None:
     others = [name for name in members() if reader(name).recognise(root)]
     others = [name for name in others if name != LAST] or others
     assert others == [member.CARD.name]
 
 
-def test_no_reader_recognises_an_empty_folder(member: Reader, tmp_path: Path) -> None:
+def test_no_reader_recognises_an_empty_folder(member: DatasetReader, tmp_path: Path) -> None:
     assert not member.recognise(tmp_path)
 
 
-def test_the_example_reads_as_a_cohort_with_films(cohort: Cohort, member: Reader) -> None:
+def test_the_example_reads_as_a_cohort_with_films(cohort: Cohort, member: DatasetReader) -> None:
     assert cohort.dataset == member.CARD.name
     assert cohort.notes
     films = [record.path for record in cohort.records if record.path is not None]
@@ -82,7 +82,7 @@ def test_the_example_reads_as_a_cohort_with_films(cohort: Cohort, member: Reader
 
 
 def test_the_example_is_small_and_says_the_same_each_time(
-    member: Reader, root: Path, tmp_path: Path
+    member: DatasetReader, root: Path, tmp_path: Path
 ) -> None:
     again = member.write_example(tmp_path / "again")
     files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())

@@ -70,12 +70,13 @@ def test_made_parts_are_fresh() -> None:
 def test_every_field_of_an_evaluation_is_explained() -> None:
     from pydantic import BaseModel
 
-    from hilum.domain import evaluation, result
-    from hilum.evaluation.localise import Localisation, Pointed
+    from hilum.domain.documents import evaluation
+    from hilum.domain.documents import results as result
+    from hilum.domain.documents.localization import Localization, Pointed
 
     words = quoted(DOCS / "reference" / "evaluation.md")
     models = [getattr(evaluation, word) for word in evaluation.__all__]
-    models += [result.Interval, result.SplitFacts, Localisation, Pointed]
+    models += [result.Interval, result.SplitFacts, Localization, Pointed]
     assert all(issubclass(model, BaseModel) for model in models)
     fields = {field for model in models for field in model.model_fields}
     assert fields - words == set()

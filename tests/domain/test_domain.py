@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import (
     BundleError,
     DatasetError,
@@ -26,7 +28,6 @@ from hilum.domain.findings import LabelSet, LabelState, catalogue, find, nih14
 from hilum.domain.provenance import code_sha256, provenance
 from hilum.domain.radiograph import Radiograph, ViewPosition
 from hilum.domain.record import Cohort, Record, Split, digest
-from hilum.domain.result import FindingResult, ImageResult, Interval
 from hilum.domain.scores import Logits, Probabilities
 from hilum.files.sealed import file_sha256, is_sealed, seal
 

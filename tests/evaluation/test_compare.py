@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from hilum.domain.comparison import Comparison, Verdict
+from hilum.domain.documents.comparison import Comparison, PairVerdict
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
@@ -64,7 +64,7 @@ def test_differences_are_those_of_scikit_learn() -> None:
 def test_a_much_worse_model_is_called_worse() -> None:
     _, _, found = compared(noise=2.0)
     (pair,) = found.pairs
-    assert pair.macro_auroc.verdict is Verdict.WORSE
+    assert pair.macro_auroc.verdict is PairVerdict.WORSE
     assert pair.words.startswith("second is worse than first: macro AUROC -0.")
     assert pair.words.endswith("at 600 films of 200 patients")
     assert found.chosen == "first"
@@ -73,7 +73,7 @@ def test_a_much_worse_model_is_called_worse() -> None:
 def test_a_model_and_nearly_itself_are_not_separable() -> None:
     _, _, found = compared(noise=0.02)
     (pair,) = found.pairs
-    assert pair.macro_auroc.verdict is Verdict.NOT_SEPARABLE
+    assert pair.macro_auroc.verdict is PairVerdict.NOT_SEPARABLE
     assert "are not separable" in pair.words
 
 
@@ -112,7 +112,7 @@ def test_no_difference_is_found_about_as_often_as_promised() -> None:
         ]
         request = ComparisonRequest("tune", may_choose=True, resamples=200, seed=seed)
         found = compare(noisy, cohort(states), request)
-        wrong += found.pairs[0].macro_auroc.verdict is not Verdict.NOT_SEPARABLE
+        wrong += found.pairs[0].macro_auroc.verdict is not PairVerdict.NOT_SEPARABLE
     assert wrong <= 4
 
 
@@ -124,7 +124,7 @@ def test_a_finding_of_one_class_is_unknown_and_does_not_count() -> None:
     assert set(pair.auroc) == {"Effusion"}
     assert pair.macro_auroc.difference == pair.auroc["Effusion"].difference
     nothing = compare(models, cohort(np.zeros_like(states)), REQUEST)
-    assert nothing.pairs[0].macro_auroc.verdict is Verdict.UNKNOWN
+    assert nothing.pairs[0].macro_auroc.verdict is PairVerdict.UNKNOWN
     assert "not comparable" in nothing.pairs[0].words
     assert nothing.chosen is None
 

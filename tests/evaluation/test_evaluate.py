@@ -18,11 +18,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.domain.result import Interval
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest, Unit

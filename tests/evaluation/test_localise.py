@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hilum.domain.result import Interval, SplitFacts
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.localization import HeatmapEvaluation, Localization, Pointed
 from hilum.evaluation.localise import HIT, MIOU, MIOU_ALL, Mapped, localise, measured
-from hilum.evaluation.localise_result import HeatmapEvaluation, Localisation, Pointed
 from hilum.evaluation.localise_table import heatmap_table
 from hilum.metrics.localisation import (
     otsu_region,
@@ -53,12 +53,12 @@ def entries(seed: int = 0, films: int = 12) -> list[Mapped]:
 
 
 @pytest.fixture(scope="module")
-def localisation() -> Localisation:
+def localisation() -> Localization:
     return localise(entries(), "boxes", seed=0)
 
 
 def test_hits_and_their_interval_are_those_of_a_patient_bootstrap(
-    localisation: Localisation,
+    localisation: Localization,
 ) -> None:
     own = [entry for entry in entries() if entry.finding == "Mass"]
     hits = np.array([float(pointing_game(e.heatmap, e.mask) is True) for e in own])
@@ -73,7 +73,7 @@ def test_hits_and_their_interval_are_those_of_a_patient_bootstrap(
     assert found.area == pytest.approx(64 / SIDE**2)
 
 
-def test_the_prior_is_the_other_films_and_the_gain_is_over_it(localisation: Localisation) -> None:
+def test_the_prior_is_the_other_films_and_the_gain_is_over_it(localisation: Localization) -> None:
     masks = np.stack([entry.mask for entry in entries() if entry.finding == "Mass"])
     priors = position_prior(masks)
     hits = [pointing_game(prior, mask) is True for prior, mask in zip(priors, masks, strict=True)]
@@ -84,7 +84,7 @@ def test_the_prior_is_the_other_films_and_the_gain_is_over_it(localisation: Loca
     assert box.gain.value == pytest.approx((box.heatmap.value or 0) - (box.prior.value or 0))
 
 
-def test_the_mean_counts_each_map_once(localisation: Localisation) -> None:
+def test_the_mean_counts_each_map_once(localisation: Localization) -> None:
     parts, mean = localisation.findings, localisation.mean
     assert mean is not None
     assert mean.maps == sum(part.maps for part in parts.values()) == 18
@@ -96,7 +96,7 @@ def test_the_mean_counts_each_map_once(localisation: Localisation) -> None:
 
 
 def test_chexlocalizes_numbers_are_its_own_and_films_are_resampled(
-    localisation: Localisation,
+    localisation: Localization,
 ) -> None:
     own = [entry for entry in entries() if entry.finding == "Nodule"]
     ious = [region_iou(otsu_region(e.heatmap), e.mask, true_positives_only=True) for e in own]
@@ -173,7 +173,7 @@ def test_a_finding_on_one_film_has_no_prior_and_is_left_out() -> None:
     assert "No finding has two films" in heatmap_table(evaluation(lone))
 
 
-def evaluation(localisation: Localisation) -> HeatmapEvaluation:
+def evaluation(localisation: Localization) -> HeatmapEvaluation:
     return HeatmapEvaluation(
         model="toy",
         split=SplitFacts(name="test", sha256="ab" * 32, images=12, patients=6),
@@ -185,7 +185,7 @@ def evaluation(localisation: Localisation) -> HeatmapEvaluation:
     )
 
 
-def test_no_number_stands_without_its_interval_and_the_notice(localisation: Localisation) -> None:
+def test_no_number_stands_without_its_interval_and_the_notice(localisation: Localization) -> None:
     document = evaluation(localisation)
     assert HeatmapEvaluation.model_validate_json(document.model_dump_json()) == document
     text = heatmap_table(document)
@@ -200,7 +200,7 @@ def test_no_number_stands_without_its_interval_and_the_notice(localisation: Loca
         assert all(cell.endswith("]") or cell == "–" for cell in cells), line
 
 
-def test_every_interval_of_the_document_is_an_interval(localisation: Localisation) -> None:
+def test_every_interval_of_the_document_is_an_interval(localisation: Localization) -> None:
     def intervals(part: object) -> list[Interval]:
         if isinstance(part, Interval):
             return [part]

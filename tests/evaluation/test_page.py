@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
-from hilum.domain.result import Interval
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.evaluation.curves import Curves, curves_of
 from hilum.evaluation.evaluate import evaluate

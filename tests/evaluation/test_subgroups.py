@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from hilum.domain.evaluation import Evaluation, Subgroup
+from hilum.domain.documents.evaluation import Evaluation, Subgroup
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hilum.domain.evaluation import (
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.evaluation import (
     BrierParts,
     CalibrationEvaluation,
     ConstantPredictor,
@@ -13,13 +14,12 @@ from hilum.domain.evaluation import (
     FindingEvaluation,
     MacroEvaluation,
     MetadataBaseline,
-    NetBenefit,
+    NetBenefitEvaluation,
     PointEvaluation,
     Subgroup,
     SummaryEvaluation,
 )
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 from hilum.evaluation.sentences import best_and_worst, interpretation, verdict
 from hilum.evaluation.table import (
     calibration_table,
@@ -86,7 +86,7 @@ def finding(positives: int, number: Interval) -> FindingEvaluation:
                 f1=number,
             )
         },
-        net_benefit={"0.05": NetBenefit(model=at(0.02), treat_all=0.01)},
+        net_benefit={"0.05": NetBenefitEvaluation(model=at(0.02), treat_all=0.01)},
         within_view={"PA": number},
         metadata_baseline=at(0.55) if positives else NONE,
     )

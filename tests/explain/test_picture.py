@@ -14,7 +14,7 @@ from hilum.explain import caption as captions
 from hilum.explain import picture
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style, mixed, ramp
-from hilum.explain.lettering import Line, line_height, text_width, wrapped, write
+from hilum.explain.lettering import TextLine, line_height, text_width, wrapped, write
 from hilum.explain.overlay import overlay
 from hilum.explain.picture import render
 
@@ -36,7 +36,7 @@ def words_of(monkeypatch: pytest.MonkeyPatch, *args: object, **named: object) ->
     """Everything that is written on a picture."""
     said: list[str] = []
 
-    def keep(rgb: np.ndarray, line: Line, top: int, left: int) -> None:
+    def keep(rgb: np.ndarray, line: TextLine, top: int, left: int) -> None:
         said.append(line.text)
         assert top >= 0
         assert top + line_height(line.size) <= rgb.shape[0]
@@ -162,7 +162,7 @@ def test_a_triptych_has_the_hot_colours() -> None:
 )
 @settings(max_examples=25, deadline=None)
 def test_wrapping_keeps_every_word_and_the_width(text: str, size: int, width: int) -> None:
-    lines = wrapped([Line(text, size, (0, 0, 0))], width)
+    lines = wrapped([TextLine(text, size, (0, 0, 0))], width)
     assert " ".join(line.text for line in lines).split() == text.split()
     for line in lines:
         assert text_width(line.text, size) <= width or " " not in line.text
@@ -170,9 +170,9 @@ def test_wrapping_keeps_every_word_and_the_width(text: str, size: int, width: in
 
 def test_letters_are_anti_aliased_and_cut_off_at_the_edge() -> None:
     page = np.zeros((30, 60, 3), np.uint8)
-    write(page, Line("Effusion and more", 20, (255, 255, 255)), 2, 5)
+    write(page, TextLine("Effusion and more", 20, (255, 255, 255)), 2, 5)
     assert len(np.unique(page)) > 10
-    write(page, Line("below the page", 20, (255, 255, 255)), 40, 5)
+    write(page, TextLine("below the page", 20, (255, 255, 255)), 40, 5)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import FindingResult
 from hilum.explain.request import HeatmapRequest, Selection
 
 LABELS = LabelSet("three", ("Effusion", "Mass", "Edema"))

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from openvino import opset13 as op
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from hilum.domain.result import SplitFacts
+from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents.sanity import Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
-from hilum.explain.sanity import Asked, Sanity, SanityRun, check_sanity
+from hilum.explain.sanity import Asked, SanityRun, check_sanity
 from hilum.explain.sanity_table import sanity_table
 from hilum.explain.similarity import normalised, rank_correlation, structural_similarity
 

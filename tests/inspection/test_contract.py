@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import members, reader
+from hilum.domain.documents.inspection import DatasetInspection
 from hilum.inspection.films import sample
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.inspection.inspection import DatasetInspection
 from hilum.inspection.table import co_occurrence_csv, completeness, markdown
 
 HERE = Path(__file__).parent

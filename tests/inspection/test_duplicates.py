@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from hilum.datasets import open_dataset
+from hilum.domain.documents.inspection import ProblemCode, Severity, Variant
 from hilum.domain.radiograph import Radiograph
 from hilum.inspection.agreement import agreement
 from hilum.inspection.duplicates import LIMIT, find_duplicates
 from hilum.inspection.films import look_at
-from hilum.inspection.fingerprint import Variant, fingerprint, has_contrast, thumbnail
+from hilum.inspection.fingerprint import fingerprint, has_contrast, thumbnail
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.inspection.inspection import Level, ProblemCode
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -52,7 +52,7 @@ def test_a_changed_copy_of_a_train_film_in_test_is_an_error(
     assert copy.distance <= LIMIT
     assert "test" in (copy.first_split, copy.second_split)
     (problem,) = [p for p in found.problems if p.code is ProblemCode.NEAR_DUPLICATE]
-    assert problem.level is Level.ERROR
+    assert problem.level is Severity.ERROR
     assert source in problem.message
     assert target in problem.message
     assert not found.sound

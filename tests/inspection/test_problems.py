@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import reader
+from hilum.domain.documents.inspection import (
+    DatasetInspection,
+    NoFinding,
+    Problem,
+    ProblemCode,
+    Severity,
+)
 from hilum.domain.errors import DatasetError
 from hilum.domain.policy import Conflict, LabelPolicy, Uncertain
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.inspection.inspection import DatasetInspection, Level, NoFinding, Problem, ProblemCode
 from hilum.inspection.problems import problems_of
 
 TABLE = "Data_Entry_2017_v2020.csv"
@@ -44,7 +50,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> DatasetInspection:
 
 def test_films_without_rows_are_an_error_unless_allowed(nih: Path) -> None:
     edit(nih / TABLE, lambda text: "".join(text.splitlines(keepends=True)[:3]))
-    for allowed, level in ((False, Level.ERROR), (True, Level.WARNING)):
+    for allowed, level in ((False, Severity.ERROR), (True, Severity.WARNING)):
         found = inspect_dataset(InspectionRequest(nih, allow_unlabelled=allowed))
         one = problem(found, ProblemCode.UNLABELLED_FILMS)
         assert (one.level, one.count) == (level, 5)
@@ -66,7 +72,7 @@ def test_pictures_beside_the_dataset_are_no_films_of_it(nih: Path) -> None:
 
 def test_absent_films_are_a_warning_with_their_count(nih: Path) -> None:
     one = problem(inspect_dataset(InspectionRequest(nih)), ProblemCode.ABSENT_FILMS)
-    assert (one.level, one.count) == (Level.WARNING, 1)
+    assert (one.level, one.count) == (Severity.WARNING, 1)
     for folder in nih.glob("images_*"):
         shutil.rmtree(folder)
     found = inspect_dataset(InspectionRequest(nih))
@@ -79,7 +85,7 @@ def test_a_damaged_film_is_an_error_with_its_reason(nih: Path) -> None:
     film.write_bytes(film.read_bytes()[:100])
     found = inspect_dataset(InspectionRequest(nih))
     one = problem(found, ProblemCode.UNREADABLE)
-    assert (one.level, one.count) == (Level.ERROR, 1)
+    assert (one.level, one.count) == (Severity.ERROR, 1)
     assert found.films.unreadable == {"DECODE_TRUNCATED": 1}
     assert found.films.unreadable_first[0].image_id == film.name
     assert not found.sound
@@ -91,7 +97,7 @@ def test_a_patient_on_both_sides_is_an_error(nih: Path) -> None:
     edit(nih / "train_val_list.txt", lambda text: f"{text}{name}\n")
     found = inspect_dataset(InspectionRequest(nih, films=False))
     one = problem(found, ProblemCode.PATIENT_LEAK)
-    assert (one.level, one.count) == (Level.ERROR, 1)
+    assert (one.level, one.count) == (Severity.ERROR, 1)
     assert "patients must not cross splits" in one.message
     assert found.split.groups == {}
 
@@ -109,14 +115,14 @@ def test_a_label_nobody_knows_and_two_labellings_of_a_film_are_refused(nih: Path
 
 def test_impossible_ages_are_a_warning(sound: DatasetInspection) -> None:
     one = problem(sound, ProblemCode.IMPOSSIBLE_AGE)
-    assert (one.level, one.count) == (Level.WARNING, 1)
+    assert (one.level, one.count) == (Severity.WARNING, 1)
 
 
 def test_a_split_without_films_is_an_error(nih: Path) -> None:
     edit(nih / TABLE, lambda text: "".join(text.splitlines(keepends=True)[:3]))
     found = inspect_dataset(InspectionRequest(nih, films=False))
     empty = [p for p in found.problems if p.code is ProblemCode.EMPTY_SPLIT]
-    assert all(p.level is Level.ERROR for p in empty)
+    assert all(p.level is Severity.ERROR for p in empty)
     assert len(empty) == sum(not group.used for group in found.split.groups.values()) == 3
 
 
@@ -125,8 +131,8 @@ def test_a_finding_of_one_class_is_an_error_in_train_and_a_warning_in_test(
 ) -> None:
     found = [p for p in sound.problems if p.code is ProblemCode.ONE_CLASS]
     levels = {p.message.split()[0]: p.level for p in found}
-    assert levels["train"] is Level.ERROR
-    assert levels["test"] is Level.WARNING
+    assert levels["train"] is Severity.ERROR
+    assert levels["test"] is Severity.WARNING
     assert any("Hernia" in p.message or "…" in p.message for p in found)
 
 
@@ -134,7 +140,7 @@ def test_uncertain_labels_need_a_policy(tmp_path: Path) -> None:
     root = reader("chexpert").write_example(tmp_path)
     found = inspect_dataset(InspectionRequest(root, films=False))
     one = problem(found, ProblemCode.UNCERTAIN_POLICY_MISSING)
-    assert (one.level, one.count) == (Level.ERROR, found.labels.undecided)
+    assert (one.level, one.count) == (Severity.ERROR, found.labels.undecided)
     for uncertain in Uncertain:
         policy = LabelPolicy(uncertain=uncertain)
         decided = inspect_dataset(InspectionRequest(root, films=False, policy=policy))
@@ -159,13 +165,13 @@ def test_the_policy_moves_labels_and_the_listed_ones_stay(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("treated", "level"),
     [
-        (Conflict.DROP, Level.WARNING),
-        (Conflict.TRUST_FINDINGS, Level.WARNING),
-        (Conflict.KEEP, Level.ERROR),
+        (Conflict.DROP, Severity.WARNING),
+        (Conflict.TRUST_FINDINGS, Severity.WARNING),
+        (Conflict.KEEP, Severity.ERROR),
     ],
 )
 def test_a_contradiction_that_stays_is_an_error(
-    sound: DatasetInspection, treated: Conflict, level: Level
+    sound: DatasetInspection, treated: Conflict, level: Severity
 ) -> None:
     clash = NoFinding(conflicts=3, with_support_devices=8)
     labels = sound.labels.model_copy(update={"no_finding": clash})
@@ -179,9 +185,9 @@ def test_patients_that_nothing_names_are_a_warning(tmp_path: Path) -> None:
     root = reader("vindr").write_example(tmp_path)
     found = inspect_dataset(InspectionRequest(root, films=False))
     one = problem(found, ProblemCode.PATIENT_UNKNOWN)
-    assert (one.level, one.count) == (Level.WARNING, found.listed)
+    assert (one.level, one.count) == (Severity.WARNING, found.listed)
 
 
 def test_errors_come_first(sound: DatasetInspection) -> None:
     levels = [p.level for p in sound.problems]
-    assert levels == sorted(levels, key=[Level.ERROR, Level.WARNING].index)
+    assert levels == sorted(levels, key=[Severity.ERROR, Severity.WARNING].index)

@@ -6,17 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
-from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.evaluation import (
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.evaluation import (
     ConstantPredictor,
     Evaluation,
     MacroEvaluation,
     MetadataBaseline,
     SummaryEvaluation,
 )
+from hilum.domain.documents.results import FindingResult, ImageResult
+from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import ViewPosition
-from hilum.domain.result import FindingResult, ImageResult, Interval, SplitFacts
 from hilum.report.base import BatchResults, BundleFacts
 
 LABELS = LabelSet("three", ("Atelectasis", "Effusion", "Hernia"))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hilum.report.parts.charts import bar, histogram, pie
 from hilum.report.parts.counts import (
-    Outcome,
+    BatchTally,
+    InputOutcome,
     Spread,
-    Tally,
     spread,
 )
 
@@ -82,11 +82,11 @@ def test_a_histogram_of_nothing_says_so() -> None:
 
 
 def test_counts_of_the_mixed_batch(mixed) -> None:
-    tally = Tally.of(mixed.results, mixed.labels)
+    tally = BatchTally.of(mixed.results, mixed.labels)
     assert tally.outcomes() == [
-        (Outcome.POSITIVE, 2),
-        (Outcome.NEGATIVE, 1),
-        (Outcome.UNSCORED, 3),
+        (InputOutcome.POSITIVE, 2),
+        (InputOutcome.NEGATIVE, 1),
+        (InputOutcome.UNSCORED, 3),
     ]
     counted = {c.finding: (c.positive, c.called) for c in tally.findings()}
     assert counted == {"Atelectasis": (2, 3), "Effusion": (1, 3), "Hernia": (1, 3)}

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults, BundleFacts, Report, reports
 from hilum.report.printed import members, printed
 

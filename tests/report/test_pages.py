@@ -10,9 +10,10 @@ from importlib.resources import files
 
 import pytest
 
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, ThresholdSource
 from hilum.report import clinical_csv, dashboard, film_report
 from hilum.report.base import BatchResults, BundleFacts, reports
 from hilum.report.film_report import FilmReport

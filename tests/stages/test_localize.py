@@ -13,11 +13,11 @@ import pytest
 from hilum.cli.cohorts import split_of
 from hilum.cli.localize import localize as verb
 from hilum.datasets import open_dataset
+from hilum.domain.documents.localization import HeatmapEvaluation
+from hilum.domain.documents.sanity import Sanity
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.record import Box, Cohort, Split
-from hilum.evaluation.localise_result import HeatmapEvaluation
-from hilum.explain.sanity import Sanity
 from hilum.files.sealed import read_sealed
 from hilum.imaging.read import read
 from hilum.metrics.localisation import pointing_game

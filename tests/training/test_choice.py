@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilum.domain.errors import UsageError
 from hilum.training.config import ChoiceConfig, Criterion
-from hilum.training.optimisation.choice import Choice, Kept, Measured, measure
+from hilum.training.optimisation.choice import Choice, EpochScores, Kept, measure
 
 VALUES = st.lists(st.sampled_from([None, 0.5, 0.6, 0.7, 0.8]), max_size=15)
 
@@ -108,14 +108,14 @@ def test_measures_are_means_of_scikit_learn_s_over_findings_with_both_states(see
 
 
 def test_the_criterion_picks_its_number() -> None:
-    measured = Measured(loss=0.3, auroc=0.8, average_precision=0.4, findings=2)
+    measured = EpochScores(loss=0.3, auroc=0.8, average_precision=0.4, findings=2)
     assert [measured.value(criterion) for criterion in Criterion] == [0.8, 0.4, 0.3]
 
 
 def test_where_no_finding_has_both_states_only_the_loss_can_choose() -> None:
     states = np.array([[0, -2], [0, 1]], np.int8)
     measured = measure(states, np.zeros((2, 2)), 0.3)
-    assert measured == Measured(0.3, None, None, 0)
+    assert measured == EpochScores(0.3, None, None, 0)
     assert measured.value(Criterion.LOSS) == 0.3
 
 

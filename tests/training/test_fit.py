@@ -29,7 +29,7 @@ from hilum.training.optimisation import schedule
 from hilum.training.run import RunFolder
 from hilum.training.state.checkpoint import read_state
 from hilum.training.state.making import Making
-from hilum.training.step import Learner, Outcome
+from hilum.training.step import Learner, StepResult
 from hilum.training.targets import targets
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
@@ -315,9 +315,9 @@ def test_a_wild_rate_leaves_the_weights_from_before_the_step(tmp_path: Path) -> 
 
 
 def test_float16_may_skip_some_steps_but_not_go_on_skipping(tmp_path: Path) -> None:
-    assert not Outcome(1.0, 2.0, math.inf, stop=False).astray(scaled=True)
-    assert Outcome(1.0, 2.0, math.inf, stop=False).astray(scaled=False)
-    assert Outcome(math.inf, 2.0, 1.0, stop=False).astray(scaled=True)
+    assert not StepResult(1.0, 2.0, math.inf, stop=False).astray(scaled=True)
+    assert StepResult(1.0, 2.0, math.inf, stop=False).astray(scaled=False)
+    assert StepResult(math.inf, 2.0, 1.0, stop=False).astray(scaled=True)
     refuse_overflows(OVERFLOWS)
     with pytest.raises(UsageError, match="26 steps in a row overflowed"):
         refuse_overflows(OVERFLOWS + 1)

@@ -5,75 +5,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import catalogue, find
 
-__all__ = ["MACRO", "MICRO", "Claim", "Metric", "read_claims"]
+__all__ = ["MACRO", "MICRO", "Claim", "read_claims"]
 
 MACRO, MICRO = "macro", "micro"
 
 
-class Metric(StrEnum):
-    """What a claim may be about."""
-
-    AUROC = "auroc"
-    AVERAGE_PRECISION = "ap"
-    ECE = "ece"
-    """On 15 bins of equal width, as the field quotes it."""
-    ECE_EQUAL_MASS = "ece_mass"
-    BRIER = "brier"
-    F1 = "f1"
-    """At a threshold, `f1@0.5`: a film is positive when its score is >= the threshold."""
-    SENSITIVITY = "sensitivity"
-    """At a specificity, `sensitivity@0.8`."""
-    ACCURACY = "accuracy"
-    """At a threshold, 0.5 unless another is named. It is checked, not recommended."""
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a model boasts of a large value.
-
-        >>> Metric.AUROC.higher_is_better, Metric.ECE.higher_is_better
-        (True, False)
-        """
-        return self not in (Metric.ECE, Metric.ECE_EQUAL_MASS, Metric.BRIER)
-
-    @property
-    def needs_probabilities(self) -> bool:
-        """Whether scores must be probabilities; the others only rank films."""
-        return self not in (Metric.AUROC, Metric.AVERAGE_PRECISION, Metric.SENSITIVITY)
-
-    @property
-    def of_calibration(self) -> bool:
-        """Whether fitting a calibrator on the very rows makes it look better than it is."""
-        return self in (Metric.ECE, Metric.ECE_EQUAL_MASS, Metric.BRIER)
-
-
 _SPELLINGS = {
-    "auroc": Metric.AUROC,
-    "auc": Metric.AUROC,
-    "roc_auc": Metric.AUROC,
-    "ap": Metric.AVERAGE_PRECISION,
-    "map": Metric.AVERAGE_PRECISION,
-    "auprc": Metric.AVERAGE_PRECISION,
-    "average_precision": Metric.AVERAGE_PRECISION,
-    "ece": Metric.ECE,
-    "ece_width": Metric.ECE,
-    "ece_mass": Metric.ECE_EQUAL_MASS,
-    "brier": Metric.BRIER,
-    "f1": Metric.F1,
-    "sensitivity": Metric.SENSITIVITY,
-    "recall": Metric.SENSITIVITY,
-    "accuracy": Metric.ACCURACY,
-    "acc": Metric.ACCURACY,
+    "auroc": ClaimMetric.AUROC,
+    "auc": ClaimMetric.AUROC,
+    "roc_auc": ClaimMetric.AUROC,
+    "ap": ClaimMetric.AVERAGE_PRECISION,
+    "map": ClaimMetric.AVERAGE_PRECISION,
+    "auprc": ClaimMetric.AVERAGE_PRECISION,
+    "average_precision": ClaimMetric.AVERAGE_PRECISION,
+    "ece": ClaimMetric.ECE,
+    "ece_width": ClaimMetric.ECE,
+    "ece_mass": ClaimMetric.ECE_EQUAL_MASS,
+    "brier": ClaimMetric.BRIER,
+    "f1": ClaimMetric.F1,
+    "sensitivity": ClaimMetric.SENSITIVITY,
+    "recall": ClaimMetric.SENSITIVITY,
+    "accuracy": ClaimMetric.ACCURACY,
+    "acc": ClaimMetric.ACCURACY,
 }
 _LARGEST = max(word.count("_") for word in _SPELLINGS)
 _NUMBER = re.compile(r"(\d+(?:\.(\d*))?|\.(\d+))\s*(%?)")
 _WHAT_FOR = {
-    Metric.F1: "the threshold it was taken at, such as f1@0.5",
-    Metric.SENSITIVITY: "the specificity it was taken at, such as sensitivity@0.8",
+    ClaimMetric.F1: "the threshold it was taken at, such as f1@0.5",
+    ClaimMetric.SENSITIVITY: "the specificity it was taken at, such as sensitivity@0.8",
 }
 
 
@@ -91,7 +55,7 @@ class Claim:
     """
 
     text: str
-    metric: Metric
+    metric: ClaimMetric
     of: str
     value: float
     decimals: int
@@ -148,7 +112,7 @@ def _claim(text: str) -> Claim:
     return Claim(text, metric, of, value, decimals, _point(metric, point if at_sign else "", text))
 
 
-def _subject(name: str, text: str) -> tuple[Metric, str]:
+def _subject(name: str, text: str) -> tuple[ClaimMetric, str]:
     """The metric at the end of the words, and whose it is."""
     words = name.replace(".", " ").replace("-", "_").split()
     for count in range(min(_LARGEST + 1, len(words)), 0, -1):
@@ -157,7 +121,7 @@ def _subject(name: str, text: str) -> tuple[Metric, str]:
             return metric, _whose(" ".join(words[:-count]), text)
     word = words[-1] if words else ""
     raise UsageError(
-        f"claim '{text}': no metric '{word}'; there are {', '.join(Metric)}."
+        f"claim '{text}': no metric '{word}'; there are {', '.join(ClaimMetric)}."
         f"{suggestion(word.casefold(), _SPELLINGS)}"
     )
 
@@ -190,13 +154,13 @@ def _number(word: str, text: str) -> tuple[float, int]:
     return value, decimals
 
 
-def _point(metric: Metric, word: str, text: str) -> float | None:
+def _point(metric: ClaimMetric, word: str, text: str) -> float | None:
     if metric in _WHAT_FOR and not word:
         raise UsageError(f"claim '{text}' must name {_WHAT_FOR[metric]}")
-    if metric is Metric.ACCURACY and not word:
+    if metric is ClaimMetric.ACCURACY and not word:
         return 0.5
     if not word:
         return None
-    if metric not in (*_WHAT_FOR, Metric.ACCURACY):
+    if metric not in (*_WHAT_FOR, ClaimMetric.ACCURACY):
         raise UsageError(f"claim '{text}': {metric} is taken at no point; leave out @{word}")
     return _number(word, text)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.audit.result import Leak, Remark, RemarkKind
+from hilum.domain.documents.audit import Leak, Remark, RemarkKind
 from hilum.domain.errors import LeakError
 from hilum.domain.record import Cohort, digest
 from hilum.splits import (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.audit.result import Remark, RemarkKind
-from hilum.audit.scores import Entries, Scores
+from hilum.audit.scores import LabelledScores, Scores
+from hilum.domain.documents.audit import Remark, RemarkKind
 from hilum.evaluation.normalised import piles_above_half
 
 __all__ = ["fitted_on_these_rows", "inspect"]
@@ -54,7 +54,7 @@ def inspect(scores: Scores) -> Iterator[Remark]:
         )
 
 
-def fitted_on_these_rows(entries: Entries) -> bool:
+def fitted_on_these_rows(entries: LabelledScores) -> bool:
     """Whether scores are steps as high as the share of positive films on each.
 
     That is what isotonic regression leaves on the rows it was fitted on. Films with one score form

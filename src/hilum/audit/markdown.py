@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.audit.claims import MACRO, Metric
-from hilum.audit.result import Audit, ClaimResult
+from hilum.audit.claims import MACRO
+from hilum.domain.documents.audit import Audit, ClaimMetric, ClaimResult
 
 __all__ = ["markdown"]
 
@@ -47,7 +47,7 @@ def _claims(audit: Audit) -> Iterator[str]:
     for claim in audit.claims:
         yield f"- {_cell(claim.claim)}: {_cell(_why(claim))}."
     yield ""
-    if any(claim.metric is Metric.ACCURACY for claim in audit.claims):
+    if any(claim.metric is ClaimMetric.ACCURACY for claim in audit.claims):
         yield "Accuracy is no headline: of a rare finding, calling every film negative has most."
         yield ""
 

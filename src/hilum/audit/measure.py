@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hilum.audit.claims import Claim, Metric
-from hilum.audit.scores import Entries
-from hilum.domain.result import Interval
+from hilum.audit.claims import Claim
+from hilum.audit.scores import LabelledScores
+from hilum.domain.documents.audit import ClaimMetric
+from hilum.domain.documents.base import Interval
 from hilum.metrics.binned import Binned
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.reliability import (
@@ -22,17 +23,17 @@ from hilum.metrics.reliability import (
 )
 from hilum.metrics.resampling import interval, mean_present, patient_resamples, share
 
-__all__ = ["HALVINGS", "Measured", "band_under_calibration", "constant_value", "measure"]
+__all__ = ["HALVINGS", "ClaimData", "band_under_calibration", "constant_value", "measure"]
 
 HALVINGS = 20
 """Times that patients are halved to see what prevalence one half gives the other."""
 
 _DRAWS = 200
-_BINNINGS = {Metric.ECE: Binning.EQUAL_WIDTH, Metric.ECE_EQUAL_MASS: Binning.EQUAL_MASS}
+_BINNINGS = {ClaimMetric.ECE: Binning.EQUAL_WIDTH, ClaimMetric.ECE_EQUAL_MASS: Binning.EQUAL_MASS}
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class ClaimData:
     """What a claim is about: some findings' films, and how they are put together.
 
     Attributes:
@@ -42,7 +43,7 @@ class Measured:
     """
 
     patients: NDArray[np.str_]
-    parts: Mapping[str, Entries]
+    parts: Mapping[str, LabelledScores]
     pooled: bool
 
     @cached_property
@@ -51,7 +52,7 @@ class Measured:
         parts = list(self.parts.values())
         if self.pooled:
             parts = [
-                Entries(
+                LabelledScores(
                     np.concatenate([part.films for part in parts]),
                     np.concatenate([part.positives for part in parts]),
                     np.concatenate([part.scores for part in parts]),
@@ -59,10 +60,10 @@ class Measured:
             ]
         return tuple(_Group(part) for part in parts)
 
-    def rescored(self, scores: Mapping[str, NDArray[np.float64]]) -> Measured:
+    def rescored(self, scores: Mapping[str, NDArray[np.float64]]) -> ClaimData:
         """The same films with other scores."""
         parts = {name: replace(part, scores=scores[name]) for name, part in self.parts.items()}
-        return Measured(self.patients, parts, self.pooled)
+        return ClaimData(self.patients, parts, self.pooled)
 
     def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """(R,) the claim's number on each resample; NaN where it does not exist."""
@@ -71,7 +72,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    entries: Entries
+    entries: LabelledScores
 
     @cached_property
     def _ranking(self) -> Ranking:
@@ -83,26 +84,26 @@ class _Group:
 
     def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """(R,) the claim's number of these entries alone."""
-        if claim.metric is Metric.AUROC:
+        if claim.metric is ClaimMetric.AUROC:
             return self._ranking.counts(weights).auroc()
-        if claim.metric is Metric.AVERAGE_PRECISION:
+        if claim.metric is ClaimMetric.AVERAGE_PRECISION:
             return self._ranking.counts(weights).average_precision()
-        if claim.metric is Metric.SENSITIVITY and claim.at is not None:
+        if claim.metric is ClaimMetric.SENSITIVITY and claim.at is not None:
             return self._ranking.counts(weights).sensitivity_at(claim.at)
-        if claim.metric is Metric.ECE_EQUAL_MASS:
+        if claim.metric is ClaimMetric.ECE_EQUAL_MASS:
             return self._binned.errors(weights)[0]
-        if claim.metric is Metric.ECE:
+        if claim.metric is ClaimMetric.ECE:
             return self._binned.errors(weights)[1]
         return self._of_decisions(claim, weights)
 
     def _of_decisions(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Brier score, accuracy or F1."""
         positives, scores = self.entries.positives, self.entries.scores
-        if claim.metric is Metric.BRIER:
+        if claim.metric is ClaimMetric.BRIER:
             errors, count = self._sums(weights, [squared_errors(positives, scores), 1.0])
             return share(errors, count)
         called = scores >= (0.5 if claim.at is None else claim.at)
-        if claim.metric is Metric.ACCURACY:
+        if claim.metric is ClaimMetric.ACCURACY:
             right, count = self._sums(weights, [called == positives, 1.0])
             return share(right, count)
         hits, flagged, there = self._sums(weights, [called & positives, called, positives])
@@ -124,7 +125,7 @@ class _Group:
         return list(np.asarray(adding @ weights.T))
 
 
-def measure(claim: Claim, of: Measured, resamples: int, rng: np.random.Generator) -> Interval:
+def measure(claim: Claim, of: ClaimData, resamples: int, rng: np.random.Generator) -> Interval:
     """A claim's number with its 95 % interval over patient resamples.
 
     Patients are drawn and bring all their films. A mean over findings is taken of those that have a
@@ -144,7 +145,7 @@ def measure(claim: Claim, of: Measured, resamples: int, rng: np.random.Generator
     return interval(value, np.concatenate(drawn), "no value on these films")
 
 
-def constant_value(claim: Claim, of: Measured, rng: np.random.Generator) -> float:
+def constant_value(claim: Claim, of: ClaimData, rng: np.random.Generator) -> float:
     """The claim's number of a predictor that says the same of every film.
 
     For Brier, AUROC and AP it says each finding's prevalence; for accuracy the commoner answer; for
@@ -152,14 +153,14 @@ def constant_value(claim: Claim, of: Measured, rng: np.random.Generator) -> floa
     prevalence is learned on one half of the patients and said of the other, the mean over
     20 halvings, since said of the films that it was learned on its error is 0 by construction.
     """
-    if claim.metric is Metric.SENSITIVITY and claim.at is not None:
+    if claim.metric is ClaimMetric.SENSITIVITY and claim.at is not None:
         return 1.0 - claim.at
     if claim.metric in _BINNINGS:
         return _constant_ece(of, rng)
     shares = {name: float(part.positives.mean()) for name, part in of.parts.items()}
     said = {
-        Metric.F1: dict.fromkeys(shares, 1.0),
-        Metric.ACCURACY: {name: float(share > 0.5) for name, share in shares.items()},
+        ClaimMetric.F1: dict.fromkeys(shares, 1.0),
+        ClaimMetric.ACCURACY: {name: float(share > 0.5) for name, share in shares.items()},
     }.get(claim.metric, shares)
     told = of.rescored({n: np.full(len(p.positives), said[n]) for n, p in of.parts.items()})
     # what is said is a decision already, so any threshold above 0 reads it as one
@@ -167,7 +168,7 @@ def constant_value(claim: Claim, of: Measured, rng: np.random.Generator) -> floa
     return float(told.values(decided, np.ones((1, len(of.patients)), np.int32))[0])
 
 
-def _constant_ece(of: Measured, rng: np.random.Generator) -> float:
+def _constant_ece(of: ClaimData, rng: np.random.Generator) -> float:
     _, patient = np.unique(of.patients, return_inverse=True)
     errors: list[float] = []
     for _ in range(HALVINGS):
@@ -184,7 +185,7 @@ def _constant_ece(of: Measured, rng: np.random.Generator) -> float:
 
 
 def band_under_calibration(
-    claim: Claim, of: Measured, rng: np.random.Generator
+    claim: Claim, of: ClaimData, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Where the ECE of a perfectly calibrated model with these scores lies, 95 times of 100.
 

@@ -19,7 +19,7 @@ from hilum.domain.record import Cohort, labelled
 from hilum.evaluation.score_columns import LOGIT, PROBABILITY, finding_of
 from hilum.files.lines import text_lines
 
-__all__ = ["Entries", "Scores", "read_scores"]
+__all__ = ["LabelledScores", "Scores", "read_scores"]
 
 _NUMBERED = re.compile(r"(\D*[_ ])?\d+|[a-z]+\d+|", re.IGNORECASE)
 """Names that say no more than a position: `3`, `class_3`, `pred 3`, `label3`, and none at all."""
@@ -27,7 +27,7 @@ _SCORED = frozenset(status.value for status in Status if status.scored)
 
 
 @dataclass(frozen=True, eq=False)
-class Entries:
+class LabelledScores:
     """What was said of the labelled films of one finding, and what was so.
 
     Attributes:
@@ -91,14 +91,14 @@ class Scores:
         """(N, L) of the cohort, made once: it is asked for each column and finding."""
         return self.cohort.states()
 
-    def of(self, finding: str) -> Entries:
+    def of(self, finding: str) -> LabelledScores:
         """The labelled films of a finding with the scores of the column named after it."""
         return self.entries(self.findings.index(finding), finding)
 
-    def entries(self, column: int, finding: str) -> Entries:
+    def entries(self, column: int, finding: str) -> LabelledScores:
         """The labelled films of a finding with the scores of any column."""
         known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
-        return Entries(known, positives, self.values[known, column])
+        return LabelledScores(known, positives, self.values[known, column])
 
     def in_order(self, order: LabelSet) -> Scores:
         """The same scores, each column named by its position.

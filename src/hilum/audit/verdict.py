@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.audit.claims import MACRO, MICRO, Claim, Metric
-from hilum.audit.measure import Measured, band_under_calibration, constant_value, measure
-from hilum.audit.result import ClaimResult, Leak, Reason, Verdict
-from hilum.audit.scores import Entries, Scores
-from hilum.domain.result import Interval
+from hilum.audit.claims import MACRO, MICRO, Claim
+from hilum.audit.measure import ClaimData, band_under_calibration, constant_value, measure
+from hilum.audit.scores import LabelledScores, Scores
+from hilum.domain.documents.audit import ClaimMetric, ClaimResult, ClaimVerdict, Leak, Reason
+from hilum.domain.documents.base import Interval
 
 __all__ = ["Evidence", "judge"]
 
@@ -54,7 +54,7 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
         reason, words = unfit
         proofs = (*_circumstances(evidence, parts), (reason, words))
         return _result(claim, Interval(value=None, reason=words), proofs, len(parts))
-    of = Measured(evidence.scores.cohort.patients(), parts, claim.of == MICRO)
+    of = ClaimData(evidence.scores.cohort.patients(), parts, claim.of == MICRO)
     number = measure(claim, of, evidence.resamples, np.random.default_rng(evidence.seed))
     constant = constant_value(claim, of, np.random.default_rng([evidence.seed, 1]))
     proofs = (
@@ -65,7 +65,7 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
     return _result(claim, number, proofs, len(parts), constant)
 
 
-def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, Entries], str]:
+def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str]:
     """The findings that the claim is about; or why there is none, in words."""
     if not scores.named:
         return {}, "the columns have no names; name them with --label-order"
@@ -86,7 +86,7 @@ def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, Entries], str]:
     return counted, ""
 
 
-def _unfit(claim: Claim, parts: dict[str, Entries]) -> tuple[Reason, str] | None:
+def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str] | None:
     """Why the metric cannot be taken of these scores at all."""
     broken = [name for name, part in parts.items() if not part.finite]
     if broken:
@@ -101,7 +101,9 @@ def _unfit(claim: Claim, parts: dict[str, Entries]) -> tuple[Reason, str] | None
     return None
 
 
-def _circumstances(evidence: Evidence, parts: dict[str, Entries]) -> Iterator[tuple[Reason, str]]:
+def _circumstances(
+    evidence: Evidence, parts: dict[str, LabelledScores]
+) -> Iterator[tuple[Reason, str]]:
     """What spoils every number of a table."""
     if evidence.leak is not None and evidence.leak.leaking_films:
         yield Reason.LEAK, evidence.leak.certificate
@@ -110,7 +112,7 @@ def _circumstances(evidence: Evidence, parts: dict[str, Entries]) -> Iterator[tu
         yield Reason.PERMUTED, f"the scores of {_some(moved)} seem to stand in other columns"
 
 
-def _calibration(claim: Claim, of: Measured, evidence: Evidence) -> Iterator[tuple[Reason, str]]:
+def _calibration(claim: Claim, of: ClaimData, evidence: Evidence) -> Iterator[tuple[Reason, str]]:
     if not claim.metric.of_calibration:
         return
     fitted = sorted(evidence.in_sample & of.parts.keys())
@@ -120,7 +122,7 @@ def _calibration(claim: Claim, of: Measured, evidence: Evidence) -> Iterator[tup
             f"scores of {_some(fitted)} are steps as high as the share of positive films on each: "
             "calibrated on these very rows",
         )
-    if claim.metric is not Metric.BRIER:
+    if claim.metric is not ClaimMetric.BRIER:
         rng = np.random.default_rng([evidence.seed, 2])
         low, high = band_under_calibration(claim, of, rng)
         if claim.value + claim.half_unit < low:
@@ -132,7 +134,7 @@ def _calibration(claim: Claim, of: Measured, evidence: Evidence) -> Iterator[tup
 
 
 def _constant(
-    claim: Claim, parts: dict[str, Entries], constant: float
+    claim: Claim, parts: dict[str, LabelledScores], constant: float
 ) -> Iterator[tuple[Reason, str]]:
     if all(np.ptp(part.scores) == 0.0 for part in parts.values()):
         yield Reason.CONSTANT, "the scores are a constant predictor's: the same for every film"
@@ -153,7 +155,7 @@ def _result(
 ) -> ClaimResult:
     agreement, words = _agreement(claim, number)
     if proofs:
-        unknown = agreement is Verdict.NOT_COMPUTABLE
+        unknown = agreement is ClaimVerdict.NOT_COMPUTABLE
         said = [*([] if unknown else [words]), *(text for _, text in proofs)]
         words = "; ".join(dict.fromkeys(said))
     return ClaimResult(
@@ -164,28 +166,28 @@ def _result(
         recomputed=number,
         findings_counted=counted,
         constant=constant,
-        verdict=Verdict.MEANINGLESS if proofs else agreement,
+        verdict=ClaimVerdict.MEANINGLESS if proofs else agreement,
         agreement=agreement,
         reasons=tuple(dict.fromkeys(reason for reason, _ in proofs)),
         words=words,
     )
 
 
-def _agreement(claim: Claim, number: Interval) -> tuple[Verdict, str]:
+def _agreement(claim: Claim, number: Interval) -> tuple[ClaimVerdict, str]:
     """How claim and number compare, and in words."""
     if number.value is None:
-        return Verdict.NOT_COMPUTABLE, number.reason
+        return ClaimVerdict.NOT_COMPUTABLE, number.reason
     if claim.rounds_to(number.value):
-        return Verdict.REPRODUCED, "the number rounds to the claim"
+        return ClaimVerdict.REPRODUCED, "the number rounds to the claim"
     if number.low is None or number.high is None:
-        return Verdict.NOT_COMPUTABLE, number.reason
+        return ClaimVerdict.NOT_COMPUTABLE, number.reason
     # resampling adds to calibration errors, so their interval may lie above the number itself
     low, high = min(number.low, number.value), max(number.high, number.value)
     if low - claim.half_unit <= claim.value <= high + claim.half_unit:
-        return Verdict.INSIDE, "other patients of the same kind could give the claim"
+        return ClaimVerdict.INSIDE, "other patients of the same kind could give the claim"
     end, side = (high, "above") if claim.value > high else (low, "below")
     return (
-        Verdict.OUTSIDE,
+        ClaimVerdict.OUTSIDE,
         f"the claim lies {abs(claim.value - end):.4f} {side} the interval",
     )
 

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import UsageError
-from hilum.domain.result import ImageResult
 from hilum.files.atomic import naming, sync_folder
 
 __all__ = [

@@ -18,7 +18,7 @@ from hilum.batch.journal import (
     read_header,
     read_journal,
 )
-from hilum.batch.outcome import Outcome
+from hilum.batch.outcome import BatchOutcome
 from hilum.batch.run import FOLDERS, JOURNAL, facts, write_reports
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
@@ -54,7 +54,7 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
                 journal.append(entry)
                 origin[entry.result.input] = part
         journal.sync()
-        batch = BatchResults(Outcome(journal, origin), bundle.labels, scored_by)
+        batch = BatchResults(BatchOutcome(journal, origin), bundle.labels, scored_by)
         for folder in FOLDERS:
             (out / folder).mkdir(exist_ok=True)
         clear_leftovers((out, *(out / folder for folder in FOLDERS)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from hilum.batch.journal import Entry, Journal, read_entries
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.result import ImageResult
 
-__all__ = ["Outcome"]
+__all__ = ["BatchOutcome"]
 
 
-class Outcome(Collection[ImageResult]):
+class BatchOutcome(Collection[ImageResult]):
     """The results of a batch in the order of their inputs' names, as often as they are asked for.
 
     Two files that claim to be one DICOM object and show different pictures cannot both be right.

@@ -38,12 +38,12 @@ from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
 
-__all__ = ["Reader", "confine", "main"]
+__all__ = ["FilmReader", "confine", "main"]
 
 Answer = tuple[dict[str, Any], Sequence[Buffer]]
 
 
-class Reader:
+class FilmReader:
     """Answers commands; keeps the film it read last, so that it can be drawn on.
 
     Args:
@@ -231,7 +231,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
     begin = read_frame(source.read).head
     confine(begin["memory_bytes"])
-    reader = Reader(
+    reader = FilmReader(
         Preprocessing.model_validate(begin["preprocessing"]),
         GateRules.model_validate(begin["gate"]),
     )

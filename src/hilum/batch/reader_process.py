@@ -23,7 +23,7 @@ from hilum.explain.files import PictureFormat
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 
-__all__ = ["Facts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
+__all__ = ["FilmFacts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
 
 _TO_BEGIN_S = 120.0
 """Imports from a slow disk, on a busy machine."""
@@ -47,7 +47,7 @@ class Limits:
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Facts(BaseModel):
+class FilmFacts(BaseModel):
     """What a reader says of a film; checked, since it may have been taken over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -93,7 +93,7 @@ class Reading:
         preview: a small JPEG, where it was asked for.
     """
 
-    facts: Facts
+    facts: FilmFacts
     raster: NDArray[np.uint8]
     preview: bytes | None
 
@@ -156,7 +156,7 @@ class ReaderProcess:
         try:
             if "refused" in said.head:
                 return Refusal.model_validate(said.head["refused"])
-            facts = Facts.model_validate(said.head)
+            facts = FilmFacts.model_validate(said.head)
             raster = np.frombuffer(said.blobs[0], np.uint8).reshape(self._side, self._side)
             return Reading(facts, raster, said.blobs[1] if with_preview else None)
         except (ValidationError, ValueError, IndexError):

@@ -14,7 +14,7 @@ from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import Listed, Shard, output_names
 from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
 from hilum.batch.lanes import in_lanes
-from hilum.batch.outcome import Outcome
+from hilum.batch.outcome import BatchOutcome
 from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.score import Input, Scoring
@@ -123,7 +123,7 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     """Write the reports from the journal, and remove the pictures that none of them shows."""
     journal, bundle, out = scoring.journal, scoring.bundle, scoring.out
     journal.sync()
-    results = Outcome(journal, [item.name for item in inputs])
+    results = BatchOutcome(journal, [item.name for item in inputs])
     batch = BatchResults(results, bundle.labels, facts(bundle))
     write_reports(batch, out)
     if scoring.request.pictures is not None:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from hilum.batch.inputs import Listed
 from hilum.batch.journal import Entry, Journal
-from hilum.batch.reader_process import Facts, Picture, ReaderProcess, Reading, Refusal
+from hilum.batch.reader_process import FilmFacts, Picture, ReaderProcess, Reading, Refusal
 from hilum.batch.request import BatchRequest
 from hilum.bundle import Bundle
+from hilum.domain.documents.results import FindingResult, ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.result import FindingResult, ImageResult, ThresholdSource
 from hilum.explain.caption import Caption
 from hilum.explain.overlay import is_empty
 from hilum.explain.region import regions
@@ -150,7 +150,7 @@ class Scoring:
     def _explained(
         self,
         item: Input,
-        facts: Facts,
+        facts: FilmFacts,
         said: dict[str, FindingResult],
         maps: NDArray[np.float32],
         reader: ReaderProcess,

@@ -15,11 +15,11 @@ from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.shipped import locate
 from hilum.bundle.source import Source, film_of
+from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import BundleError, UsageError, suggestion
-from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.result import FindingResult
 from hilum.domain.scores import Logits
 from hilum.explain.colours import Style
 from hilum.explain.request import HeatmapRequest

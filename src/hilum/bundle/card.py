@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hilum.bundle.manifest import Manifest
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.evaluation.table import markdown
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.results import FindingResult
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
-from hilum.domain.result import FindingResult
 from hilum.explain.caption import Caption
 from hilum.explain.colours import Style
 from hilum.explain.overlay import is_empty

@@ -21,7 +21,7 @@ from hilum.cli.options import Quiet, Seed, film_names
 from hilum.cli.progress import progress
 
 if TYPE_CHECKING:
-    from hilum.inspection.inspection import DatasetInspection
+    from hilum.domain.documents.inspection import DatasetInspection
 
 __all__ = ["check"]
 

@@ -13,7 +13,7 @@ from hilum.cli.progress import progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.domain.comparison import Comparison
+    from hilum.domain.documents.comparison import Comparison
     from hilum.domain.policy import LabelPolicy
     from hilum.evaluation.compare import ComparisonRequest
 

@@ -17,7 +17,8 @@ from hilum.cli.train import Watching
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.evaluation.localise import Localisation, Mapped
+    from hilum.domain.documents.localization import Localization
+    from hilum.evaluation.localise import Mapped
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.report.base import BatchResults
     from hilum.stages.evaluate import Evaluated
@@ -77,7 +78,7 @@ def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet
 
 def _evaluate(
     corpus: PhantomCorpus, run: RunFolder, step: Step, quiet: bool
-) -> tuple[Evaluated, Localisation]:
+) -> tuple[Evaluated, Localization]:
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
     from hilum.evaluation.localise import localise
@@ -140,7 +141,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 
 
 def _tell(
-    out: Path, done: Evaluated, localisation: Localisation, batch: BatchResults, seconds: float
+    out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
     from hilum.cli.words import pointing_line
     from hilum.domain.notice import NOT_A_DEVICE

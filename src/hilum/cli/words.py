@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hilum.evaluation.localise import Localisation
+from hilum.domain.documents.localization import Localization
 
 __all__ = ["pointing_line"]
 
 
-def pointing_line(localisation: Localisation) -> str:
+def pointing_line(localisation: Localization) -> str:
     """The pointing game of all findings in one line, beside the image-free prior."""
     mean = localisation.mean
     if mean is None:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from hilum.datasets.base import Card, Reader
+from hilum.datasets.base import Card, DatasetReader
 from hilum.domain.errors import DatasetError, UsageError, suggestion
 from hilum.domain.record import Cohort
 
-__all__ = ["Card", "Reader", "members", "open_dataset", "reader", "without"]
+__all__ = ["Card", "DatasetReader", "members", "open_dataset", "reader", "without"]
 
 SHARED = frozenset({"base", "columns", "readings"})
 """The files that are no reader, but what readers are made of."""
@@ -32,7 +32,7 @@ def members() -> tuple[str, ...]:
     return tuple(sorted(names - SHARED))
 
 
-def reader(name: str) -> Reader:
+def reader(name: str) -> DatasetReader:
     """The reader of that name.
 
     Raises:
@@ -46,7 +46,7 @@ def reader(name: str) -> Reader:
             f"no dataset reader '{name}'; there are {', '.join(members())}."
             f"{suggestion(name, members())}"
         )
-    return cast(Reader, importlib.import_module(f"{__name__}.{name}"))
+    return cast(DatasetReader, importlib.import_module(f"{__name__}.{name}"))
 
 
 def open_dataset(place: Path, name: str | None = None) -> Cohort:

@@ -26,7 +26,7 @@ from hilum.files.lines import text_lines
 __all__ = [
     "NO_PATIENTS",
     "Card",
-    "Reader",
+    "DatasetReader",
     "add_once",
     "age_years",
     "draw_dicom",
@@ -85,7 +85,7 @@ class Card:
     known_faults: tuple[str, ...]
 
 
-class Reader(Protocol):
+class DatasetReader(Protocol):
     """What each file of this folder offers."""
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from hilum.domain.evaluation import FindingEvaluation
+from hilum.domain.documents.evaluation import FindingEvaluation
 from hilum.evaluation.curves import FindingCurves, Histogram, round_up
 from hilum.evaluation.sentences import shown
 from hilum.metrics.corp import ReliabilityCurve

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.comparison import Comparison, Difference, ModelNumbers, Pair, Verdict
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.comparison import (
+    Comparison,
+    ModelNumbers,
+    Pair,
+    PairDifference,
+    PairVerdict,
+)
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.record import Cohort, labelled
-from hilum.domain.result import Interval, SplitFacts
 from hilum.domain.scores import Probabilities
 from hilum.metrics.comparison import bootstrap_p, holm, paired_interval
 from hilum.metrics.ranking import Ranking
@@ -208,7 +214,7 @@ def _pair(areas: Mapping[str, _Areas], first: str, second: str) -> Pair:
 
 def _differences(
     a: Mapping[str, NDArray[np.float64]], b: Mapping[str, NDArray[np.float64]]
-) -> dict[str, Difference]:
+) -> dict[str, PairDifference]:
     """By finding, with Holm's correction over the findings; macro, not yet corrected."""
     raw = {
         name: (
@@ -222,13 +228,13 @@ def _differences(
     return {name: _judge(*raw[name], adjusted.get(name, raw[name][1])) for name in raw}
 
 
-def _judge(difference: Interval, p: float | None, p_holm: float | None) -> Difference:
-    verdict = Verdict.NOT_SEPARABLE
+def _judge(difference: Interval, p: float | None, p_holm: float | None) -> PairDifference:
+    verdict = PairVerdict.NOT_SEPARABLE
     if difference.value is None or p_holm is None:
-        verdict = Verdict.UNKNOWN
+        verdict = PairVerdict.UNKNOWN
     elif p_holm < _SIGNIFICANT:
-        verdict = Verdict.BETTER if difference.value > 0 else Verdict.WORSE
-    return Difference(difference=difference, p=p, p_holm=p_holm, verdict=verdict)
+        verdict = PairVerdict.BETTER if difference.value > 0 else PairVerdict.WORSE
+    return PairDifference(difference=difference, p=p, p_holm=p_holm, verdict=verdict)
 
 
 def _judged(
@@ -250,7 +256,9 @@ def _judged(
     return tuple(done)
 
 
-def _words(pair: Pair, judged: Difference, split: SplitFacts, request: ComparisonRequest) -> str:
+def _words(
+    pair: Pair, judged: PairDifference, split: SplitFacts, request: ComparisonRequest
+) -> str:
     number = judged.difference
     units = {"film": "films", "study": "studies", "patient": "patients"}[request.level]
     at = f"{split.images:,} {units}"
@@ -259,7 +267,7 @@ def _words(pair: Pair, judged: Difference, split: SplitFacts, request: Compariso
     if number.value is None or number.low is None or number.high is None:
         return f"{pair.second} and {pair.first}: not comparable at {at} ({number.reason})"
     said = f"macro AUROC {number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}] at {at}"
-    if judged.verdict in (Verdict.BETTER, Verdict.WORSE):
+    if judged.verdict in (PairVerdict.BETTER, PairVerdict.WORSE):
         return f"{pair.second} is {judged.verdict} than {pair.first}: {said}"
     words = f"{pair.second} and {pair.first} are not separable: {said}"
     if request.margin > 0.0:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hilum.domain.comparison import Comparison, Difference, Pair
-from hilum.domain.result import Interval
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
 from hilum.evaluation.table import shown
 
 __all__ = ["comparison_markdown"]
@@ -62,7 +62,7 @@ def _pair(pair: Pair) -> str:
     return f"{pair.words}.\n\n{_table(header, rows)}"
 
 
-def _cells(difference: Difference) -> tuple[str, str, str]:
+def _cells(difference: PairDifference) -> tuple[str, str, str]:
     p = difference.p_holm
     return shown(difference.difference), "–" if p is None else f"{p:.3g}", difference.verdict.value
 

@@ -9,10 +9,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.effect import Believed, CalibrationEffect, Change, FindingEffect
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.calibration_effect import (
+    Believed,
+    CalibrationEffect,
+    EffectChange,
+    FindingEffect,
+)
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.record import Cohort, labelled
-from hilum.domain.result import Interval
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Ratios
 from hilum.evaluation.sentences import NONE, shown
@@ -115,7 +120,7 @@ def effect_of_calibration(
             prevalence=float(y.mean()) if len(y) else None,
             before=first.believed(old),
             after=second.believed(new),
-            change=Change(**{of: _change(old[of], new[of]) for of in _COMPARED}),
+            change=EffectChange(**{of: _change(old[of], new[of]) for of in _COMPARED}),
         )
         if y.any() and not y.all():
             changes.append({of: new[of] - old[of] for of in _COMPARED})
@@ -173,9 +178,9 @@ def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval
     return paired_interval(before[1:], after[1:], float(before[0]), float(after[0]))
 
 
-def _macro(changes: list[dict[str, NDArray[np.float64]]]) -> Change:
+def _macro(changes: list[dict[str, NDArray[np.float64]]]) -> EffectChange:
     if not changes:
         nothing = Interval(value=None, reason="no finding has both positive and negative films")
-        return Change(**dict.fromkeys(_COMPARED, nothing))
+        return EffectChange(**dict.fromkeys(_COMPARED, nothing))
     means = {of: np.mean([change[of] for change in changes], axis=0) for of in _COMPARED}
-    return Change(**{of: _interval(mean, bounded=False) for of, mean in means.items()})
+    return EffectChange(**{of: _interval(mean, bounded=False) for of, mean in means.items()})

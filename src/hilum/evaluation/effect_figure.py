@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.effect import CalibrationEffect
+from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.sentences import shown

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.evaluation import (
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.evaluation import (
     ConstantPredictor,
     Evaluation,
     MacroEvaluation,
     MetadataBaseline,
     SummaryEvaluation,
 )
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.record import Cohort, labelled
-from hilum.domain.result import Interval, SplitFacts
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.baseline import Metadata
 from hilum.evaluation.entries import Entries, Measure
-from hilum.evaluation.finding import Facts, evaluate_finding, levels
+from hilum.evaluation.finding import FindingData, evaluate_finding, levels
 from hilum.evaluation.numbers import (
     CONSTANT_MACRO,
     CONSTANT_MICRO,
@@ -77,7 +77,7 @@ def evaluate(
     numbers = Numbers.of(split, request.resamples, np.random.default_rng(request.seed))
     metadata = Metadata.of(cohort, split.patients, request.seed)
     known = {name: metadata.scored(entries) for name, entries in split.entries.items()}
-    facts = Facts(cohort, split, numbers, known, request)
+    facts = FindingData(cohort, split, numbers, known, request)
     return Evaluation(
         model=request.model,
         split=SplitFacts.of(request.split, cohort),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hilum.domain.evaluation import FindingEvaluation, PointEvaluation
+from hilum.domain.documents.evaluation import FindingEvaluation, PointEvaluation
 from hilum.evaluation.curves import FindingCurves
 from hilum.evaluation.sentences import NONE
 from hilum.metrics.operating import GridRow
 
-__all__ = ["RARE", "Explorer", "Stop", "apportion", "decimal"]
+__all__ = ["RARE", "Explorer", "ThresholdStop", "apportion", "decimal"]
 
 RARE = 50
 """Films with the finding in 1,000 below which frequencies are given to a tenth of a film."""
@@ -19,7 +19,7 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
-class Stop:
+class ThresholdStop:
     """A threshold, and how many of 1,000 films fall where.
 
     Attributes:
@@ -106,7 +106,7 @@ class Explorer:
         marks: index and name of each frozen operating point.
     """
 
-    stops: tuple[Stop, ...]
+    stops: tuple[ThresholdStop, ...]
     start: int
     marks: tuple[tuple[int, str], ...]
 
@@ -119,7 +119,7 @@ class Explorer:
         rows = {row.threshold: row for row in curves.thresholds}
         rows |= {threshold: curves.at(threshold) for threshold in frozen}
         stops = tuple(
-            Stop(rows[t], curves.n, curves.found, frozen.get(t, ())) for t in sorted(rows)
+            ThresholdStop(rows[t], curves.n, curves.found, frozen.get(t, ())) for t in sorted(rows)
         )
         marks = tuple((k, name) for k, stop in enumerate(stops) for name in stop.names)
         first = next(iter(frozen.values()), (None,))[0]
@@ -128,7 +128,7 @@ class Explorer:
         return cls(stops, named[0] if named else best, marks)
 
     @property
-    def listed(self) -> Sequence[Stop]:
+    def listed(self) -> Sequence[ThresholdStop]:
         """Some twenty of the stops and all frozen ones, for a table."""
         every = max(1, len(self.stops) // _LISTED)
         return [stop for k, stop in enumerate(self.stops) if k % every == 0 or stop.names]

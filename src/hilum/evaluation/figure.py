@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.evaluation import Evaluation, FindingEvaluation
+from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.sentences import shown

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.domain.evaluation import (
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import (
     BrierParts,
     CalibrationEvaluation,
     ExpectedCalibrationError,
     FindingEvaluation,
-    NetBenefit,
+    NetBenefitEvaluation,
     PointEvaluation,
 )
 from hilum.domain.record import Cohort
-from hilum.domain.result import Interval
 from hilum.domain.scores import OperatingPoint
 from hilum.evaluation.entries import ACTED_AT, LEVELS, Entries, Measure, at
 from hilum.evaluation.numbers import Numbers, ScoredSplit, point_row
@@ -32,14 +32,14 @@ from hilum.metrics.recalibration import slope_and_intercept
 from hilum.metrics.reliability import ece_null_95
 from hilum.metrics.resampling import interval, patient_resamples
 
-__all__ = ["BRIER_RESAMPLES", "Facts", "evaluate_finding", "levels"]
+__all__ = ["BRIER_RESAMPLES", "FindingData", "evaluate_finding", "levels"]
 
 BRIER_RESAMPLES = 200
 """Resamples behind the parts of the Brier score: each is an isotonic regression of all films."""
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class FindingData:
     """What every finding's numbers are made from.
 
     Attributes:
@@ -57,7 +57,7 @@ class Facts:
     request: EvaluationRequest
 
 
-def evaluate_finding(name: str, facts: Facts) -> FindingEvaluation:
+def evaluate_finding(name: str, facts: FindingData) -> FindingEvaluation:
     """All numbers of one finding.
 
     Args:
@@ -116,7 +116,7 @@ def _area(entries: Entries) -> Interval:
     )
 
 
-def _brier_parts(entries: Entries, facts: Facts) -> BrierParts:
+def _brier_parts(entries: Entries, facts: FindingData) -> BrierParts:
     people, resamples = facts.split.people, min(BRIER_RESAMPLES, facts.request.resamples)
     rng = np.random.default_rng(facts.request.seed)
     y, p = entries.positives, entries.probabilities
@@ -139,7 +139,7 @@ def _brier_parts(entries: Entries, facts: Facts) -> BrierParts:
 
 
 def _calibration(
-    name: str, entries: Entries, facts: Facts, ece: ExpectedCalibrationError
+    name: str, entries: Entries, facts: FindingData, ece: ExpectedCalibrationError
 ) -> CalibrationEvaluation:
     line = slope_and_intercept(entries.positives, entries.probabilities, entries.patients)
     absent = "every probability is 0" if len(entries.films) else entries.missing
@@ -149,7 +149,7 @@ def _calibration(
     )
 
 
-def _point(point: OperatingPoint, facts: Facts) -> PointEvaluation:
+def _point(point: OperatingPoint, facts: FindingData) -> PointEvaluation:
     entries = facts.split.entries[point.finding]
     called = entries.probabilities >= facts.split.cut(point, entries)
 
@@ -170,11 +170,13 @@ def _point(point: OperatingPoint, facts: Facts) -> PointEvaluation:
     )
 
 
-def _net_benefits(entries: Entries, number: Callable[[str], Interval]) -> dict[str, NetBenefit]:
+def _net_benefits(
+    entries: Entries, number: Callable[[str], Interval]
+) -> dict[str, NetBenefitEvaluation]:
     known = len(entries.films) > 0
     everyone = net_benefit(entries.positives, entries.probabilities, np.array(ACTED_AT)).treat_all
     return {
-        f"{t:.2f}": NetBenefit(
+        f"{t:.2f}": NetBenefitEvaluation(
             model=number(at(Measure.NET_BENEFIT, t)), treat_all=float(all_) if known else None
         )
         for t, all_ in zip(ACTED_AT, everyone, strict=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.result import Interval
-from hilum.evaluation.localise_result import Compared, Localisation, Pointed
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.localization import Compared, Localization, Pointed
 from hilum.metrics.localisation import (
     BOX_LEVELS,
     box_overlaps,
@@ -27,7 +27,7 @@ from hilum.metrics.localisation import (
 )
 from hilum.metrics.resampling import interval, patient_resamples, share
 
-__all__ = ["Localisation", "Mapped", "Pointed", "localise", "measured"]
+__all__ = ["Localization", "Mapped", "Pointed", "localise", "measured"]
 
 RESAMPLES = 1000
 FILM_SEED = 0
@@ -87,7 +87,7 @@ class _Scores:
     random: Mapping[str, NDArray[np.float64]]
 
 
-def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localisation:
+def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localization:
     """Measure the maps beside the image-free position prior and beside noise.
 
     Maps are measured one by one as they come, on their own grid, and dropped. The rivals are
@@ -106,7 +106,7 @@ def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localisati
     played = {name: (group, _scores(group, rng)) for name, group in groups.items()}
     films = _film_draws([kept for group in groups.values() for kept in group])
     everything = list(played.values())
-    return Localisation(
+    return Localization(
         reference=reference,
         interval=f"95 %: {RESAMPLES} resamples of patients, percentiles; by_film: CheXlocalize's "
         f"{RESAMPLES} resamples of films",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hilum.domain.result import Interval
-from hilum.evaluation.localise_result import HeatmapEvaluation, Pointed
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.localization import HeatmapEvaluation, Pointed
 
 __all__ = ["heatmap_table"]
 

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from hilum.domain.evaluation import Evaluation, FindingEvaluation, Subgroup, SubgroupFinding
-from hilum.domain.result import Interval
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import (
+    Evaluation,
+    FindingEvaluation,
+    Subgroup,
+    SubgroupFinding,
+)
 from hilum.evaluation.charts import (
     decision_chart,
     histogram_chart,

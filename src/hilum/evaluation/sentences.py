@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from hilum.domain.evaluation import Evaluation, ExpectedCalibrationError, FindingEvaluation
-from hilum.domain.result import Interval
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import (
+    Evaluation,
+    ExpectedCalibrationError,
+    FindingEvaluation,
+)
 
 __all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown", "verdict"]
 

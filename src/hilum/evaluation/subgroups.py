@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.evaluation import Subgroup, SubgroupFinding
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.evaluation import Subgroup, SubgroupFinding
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
-from hilum.domain.result import Interval
 from hilum.evaluation.entries import Entries
 from hilum.evaluation.numbers import ScoredSplit
 from hilum.metrics.delong import delong, influence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hilum.domain.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
+from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
 from hilum.evaluation.sentences import NONE, best_and_worst, interpretation, shown
 

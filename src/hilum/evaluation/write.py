@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.domain.effect import CalibrationEffect
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.calibration_effect import CalibrationEffect
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.curves import curves_of

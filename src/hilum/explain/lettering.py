@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Colour", "Line", "line_height", "text_width", "wrapped", "write"]
+__all__ = ["Colour", "TextLine", "line_height", "text_width", "wrapped", "write"]
 
 Colour = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
@@ -20,7 +20,7 @@ _LEADING = 1.32
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line of text.
 
     Attributes:
@@ -58,28 +58,28 @@ def text_width(text: str, size: int) -> int:
     return int(np.ceil(_face(size).getlength(text)))
 
 
-def wrapped(lines: Sequence[Line], width: int) -> list[Line]:
+def wrapped(lines: Sequence[TextLine], width: int) -> list[TextLine]:
     """The lines broken between words, so that none is wider than `width`.
 
     A word that is too wide by itself stays whole.
 
-    >>> [line.text for line in wrapped([Line("one two three", 10, (0, 0, 0))], 45)]
+    >>> [line.text for line in wrapped([TextLine("one two three", 10, (0, 0, 0))], 45)]
     ['one two', 'three']
     """
-    broken: list[Line] = []
+    broken: list[TextLine] = []
     for line in lines:
         taken = ""
         for word in line.text.split():
             longer = f"{taken} {word}".strip()
             if taken and text_width(longer, line.size) > width:
-                broken.append(Line(taken, line.size, line.colour))
+                broken.append(TextLine(taken, line.size, line.colour))
                 longer = word
             taken = longer
-        broken.append(Line(taken, line.size, line.colour))
+        broken.append(TextLine(taken, line.size, line.colour))
     return broken
 
 
-def write(picture: NDArray[np.uint8], line: Line, top: int, left: int) -> None:
+def write(picture: NDArray[np.uint8], line: TextLine, top: int, left: int) -> None:
     """Draw a line of text into a picture; what does not fit is cut off.
 
     Args:

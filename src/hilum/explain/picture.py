@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
 from hilum.explain.colours import LEVELS, Style, ramp
-from hilum.explain.lettering import Colour, Line, line_height, text_width, wrapped, write
+from hilum.explain.lettering import Colour, TextLine, line_height, text_width, wrapped, write
 from hilum.explain.overlay import greys, is_empty, levels, overlay
 
 __all__ = ["render"]
@@ -96,7 +96,7 @@ def _map_alone(heatmap: NDArray[np.float32], style: Style) -> NDArray[np.uint8]:
     if is_empty(heatmap):
         rows, columns = heatmap.shape
         size = int(np.clip(columns / 24, 11, 22))
-        words = wrapped([Line(text, size, _MUTED) for text in _NOTHING], columns - size)
+        words = wrapped([TextLine(text, size, _MUTED) for text in _NOTHING], columns - size)
         top = (rows - len(words) * line_height(size)) // 2
         for number, line in enumerate(words):
             left = max(0, (columns - text_width(line.text, size)) // 2)
@@ -109,7 +109,7 @@ def _write_strip(rgb: NDArray[np.uint8], words: str) -> None:
     rows, columns = rgb.shape[:2]
     size = int(np.clip(columns / 68, 9, 24))
     margin = max(3, size // 2)
-    lines = wrapped([Line(words, size, _BRIGHT)], columns - 2 * margin)
+    lines = wrapped([TextLine(words, size, _BRIGHT)], columns - 2 * margin)
     lines = lines[: max(1, int(_STRIP_SHARE * rows) // line_height(size))]
     top = max(0, rows - len(lines) * line_height(size) - margin)
     rgb[top:] = rgb[top:] >> 2
@@ -140,9 +140,9 @@ def _laid_out(tiles: list[_Tile], style: Style, caption: Caption, empty: bool) -
     size = int(np.clip(max(rows, columns) / 50, 12, 20))
     gap = 2 * size
     width = max(len(tiles) * columns + (len(tiles) + 1) * gap, 30 * size)
-    head = [Line(caption.title, 2 * size, _BRIGHT), Line(caption.decision, size, _MUTED)]
+    head = [TextLine(caption.title, 2 * size, _BRIGHT), TextLine(caption.decision, size, _MUTED)]
     foot = wrapped(
-        [Line(text, size, _MUTED) for text in caption.long(style, empty)], width - 2 * gap
+        [TextLine(text, size, _MUTED) for text in caption.long(style, empty)], width - 2 * gap
     )
     above = [line for line in wrapped(head, width - 2 * gap) if line.text]
     first = gap // 2 + sum(line_height(line.size) for line in above) + gap // 2
@@ -153,14 +153,14 @@ def _laid_out(tiles: list[_Tile], style: Style, caption: Caption, empty: bool) -
     for number, tile in enumerate(tiles):
         left = gap + number * (columns + gap)
         page[first : first + rows, left : left + columns] = tile.rgb
-        write(page, Line(tile.name, size, _MUTED), first + rows + size // 3, left)
+        write(page, TextLine(tile.name, size, _MUTED), first + rows + size // 3, left)
     if not empty:
         _draw_scale(page, style, size, (first + rows + size // 3, width - gap))
     _write_lines(page, foot, last, gap)
     return page
 
 
-def _write_lines(page: NDArray[np.uint8], lines: list[Line], top: int, left: int) -> None:
+def _write_lines(page: NDArray[np.uint8], lines: list[TextLine], top: int, left: int) -> None:
     for line in lines:
         write(page, line, top, left)
         top += line_height(line.size)
@@ -171,8 +171,8 @@ def _draw_scale(page: NDArray[np.uint8], style: Style, size: int, corner: tuple[
     top, right = corner
     end = right - text_width("most", size)
     start = end - size // 2 - 7 * size
-    write(page, Line("most", size, _MUTED), top, end)
-    write(page, Line("none", size, _MUTED), top, start - size // 2 - text_width("none", size))
+    write(page, TextLine("most", size, _MUTED), top, end)
+    write(page, TextLine("none", size, _MUTED), top, start - size // 2 - text_width("none", size))
     level = np.linspace(0, LEVELS - 1, 7 * size).astype(np.intp)
     bar = top + line_height(size) // 2 - size // 4
     page[bar : bar + size // 2, start : start + 7 * size] = ramp(style)[level]

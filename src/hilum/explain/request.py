@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import LabelSet, catalogue, find
-from hilum.domain.result import FindingResult
 from hilum.explain.colours import Style
 from hilum.explain.files import PictureFormat
 

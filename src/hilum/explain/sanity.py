@@ -14,15 +14,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
+from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents.sanity import CascadeStep, MapLikeness, Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.explain.similarity import rank_correlation, structural_similarity
 from hilum.metrics.resampling import interval, patient_resamples, share
 
-__all__ = ["Asked", "Likeness", "Sanity", "SanityRun", "Step", "check_sanity"]
+__all__ = ["Asked", "SanityRun", "check_sanity"]
 
 Maps = Callable[[Path], NDArray[np.float32]]
 """From a network's file to its heatmaps of the films, (N, L, h, w)."""
@@ -34,68 +33,6 @@ PAIRS = 50
 """Random pairs of maps behind the baseline, of each finding, as in Arun et al. 2021."""
 LIMIT = 0.9
 """Mean SSIM of two findings' maps of one film from which they count as the same map."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Likeness(_Frozen):
-    """How alike two sets of maps are, pair by pair; 95 % intervals resample patients."""
-
-    pairs: int
-    ssim: Interval
-    """Structural similarity, mean over the pairs; 1 is the same map."""
-    spearman: Interval
-    """Rank correlation of the cells, mean over the pairs."""
-
-
-class Step(_Frozen):
-    """The network with all layers from the head down to one drawn anew."""
-
-    down_to: str
-    """The last layer drawn anew, as the network calls it."""
-    layers: int
-    """How many are."""
-    empty: int
-    """Maps that were empty then, among `likeness.pairs`."""
-    likeness: Likeness
-    """To the trained network's maps of the same films and findings."""
-
-
-class Sanity(_Frozen):
-    """sanity.json: whether the maps pass, and every number behind the verdict."""
-
-    schema_version: int = 1
-    notice: str = NOT_A_DEVICE
-    model: str
-    split: SplitFacts
-    interval: str
-    seed: int
-    resamples: int
-    precision: str
-    provenance: dict[str, str]
-    notes: tuple[str, ...]
-    maps: int
-    """Not empty, of findings that the films have."""
-    empty: int
-    """Left out: maps that are empty already."""
-    baseline: Likeness
-    """Of random pairs of films, the same finding, the trained network: what maps share anyway."""
-    steps: tuple[Step, ...]
-    depends_on_weights: bool
-    """With every layer untrained, SSIM and its interval lie below the baseline's SSIM."""
-    two_findings: Likeness | None
-    """Of two findings on one film that has both; None where no film has."""
-    limit: float
-    """From which mean SSIM two findings' maps count as the same."""
-    depends_on_finding: bool | None
-    """SSIM of `two_findings` and its interval lie below the limit; None where no film was asked."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed."""
-        return self.depends_on_weights and self.depends_on_finding is not False
 
 
 @dataclass(frozen=True)
@@ -192,7 +129,7 @@ def _cascaded(
     trained: NDArray[np.float32],
     kept: Sequence[Asked],
     advance: Callable[[int, int], None] | None,
-) -> Iterator[Step]:
+) -> Iterator[CascadeStep]:
     """The maps of ever less trained networks, beside those of the trained one."""
     parts = cascade(layers(run.network, run.findings), STEPS)
     untrained: list[Layer] = []
@@ -203,7 +140,7 @@ def _cascaded(
             write_untrained(run.network, untrained, run.seed, network)
             made = maps(network)
             pairs = [(trained[o.row, o.column], made[o.row, o.column], o.patient_id) for o in kept]
-            yield Step(
+            yield CascadeStep(
                 down_to=part[-1].name,
                 layers=len(untrained),
                 empty=sum(not after.any() for _, after, _ in pairs),
@@ -217,7 +154,7 @@ _Pair = tuple[NDArray[np.float32], NDArray[np.float32], str]
 """Two maps and a patient."""
 
 
-def _likeness(pairs: Sequence[_Pair], seed: int) -> Likeness:
+def _likeness(pairs: Sequence[_Pair], seed: int) -> MapLikeness:
     patients = np.array([patient for _, _, patient in pairs], np.str_)
     draws = patient_resamples(patients, RESAMPLES, np.random.default_rng(seed))
     weights = np.concatenate(list(draws)).astype(np.float64)
@@ -227,12 +164,12 @@ def _likeness(pairs: Sequence[_Pair], seed: int) -> Likeness:
         value = float(values.mean()) if len(values) else float("nan")
         return interval(value, share(weights @ values, weights.sum(axis=1)), "no pair", False)
 
-    return Likeness(
+    return MapLikeness(
         pairs=len(pairs), ssim=mean(structural_similarity), spearman=mean(rank_correlation)
     )
 
 
-def _below(likeness: Likeness, limit: float | None) -> bool:
+def _below(likeness: MapLikeness, limit: float | None) -> bool:
     """Whether SSIM, to the upper end of its interval, is below a limit."""
     made = likeness.ssim
     bound = made.value if made.high is None else made.high

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.explain.sanity import Likeness, Sanity
+from hilum.domain.documents.sanity import MapLikeness, Sanity
 
 __all__ = ["sanity_table"]
 
@@ -57,5 +57,5 @@ def _word(passed: bool | None) -> str:
     return "could not be asked" if passed is None else ("yes" if passed else "NO")
 
 
-def _cells(likeness: Likeness) -> str:
+def _cells(likeness: MapLikeness) -> str:
     return f"{likeness.pairs} | {likeness.ssim.short()} | {likeness.spearman.short()}"

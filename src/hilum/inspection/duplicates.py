@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.inspection import Copy, Variant
 from hilum.domain.errors import FilmError
 from hilum.imaging.read import read
 from hilum.inspection.agreement import agreement
-from hilum.inspection.films import Look
-from hilum.inspection.fingerprint import Variant, thumbnail
+from hilum.inspection.films import FilmPrint
+from hilum.inspection.fingerprint import as_variant, thumbnail
 from hilum.inspection.hamming import near_pairs
-from hilum.inspection.inspection import Copy
 from hilum.splits import SplitTable
 
 __all__ = ["LIMIT", "Duplicates", "find_duplicates"]
@@ -44,14 +44,14 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class _Candidate:
-    first: Look
-    second: Look
+    first: FilmPrint
+    second: FilmPrint
     variant: Variant
     distance: int
 
 
 def find_duplicates(
-    looks: Sequence[Look], splits: SplitTable | None, step: Step | None = None
+    looks: Sequence[FilmPrint], splits: SplitTable | None, step: Step | None = None
 ) -> Duplicates:
     """Find films that are copies of each other, whoever's they are.
 
@@ -65,8 +65,8 @@ def find_duplicates(
     """
     groups = _Groups()
     copies: list[Copy] = []
-    distinct: list[Look] = []
-    by_bytes: dict[str, Look] = {}
+    distinct: list[FilmPrint] = []
+    by_bytes: dict[str, FilmPrint] = {}
     for look in looks:
         first = by_bytes.setdefault(look.sha256, look)
         if first is look:
@@ -81,7 +81,7 @@ def find_duplicates(
         if not groups.joined(near.first, near.second):
             one, other = squares(near.first.path), squares(near.second.path)
             if one is not None and other is not None:
-                found = agreement(one, near.variant.of(other))
+                found = agreement(one, as_variant(other, near.variant))
                 if found.copies:
                     groups.join(near.first, near.second)
                     correlation, detail = round(found.pixels, 4), round(found.detail, 4)
@@ -92,7 +92,7 @@ def find_duplicates(
     return Duplicates(len(candidates), tuple(copies))
 
 
-def _candidates(looks: Sequence[Look], step: Step | None) -> Iterator[_Candidate]:
+def _candidates(looks: Sequence[FilmPrint], step: Step | None) -> Iterator[_Candidate]:
     """Pairs of near hashes, the nearest first; each pair once, in its nearest variant."""
     if not looks:
         return
@@ -151,13 +151,13 @@ class _Groups:
     def __init__(self) -> None:
         self._above: dict[str, str] = {}
 
-    def join(self, one: Look, other: Look) -> None:
+    def join(self, one: FilmPrint, other: FilmPrint) -> None:
         self._above[self._top(other)] = self._top(one)
 
-    def joined(self, one: Look, other: Look) -> bool:
+    def joined(self, one: FilmPrint, other: FilmPrint) -> bool:
         return self._top(one) == self._top(other)
 
-    def _top(self, look: Look) -> str:
+    def _top(self, look: FilmPrint) -> str:
         name = look.record.image_id
         while (above := self._above.get(name, name)) != name:
             name = above

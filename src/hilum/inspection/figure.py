@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hilum.domain.documents.inspection import DatasetInspection, Labels
 from hilum.domain.radiograph import Sex
-from hilum.inspection.inspection import DatasetInspection, Labels
 from hilum.inspection.table import completeness
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.inspection import Unreadable
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.domain.record import Cohort, Record
 from hilum.imaging.read import read
 from hilum.inspection.fingerprint import fingerprint, has_contrast, thumbnail
-from hilum.inspection.inspection import Unreadable
 
-__all__ = ["Look", "Looks", "films_without_row", "look_at", "sample"]
+__all__ = ["FilmPrint", "FilmPrints", "films_without_row", "look_at", "sample"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff")
 _THREADS = 2
@@ -30,7 +30,7 @@ Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Look:
+class FilmPrint:
     """What is kept of one film that was read.
 
     Attributes:
@@ -49,7 +49,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Looks:
+class FilmPrints:
     """All films that were to be read.
 
     Attributes:
@@ -57,7 +57,7 @@ class Looks:
         unreadable: those that could not, and why.
     """
 
-    read: tuple[Look, ...]
+    read: tuple[FilmPrint, ...]
     unreadable: tuple[Unreadable, ...]
 
     def remarks(self) -> dict[str, int]:
@@ -101,26 +101,26 @@ def sample(records: Sequence[Record], count: int | None, seed: int) -> list[Reco
     return [records[at] for at in np.sort(drawn)]
 
 
-def look_at(records: Sequence[Record], advance: Advance | None = None) -> Looks:
+def look_at(records: Sequence[Record], advance: Advance | None = None) -> FilmPrints:
     """Read films, two at a time, and keep what is needed to find copies among them.
 
     Args:
         records: those with a path.
         advance: called with (done, total).
     """
-    found: list[Look | Unreadable] = []
+    found: list[FilmPrint | Unreadable] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(records), _CHUNK):
             found += pool.map(_look, records[start : start + _CHUNK])
             if advance is not None:
                 advance(len(found), len(records))
-    return Looks(
-        read=tuple(film for film in found if isinstance(film, Look)),
+    return FilmPrints(
+        read=tuple(film for film in found if isinstance(film, FilmPrint)),
         unreadable=tuple(film for film in found if isinstance(film, Unreadable)),
     )
 
 
-def _look(record: Record) -> Look | Unreadable:
+def _look(record: Record) -> FilmPrint | Unreadable:
     if record.path is None:
         raise ValueError(f"only films that are here can be read; {record.image_id} is not")
     try:
@@ -129,7 +129,7 @@ def _look(record: Record) -> Look | Unreadable:
         return Unreadable(image_id=record.image_id, code=error.code.value, message=error.message)
     pixels = thumbnail(film)
     hashes = fingerprint(pixels) if has_contrast(pixels) else None
-    return Look(record, record.path, film.sha256, hashes, film.codes)
+    return FilmPrint(record, record.path, film.sha256, hashes, film.codes)
 
 
 def _unnumbered(name: str) -> str:

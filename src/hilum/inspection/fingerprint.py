@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.inspection import Variant
 from hilum.domain.radiograph import Radiograph
 
-__all__ = ["SIDE", "WORDS", "Variant", "fingerprint", "has_contrast", "thumbnail"]
+__all__ = ["SIDE", "WORDS", "as_variant", "fingerprint", "has_contrast", "thumbnail"]
 
 SIDE = 256
 """Side in px of the square that films are compared at."""
@@ -20,25 +19,15 @@ _HASH_SIDE = 16
 _FLAT = 1.0
 
 
-class Variant(StrEnum):
-    """What was done to a film to make a copy of it look new."""
+def as_variant(pixels: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]:
+    """Return the film in a variant; a variant of a variant is the film again.
 
-    SAME = "same"
-    """Nothing that moves a pixel or turns grey around."""
-    MIRRORED = "mirrored"
-    """Left and right exchanged."""
-    INVERTED = "inverted"
-    """Black and white exchanged."""
-
-    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The film in this variant; a variant of a variant is the film again.
-
-        >>> Variant.MIRRORED.of(np.array([[0, 9]], np.uint8)).tolist()
-        [[9, 0]]
-        """
-        if self is Variant.MIRRORED:
-            return np.ascontiguousarray(pixels[:, ::-1])
-        return 255 - pixels if self is Variant.INVERTED else pixels
+    >>> as_variant(np.array([[0, 9]], np.uint8), Variant.MIRRORED).tolist()
+    [[9, 0]]
+    """
+    if variant is Variant.MIRRORED:
+        return np.ascontiguousarray(pixels[:, ::-1])
+    return 255 - pixels if variant is Variant.INVERTED else pixels
 
 
 def thumbnail(film: Radiograph) -> NDArray[np.uint8]:
@@ -71,5 +60,7 @@ def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     from imagehash import phash
     from PIL import Image
 
-    bits = [phash(Image.fromarray(v.of(pixels)), hash_size=_HASH_SIDE).hash for v in Variant]
+    bits = [
+        phash(Image.fromarray(as_variant(pixels, v)), hash_size=_HASH_SIDE).hash for v in Variant
+    ]
     return np.packbits(np.array(bits).reshape(len(Variant), -1), axis=1).view(np.uint64)

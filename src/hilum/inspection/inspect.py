@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hilum.datasets import open_dataset, reader, without
 from hilum.datasets.base import folder_of
+from hilum.domain.documents.inspection import DatasetCard, DatasetInspection, FilmInspection
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.policy import LabelPolicy, Uncertain, relabel, settle
 from hilum.domain.record import Cohort
 from hilum.inspection.duplicates import Duplicates, find_duplicates
-from hilum.inspection.films import Looks, films_without_row, look_at, sample
-from hilum.inspection.inspection import DatasetCard, DatasetInspection, FilmInspection
+from hilum.inspection.films import FilmPrints, films_without_row, look_at, sample
 from hilum.inspection.labels import labels_of
 from hilum.inspection.population import (
     Counted,
@@ -155,7 +155,7 @@ def _films(
 ) -> FilmInspection:
     here = [record for record in listed.records if record.path is not None]
     asked = sample(here, request.sample, request.seed) if request.films else []
-    looks, duplicates = Looks((), ()), Duplicates(0, ())
+    looks, duplicates = FilmPrints((), ()), Duplicates(0, ())
     if asked:
 
         def advance(done: int, total: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.inspection import CoOccurrence, FindingCounts, Labels, NoFinding, States
 from hilum.domain.findings import NO_FINDING, SUPPORT_DEVICES, LabelState
 from hilum.domain.policy import conflicts
 from hilum.domain.record import Cohort, Split
-from hilum.inspection.inspection import CoOccurrence, FindingCounts, Labels, NoFinding, States
 from hilum.inspection.population import Counted
 
 __all__ = ["co_occurrence", "findings", "findings_per_film", "labels_of", "no_finding"]

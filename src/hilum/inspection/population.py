@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from hilum.datasets import Card
-from hilum.domain.errors import LeakError
-from hilum.domain.radiograph import Sex
-from hilum.domain.record import Cohort, Record, Split
-from hilum.inspection.inspection import (
-    Group,
+from hilum.domain.documents.inspection import (
     OfficialLists,
     Population,
     Published,
+    SplitCounts,
     SplitInspection,
 )
+from hilum.domain.errors import LeakError
+from hilum.domain.radiograph import Sex
+from hilum.domain.record import Cohort, Record, Split
 from hilum.splits import SplitTable, assign, recognise
 
 __all__ = [
@@ -104,7 +104,7 @@ def split_inspection(counted: Counted, leak: str | None) -> SplitInspection:
         return SplitInspection(name="none", groups={}, sha256={}, leak=leak)
     uses = {name: place.split.value for name, place in splits.films.items()}
     found = group_by(counted, [uses[name] for name in counted.listed.image_ids()])
-    empty = Group(films=0, patients=0, used=0)
+    empty = SplitCounts(films=0, patients=0, used=0)
     return SplitInspection(
         name=splits.name,
         groups={split.value: found.get(split.value, empty) for split in Split},
@@ -134,7 +134,7 @@ def official_lists(cohort: Cohort) -> OfficialLists:
     )
 
 
-def group_by(counted: Counted, keys: Sequence[str]) -> dict[str, Group]:
+def group_by(counted: Counted, keys: Sequence[str]) -> dict[str, SplitCounts]:
     """Films, patients and films used of each key, sorted by key, the unknown last.
 
     Args:
@@ -148,7 +148,7 @@ def group_by(counted: Counted, keys: Sequence[str]) -> dict[str, Group]:
     used = Counter(of[name] for name in counted.used.image_ids())
     by_key = Counter(key for key, _ in patients)
     return {
-        key: Group(films=films[key], patients=by_key[key], used=used[key])
+        key: SplitCounts(films=films[key], patients=by_key[key], used=used[key])
         for key in sorted(films, key=lambda key: (key == _UNKNOWN, key))
     }
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hilum.domain.policy import Conflict
-from hilum.domain.record import Split
-from hilum.inspection.inspection import (
+from hilum.domain.documents.inspection import (
     Copy,
     DatasetInspection,
     FindingCounts,
-    Level,
     Problem,
     ProblemCode,
+    Severity,
 )
+from hilum.domain.policy import Conflict
+from hilum.domain.record import Split
 
 __all__ = ["problems_of"]
 
@@ -34,14 +34,14 @@ def problems_of(inspection: DatasetInspection, allow_unlabelled: bool) -> tuple[
         *_labels(inspection),
         *_splits(inspection),
     ]
-    return tuple(sorted(found, key=lambda problem: problem.level is not Level.ERROR))
+    return tuple(sorted(found, key=lambda problem: problem.level is not Severity.ERROR))
 
 
 def _rows_and_films(found: DatasetInspection, allow_unlabelled: bool) -> Iterator[Problem]:
     films = found.films
     if films.without_row:
         yield Problem(
-            level=Level.WARNING if allow_unlabelled else Level.ERROR,
+            level=Severity.WARNING if allow_unlabelled else Severity.ERROR,
             code=ProblemCode.UNLABELLED_FILMS,
             count=films.without_row,
             message=f"{_count(films.without_row, 'film')} here that no row describes: "
@@ -50,7 +50,7 @@ def _rows_and_films(found: DatasetInspection, allow_unlabelled: bool) -> Iterato
         )
     if films.missing:
         yield Problem(
-            level=Level.WARNING,
+            level=Severity.WARNING,
             code=ProblemCode.ABSENT_FILMS,
             count=films.missing,
             message=f"{films.missing:,} of {found.listed:,} films listed are not here; "
@@ -61,7 +61,7 @@ def _rows_and_films(found: DatasetInspection, allow_unlabelled: bool) -> Iterato
         reasons = ", ".join(f"{code} {number:,}" for code, number in films.unreadable.items())
         names = [film.image_id for film in films.unreadable_first]
         yield Problem(
-            level=Level.ERROR,
+            level=Severity.ERROR,
             code=ProblemCode.UNREADABLE,
             count=count,
             message=f"{_count(count, 'film')} that cannot be read ({reasons}): "
@@ -73,14 +73,14 @@ def _patients(found: DatasetInspection) -> Iterator[Problem]:
     nameless, ageless = found.population.patients_unknown, found.population.impossible_ages
     if found.split.leak is not None:
         yield Problem(
-            level=Level.ERROR,
+            level=Severity.ERROR,
             code=ProblemCode.PATIENT_LEAK,
             count=found.official.patients_on_both_sides,
             message=found.split.leak,
         )
     if nameless:
         yield Problem(
-            level=Level.WARNING,
+            level=Severity.WARNING,
             code=ProblemCode.PATIENT_UNKNOWN,
             count=nameless,
             message=f"{_count(nameless, 'film')} whose patient is not named: two "
@@ -88,7 +88,7 @@ def _patients(found: DatasetInspection) -> Iterator[Problem]:
         )
     if ageless:
         yield Problem(
-            level=Level.WARNING,
+            level=Severity.WARNING,
             code=ProblemCode.IMPOSSIBLE_AGE,
             count=ageless,
             message=f"{_count(ageless, 'film')} with an age that cannot be; it is "
@@ -103,13 +103,13 @@ def _copies(copies: Sequence[Copy]) -> Iterator[Problem]:
     within = [copy for copy in between if copy.first_split == copy.second_split]
     for level, some, text in (
         (
-            Level.ERROR,
+            Severity.ERROR,
             across,
             "of different patients in different splits are one film: what is trained on is also "
             "tested on. Leave one of each out with --exclude",
         ),
-        (Level.WARNING, within, "of different patients in one split are one film"),
-        (Level.WARNING, inside, "of one patient are one film"),
+        (Severity.WARNING, within, "of different patients in one split are one film"),
+        (Severity.WARNING, inside, "of one patient are one film"),
     ):
         if some:
             exact = sum(copy.exact for copy in some)
@@ -131,7 +131,7 @@ def _copies(copies: Sequence[Copy]) -> Iterator[Problem]:
 def _labels(found: DatasetInspection) -> Iterator[Problem]:
     if found.labels.undecided:
         yield Problem(
-            level=Level.ERROR,
+            level=Severity.ERROR,
             code=ProblemCode.UNCERTAIN_POLICY_MISSING,
             count=found.labels.undecided,
             message=f"{_count(found.labels.undecided, 'uncertain label')}, and nobody said what "
@@ -145,7 +145,7 @@ def _labels(found: DatasetInspection) -> Iterator[Problem]:
             Conflict.KEEP: "both labels stay, and contradict each other in training",
         }[treated]
         yield Problem(
-            level=Level.ERROR if treated is Conflict.KEEP else Level.WARNING,
+            level=Severity.ERROR if treated is Conflict.KEEP else Severity.WARNING,
             code=ProblemCode.NO_FINDING_CONFLICT,
             count=conflicts,
             message=f"{_count(conflicts, 'film')} labelled No Finding and a finding at once; "
@@ -157,7 +157,7 @@ def _splits(found: DatasetInspection) -> Iterator[Problem]:
     for split, group in found.split.groups.items():
         if not group.used:
             yield Problem(
-                level=Level.ERROR,
+                level=Severity.ERROR,
                 code=ProblemCode.EMPTY_SPLIT,
                 count=group.films,
                 message=f"split {split} of {found.split.name} has no film to use "
@@ -169,7 +169,7 @@ def _splits(found: DatasetInspection) -> Iterator[Problem]:
             names = _lacking(found.labels.findings, split, lacking)
             if names:
                 yield Problem(
-                    level=Level.ERROR if trained else Level.WARNING,
+                    level=Severity.ERROR if trained else Severity.WARNING,
                     code=ProblemCode.ONE_CLASS,
                     count=len(names),
                     message=f"{split} has no {lacking} film of {_first(names, len(names))}: "

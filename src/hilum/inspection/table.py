@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hilum.domain.notice import NOT_A_DEVICE
-from hilum.inspection.inspection import (
+from hilum.domain.documents.inspection import (
     DatasetInspection,
     FilmInspection,
     FindingCounts,
-    Group,
     Labels,
-    Level,
     Published,
+    Severity,
+    SplitCounts,
 )
+from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = ["co_occurrence_csv", "completeness", "markdown"]
 
@@ -103,13 +103,13 @@ def _split_table(found: DatasetInspection) -> str:
     return f"## Films\n\n{'; '.join(said)}\n\n{table}"
 
 
-def _group_table(title: str, groups: Mapping[str, Group]) -> str:
+def _group_table(title: str, groups: Mapping[str, SplitCounts]) -> str:
     total = sum(group.films for group in groups.values())
     rows = [_group_row(name, group, total) for name, group in groups.items()]
     return _table((title, "Films", "Share", "Patients", "Used"), rows)
 
 
-def _group_row(name: str, group: Group, total: int) -> tuple[str, ...]:
+def _group_row(name: str, group: SplitCounts, total: int) -> tuple[str, ...]:
     share = _percent(group.films / total if total else None)
     return name, f"{group.films:,}", share, f"{group.patients:,}", f"{group.used:,}"
 
@@ -210,7 +210,7 @@ def _notes(found: DatasetInspection) -> Iterator[str]:
 
 
 def _verdict(found: DatasetInspection) -> str:
-    errors = sum(problem.level is Level.ERROR for problem in found.problems)
+    errors = sum(problem.level is Severity.ERROR for problem in found.problems)
     if found.sound:
         said = "Nothing was found that would make training or measuring wrong."
     else:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.result import Interval
+from hilum.domain.documents.base import Interval
 from hilum.metrics.outcomes import checked
 from hilum.metrics.resampling import NORMAL_975
 
-__all__ = ["CLIP", "Line", "slope_and_intercept"]
+__all__ = ["CLIP", "RecalibrationLine", "slope_and_intercept"]
 
 CLIP = 1e-6
 """Probabilities are kept this far from 0 and 1: what a table of six decimals can still tell."""
@@ -23,7 +23,7 @@ _SLACK = 1e-7
 
 
 @dataclass(frozen=True)
-class Line:
+class RecalibrationLine:
     """Calibration slope and intercept. Of a calibrated model they are 1 and 0.
 
     Attributes:
@@ -42,7 +42,7 @@ def slope_and_intercept(
     positives: NDArray[np.bool_],
     probabilities: NDArray[np.floating],
     patients: NDArray[np.str_] | NDArray[np.integer],
-) -> Line:
+) -> RecalibrationLine:
     """How outcomes depend on the logits of the probabilities, by logistic regression.
 
     - slope b of `logit P(y) = a + b logit(p)`;
@@ -79,17 +79,17 @@ def slope_and_intercept(
     clipped = int((inside != p).sum())
     if y.all() or not y.any():
         reason = "no film is negative" if y.any() else "no film is positive"
-        return Line(
+        return RecalibrationLine(
             Interval(value=None, reason=reason), Interval(value=None, reason=reason), clipped
         )
     logits = np.log(inside) - np.log1p(-inside)
     one = np.ones((len(y), 1))
     intercept = _fit(y, one, logits, patient)
     if reason := _no_slope(y, logits):
-        return Line(Interval(value=None, reason=reason), intercept, clipped)
+        return RecalibrationLine(Interval(value=None, reason=reason), intercept, clipped)
     # centred, so that the two columns do not resemble each other; the slope is the same
     both = np.column_stack([logits - logits.mean(), one])
-    return Line(_fit(y, both, np.zeros(len(y)), patient), intercept, clipped)
+    return RecalibrationLine(_fit(y, both, np.zeros(len(y)), patient), intercept, clipped)
 
 
 def _no_slope(y: NDArray[np.bool_], logits: NDArray[np.float64]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.result import Interval
+from hilum.domain.documents.base import Interval
 
 __all__ = [
     "NORMAL_975",

@@ -14,10 +14,10 @@ from functools import cached_property
 from importlib import import_module
 
 import hilum.report
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import ImageResult
-from hilum.report.parts.counts import Tally
+from hilum.report.parts.counts import BatchTally
 
 __all__ = ["BatchResults", "BundleFacts", "Report", "reports"]
 
@@ -86,9 +86,9 @@ class BatchResults:
         object.__setattr__(self, "results", ordered)
 
     @cached_property
-    def tally(self) -> Tally:
+    def tally(self) -> BatchTally:
         """What is counted of the results, from one look at each for all reports."""
-        return Tally.of(self.results, self.labels)
+        return BatchTally.of(self.results, self.labels)
 
 
 class Report(ABC):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex
-from hilum.domain.result import ImageResult, ThresholdSource
 from hilum.report.base import BatchResults, Report
 from hilum.report.parts.names import shown
 from hilum.report.parts.sentences import by_hand, summary

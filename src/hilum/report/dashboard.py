@@ -9,7 +9,7 @@ from hilum.domain.errors import Status
 from hilum.domain.radiograph import ViewPosition
 from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar, histogram, pie
-from hilum.report.parts.counts import Tally
+from hilum.report.parts.counts import BatchTally
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.sentences import REASONS, STATUSES, percent
 
@@ -75,7 +75,7 @@ def _rows(counts: Iterable[tuple[str, int]]) -> list[_Row]:
     return [_Row(name, count, bar(count / largest if largest else 0.0)) for name, count in pairs]
 
 
-def _finding_rows(tally: Tally) -> list[_Row]:
+def _finding_rows(tally: BatchTally) -> list[_Row]:
     """Most frequent first; the bar is the share of called films, and the note says it."""
     rows: list[_Row] = []
     for one in sorted(tally.findings(), key=lambda count: -count.positive):
@@ -85,7 +85,7 @@ def _finding_rows(tally: Tally) -> list[_Row]:
     return rows
 
 
-def _code_rows(tally: Tally) -> list[tuple[str, str, int]]:
+def _code_rows(tally: BatchTally) -> list[tuple[str, str, int]]:
     """Only the codes that occur, most frequent first."""
     ordered = sorted(tally.codes, key=lambda code: (-tally.codes[code], code))
     return [(code, REASONS[code], tally.codes[code]) for code in ordered]

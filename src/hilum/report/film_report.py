@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.domain.result import ImageResult
 from hilum.report.base import BatchResults, Report
 from hilum.report.parts.charts import bar
-from hilum.report.parts.counts import Outcome, Tally, ranked
+from hilum.report.parts.counts import BatchTally, InputOutcome, ranked
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
@@ -82,7 +82,7 @@ class FilmReport(Report):
         pages: Sequence[_Page],
     ) -> Iterator[str]:
         whole = batch.tally
-        here = whole if len(pages) == 1 else Tally.of(films, batch.labels)
+        here = whole if len(pages) == 1 else BatchTally.of(films, batch.labels)
         return page(
             "film_report",
             batch,
@@ -97,7 +97,7 @@ class FilmReport(Report):
                 "tiles": [(outcome.value, count) for outcome, count in whole.outcomes()],
                 "attention": whole.total - whole.statuses[Status.OK],
                 "attention_here": here.total - here.statuses[Status.OK],
-                "positive_here": dict(here.outcomes())[Outcome.POSITIVE],
+                "positive_here": dict(here.outcomes())[InputOutcome.POSITIVE],
                 "found": [one.finding for one in here.findings() if one.positive],
             },
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.domain.result import ImageResult
+from hilum.domain.documents.results import ImageResult
 from hilum.report.base import BatchResults, Report
 
 __all__ = ["REPORT", "ResultsJsonl", "read", "schema"]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from hilum.bundle.manifest import Calibration
 from hilum.bundle.network import network_of, network_sha256
 from hilum.calibration import fit
+from hilum.domain.documents.base import SplitFacts
 from hilum.domain.errors import LeakError, UsageError
 from hilum.domain.record import Cohort, Split, prevalences
-from hilum.domain.result import SplitFacts
 from hilum.domain.scores import Target
 from hilum.files.sealed import write_sealed
 from hilum.inference.cohort import Scored, score_cohort

@@ -12,12 +12,12 @@ import numpy as np
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
 from hilum.datasets.base import NO_PATIENTS
-from hilum.domain.comparison import Comparison
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.comparison import Comparison
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.evaluation import Evaluation
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Split
-from hilum.domain.result import Interval
 from hilum.domain.scores import Logits, Probabilities
 from hilum.evaluation.compare import ComparisonRequest, Contender, compare
 from hilum.evaluation.predictions import Predictions, read_predictions

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.calibration import fit
 from hilum.datasets.base import NO_PATIENTS
-from hilum.domain.evaluation import Evaluation
+from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.documents.localization import Localization
 from hilum.domain.record import Box, Cohort, Split, digest
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.localise import Localisation, Mapped, localise
+from hilum.evaluation.localise import Mapped, localise
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.write import write_effect, write_evaluation
 from hilum.imaging.preprocess import Preprocessing
@@ -154,7 +155,7 @@ def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding:
     return cv2.resize(film, GRID[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def localise_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localisation:
+def localise_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localization:
     """The pointing game on the films that have reader boxes."""
 
     def entries() -> Iterator[Mapped]:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from hilum.bundle import Bundle
 from hilum.bundle.manifest import read_calibration
 from hilum.bundle.network import network_sha256
+from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents.localization import HeatmapEvaluation
+from hilum.domain.documents.sanity import Sanity
 from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.domain.result import SplitFacts
 from hilum.evaluation.localise import Mapped, localise
-from hilum.evaluation.localise_result import HeatmapEvaluation
-from hilum.explain.sanity import Asked, Sanity, SanityRun, check_sanity
+from hilum.explain.sanity import Asked, SanityRun, check_sanity
 from hilum.imaging.stack import Stack, read_stack
 from hilum.inference.engine import Engine, Precision
 from hilum.splits import SeenPatients

@@ -20,8 +20,8 @@ from hilum.calibration.curves.base import logits_of
 from hilum.calibration.prevalence import moves, shift_prevalence
 from hilum.datasets import open_dataset
 from hilum.datasets.base import NO_PATIENTS
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
-from hilum.domain.evaluation import Evaluation
 from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, digest, prevalences

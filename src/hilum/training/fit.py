@@ -24,10 +24,10 @@ from hilum.training.config import PhaseConfig, TrainingConfig
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.interrupt import Stop, stoppable
+from hilum.training.interrupt import StopSignal, stoppable
 from hilum.training.memory import peak_mb
 from hilum.training.optimisation import optimizer, schedule
-from hilum.training.optimisation.choice import Choice, Measured, measure
+from hilum.training.optimisation.choice import Choice, EpochScores, measure
 from hilum.training.optimisation.schedule import Plateau
 from hilum.training.phase_record import PhaseRecord
 from hilum.training.proof import Proof, check_optimizer
@@ -35,7 +35,7 @@ from hilum.training.ranks import ALONE, Ranks
 from hilum.training.run import RunFolder
 from hilum.training.state.keeper import Keeper
 from hilum.training.state.making import Making
-from hilum.training.step import Learner, Outcome, Targets
+from hilum.training.step import Learner, StepResult, Targets
 from hilum.training.watch import SILENT, Watch
 
 __all__ = ["Fitted", "Job", "fit"]
@@ -117,7 +117,7 @@ def _learner(job: Job, network: Classifier, device: Device, ranks: Ranks) -> Lea
 class _Loop:
     """A run while it trains."""
 
-    def __init__(self, job: Job, learner: Learner, watch: Watch, stop: Stop) -> None:
+    def __init__(self, job: Job, learner: Learner, watch: Watch, stop: StopSignal) -> None:
         self.job, self.config, self.learner = job, job.config, learner
         self.watch, self.stop, self.ranks = watch, stop, learner.ranks
         self.targets = _targets(job.train, job.config)
@@ -170,7 +170,7 @@ class _Loop:
                 if outcome.stop:
                     raise KeyboardInterrupt
 
-    def _step(self, phase: PhaseConfig, shares: list[Batch]) -> Outcome:
+    def _step(self, phase: PhaseConfig, shares: list[Batch]) -> StepResult:
         """Take one step, check what it came to, and add it to the sums."""
         progress, learner, config = self.progress, self.learner, self.config
         done = progress.phase_epoch * self.steps + progress.step
@@ -249,7 +249,7 @@ class _Loop:
             "peak_memory_mb": peak_mb(self.learner.device.name),
         }
 
-    def _stop_at(self, outcome: Outcome, batches_of_step: int) -> None:
+    def _stop_at(self, outcome: StepResult, batches_of_step: int) -> None:
         """End the run with the films that made the loss no number."""
         progress, learner, path = self.progress, self.learner, self.job.run.stopped_batch
         told = {
@@ -302,7 +302,7 @@ def _targets(films: Films, config: TrainingConfig) -> Targets:
     return Targets(*losses.targets(films.states, config.labels, config.seed))
 
 
-def _scored(measured: Measured) -> dict[str, Any]:
+def _scored(measured: EpochScores) -> dict[str, Any]:
     """What the log says of tune."""
     return {
         "tune_loss": measured.loss,

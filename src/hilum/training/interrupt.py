@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Stop", "stoppable"]
+__all__ = ["StopSignal", "stoppable"]
 
 _POLITE = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
-class Stop:
+class StopSignal:
     """Whether somebody asked for the run to stop."""
 
     asked: bool = False
 
 
 @contextmanager
-def stoppable() -> Generator[Stop]:
+def stoppable() -> Generator[StopSignal]:
     """Take the first Ctrl-C or SIGTERM as a wish, and the second as an order.
 
     Python gives signals to the main thread only; in another one nothing is taken, and what the
@@ -32,7 +32,7 @@ def stoppable() -> Generator[Stop]:
     ...     stop.asked
     False
     """
-    stop = Stop()
+    stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

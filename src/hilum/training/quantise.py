@@ -7,10 +7,10 @@ from importlib.metadata import version
 
 import numpy as np
 
+from hilum.domain.documents.base import SplitFacts
 from hilum.domain.errors import DatasetError
 from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
-from hilum.domain.result import SplitFacts
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
 from hilum.imaging.stack import read_stack

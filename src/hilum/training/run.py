@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hilum.domain.documents.base import SplitFacts
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.domain.result import SplitFacts
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import LOCK
 from hilum.files.sealed import first_fault, read_sealed, write_sealed

@@ -31,7 +31,7 @@ from hilum.training.phases import Group
 from hilum.training.ranks import Ranks
 from hilum.training.state.checkpoint import State
 
-__all__ = ["Learner", "Outcome", "Targets"]
+__all__ = ["Learner", "StepResult", "Targets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """What a step came to, over all ranks.
 
     Attributes:
@@ -121,7 +121,7 @@ class Learner:
         self._forward: Callable[[Tensor], Tensor] = self.device.callable(self._parallel)
         return groups
 
-    def learn(self, batches: Sequence[Batch], targets: Targets, stop: bool) -> Outcome:
+    def learn(self, batches: Sequence[Batch], targets: Targets, stop: bool) -> StepResult:
         """Take one step.
 
         Args:
@@ -151,7 +151,7 @@ class Learner:
         self._scale_gradients(self.ranks.size * scale / torch.where(told[1] > 0, told[1], 1.0))
         norm = optimizer.step(self.optimizer, self.config.optimizer, self.scaler)
         total, count, stops = told.tolist()
-        outcome = Outcome(total, count, norm, stop=stops > 0)
+        outcome = StepResult(total, count, norm, stop=stops > 0)
         if self.average is not None and outcome.taken:
             self.average.update(self.network)
         return outcome

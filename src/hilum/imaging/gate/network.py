@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from hilum.imaging.gate.picture import SIDE
 
-__all__ = ["KINDS", "TURNS", "Look", "SmallNetwork", "model_file", "shipped", "shipped_sha256"]
+__all__ = [
+    "KINDS",
+    "TURNS",
+    "GateOutput",
+    "SmallNetwork",
+    "model_file",
+    "shipped",
+    "shipped_sha256",
+]
 
 KINDS = ("chest", "other", "collage")
 """What a picture can be."""
@@ -35,7 +43,7 @@ Field = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Look:
+class GateOutput:
     """What the small network says of one picture. Scores in [0, 1]; calibrated on no population.
 
     Attributes:
@@ -79,7 +87,7 @@ class SmallNetwork:
             maps = np.maximum(_strided(maps) @ kernel + bias, np.float32(0.0))
         return maps.reshape(-1) @ self._weights["hidden"] + self._weights["hidden_bias"]
 
-    def look(self, square: Field) -> Look:
+    def look(self, square: Field) -> GateOutput:
         """What it says of a (64, 64) square made by `hilum.imaging.gate.picture.seen`."""
         if square.shape != (SIDE, SIDE):
             raise ValueError(f"the small network sees ({SIDE}, {SIDE}); got {square.shape}")
@@ -89,7 +97,7 @@ class SmallNetwork:
         kinds, turns = len(KINDS), len(TURNS)
         inverted, photographed, incomplete = _sigmoid(outputs[kinds + turns :])
         white = (features - self._weights["centre"]) @ self._weights["whitening"]
-        return Look(
+        return GateOutput(
             kinds=dict(zip(KINDS, _softmax(outputs[:kinds]), strict=True)),
             turns=dict(zip(TURNS, _softmax(outputs[kinds : kinds + turns]), strict=True)),
             inverted=inverted,

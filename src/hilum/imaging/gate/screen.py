@@ -9,7 +9,7 @@ from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.gate.lettering import busiest_line
 from hilum.imaging.gate.levels import Levels
-from hilum.imaging.gate.network import Look, shipped
+from hilum.imaging.gate.network import GateOutput, shipped
 from hilum.imaging.gate.picture import overview, seen
 from hilum.imaging.gate.rules import GateRules
 from hilum.imaging.gate.stated import check_stated
@@ -78,7 +78,7 @@ def _lettered(reduced: NDArray[np.float32], rules: GateRules) -> bool:
 
 
 def _check_look(
-    look: Look, met: tuple[ReasonCode, ...], rules: GateRules
+    look: GateOutput, met: tuple[ReasonCode, ...], rules: GateRules
 ) -> tuple[ReasonCode, ...]:
     """Refuse by the picture, the plainest reason first; else the reasons to warn."""
     codes: list[ReasonCode] = []

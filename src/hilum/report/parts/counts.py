@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
+from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import ViewPosition
-from hilum.domain.result import FindingResult, ImageResult
 from hilum.report.parts.sentences import by_hand
 
 __all__ = [
     "SHOWN",
+    "BatchTally",
     "FindingCount",
-    "Outcome",
+    "InputOutcome",
     "Spread",
-    "Tally",
     "ranked",
     "spread",
 ]
@@ -31,7 +31,7 @@ SHOWN = 200
 """Inputs without a score that are kept to be named; of more, the table names all."""
 
 
-class Outcome(StrEnum):
+class InputOutcome(StrEnum):
     """What one input came to, in the words of the reports. Every input has exactly one."""
 
     POSITIVE = "with a positive finding"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     UNSCORED = "not scored"
 
     @classmethod
-    def of(cls, result: ImageResult) -> Outcome:
+    def of(cls, result: ImageResult) -> InputOutcome:
         """The outcome of one input."""
         if result.findings is None:
             return cls.UNSCORED
@@ -66,7 +66,7 @@ class FindingCount:
 
 
 @dataclass(frozen=True)
-class Tally:
+class BatchTally:
     """Everything that is counted of a batch, from one look at each result.
 
     A large batch reads its results from disk each time it is looked through, so that is done once,
@@ -86,7 +86,7 @@ class Tally:
     views: Counter[ViewPosition] = field(default_factory=Counter)
     unscored: list[ImageResult] = field(default_factory=list)
     _by_hand: list[float] = field(default_factory=list)
-    _outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _outcomes: Counter[InputOutcome] = field(default_factory=Counter)
     _found: Counter[int] = field(default_factory=Counter)
     _calls: Counter[tuple[str, bool | None]] = field(default_factory=Counter)
     _probabilities: dict[str, array[float]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Tally:
         self.statuses[result.status] += 1
         self.codes.update(result.codes)
         self.views[result.view] += 1
-        self._outcomes[Outcome.of(result)] += 1
+        self._outcomes[InputOutcome.of(result)] += 1
         if result.findings is None:
             if len(self.unscored) < SHOWN:
                 self.unscored.append(result)
@@ -132,15 +132,15 @@ class Tally:
         """Films that carry probabilities."""
         return self._found.total()
 
-    def outcomes(self) -> list[tuple[Outcome, int]]:
+    def outcomes(self) -> list[tuple[InputOutcome, int]]:
         """How many inputs came to each outcome; they add up to all inputs.
 
         The outcome of a bundle without thresholds is left out where it does not occur.
         """
         return [
             (outcome, self._outcomes[outcome])
-            for outcome in Outcome
-            if self._outcomes[outcome] or outcome is not Outcome.UNCALLED
+            for outcome in InputOutcome
+            if self._outcomes[outcome] or outcome is not InputOutcome.UNCALLED
         ]
 
     def findings(self) -> list[FindingCount]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
-from hilum.domain.evaluation import Evaluation
-from hilum.domain.result import ImageResult, ThresholdSource
 
 __all__ = [
     "BY_HAND",

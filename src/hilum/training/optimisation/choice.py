@@ -14,11 +14,11 @@ from hilum.domain.findings import LabelState
 from hilum.metrics.ranking import Ranking
 from hilum.training.config import ChoiceConfig, Criterion
 
-__all__ = ["Choice", "Kept", "Measured", "Streak", "measure"]
+__all__ = ["Choice", "EpochScores", "Kept", "Streak", "measure"]
 
 
 @dataclass(frozen=True)
-class Measured:
+class EpochScores:
     """What tune says of an epoch.
 
     Attributes:
@@ -36,7 +36,7 @@ class Measured:
     def value(self, criterion: Criterion) -> float | None:
         """The number that the criterion goes by.
 
-        >>> Measured(0.3, None, None, 0).value(Criterion.AUROC) is None
+        >>> EpochScores(0.3, None, None, 0).value(Criterion.AUROC) is None
         True
         """
         if criterion is Criterion.LOSS:
@@ -44,7 +44,7 @@ class Measured:
         return self.auroc if criterion is Criterion.AUROC else self.average_precision
 
 
-def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float) -> Measured:
+def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float) -> EpochScores:
     """Macro AUROC and average precision: means over the findings that have both states.
 
     Without intervals: these choose an epoch and are no result. A finding counts as much as any
@@ -79,8 +79,8 @@ def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float)
             areas.append(area)
             precisions.append(precision)
     if not areas:
-        return Measured(loss, None, None, 0)
-    return Measured(loss, float(np.mean(areas)), float(np.mean(precisions)), len(areas))
+        return EpochScores(loss, None, None, 0)
+    return EpochScores(loss, float(np.mean(areas)), float(np.mean(precisions)), len(areas))
 
 
 @dataclass

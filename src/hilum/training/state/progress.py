@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hilum.training.phase_record import PhaseRecord
 
-__all__ = ["Progress", "Tally"]
+__all__ = ["EpochTally", "Progress"]
 
 
-class Tally(BaseModel):
+class EpochTally(BaseModel):
     """What the steps of an epoch add up to; it begins anew with each epoch.
 
-    >>> tally = Tally()
+    >>> tally = EpochTally()
     >>> tally.add(6.0, 12.0, norm=2.0)
     >>> tally.add(2.0, 4.0, norm=math.inf)
     >>> tally.loss, tally.gradient_norm, tally.skipped
@@ -72,7 +72,7 @@ class Progress(BaseModel):
     """Finished batches of the running epoch."""
     step: int = 0
     """Its finished steps, of one or more batches each."""
-    tally: Tally = Field(default_factory=Tally)
+    tally: EpochTally = Field(default_factory=EpochTally)
     overflows: int = 0
     """Steps skipped one after the other, up to now."""
     log_bytes: int = 0
@@ -92,7 +92,7 @@ class Progress(BaseModel):
         self.epoch += 1
         self.phase_epoch += 1
         self.batch = self.step = 0
-        self.tally = Tally()
+        self.tally = EpochTally()
 
     def end_phase(self, record: PhaseRecord) -> None:
         """One more phase is finished, and proved."""

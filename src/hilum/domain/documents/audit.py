@@ -4,20 +4,62 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
-from hilum.audit.claims import Metric
+from hilum.domain.documents.base import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 
-__all__ = ["Audit", "ClaimResult", "Leak", "Reason", "Remark", "RemarkKind", "Verdict"]
+__all__ = [
+    "Audit",
+    "ClaimMetric",
+    "ClaimResult",
+    "ClaimVerdict",
+    "Leak",
+    "Reason",
+    "Remark",
+    "RemarkKind",
+]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class ClaimMetric(StrEnum):
+    """What a claim may be about."""
+
+    AUROC = "auroc"
+    AVERAGE_PRECISION = "ap"
+    ECE = "ece"
+    """On 15 bins of equal width, as the field quotes it."""
+    ECE_EQUAL_MASS = "ece_mass"
+    BRIER = "brier"
+    F1 = "f1"
+    """At a threshold, `f1@0.5`: a film is positive when its score is >= the threshold."""
+    SENSITIVITY = "sensitivity"
+    """At a specificity, `sensitivity@0.8`."""
+    ACCURACY = "accuracy"
+    """At a threshold, 0.5 unless another is named. It is checked, not recommended."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a model boasts of a large value.
+
+        >>> ClaimMetric.AUROC.higher_is_better, ClaimMetric.ECE.higher_is_better
+        (True, False)
+        """
+        return self not in (ClaimMetric.ECE, ClaimMetric.ECE_EQUAL_MASS, ClaimMetric.BRIER)
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether scores must be probabilities; the others only rank films."""
+        return self not in (
+            ClaimMetric.AUROC,
+            ClaimMetric.AVERAGE_PRECISION,
+            ClaimMetric.SENSITIVITY,
+        )
+
+    @property
+    def of_calibration(self) -> bool:
+        """Whether fitting a calibrator on the very rows makes it look better than it is."""
+        return self in (ClaimMetric.ECE, ClaimMetric.ECE_EQUAL_MASS, ClaimMetric.BRIER)
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """What became of a claim. Every claim gets exactly one."""
 
     REPRODUCED = "reproduced"
@@ -66,7 +108,7 @@ class RemarkKind(StrEnum):
     NO_LEAK_FOUND = "NO_LEAK_FOUND"
 
 
-class Remark(_Frozen):
+class Remark(Document):
     """One thing that a reader of the table must know."""
 
     kind: RemarkKind
@@ -75,12 +117,12 @@ class Remark(_Frozen):
     words: str
 
 
-class ClaimResult(_Frozen):
+class ClaimResult(Document):
     """One claim, its number computed again, and the verdict."""
 
     claim: str
     """As it was written."""
-    metric: Metric
+    metric: ClaimMetric
     of: str
     """`macro`, `micro` or a finding."""
     claimed: float
@@ -89,8 +131,8 @@ class ClaimResult(_Frozen):
     """Findings that the number is a mean of, or pools."""
     constant: float | None
     """What a predictor has that says the same of every film."""
-    verdict: Verdict
-    agreement: Verdict
+    verdict: ClaimVerdict
+    agreement: ClaimVerdict
     """How claim and number compare, whatever they prove: reproduced, inside, outside or not
     computable."""
     reasons: tuple[Reason, ...] = ()
@@ -98,7 +140,7 @@ class ClaimResult(_Frozen):
     words: str
 
 
-class Leak(_Frozen):
+class Leak(Document):
     """How far the evaluated films are of patients that trained the model."""
 
     training: str
@@ -118,7 +160,7 @@ class Leak(_Frozen):
     certificate: str
 
 
-class Audit(_Frozen):
+class Audit(Document):
     """audit.json: every claim with its verdict, and the inspection of the table."""
 
     schema_version: int = 1

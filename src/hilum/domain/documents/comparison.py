@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 
-__all__ = ["Comparison", "Difference", "ModelNumbers", "Pair", "Verdict"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+__all__ = ["Comparison", "ModelNumbers", "Pair", "PairDifference", "PairVerdict"]
 
 
-class Verdict(StrEnum):
+class PairVerdict(StrEnum):
     """What a paired difference says, after Holm's correction."""
 
     BETTER = "better"
@@ -29,7 +23,7 @@ class Verdict(StrEnum):
     """The difference does not exist here, or has no interval."""
 
 
-class Difference(_Frozen):
+class PairDifference(Document):
     """The second model's number less the first one's, drawn together."""
 
     difference: Interval
@@ -37,23 +31,23 @@ class Difference(_Frozen):
     """Two-sided, of the paired patient bootstrap; null where there is none."""
     p_holm: float | None
     """The same after Holm's correction over the findings (macro: over the pairs)."""
-    verdict: Verdict
+    verdict: PairVerdict
 
 
-class Pair(_Frozen):
+class Pair(Document):
     """One model against another."""
 
     first: str
     second: str
-    macro_auroc: Difference
-    macro_average_precision: Difference
-    auroc: dict[str, Difference]
-    average_precision: dict[str, Difference]
+    macro_auroc: PairDifference
+    macro_average_precision: PairDifference
+    auroc: dict[str, PairDifference]
+    average_precision: dict[str, PairDifference]
     words: str
     """The verdict on macro AUROC in a sentence."""
 
 
-class ModelNumbers(_Frozen):
+class ModelNumbers(Document):
     """One model's own macro numbers."""
 
     auroc: Interval
@@ -65,7 +59,7 @@ class ModelNumbers(_Frozen):
     """What sets the model apart, such as its policy of uncertain labels."""
 
 
-class Comparison(_Frozen):
+class Comparison(Document):
     """comparison.json: models on the same films, with paired differences."""
 
     schema_version: int = 1

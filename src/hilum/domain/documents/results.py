@@ -5,23 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.domain.record import Cohort, digest
 
 __all__ = [
     "FindingResult",
     "ImageResult",
-    "Interval",
-    "SplitFacts",
     "ThresholdSource",
 ]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ThresholdSource(StrEnum):
@@ -34,7 +26,7 @@ class ThresholdSource(StrEnum):
     specificity it has is not known."""
 
 
-class FindingResult(_Frozen):
+class FindingResult(Document):
     """One finding on one film."""
 
     probability: float
@@ -64,7 +56,7 @@ class FindingResult(_Frozen):
         )
 
 
-class ImageResult(_Frozen):
+class ImageResult(Document):
     """Everything said of one input. One line of results.jsonl."""
 
     schema_version: int = 1
@@ -100,67 +92,3 @@ class ImageResult(_Frozen):
         """Names of the positive findings, most probable first."""
         found = [(f.probability, name) for name, f in (self.findings or {}).items() if f.positive]
         return [name for _, name in sorted(found, key=lambda pair: (-pair[0], pair[1]))]
-
-
-class Interval(_Frozen):
-    """A number with its 95 % interval; or null, with the reason.
-
-    `low` and `high` are null where too few resamples had both classes.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str = ""
-
-    def short(self, digits: int = 3) -> str:
-        """The number with its interval, for a table; a dash where there is none.
-
-        >>> Interval(value=0.8123, low=0.77, high=0.85).short()
-        '0.812 [0.770, 0.850]'
-        >>> Interval(value=0.8123).short(2), Interval(value=None).short()
-        ('0.81 [–]', '–')
-        """
-        if self.value is None:
-            return "–"
-        if self.low is None or self.high is None:
-            return f"{self.value:.{digits}f} [–]"
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
-    def in_words(self) -> str:
-        """The number with its interval, for a sentence; or why there is none.
-
-        >>> Interval(value=None, reason="no film is positive").in_words()
-        'not computed (no film is positive)'
-        >>> Interval(value=0.5, reason="too few resamples").in_words()
-        '0.500 [no interval: too few resamples]'
-        """
-        if self.value is None:
-            return f"not computed ({self.reason or 'no reason given'})"
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f} [no interval: {self.reason or 'none was made'}]"
-        return self.short()
-
-
-class SplitFacts(_Frozen):
-    """What was evaluated on."""
-
-    name: str
-    sha256: str
-    """Of the sorted film names, one a line."""
-    images: int
-    patients: int
-    patients_sha256: str = ""
-    """Of the sorted patient names, one a line."""
-
-    @classmethod
-    def of(cls, name: str, cohort: Cohort) -> Self:
-        """The facts of a cohort."""
-        patients = set(cohort.patients().tolist())
-        return cls(
-            name=name,
-            sha256=digest(cohort.image_ids()),
-            images=len(cohort),
-            patients=len(patients),
-            patients_sha256=digest(patients),
-        )

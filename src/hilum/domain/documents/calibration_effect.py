@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 
-__all__ = ["Believed", "CalibrationEffect", "Change", "FindingEffect"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+__all__ = ["Believed", "CalibrationEffect", "EffectChange", "FindingEffect"]
 
 
-class Believed(_Frozen):
+class Believed(Document):
     """How far the probabilities of one finding can be believed."""
 
     mean_probability: Interval
@@ -28,7 +22,7 @@ class Believed(_Frozen):
     o_e: Interval
 
 
-class Change(_Frozen):
+class EffectChange(Document):
     """After less before, on the same resamples: below 0 is better, above 0 worse."""
 
     brier: Interval
@@ -37,7 +31,7 @@ class Change(_Frozen):
     ece_equal_width: Interval
 
 
-class FindingEffect(_Frozen):
+class FindingEffect(Document):
     """One finding before and after."""
 
     n: int
@@ -45,10 +39,10 @@ class FindingEffect(_Frozen):
     prevalence: float | None
     before: Believed
     after: Believed
-    change: Change
+    change: EffectChange
 
 
-class CalibrationEffect(_Frozen):
+class CalibrationEffect(Document):
     """Every finding before and after calibration, and the mean change."""
 
     schema_version: int = 1
@@ -62,5 +56,5 @@ class CalibrationEffect(_Frozen):
     seed: int
     resamples: int
     findings: dict[str, FindingEffect]
-    macro_change: Change
+    macro_change: EffectChange
     """The mean over findings with both classes."""

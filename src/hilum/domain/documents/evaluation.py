@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 
 __all__ = [
     "BrierParts",
@@ -16,7 +14,7 @@ __all__ = [
     "FindingEvaluation",
     "MacroEvaluation",
     "MetadataBaseline",
-    "NetBenefit",
+    "NetBenefitEvaluation",
     "PointEvaluation",
     "Subgroup",
     "SubgroupFinding",
@@ -24,11 +22,7 @@ __all__ = [
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ExpectedCalibrationError(_Frozen):
+class ExpectedCalibrationError(Document):
     """ECE on 15 bins, and what chance alone gives a perfectly calibrated model here."""
 
     equal_mass: Interval
@@ -39,7 +33,7 @@ class ExpectedCalibrationError(_Frozen):
     """Root mean squared gap of the equal-mass bins, less what chance alone adds to it."""
 
 
-class BrierParts(_Frozen):
+class BrierParts(Document):
     """The Brier score taken apart: miscalibration - discrimination + uncertainty."""
 
     miscalibration: Interval
@@ -50,7 +44,7 @@ class BrierParts(_Frozen):
     """Brier score of the prevalence: prevalence (1 - prevalence)."""
 
 
-class CalibrationEvaluation(_Frozen):
+class CalibrationEvaluation(Document):
     """Whether probabilities can be taken at their word, by the three usual questions."""
 
     slope: Interval
@@ -63,7 +57,7 @@ class CalibrationEvaluation(_Frozen):
     """"calibrated" only where slope, O/E and ECE all allow it; else how far off, in words."""
 
 
-class NetBenefit(_Frozen):
+class NetBenefitEvaluation(Document):
     """What acting at a threshold is worth, in true positives a film (Vickers and Elkin 2006)."""
 
     model: Interval
@@ -72,7 +66,7 @@ class NetBenefit(_Frozen):
     """The same of acting on every film. Acting on none is worth 0."""
 
 
-class PointEvaluation(_Frozen):
+class PointEvaluation(Document):
     """An operating point, frozen before, on the films evaluated."""
 
     threshold: float | None
@@ -88,7 +82,7 @@ class PointEvaluation(_Frozen):
     f1: Interval
 
 
-class FindingEvaluation(_Frozen):
+class FindingEvaluation(Document):
     """All numbers of one finding."""
 
     n: int
@@ -111,7 +105,7 @@ class FindingEvaluation(_Frozen):
     calibration: CalibrationEvaluation
     operating_points: dict[str, PointEvaluation]
     """Key: the target, such as "f1" or "sensitivity 0.90"."""
-    net_benefit: dict[str, NetBenefit]
+    net_benefit: dict[str, NetBenefitEvaluation]
     """Key: the threshold acted at, such as "0.05"."""
     within_view: dict[str, Interval]
     """AUROC among films of one view only. Key: the view, such as "AP"."""
@@ -119,7 +113,7 @@ class FindingEvaluation(_Frozen):
     """AUROC of a model that knows view, sex, age and follow-up number, and sees no film."""
 
 
-class SummaryEvaluation(_Frozen):
+class SummaryEvaluation(Document):
     """Macro (mean over findings) or micro (all entries pooled)."""
 
     auroc: Interval
@@ -146,7 +140,7 @@ class MacroEvaluation(SummaryEvaluation):
     """`f1 - f1_shared`, drawn together."""
 
 
-class ConstantPredictor(_Frozen):
+class ConstantPredictor(Document):
     """The image-free rival: each finding's prevalence, said of every film.
 
     Its ECE is near zero by construction, which is why a low ECE proves nothing.
@@ -164,7 +158,7 @@ class ConstantPredictor(_Frozen):
     """Far above 0.5, since common findings are positive more often: why micro numbers flatter."""
 
 
-class MetadataBaseline(_Frozen):
+class MetadataBaseline(Document):
     """The image-free rival that reads the film's label: view, sex, age, follow-up number.
 
     What it reaches is no evidence that a network looks at the lung.
@@ -176,7 +170,7 @@ class MetadataBaseline(_Frozen):
     """Macro, over the findings that have a value."""
 
 
-class SubgroupFinding(_Frozen):
+class SubgroupFinding(Document):
     """One finding in one subgroup; null below 20 positive films, which would tell nothing."""
 
     n: int
@@ -189,7 +183,7 @@ class SubgroupFinding(_Frozen):
     specificity: Interval
 
 
-class Subgroup(_Frozen):
+class Subgroup(Document):
     """The films of one sex, age band, view or visit."""
 
     attribute: str
@@ -204,7 +198,7 @@ class Subgroup(_Frozen):
     findings: dict[str, SubgroupFinding]
 
 
-class Evaluation(_Frozen):
+class Evaluation(Document):
     """evaluation.json: a model's numbers on one split, each with its interval."""
 
     schema_version: int = 2

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.result import Interval, SplitFacts
 
-__all__ = ["Compared", "HeatmapEvaluation", "Localisation", "Pointed"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+__all__ = ["Compared", "HeatmapEvaluation", "Localization", "Pointed"]
 
 
-class Compared(_Frozen):
+class Compared(Document):
     """One measure of the maps, beside the same measure of two maps that saw no film."""
 
     heatmap: Interval
@@ -28,7 +22,7 @@ class Compared(_Frozen):
     """The maps' mean as CheXlocalize gives its interval: films resampled instead of patients."""
 
 
-class Pointed(_Frozen):
+class Pointed(Document):
     """The maps of one finding, or of all; intervals from a patient bootstrap.
 
     A film's map hits when its hottest pixel lies on the finding, without tolerance. An empty map
@@ -57,7 +51,7 @@ class Pointed(_Frozen):
     that leave it out."""
 
 
-class Localisation(_Frozen):
+class Localization(Document):
     """Heatmaps by finding; findings on a single film have no prior and are left out."""
 
     schema_version: int = 2
@@ -73,7 +67,7 @@ class Localisation(_Frozen):
     """Each film and finding counted once; None where there is none."""
 
 
-class HeatmapEvaluation(_Frozen):
+class HeatmapEvaluation(Document):
     """heatmaps.json: where one model's heatmaps point, on one set of films."""
 
     schema_version: int = 1
@@ -86,4 +80,4 @@ class HeatmapEvaluation(_Frozen):
     precision: str
     provenance: dict[str, str]
     notes: tuple[str, ...]
-    localisation: Localisation
+    localisation: Localization

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
+from hilum.domain.documents.base import Document
 from hilum.domain.policy import LabelPolicy
-from hilum.inspection.fingerprint import Variant
 
 __all__ = [
     "CoOccurrence",
@@ -16,26 +14,34 @@ __all__ = [
     "DatasetInspection",
     "FilmInspection",
     "FindingCounts",
-    "Group",
     "Labels",
-    "Level",
     "NoFinding",
     "OfficialLists",
     "Population",
     "Problem",
     "ProblemCode",
     "Published",
+    "Severity",
+    "SplitCounts",
     "SplitInspection",
     "States",
     "Unreadable",
+    "Variant",
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Variant(StrEnum):
+    """What was done to a film to make a copy of it look new."""
+
+    SAME = "same"
+    """Nothing that moves a pixel or turns grey around."""
+    MIRRORED = "mirrored"
+    """Left and right exchanged."""
+    INVERTED = "inverted"
+    """Black and white exchanged."""
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """How bad a problem is."""
 
     ERROR = "error"
@@ -71,10 +77,10 @@ class ProblemCode(StrEnum):
     """Ages that cannot be; they are taken as unknown."""
 
 
-class Problem(_Frozen):
+class Problem(Document):
     """One thing that is wrong with the dataset, or with what was asked of it."""
 
-    level: Level
+    level: Severity
     code: ProblemCode
     count: int
     """Of films, pairs of films, patients, labels or findings, as the message says."""
@@ -82,7 +88,7 @@ class Problem(_Frozen):
     """What is wrong, how often, where first, and what to do."""
 
 
-class DatasetCard(_Frozen):
+class DatasetCard(Document):
     """What is known of the dataset as it was published."""
 
     name: str
@@ -94,7 +100,7 @@ class DatasetCard(_Frozen):
     known_faults: tuple[str, ...]
 
 
-class Published(_Frozen):
+class Published(Document):
     """The films and patients listed here, against those published."""
 
     films: int
@@ -106,7 +112,7 @@ class Published(_Frozen):
     """Whether both are exactly as published; None where nothing was."""
 
 
-class Group(_Frozen):
+class SplitCounts(Document):
     """Some of the films."""
 
     films: int
@@ -117,11 +123,11 @@ class Group(_Frozen):
     """Films left by the policy, and here, if any is."""
 
 
-class SplitInspection(_Frozen):
+class SplitInspection(Document):
     """The split that a stage would make by default."""
 
     name: str
-    groups: dict[str, Group]
+    groups: dict[str, SplitCounts]
     """For each of train, tune, calibrate and test. Empty where patients cross the lists."""
     sha256: dict[str, str]
     """Hash of each split's film names."""
@@ -129,7 +135,7 @@ class SplitInspection(_Frozen):
     """Why no split could be made."""
 
 
-class OfficialLists(_Frozen):
+class OfficialLists(Document):
     """What the dataset's authors set aside."""
 
     test_films: int | None
@@ -141,7 +147,7 @@ class OfficialLists(_Frozen):
     """Lists of the field that the films on the lists, and those off them, are."""
 
 
-class States(_Frozen):
+class States(Document):
     """How many films have a finding in each state."""
 
     positive: int
@@ -150,7 +156,7 @@ class States(_Frozen):
     unlabelled: int
 
 
-class FindingCounts(_Frozen):
+class FindingCounts(Document):
     """One finding."""
 
     listed: States | None
@@ -166,7 +172,7 @@ class FindingCounts(_Frozen):
     by_split: dict[str, States]
 
 
-class CoOccurrence(_Frozen):
+class CoOccurrence(Document):
     """On how many films used two findings are positive together."""
 
     findings: tuple[str, ...]
@@ -174,7 +180,7 @@ class CoOccurrence(_Frozen):
     """(L, L), symmetric; the diagonal counts each finding's own films."""
 
 
-class NoFinding(_Frozen):
+class NoFinding(Document):
     """Films labelled `No Finding`, of all films listed."""
 
     conflicts: int
@@ -183,12 +189,12 @@ class NoFinding(_Frozen):
     """Beside support devices alone: legitimate, and no contradiction."""
 
 
-class Population(_Frozen):
+class Population(Document):
     """Whose films these are, of all films listed."""
 
-    views: dict[str, Group]
-    sexes: dict[str, Group]
-    ages: dict[str, Group]
+    views: dict[str, SplitCounts]
+    sexes: dict[str, SplitCounts]
+    ages: dict[str, SplitCounts]
     """By decade."""
     age_by_sex: dict[str, dict[str, int]]
     """Decade to sex to films, where both are known."""
@@ -200,7 +206,7 @@ class Population(_Frozen):
     """Films whose patient nothing names but the film itself."""
 
 
-class Labels(_Frozen):
+class Labels(Document):
     """What the labels say."""
 
     findings: dict[str, FindingCounts]
@@ -212,7 +218,7 @@ class Labels(_Frozen):
     no_finding: NoFinding
 
 
-class Unreadable(_Frozen):
+class Unreadable(Document):
     """One film that could not be read."""
 
     image_id: str
@@ -220,7 +226,7 @@ class Unreadable(_Frozen):
     message: str
 
 
-class Copy(_Frozen):
+class Copy(Document):
     """Two films that are one."""
 
     first: str
@@ -240,7 +246,7 @@ class Copy(_Frozen):
     """Of details, registered."""
 
 
-class FilmInspection(_Frozen):
+class FilmInspection(Document):
     """What the films themselves are like."""
 
     here: int
@@ -264,7 +270,7 @@ class FilmInspection(_Frozen):
     """Enough pairs to tie together every group of copies; the closest first."""
 
 
-class DatasetInspection(_Frozen):
+class DatasetInspection(Document):
     """What `hilum check` found. Counts are of films unless they say otherwise.
 
     Two sets of films are counted: all that are *listed* in the dataset's table, with labels as they
@@ -303,4 +309,4 @@ class DatasetInspection(_Frozen):
     @property
     def sound(self) -> bool:
         """Whether nothing was found that would make training or measuring wrong."""
-        return all(problem.level is not Level.ERROR for problem in self.problems)
+        return all(problem.level is not Severity.ERROR for problem in self.problems)
