@@ -26,7 +26,7 @@ from hilum.domain.record import Cohort, Split
 from hilum.imaging.preprocess import Preprocessing
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.config import TrainingConfig
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.data.batches import batches
 from hilum.training.data.cache import films_of, write
 from hilum.training.data.films import Films, Rasters

@@ -24,11 +24,12 @@ from hilum.model.export import export_onnx
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.folder import write_film
 from hilum.phantom.nih import write_nih
+from hilum.runs.facts import RunFacts
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import load_config
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.training.config import load_config
 from hilum.training.quantise import quantise_run
-from hilum.training.run import RunFacts, RunFolder
 
 __all__ = ["DRAWN", "bundle_in", "draw_films", "films_in", "linked"]
 

@@ -30,7 +30,8 @@ from hilum.domain.findings import nih14
 from hilum.model.classifier import classifier
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.config import ComputeConfig, TrainingConfig, load_config
+from hilum.runs.recipe import TrainingConfig, load_config
+from hilum.runs.recipe_parts import ComputeConfig
 from hilum.training.data.batches import Batch, batches
 from hilum.training.data.films import Films
 from hilum.training.device import Device

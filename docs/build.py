@@ -78,7 +78,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.localization import HeatmapEvaluation, Localization
     from hilum.domain.documents.sanity import Sanity
     from hilum.report.results_jsonl import schema
-    from hilum.training.run import RunFacts
+    from hilum.runs.facts import RunFacts
 
     models = {
         "audit": Audit,

@@ -121,9 +121,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hilum.domain.record import Split
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.phantom.nih import write_nih
+    from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.evaluate import evaluate_run
-    from hilum.training.run import RunFolder
 
     root = tmp_path_factory.mktemp("toy")
     write_nih(PhantomCorpus(patients=14, seed=1, enrichment=6, size=128), root / "films")
@@ -155,9 +155,9 @@ def trained(run: object, films: Path) -> None:
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
     from hilum.files.sealed import file_sha256
+    from hilum.runs.facts import RunFacts
+    from hilum.runs.recipe import load_config
     from hilum.splits import assign
-    from hilum.training.config import load_config
-    from hilum.training.run import RunFacts
 
     preset = films.with_name("toy.yaml")
     preset.write_text(PRESET)

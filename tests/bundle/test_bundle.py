@@ -20,7 +20,7 @@ from hilum.domain.findings import nih14
 from hilum.domain.radiograph import Radiograph
 from hilum.files.sealed import seal
 from hilum.imaging.read import read
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 
 @pytest.fixture

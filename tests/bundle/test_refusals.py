@@ -20,7 +20,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.files.sealed import file_sha256, seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Engine, Precision
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 Tree = dict[str, Any]
 

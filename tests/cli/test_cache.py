@@ -12,7 +12,7 @@ from hilum.datasets import open_dataset
 from hilum.imaging.read import read
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.config import load_config
+from hilum.runs.recipe import load_config
 from hilum.training.data.cache import FilmCache
 
 Said = Callable[..., tuple[int, str, str]]

@@ -22,7 +22,7 @@ from hilum.datasets import open_dataset
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import nih14
 from hilum.files.sealed import read_sealed
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 pytestmark = pytest.mark.slow
 

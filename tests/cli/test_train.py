@@ -14,7 +14,7 @@ import pytest
 from hilum.domain.findings import nih14
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
-from hilum.training.config import presets
+from hilum.runs.recipe import presets
 
 Said = Callable[..., tuple[int, str, str]]
 

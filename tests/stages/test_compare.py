@@ -15,6 +15,7 @@ from hilum.domain.findings import LabelState
 from hilum.domain.record import Split
 from hilum.evaluation.compare import ComparisonRequest
 from hilum.files.sealed import file_sha256
+from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.stages.compare import (
     CHOSEN_ON_TEST,
@@ -23,7 +24,6 @@ from hilum.stages.compare import (
     compare_runs,
 )
 from hilum.stages.evaluate import evaluate_run
-from hilum.training.run import RunFolder
 
 REQUEST = ComparisonRequest("", False, resamples=100)
 

@@ -20,10 +20,10 @@ from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split
 from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
+from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run, engine_of
 from hilum.stages.localize import localize, sanity, subject_of
 from hilum.training.quantise import FILMS, quantise_run
-from hilum.training.run import RunFolder
 
 Said = Callable[..., tuple[int, str, str]]
 Hilum = Callable[..., subprocess.CompletedProcess[str]]

@@ -21,10 +21,10 @@ from hilum.domain.record import Box, Cohort, Split
 from hilum.files.sealed import read_sealed
 from hilum.imaging.read import read
 from hilum.metrics.localisation import pointing_game
+from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
 from hilum.stages.localize import Subject, localize, sanity, subject_of, unseen
 from hilum.stages.localize_reference import DrawnMasks, FilmRead, ReaderBoxes, reference_of
-from hilum.training.run import RunFolder
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from hilum.domain.scores import Target
 from hilum.files.sealed import seal
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
+from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
 from hilum.stages.evaluate import GRID, evaluate_run, localise_boxes, map_on_grid
-from hilum.training.run import RunFolder
 
 CHOICE = CalibrationRequest()
 

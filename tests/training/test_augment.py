@@ -14,7 +14,7 @@ from scipy.ndimage import affine_transform
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import Finding, LabelSet, nih14
-from hilum.training.config import AugmentConfig
+from hilum.runs.recipe_parts import AugmentConfig
 from hilum.training.data import augment
 from hilum.training.data.augment import GRAIN, Change, apply, draw, inverse_map, refuse_flip
 

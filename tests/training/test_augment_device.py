@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hilum.training.config import AugmentConfig
+from hilum.runs.recipe_parts import AugmentConfig
 from hilum.training.data import augment, augment_device
 from hilum.training.data.augment import Change
 

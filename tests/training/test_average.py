@@ -13,8 +13,8 @@ from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
+from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import phases
-from hilum.training.config import PhaseConfig
 from hilum.training.optimisation.average import Average
 
 

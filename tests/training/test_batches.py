@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hilum.domain.errors import UsageError
-from hilum.training.config import TrainingConfig
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.data import augment, samplers
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films, Rasters

@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from hilum.domain.errors import UsageError
-from hilum.training.config import TrainingConfig, load_config, presets
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import TrainingConfig, load_config, presets
 
 PHASES = "phases: [{name: head, trains: {head: 0.1}, epochs: 1}]"
 

@@ -15,7 +15,7 @@ from hilum.domain.findings import LabelSet
 from hilum.imaging.preprocess import Preprocessing
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest
-from hilum.training.config import ComputeConfig
+from hilum.runs.recipe_parts import ComputeConfig
 from hilum.training.device import Device
 
 CPU = ComputeConfig(device="cpu", precision="float32", threads=1)

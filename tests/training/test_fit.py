@@ -19,14 +19,15 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
-from hilum.training.config import AugmentConfig, PhaseConfig, TrainingConfig
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import TrainingConfig
+from hilum.runs.recipe_parts import AugmentConfig, PhaseConfig
 from hilum.training.data.batches import batches
 from hilum.training.data.films import Films
 from hilum.training.device import Device
 from hilum.training.fit import Fitted, Job, fit
 from hilum.training.guard import OVERFLOWS, refuse_overflows
 from hilum.training.optimisation import schedule
-from hilum.training.run import RunFolder
 from hilum.training.state.checkpoint import read_state
 from hilum.training.state.making import Making
 from hilum.training.step import Learner, StepResult

@@ -9,14 +9,14 @@ import pytest
 from hilum.domain.errors import LeakError
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.record import Cohort, Record, Split
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe_parts import ModelConfig
 from hilum.splits import Place, SeenPatients, SplitTable, known_splits
-from hilum.training.config import ModelConfig
 from hilum.training.inherited import (
     inherited_notes,
     inherited_patients,
     refuse_contaminated,
 )
-from hilum.training.run import RunFolder
 
 
 def cohort(*patients: str) -> Cohort:

@@ -18,7 +18,7 @@ import hilum.training.losses
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.policy import LabelPolicy, Uncertain, settle
 from hilum.domain.record import Cohort, Record
-from hilum.training.config import LossConfig
+from hilum.runs.recipe_parts import LossConfig
 from hilum.training.losses import Loss, Terms, loss, members, targets
 
 STATES = np.array([[1, 0, -1, -2]], np.int8)

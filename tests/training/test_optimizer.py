@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn, optim
 
-from hilum.training.config import OptimizerConfig
+from hilum.runs.recipe_parts import OptimizerConfig
 from hilum.training.optimisation import optimizer
 from hilum.training.phases import Group
 

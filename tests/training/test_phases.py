@@ -17,10 +17,10 @@ from hilum.domain.findings import LabelSet
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest
+from hilum.runs.facts import PhaseRecord
+from hilum.runs.recipe_parts import OptimizerConfig, PhaseConfig
 from hilum.training import phases
-from hilum.training.config import OptimizerConfig, PhaseConfig
 from hilum.training.optimisation import optimizer
-from hilum.training.phase_record import PhaseRecord
 from hilum.training.phases import Group
 from hilum.training.proof import Proof, check_optimizer
 

@@ -17,9 +17,10 @@ from hilum.model.classifier import classifier
 from hilum.phantom.chexpert import write_chexpert
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import load_config, presets
+from hilum.runs.recipe_parts import Criterion, Weighting
 from hilum.training import phases
-from hilum.training.config import Criterion, Weighting, load_config, presets
-from hilum.training.run import RunFolder
 
 Said = Callable[..., tuple[int, str, str]]
 

@@ -18,11 +18,11 @@ from hilum.domain.findings import LabelSet
 from hilum.model import weights
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
-from hilum.training.config import TrainingConfig
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.data.films import Films
 from hilum.training.fit import Job, fit
 from hilum.training.ranks import ALONE, Ranks, joined
-from hilum.training.run import RunFolder
 from hilum.training.state.making import Making
 from hilum.training.step import Learner
 

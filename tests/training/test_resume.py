@@ -20,10 +20,10 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
-from hilum.training.config import TrainingConfig
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.data.films import Films
 from hilum.training.fit import Fitted, Job, fit
-from hilum.training.run import RunFolder
 from hilum.training.state.checkpoint import read_state
 from hilum.training.state.making import Making
 from hilum.training.step import Learner

@@ -21,11 +21,12 @@ from hilum.metrics.ranking import auroc
 from hilum.model import weights
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
+from hilum.runs.facts import RunFacts
+from hilum.runs.folder import Places, RunFolder
+from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import engine_of
-from hilum.training.config import TrainingConfig
 from hilum.training.ranks import Ranks
-from hilum.training.run import Places, RunFacts, RunFolder
 from hilum.training.start import start_notes, starting_network
 from hilum.training.train import train
 
@@ -233,7 +234,7 @@ def test_facts_are_there_whole_or_not_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.run.write_sealed", half)
+        patch.setattr("hilum.runs.folder.write_sealed", half)
         with pytest.raises(KeyboardInterrupt):
             run.write_facts(facts)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
 from hilum.domain.errors import UsageError
-from hilum.training.config import DataConfig
+from hilum.runs.recipe_parts import DataConfig
 from hilum.training.data.samplers import members, sampler
 from hilum.training.data.samplers.base import classes
 from hilum.training.data.samplers.inverse_frequency import weights

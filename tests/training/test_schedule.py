@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from hilum.training.config import Criterion, OptimizerConfig, Schedule, ScheduleConfig
+from hilum.runs.recipe_parts import Criterion, OptimizerConfig, Schedule, ScheduleConfig
 from hilum.training.optimisation import optimizer
 from hilum.training.optimisation.schedule import Plateau, factor
 from hilum.training.phases import Group

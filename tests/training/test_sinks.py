@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hilum.domain.errors import UsageError
+from hilum.runs.recipe import TrainingConfig, load_config
 from hilum.training.artefacts import sinks
-from hilum.training.config import TrainingConfig, load_config
 
 LINES = [
     {

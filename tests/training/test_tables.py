@@ -13,9 +13,9 @@ import pytest
 
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import prevalences
+from hilum.runs.recipe_parts import ComputeConfig
 from hilum.training.artefacts.environment import environment, write_environment
 from hilum.training.artefacts.tables import RateTable, write_prevalence, write_rows
-from hilum.training.config import ComputeConfig
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
 

@@ -22,7 +22,8 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.policy import Blank, LabelPolicy, Uncertain, settle
 from hilum.domain.record import Cohort, Record
-from hilum.training.config import LossConfig, TrainingConfig, Weighting, load_config
+from hilum.runs.recipe import TrainingConfig, load_config
+from hilum.runs.recipe_parts import LossConfig, Weighting
 from hilum.training.losses import Loss, Terms, bce, loss, members, targets
 from hilum.training.weighting import (
     EffectiveWeight,

@@ -27,10 +27,10 @@ from hilum.domain.record import Split
 from hilum.evaluation.predictions import read_predictions
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
+from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.stages.evaluate import evaluate_run
-from hilum.training.run import RunFolder
 
 Said = Callable[..., tuple[int, str, str]]
 Tables = tuple[pd.DataFrame, pd.DataFrame]

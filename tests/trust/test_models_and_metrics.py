@@ -44,7 +44,7 @@ from hilum.metrics.ranking import Ranking
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.model.weights import load, load_backbone, save
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 Said = Callable[..., tuple[int, str, str]]
 Tables = tuple[pd.DataFrame, pd.DataFrame]

@@ -10,7 +10,7 @@ from hilum.domain.notice import NOT_A_DEVICE
 from hilum.evaluation.table import markdown
 
 if TYPE_CHECKING:
-    from hilum.training.config import TrainingConfig
+    from hilum.runs.recipe import TrainingConfig
 
 __all__ = ["card"]
 

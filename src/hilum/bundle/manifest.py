@@ -26,7 +26,8 @@ from hilum.files.sealed import read_sealed
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
-from hilum.training.run import RunFacts, RunFolder
+from hilum.runs.facts import RunFacts
+from hilum.runs.folder import RunFolder
 
 __all__ = ["Calibration", "Manifest", "read_calibration", "read_evaluation"]
 

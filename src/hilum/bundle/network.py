@@ -7,7 +7,7 @@ from pathlib import Path
 from hilum.domain.errors import BundleError
 from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 __all__ = ["network_of", "network_sha256"]
 

@@ -18,7 +18,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
-from hilum.training.run import RunFolder
+from hilum.runs.folder import RunFolder
 
 __all__ = ["PRIVATE", "write_bundle"]
 

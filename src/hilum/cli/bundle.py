@@ -33,7 +33,7 @@ def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     from hilum.bundle import write_bundle
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
-    from hilum.training.run import RunFolder
+    from hilum.runs.folder import RunFolder
 
     # Drawn films, one of them oblong: a bundle carries no patient, and tests its geometry too.
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]

@@ -25,7 +25,7 @@ def cache(
     It serves every run with the same preprocessing, whatever its seed or network.
     """
     from hilum.domain.policy import settle
-    from hilum.training.config import load_config
+    from hilum.runs.recipe import load_config
     from hilum.training.data.cache import write
 
     resolved = load_config(config, tuple(changes or ()))

@@ -44,8 +44,8 @@ def calibrate(
     from hilum.domain.record import Split
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
+    from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.training.run import RunFolder
 
     folder = RunFolder(run)
     cohort = split_of(folder, Split.CALIBRATE, data)

@@ -8,8 +8,8 @@ from hilum.datasets import open_dataset, without
 from hilum.domain.errors import DatasetError
 from hilum.domain.policy import settle
 from hilum.domain.record import Cohort, Split
+from hilum.runs.folder import RunFolder
 from hilum.splits import SplitTable
-from hilum.training.run import RunFolder
 
 __all__ = ["split_of"]
 

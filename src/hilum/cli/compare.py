@@ -89,8 +89,8 @@ def _runs(
 ) -> Comparison:
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
+    from hilum.runs.folder import RunFolder
     from hilum.stages.compare import choose_on_test, compare_runs
-    from hilum.training.run import RunFolder
 
     use = choice(Split, choose_on, "--choose-on")
     if use not in (Split.TUNE, Split.TEST):

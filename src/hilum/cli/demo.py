@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from hilum.evaluation.localise import Mapped
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.report.base import BatchResults
+    from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import Evaluated
-    from hilum.training.run import RunFolder
 
 __all__ = ["demo"]
 
@@ -43,7 +43,7 @@ def demo(
     Everything is synthetic: the numbers show that the pipeline works, not how it reads patients.
     """
     from hilum.phantom.corpus import PhantomCorpus
-    from hilum.training.run import RunFolder
+    from hilum.runs.folder import RunFolder
 
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"the demo needs a new folder; {out} is not empty. Name another with -o")
@@ -62,9 +62,9 @@ def demo(
 def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet: bool) -> None:
     from hilum.datasets import open_dataset
     from hilum.phantom.nih import write_nih
+    from hilum.runs.folder import Places
+    from hilum.runs.recipe import load_config
     from hilum.splits import assign
-    from hilum.training.config import load_config
-    from hilum.training.run import Places
     from hilum.training.train import train
 
     say(f"1/6  drawing {len(corpus.films()):,} films of {corpus.patients} patients", quiet)

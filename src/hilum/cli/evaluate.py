@@ -97,8 +97,8 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
     from hilum.cli.words import pointing_line
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
+    from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import evaluate_run, localise_boxes
-    from hilum.training.run import RunFolder
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)

@@ -85,7 +85,7 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
     from hilum.cli.cohorts import split_of
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
-    from hilum.training.run import RunFolder
+    from hilum.runs.folder import RunFolder
 
     if data is not None and (root / "bundle.json").is_file():
         return open_dataset(data), data

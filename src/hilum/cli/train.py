@@ -15,11 +15,11 @@ from hilum.domain.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
     from hilum.domain.record import Cohort
+    from hilum.runs.folder import Places
+    from hilum.runs.recipe import TrainingConfig
     from hilum.splits import SplitTable
     from hilum.training.artefacts.sinks import Sinks
-    from hilum.training.config import TrainingConfig
     from hilum.training.ranks import Ranks
-    from hilum.training.run import Places
 
 __all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Request", "Watching", "train"]
 
@@ -63,7 +63,7 @@ def train(
     Patients are split by the dataset's official test list, where it has one, and by a hash. Several
     processes, on one machine or more, are started by torchrun with the same command.
     """
-    from hilum.training.config import load_config
+    from hilum.runs.recipe import load_config
 
     request = Request(load_config(config, tuple(changes or ())), data, exclude, allow_unlabelled)
     if explain_weights:
@@ -74,8 +74,8 @@ def train(
     from hilum.training.artefacts.sinks import check
 
     check(sinks or ())
+    from hilum.runs.folder import Places, RunFolder
     from hilum.training.ranks import joined
-    from hilum.training.run import Places, RunFolder
 
     places = Places(RunFolder(out), data, cache)
     with exits.stoppable("the same command with --resume"), joined() as ranks:

@@ -19,8 +19,8 @@ from hilum.files.sealed import write_sealed
 from hilum.inference.cohort import Scored, score_cohort
 from hilum.inference.engine import Engine, Precision
 from hilum.metrics.operating import choose_all, choose_shared
+from hilum.runs.folder import RunFolder
 from hilum.splits import SplitTable
-from hilum.training.run import RunFolder
 
 __all__ = ["GOALS", "CalibrationRequest", "calibrate_run", "engine_of"]
 

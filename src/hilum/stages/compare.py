@@ -24,9 +24,9 @@ from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.files.sealed import read_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
+from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import mark_choice
-from hilum.training.run import RunFolder
 
 __all__ = ["CHOSEN_ON_TEST", "choose_on_test", "compare_predictions", "compare_runs"]
 

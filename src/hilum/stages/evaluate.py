@@ -23,10 +23,10 @@ from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.write import write_effect, write_evaluation
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
+from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import count_look, was_chosen_by
-from hilum.training.run import RunFolder
 
 __all__ = ["GRID", "Evaluated", "evaluate_run", "localise_boxes", "map_on_grid"]
 

@@ -22,11 +22,11 @@ from hilum.evaluation.localise import Mapped, localise
 from hilum.explain.sanity import Asked, SanityRun, check_sanity
 from hilum.imaging.stack import Stack, read_stack
 from hilum.inference.engine import Engine, Precision
+from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import count_look
 from hilum.stages.localize_reference import FilmRead, Reference, reference_of
-from hilum.training.run import RunFolder
 
 __all__ = ["SANITY_FILMS", "Subject", "localize", "sanity", "subject_of", "unseen"]
 

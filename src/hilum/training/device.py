@@ -16,7 +16,7 @@ from torch.nn import functional
 from hilum.domain.errors import UsageError
 from hilum.imaging.preprocess import Preprocessing
 from hilum.model.classifier import Classifier
-from hilum.training.config import ComputeConfig
+from hilum.runs.recipe_parts import ComputeConfig
 
 __all__ = ["Device"]
 

@@ -19,8 +19,11 @@ import numpy as np
 import torch
 
 from hilum.model.classifier import Classifier
+from hilum.runs.facts import PhaseRecord
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe import TrainingConfig
+from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import guard, losses, phases, score, weighting
-from hilum.training.config import PhaseConfig, TrainingConfig
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
 from hilum.training.device import Device
@@ -29,10 +32,8 @@ from hilum.training.memory import peak_mb
 from hilum.training.optimisation import optimizer, schedule
 from hilum.training.optimisation.choice import Choice, EpochScores, measure
 from hilum.training.optimisation.schedule import Plateau
-from hilum.training.phase_record import PhaseRecord
 from hilum.training.proof import Proof, check_optimizer
 from hilum.training.ranks import ALONE, Ranks
-from hilum.training.run import RunFolder
 from hilum.training.state.keeper import Keeper
 from hilum.training.state.making import Making
 from hilum.training.step import Learner, StepResult, Targets

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum.domain.record import Cohort, Split
+from hilum.runs.folder import RunFolder
+from hilum.runs.recipe_parts import ModelConfig
 from hilum.splits import SeenPatients, SplitTable, known_splits, recognise, refuse_other_family
-from hilum.training.config import ModelConfig
-from hilum.training.run import RunFolder
 
 __all__ = ["inherited_notes", "inherited_patients", "refuse_contaminated"]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from hilum.domain.errors import UsageError, suggestion
 from hilum.model.classifier import Classifier
-from hilum.training.config import PhaseConfig
+from hilum.runs.recipe_parts import PhaseConfig
 
 __all__ = ["Group", "begin", "check", "frozen", "groups", "set_mode"]
 

@@ -15,9 +15,9 @@ from torch import optim
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier
 from hilum.model.weights import digest, digests
+from hilum.runs.facts import PhaseRecord
+from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import phases
-from hilum.training.config import PhaseConfig
-from hilum.training.phase_record import PhaseRecord
 from hilum.training.phases import Group
 
 __all__ = ["Proof", "check_optimizer"]

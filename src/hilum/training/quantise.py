@@ -15,7 +15,8 @@ from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
 from hilum.imaging.stack import read_stack
 from hilum.model.quantise import write_quantised
-from hilum.training.run import Quantisation, RunFolder
+from hilum.runs.facts import Quantisation
+from hilum.runs.folder import RunFolder
 
 __all__ = ["FILMS", "quantise_run"]
 

@@ -9,7 +9,7 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model import weights
 from hilum.model.classifier import Classifier, classifier
-from hilum.training.config import TrainingConfig
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.inherited import inherited_notes
 
 __all__ = ["empty_network", "start_notes", "starting_network"]

@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from hilum.model.classifier import Classifier
+from hilum.runs.recipe import TrainingConfig
+from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import losses, phases
-from hilum.training.config import PhaseConfig, TrainingConfig
 from hilum.training.data import augment_device
 from hilum.training.data.batches import Batch
 from hilum.training.device import Device

@@ -14,12 +14,14 @@ from hilum.files.sealed import file_sha256
 from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
+from hilum.runs.facts import RunFacts
+from hilum.runs.folder import Places, RunFolder
+from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SeenPatients, SplitTable
 from hilum.training import losses, phases, weighting
 from hilum.training.artefacts.curves import draw_curves
 from hilum.training.artefacts.environment import write_environment
 from hilum.training.artefacts.tables import write_prevalence, write_rows
-from hilum.training.config import TrainingConfig
 from hilum.training.data.augment import refuse_flip
 from hilum.training.data.cache import films_of, ready
 from hilum.training.data.films import Films
@@ -27,7 +29,6 @@ from hilum.training.device import Device
 from hilum.training.fit import Fitted, Job, fit
 from hilum.training.inherited import inherited_patients, refuse_contaminated
 from hilum.training.ranks import ALONE, Ranks
-from hilum.training.run import Places, RunFacts, RunFolder
 from hilum.training.start import empty_network, start_notes, starting_network
 from hilum.training.state.keeper import read_begun
 from hilum.training.state.making import Making

@@ -13,7 +13,8 @@ from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.policy import relabel
 from hilum.domain.record import Cohort
-from hilum.training.config import LossConfig, TrainingConfig, Weighting
+from hilum.runs.recipe import TrainingConfig
+from hilum.runs.recipe_parts import LossConfig, Weighting
 from hilum.training.losses import loss
 from hilum.training.targets import targets
 
@@ -232,7 +233,7 @@ def effective(
         ValueError: for arrays of different shapes.
 
     Example:
-        >>> from hilum.training.config import load_config
+        >>> from hilum.runs.recipe import load_config
         >>> films = np.array([[1], [0], [0], [-2]], np.int8)
         >>> config = load_config("demo", ("loss.weights_power=1",))
         >>> rows = effective(LabelSet("one", ("Mass",)), films, films, config)

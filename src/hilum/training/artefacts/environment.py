@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum.domain.provenance import provenance
-from hilum.training.config import ComputeConfig
+from hilum.runs.recipe_parts import ComputeConfig
 
 __all__ = ["environment", "write_environment"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet, find
-from hilum.training.config import AugmentConfig
+from hilum.runs.recipe_parts import AugmentConfig
 
 __all__ = [
     "Change",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
-from hilum.training.config import TrainingConfig
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.data import augment, samplers
 from hilum.training.data.augment import Change
 from hilum.training.data.films import Films

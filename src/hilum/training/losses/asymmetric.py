@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from hilum.training.config.loss import LossConfig
+from hilum.runs.recipe_parts import LossConfig
 from hilum.training.losses.base import Terms, full_precision, weighted
 
 __all__ = ["PAIRWISE", "value"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hilum.training.config.loss import LossConfig
+from hilum.runs.recipe_parts import LossConfig
 from hilum.training.losses.base import Terms, full_precision
 
 __all__ = ["PAIRWISE", "value"]

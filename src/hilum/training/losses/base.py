@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hilum.training.config.loss import LossConfig
+from hilum.runs.recipe_parts import LossConfig
 
 __all__ = ["Loss", "Terms", "full_precision", "weighted"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from hilum.training.config.loss import LossConfig
+from hilum.runs.recipe_parts import LossConfig
 from hilum.training.losses.base import Terms, full_precision, weighted
 
 __all__ = ["PAIRWISE", "value"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelState
 from hilum.metrics.ranking import Ranking
-from hilum.training.config import ChoiceConfig, Criterion
+from hilum.runs.recipe_parts import ChoiceConfig, Criterion
 
 __all__ = ["Choice", "EpochScores", "Kept", "Streak", "measure"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from hilum.training.config import OptimizerConfig
+from hilum.runs.recipe_parts import OptimizerConfig
 from hilum.training.phases import Group
 
 __all__ = ["build", "rates", "set_rates", "step"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-from hilum.training.config import Criterion, Schedule, ScheduleConfig
+from hilum.runs.recipe_parts import Criterion, Schedule, ScheduleConfig
 from hilum.training.optimisation.choice import Streak
 
 __all__ = ["Plateau", "factor"]

@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from hilum.runs.folder import RunFolder
 from hilum.training.artefacts.tables import RateTable
 from hilum.training.ranks import Ranks
-from hilum.training.run import RunFolder
 from hilum.training.state.checkpoint import State, read_state, save_weights, write_state
 from hilum.training.state.making import Making
 from hilum.training.state.progress import Progress

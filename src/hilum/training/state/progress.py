@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hilum.training.phase_record import PhaseRecord
+from hilum.runs.facts import PhaseRecord
 
 __all__ = ["EpochTally", "Progress"]
 

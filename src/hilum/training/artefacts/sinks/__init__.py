@@ -11,8 +11,8 @@ from pkgutil import iter_modules
 from typing import Any, cast
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.artefacts.sinks.base import Member, Sink
-from hilum.training.config import TrainingConfig
 
 __all__ = ["Sinks", "check", "members", "opened", "sink"]
 

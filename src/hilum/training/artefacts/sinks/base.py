@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from hilum.training.config import TrainingConfig
+from hilum.runs.recipe import TrainingConfig
 
 __all__ = ["Member", "Sink", "numbers"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hilum.domain.errors import UsageError
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.artefacts.sinks.base import numbers
-from hilum.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hilum.runs.recipe import TrainingConfig
 from hilum.training.artefacts.sinks.base import numbers
-from hilum.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.training.config import DataConfig
+from hilum.runs.recipe_parts import DataConfig
 from hilum.training.data.samplers.base import classes
 
 __all__ = ["order", "weights"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelState
-from hilum.training.config import DataConfig
+from hilum.runs.recipe_parts import DataConfig
 
 __all__ = ["factors", "order"]
 

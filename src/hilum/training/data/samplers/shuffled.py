@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.training.config import DataConfig
+from hilum.runs.recipe_parts import DataConfig
 
 __all__ = ["order"]
 

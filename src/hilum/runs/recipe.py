@@ -14,17 +14,20 @@ from pydantic import Field, ValidationError, model_validator
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
 from hilum.imaging.preprocess import Preprocessing
+from hilum.runs.recipe_errors import Key, Source, told
+from hilum.runs.recipe_parts import (
+    AugmentConfig,
+    ChoiceConfig,
+    ComputeConfig,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    Part,
+    PhaseConfig,
+    ScheduleConfig,
+)
 from hilum.splits import DEFAULT_FRACTIONS, Fractions
-from hilum.training.config.augment import AugmentConfig
-from hilum.training.config.choice import ChoiceConfig
-from hilum.training.config.compute import ComputeConfig
-from hilum.training.config.data import DataConfig
-from hilum.training.config.faults import Key, Source, told
-from hilum.training.config.loss import LossConfig
-from hilum.training.config.model import ModelConfig
-from hilum.training.config.optimizer import OptimizerConfig, ScheduleConfig
-from hilum.training.config.part import Part
-from hilum.training.config.phase import PhaseConfig
 
 __all__ = ["TrainingConfig", "load_config", "presets"]
 
@@ -90,7 +93,7 @@ def presets() -> tuple[str, ...]:
     >>> "demo" in presets()
     True
     """
-    folder = files("hilum.training").joinpath("presets")
+    folder = files("hilum.runs").joinpath("presets")
     return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".yaml")))
 
 
@@ -132,7 +135,7 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
 
 def _text(name: str) -> str:
     if name in presets():
-        return files("hilum.training").joinpath("presets", f"{name}.yaml").read_text("utf-8")
+        return files("hilum.runs").joinpath("presets", f"{name}.yaml").read_text("utf-8")
     if Path(name).suffix not in (".yaml", ".yml"):
         raise UsageError(
             f"no preset '{name}', and not a .yaml file; presets: {', '.join(presets())}."
