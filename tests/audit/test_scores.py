@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilum.audit.scores import read_scores
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState, nih14
 from hilum.domain.record import Cohort, Record
+from hilum.predictions.scores import read_scores
 
 Table = Callable[..., Path]
 SMALL = Cohort(

@@ -13,7 +13,7 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.levels import Combine, Level, at_level, grouped
+from hilum.predictions.levels import Combine, Level, at_level, grouped
 
 LABELS = LabelSet("two", ("Effusion", "Mass"))
 STATES = st.sampled_from(list(LabelState))

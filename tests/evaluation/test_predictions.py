@@ -17,8 +17,8 @@ from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.evaluation.levels import Level
-from hilum.evaluation.predictions import read_predictions
+from hilum.predictions.levels import Level
+from hilum.predictions.read import read_predictions
 
 LABELS = LabelSet("three", ("Effusion", "Mass", "Pleural_Thickening"))
 COHORT = Cohort(
@@ -230,7 +230,7 @@ import resource, sys
 from pathlib import Path
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.evaluation.predictions import read_predictions
+from hilum.predictions.read import read_predictions
 records = tuple(Record(f"{i}.png", str(i), (LabelState.NEGATIVE,)) for i in range(1000))
 cohort = Cohort("drawn", LabelSet("one", ("Mass",)), records)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -19,8 +19,8 @@ from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, DatasetError, LeakError, UsageError
 from hilum.domain.policy import LabelPolicy, Uncertain
 from hilum.domain.record import Split
-from hilum.evaluation.levels import Combine, Level
 from hilum.files.sealed import read_sealed
+from hilum.predictions.levels import Combine, Level
 from hilum.splits import Place, SplitTable
 from hilum.stages.predictions import PredictionsRequest, evaluate_predictions
 

@@ -24,9 +24,9 @@ from hilum.datasets.base import NO_PATIENTS
 from hilum.domain.errors import DatasetError, LeakError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Split
-from hilum.evaluation.predictions import read_predictions
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.nih import write_nih
+from hilum.predictions.read import read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run

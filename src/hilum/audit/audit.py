@@ -11,13 +11,13 @@ from hilum.audit.claims import Claim
 from hilum.audit.films import leak_of, leak_remarks, split_name, split_remarks
 from hilum.audit.inspection import inspect
 from hilum.audit.order import Order, auroc_matrix, compare_order
-from hilum.audit.scores import Scores
 from hilum.audit.verdict import Evidence, judge
 from hilum.datasets.base import NO_PATIENTS
 from hilum.domain.documents.audit import Audit, Remark, RemarkKind
 from hilum.domain.documents.base import SplitFacts
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort
+from hilum.predictions.scores import Scores
 from hilum.splits import TrainingFilms
 
 __all__ = ["AuditRequest", "audit", "known_orders"]

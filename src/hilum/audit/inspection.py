@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.audit.scores import LabelledScores, Scores
 from hilum.domain.documents.audit import Remark, RemarkKind
-from hilum.evaluation.normalised import piles_above_half
+from hilum.predictions.normalized import piles_above_half
+from hilum.predictions.scores import LabelledScores, Scores
 
 __all__ = ["fitted_on_these_rows", "inspect"]
 

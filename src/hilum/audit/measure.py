@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilum.audit.claims import Claim
-from hilum.audit.scores import LabelledScores
 from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.documents.base import Interval
 from hilum.metrics.binned import Binned
@@ -22,6 +21,7 @@ from hilum.metrics.reliability import (
     squared_errors,
 )
 from hilum.metrics.resampling import interval, mean_present, patient_resamples, share
+from hilum.predictions.scores import LabelledScores
 
 __all__ = ["HALVINGS", "ClaimData", "band_under_calibration", "constant_value", "measure"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.audit.scores import Scores
 from hilum.metrics.delong import delong
+from hilum.predictions.scores import Scores
 
 __all__ = ["LEAST_GAIN", "AurocMatrix", "Order", "auroc_matrix", "compare_order"]
 

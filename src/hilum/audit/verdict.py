@@ -9,9 +9,9 @@ import numpy as np
 
 from hilum.audit.claims import MACRO, MICRO, Claim
 from hilum.audit.measure import ClaimData, band_under_calibration, constant_value, measure
-from hilum.audit.scores import LabelledScores, Scores
 from hilum.domain.documents.audit import ClaimMetric, ClaimResult, ClaimVerdict, Leak, Reason
 from hilum.domain.documents.base import Interval
+from hilum.predictions.scores import LabelledScores, Scores
 
 __all__ = ["Evidence", "judge"]
 

@@ -22,7 +22,7 @@ from hilum.cli.progress import progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.evaluation.predictions import Predictions
+    from hilum.predictions.read import Predictions
 
 __all__ = ["evaluate"]
 
@@ -115,7 +115,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
 def _predictions(
     table: Path, labels: Path, out: Path, choices: dict[str, Any], quiet: bool
 ) -> None:
-    from hilum.evaluation import levels
+    from hilum.predictions import levels
     from hilum.stages.predictions import PredictionsRequest, evaluate_predictions
 
     said = {name: word for name, word in choices.items() if word is not None}

@@ -20,10 +20,10 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Split
 from hilum.domain.scores import Logits, Probabilities
 from hilum.evaluation.compare import ComparisonRequest, Contender, compare
-from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.files.sealed import read_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
+from hilum.predictions.read import Predictions, read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import mark_choice

@@ -28,13 +28,13 @@ from hilum.domain.record import Cohort, digest, prevalences
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.levels import Combine, Level, at_level
-from hilum.evaluation.normalised import normalised_findings
-from hilum.evaluation.predictions import Predictions, read_predictions
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
 from hilum.evaluation.write import TOP, write_effect, write_evaluation
 from hilum.files.sealed import file_sha256
+from hilum.predictions.levels import Combine, Level, at_level
+from hilum.predictions.normalized import normalized_findings
+from hilum.predictions.read import Predictions, read_predictions
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
 from hilum.stages.calibrate import GOALS
 from hilum.stages.ledger import NAME, count_look
@@ -218,7 +218,7 @@ def _fitted(
 
 def _refuse_normalised(probabilities: Probabilities) -> None:
     """Refuse to calibrate scores that had their threshold mapped to 0.5."""
-    if piled := normalised_findings(probabilities):
+    if piled := normalized_findings(probabilities):
         raise UsageError(
             "scores to calibrate must be probabilities, not mapped so that each threshold became "
             f"0.5; those of {', '.join(piled)} pile up just above 0.5. Undo the mapping, in "

@@ -16,8 +16,8 @@ from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort, labelled
-from hilum.evaluation.score_columns import LOGIT, PROBABILITY, finding_of
 from hilum.files.lines import text_lines
+from hilum.predictions.columns import LOGIT, PROBABILITY, finding_of
 
 __all__ = ["LabelledScores", "Scores", "read_scores"]
 
@@ -118,7 +118,7 @@ class Scores:
 def read_scores(path: Path, cohort: Cohort) -> Scores:
     """Read a table of scores and match it with labelled films by name.
 
-    Unlike `hilum.evaluation.predictions.read_predictions` it takes scores of any size, repeated
+    Unlike `hilum.predictions.read.read_predictions` it takes scores of any size, repeated
     films, columns without names and tables without a header, since these are to be found out.
 
     Args:

@@ -18,10 +18,10 @@ from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.levels import Level, grouped
-from hilum.evaluation.normalised import normalised_findings
-from hilum.evaluation.score_columns import finding_of
 from hilum.files.lines import text_lines
+from hilum.predictions.columns import finding_of
+from hilum.predictions.levels import Level, grouped
+from hilum.predictions.normalized import normalized_findings
 
 __all__ = ["FILM_COLUMNS", "STUDY_COLUMNS", "Predictions", "read_predictions"]
 
@@ -335,7 +335,7 @@ def _decision_notes(path: Path, probabilities: Probabilities) -> Iterator[str]:
 
 
 def _half_notes(path: Path, probabilities: Probabilities) -> Iterator[str]:
-    if piled := normalised_findings(probabilities):
+    if piled := normalized_findings(probabilities):
         yield (
             f"{', '.join(piled)}: scores of {path.name} pile up just above 0.5, as where each "
             "finding's threshold was mapped to 0.5: no probabilities, so only the ranking counts"

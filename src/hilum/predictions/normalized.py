@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from hilum.domain.scores import Probabilities
 
-__all__ = ["normalised_findings", "piles_above_half"]
+__all__ = ["normalized_findings", "piles_above_half"]
 
 _NEAR = 0.02
 _FEWEST_VALUES = 100
 _FEWEST_FILMS = 20
 
 
-def normalised_findings(probabilities: Probabilities) -> tuple[str, ...]:
+def normalized_findings(probabilities: Probabilities) -> tuple[str, ...]:
     """The findings whose scores pile up just above 0.5.
 
     torchxrayvision's `op_threshs` maps each finding's threshold t to 0.5: a probability p becomes

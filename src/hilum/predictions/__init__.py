@@ -1,0 +1,1 @@
+"""Anybody's predictions: a table of scores, read tolerantly into films and findings."""
