@@ -11,8 +11,8 @@ import pytest
 from pydicom import dcmread
 
 from hilum.domain.errors import FilmError, ReasonCode
-from hilum.imaging.dataset import parse
-from hilum.imaging.pixels import decode
+from hilum.imaging.dicom.dataset import parse
+from hilum.imaging.dicom.pixels import decode
 from hilum.imaging.read import read
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"

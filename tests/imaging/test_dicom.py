@@ -34,8 +34,8 @@ from pydicom.uid import (
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
-from hilum.imaging import dataset, pixels
-from hilum.imaging.greyscale import Greyscale, LookUp, Window, WindowShape
+from hilum.imaging.dicom import dataset, pixels
+from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
 from hilum.imaging.read import read
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -212,7 +212,7 @@ def test_signed_pixels_with_padding() -> None:
 
 
 def test_padding_written_as_unsigned_and_as_a_range() -> None:
-    rule = Greyscale(bits=16, signed=True, padding=(-32768, -32760))
+    rule = Grayscale(bits=16, signed=True, padding=(-32768, -32760))
     stored = np.array([[-32768, -32761, 0, 50, 100]], np.int16)
     np.testing.assert_allclose(rule.render(stored)[0], [[0, 0, 0, 0.5, 1]])
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydicom.uid import JPEGLossless, JPEGLosslessSV1
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.codestream import jpeg_states
-from hilum.imaging.lossless_jpeg import decode_lossless
+from hilum.imaging.dicom.codestream import jpeg_states
+from hilum.imaging.dicom.lossless_jpeg import decode_lossless
 from hilum.imaging.read import read
 
 DICOM = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "dicom"

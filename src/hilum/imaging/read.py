@@ -15,7 +15,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.format import Format, format_of, suffix_differs
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.origin import Origin
-from hilum.imaging.raster import read_raster
+from hilum.imaging.raster.decode import read_raster
 
 __all__ = ["read"]
 
@@ -54,7 +54,7 @@ def _decoded(data: bytes, found: Format, origin: Origin) -> Radiograph:
     """The film; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
     try:
         if found is Format.DICOM:
-            from hilum.imaging.dicom import read_dicom  # pydicom: 0.1 s that a PNG need not pay
+            from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
 
             return read_dicom(data, origin)
         return read_raster(data, found, origin)

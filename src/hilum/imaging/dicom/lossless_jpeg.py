@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.codestream import Stated
+from hilum.imaging.dicom.codestream import Stated
 
 __all__ = ["LOSSLESS", "decode_lossless"]
 

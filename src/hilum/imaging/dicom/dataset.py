@@ -23,8 +23,8 @@ from pydicom.uid import (
 )
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.imaging.dicom.nesting import check_nesting
 from hilum.imaging.limits import MAX_INFLATED_BYTES
-from hilum.imaging.nesting import check_nesting
 
 __all__ = [
     "has_preamble",

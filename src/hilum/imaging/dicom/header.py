@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.imaging.aspect import Aspect
-from hilum.imaging.dataset import item, number, numbers, text, value_of
-from hilum.imaging.greyscale import Greyscale, LookUp, Window, WindowShape
+from hilum.imaging.dicom.dataset import item, number, numbers, text, value_of
+from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
 
 __all__ = ["age_years", "aspect", "greyscale", "laterality", "sex", "view"]
 
@@ -123,7 +123,7 @@ def _two_lengths(values: list[float]) -> bool:
     return len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values)
 
 
-def greyscale(header: Dataset, bits: int, signed: bool) -> Greyscale:
+def greyscale(header: Dataset, bits: int, signed: bool) -> Grayscale:
     """The grey-scale pipeline that the header asks for.
 
     Raises:
@@ -137,7 +137,7 @@ def greyscale(header: Dataset, bits: int, signed: bool) -> Greyscale:
             ReasonCode.RESCALE_INVALID,
             "a modality LUT must have as many entries as its descriptor says, not all equal",
         )
-    return Greyscale(
+    return Grayscale(
         bits=bits,
         signed=signed,
         slope=number(header, "RescaleSlope", 1.0),

@@ -20,10 +20,10 @@ from pydicom.uid import (
 )
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.codestream import Stated, check_stated, jpeg2000_states, jpeg_states
-from hilum.imaging.dataset import text, whole
-from hilum.imaging.lossless_jpeg import LOSSLESS, decode_lossless
-from hilum.imaging.rle import decode_rle
+from hilum.imaging.dicom.codestream import Stated, check_stated, jpeg2000_states, jpeg_states
+from hilum.imaging.dicom.dataset import text, whole
+from hilum.imaging.dicom.lossless_jpeg import LOSSLESS, decode_lossless
+from hilum.imaging.dicom.rle import decode_rle
 
 __all__ = ["check_transfer_syntax", "decode"]
 

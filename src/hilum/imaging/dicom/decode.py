@@ -12,13 +12,13 @@ from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging import header
 from hilum.imaging.aspect import squared
-from hilum.imaging.colour import grey_of
-from hilum.imaging.dataset import has_preamble, parse, text, verbatim, whole
+from hilum.imaging.color import grey_of
+from hilum.imaging.dicom import header
+from hilum.imaging.dicom.dataset import has_preamble, parse, text, verbatim, whole
+from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
 from hilum.imaging.limits import check_dimensions
 from hilum.imaging.origin import Origin
-from hilum.imaging.pixels import check_transfer_syntax, decode
 
 __all__ = ["read_dicom"]
 

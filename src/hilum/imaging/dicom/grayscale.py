@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.raster import unsigned_white
+from hilum.imaging.raster.decode import unsigned_white
 
-__all__ = ["Greyscale", "LookUp", "Window", "WindowShape"]
+__all__ = ["Grayscale", "LookUp", "Window", "WindowShape"]
 
 Levels = NDArray[np.float64]
 """(K,) one number for each value that a stored pixel can take."""
@@ -98,7 +98,7 @@ class LookUp:
 
 
 @dataclass(frozen=True, eq=False)
-class Greyscale:
+class Grayscale:
     """What a header says of the way from stored values to the display.
 
     Attributes:
@@ -146,7 +146,7 @@ class Greyscale:
 
         Example:
             >>> stored = np.array([[0, 128, 255]], np.uint8)
-            >>> Greyscale(bits=8, inverted=True).render(stored)[0].round(2).tolist()
+            >>> Grayscale(bits=8, inverted=True).render(stored)[0].round(2).tolist()
             [[1.0, 0.5, 0.0]]
         """
         unsigned = np.ascontiguousarray(stored).view(f"u{stored.dtype.itemsize}")

@@ -10,12 +10,12 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.colour import grey_of
+from hilum.imaging.color import grey_of
 from hilum.imaging.format import Format
 from hilum.imaging.limits import check_dimensions
 from hilum.imaging.origin import Origin
-from hilum.imaging.png import check_inflated, check_png, decode_plain
-from hilum.imaging.tiff import check_tiff
+from hilum.imaging.raster.png import check_inflated, check_png, decode_plain
+from hilum.imaging.raster.tiff import check_tiff
 
 __all__ = ["read_raster", "unsigned_white"]
 

@@ -1,0 +1,1 @@
+"""DICOM to a film: data set, header, compressed pictures, and the way to gray."""
