@@ -17,13 +17,13 @@ from hilum.domain.record import Cohort, Split
 from hilum.domain.scores import Target
 from hilum.files.sealed import file_sha256
 from hilum.imaging.preprocess import Preprocessing
-from hilum.imaging.stack import read_stack
 from hilum.inference.engine import Precision
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.export import export_onnx
 from hilum.phantom.corpus import PhantomCorpus
 from hilum.phantom.folder import write_film
 from hilum.phantom.nih import write_nih
+from hilum.reading.stack import read_stack
 from hilum.runs.facts import RunFacts
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import load_config

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
-from hilum.batch.reader import FilmReader
-from hilum.batch.reader_process import ReaderProcess
+from hilum.confined.frames import Buffer, Frame, frame_bytes, read_frame
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
+from hilum.reading.process import ReaderProcess
+from hilum.reading.reader import FilmReader
 
 
 class Inline(ReaderProcess):

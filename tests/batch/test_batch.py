@@ -19,7 +19,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.documents.results import ImageResult
@@ -27,6 +26,7 @@ from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
 from hilum.files.sealed import file_sha256
+from hilum.reading.process import ReaderProcess
 from hilum.report import film_report
 from hilum.report.results_jsonl import schema
 

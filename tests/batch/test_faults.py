@@ -20,11 +20,11 @@ import pytest
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.reader_process import ReaderProcess, Reading, Refusal
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import ReasonCode
 from hilum.explain.request import HeatmapRequest, Pictures
+from hilum.reading.process import ReaderProcess, Reading, Refusal
 
 FILMS = 3
 TOP = BatchRequest(pictures=Pictures(HeatmapRequest.parse("top")), lanes=1)

@@ -18,10 +18,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from hilum import Bundle
 from hilum.batch.inputs import Shard, list_films
 from hilum.batch.merge import merge
-from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import ReasonCode, UsageError
+from hilum.reading.process import ReaderProcess
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 PARTS = 3

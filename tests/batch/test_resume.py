@@ -16,12 +16,12 @@ from PIL import Image
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import Finished, run_batch
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.files.atomic import write_atomic
 from hilum.files.lock import locked
+from hilum.reading.process import ReaderProcess
 
 FILMS = 8
 INPUTS = FILMS + 1

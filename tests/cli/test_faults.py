@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 HILUM = str(Path(sys.executable).with_name("hilum"))
-HOSTILE = Path(__file__).parents[1] / "batch" / "hostile_reader.py"
+HOSTILE = Path(__file__).parents[1] / "reading" / "hostile_reader.py"
 WITH_HOSTILE = """
 import sys
-from hilum.batch import child
-child.COMMAND = (sys.executable, "-P", sys.argv.pop(1))
+from hilum import reading
+reading.COMMAND = (sys.executable, "-P", sys.argv.pop(1))
 from hilum.cli import main
 main()
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hilum.batch.reader_process import Limits
+from hilum.reading.process import Limits
 
 Said = Callable[..., tuple[int, str, str]]
 
@@ -163,7 +163,7 @@ def test_the_time_for_a_film_is_what_was_asked_for(
 def test_no_process_to_read_films_with_is_one_line_and_may_be_tried_again(
     predict: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hilum.batch.child.COMMAND", ("/no/such/program",))
+    monkeypatch.setattr("hilum.reading.COMMAND", ("/no/such/program",))
     code, out, err = predict("--quiet")
     assert (code, out) == (75, "")
     assert err == "hilum: a process that reads films did not begin: No such file or directory\n"

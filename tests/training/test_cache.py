@@ -19,7 +19,7 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record, Split
 from hilum.files.sealed import seal
 from hilum.imaging.preprocess import Preprocessing
-from hilum.imaging.stack import read_stack
+from hilum.reading.stack import read_stack
 from hilum.training.data import cache, film_files
 from hilum.training.data.cache import FilmCache, films_of, ready, write
 from hilum.training.data.films import Rasters

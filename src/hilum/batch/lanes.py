@@ -8,7 +8,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from hilum.batch.reader_process import ReaderProcess
+from hilum.reading.process import ReaderProcess
 
 __all__ = ["in_lanes"]
 

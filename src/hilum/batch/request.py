@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hilum.batch.child import Child
 from hilum.batch.patients import Patients
-from hilum.batch.reader_process import Limits
+from hilum.confined.child import Child
 from hilum.domain.errors import UsageError
 from hilum.explain.request import Pictures
+from hilum.reading.process import Limits
 
 __all__ = ["BatchRequest"]
 

@@ -15,7 +15,6 @@ from hilum.batch.inputs import Listed, Shard, output_names
 from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
 from hilum.batch.lanes import in_lanes
 from hilum.batch.outcome import BatchOutcome
-from hilum.batch.reader_process import ReaderProcess
 from hilum.batch.request import BatchRequest
 from hilum.batch.score import Input, Scoring
 from hilum.bundle import Bundle
@@ -26,6 +25,7 @@ from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
+from hilum.reading.process import ReaderProcess
 from hilum.report.base import BatchResults, BundleFacts, Report, reports
 
 __all__ = ["Finished", "prepare", "run_batch", "write_reports"]
@@ -81,7 +81,7 @@ def run_batch(
     goes on where it stopped: a film is not scored again when its name, its bytes and what scores
     it are the same and its pictures are there. Reports and pictures are those of a run without a
     stop, byte for byte; the lines of the journal come as films are finished. Films are read in
-    processes of their own (`hilum.batch.reader`).
+    processes of their own (`hilum.reading.reader`).
 
     Args:
         bundle: loaded.

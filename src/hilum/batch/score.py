@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hilum.batch.inputs import Listed
 from hilum.batch.journal import Entry, Journal
-from hilum.batch.reader_process import FilmFacts, Picture, ReaderProcess, Reading, Refusal
 from hilum.batch.request import BatchRequest
 from hilum.bundle import Bundle
 from hilum.domain.documents.results import FindingResult, ImageResult, ThresholdSource
@@ -22,6 +21,7 @@ from hilum.explain.overlay import is_empty
 from hilum.explain.region import regions
 from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
+from hilum.reading.process import FilmFacts, Picture, ReaderProcess, Reading, Refusal
 
 __all__ = ["Input", "Scoring"]
 

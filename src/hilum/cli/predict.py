@@ -83,18 +83,18 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
-    from hilum.batch.child import Child
+    from hilum.reading import start_reader
 
     # a first reader imports what it needs while we do, and the network is compiled
     with (
         exits.stoppable("the same command"),
-        closing(Child()) as early,
+        closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
         from hilum.batch.inputs import Shard
         from hilum.batch.patients import Phi, default_key, load_patients
-        from hilum.batch.reader_process import Limits
         from hilum.batch.request import BatchRequest
+        from hilum.reading.process import Limits
 
         printed = form_of(form)
         pictures = _pictures(heatmaps, style, panel, pictures_as)

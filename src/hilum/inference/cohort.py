@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Logits
-from hilum.imaging.stack import read_stack
 from hilum.inference.engine import Engine
+from hilum.reading.stack import read_stack
 
 __all__ = ["Scored", "score_cohort"]
 

@@ -20,8 +20,8 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.evaluation.localise import Mapped, localise
 from hilum.explain.sanity import Asked, SanityRun, check_sanity
-from hilum.imaging.stack import Stack, read_stack
 from hilum.inference.engine import Engine, Precision
+from hilum.reading.stack import Stack, read_stack
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
 from hilum.stages.calibrate import engine_of

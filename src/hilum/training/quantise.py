@@ -13,8 +13,8 @@ from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
-from hilum.imaging.stack import read_stack
 from hilum.model.quantise import write_quantised
+from hilum.reading.stack import read_stack
 from hilum.runs.facts import Quantisation
 from hilum.runs.folder import RunFolder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hilum.domain.errors import ReasonCode
 from hilum.domain.record import Cohort
 from hilum.imaging.preprocess import Preprocessing
-from hilum.imaging.stack import Stack, read_stack
+from hilum.reading.stack import Stack, read_stack
 
 __all__ = ["Advance", "FilmFile", "blocks", "notes", "on_disk"]
 

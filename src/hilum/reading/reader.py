@@ -1,4 +1,4 @@
-"""A process of its own that reads films and draws on them: `python -m hilum.batch.reader`.
+"""A process of its own that reads films and draws on them: `python -m hilum.reading.reader`.
 
 A film is somebody else's bytes, and decoders have had holes for thirty years. So none is decoded
 in the process that holds the network and writes the results: it is decoded here, under limits of
@@ -9,21 +9,15 @@ Commands come in on standard input and answers go out on standard output, as `fr
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import stat
-import sys
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
 
-from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
+from hilum.confined.frames import Frame
+from hilum.confined.serve import Answer, Answering, serve
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.provenance import code_sha256
 from hilum.domain.radiograph import Radiograph
@@ -38,9 +32,7 @@ from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
 
-__all__ = ["FilmReader", "confine", "main"]
-
-Answer = tuple[dict[str, Any], Sequence[Buffer]]
+__all__ = ["FilmReader", "main"]
 
 
 class FilmReader:
@@ -152,115 +144,18 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def confine(memory_bytes: int) -> None:
-    """Give up what reading a film does not need: memory, files to write, the network.
-
-    What the system does not know, or does not let an ordinary user give up, stays.
-
-    Args:
-        memory_bytes: of address space, beyond what is in use now.
-    """
-    # the keys and signals that stop a batch are for the batch; it ends us by closing our input
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with suppress(OSError):  # where memory runs out, we go first and not the batch
-        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for limit, value in (
-        (resource.RLIMIT_AS, _address_space() + memory_bytes),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 64),
-    ):
-        with suppress(OSError, ValueError):
-            resource.setrlimit(limit, (value, value))
-    _without_network()
-
-
-def _address_space() -> int:
-    """Bytes of it that this process has; libraries reserve more of it the more processors."""
-    import resource
-
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    except OSError:
-        return 2 * 1024**3
-    return pages * resource.getpagesize()
-
-
-def _without_network() -> None:
-    """An own, empty network name space, where the kernel gives one."""
-    import ctypes
-
-    new_network = 0x40000000
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).unshare(new_network)
-
-
-def _allow_cpu(seconds: int) -> None:
-    """Processor time from now on; past it the kernel ends this process."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + seconds + 1
-        _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        if most != resource.RLIM_INFINITY:
-            limit = min(limit, most)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
-
-
-def _end_with(source: int) -> None:
-    """End this process as soon as nobody is left who asks, in the midst of a film too."""
-    if not hasattr(select, "poll"):  # Windows
-        return
-    poll = select.poll()
-    poll.register(source, 0)  # that the other side is gone is told in any case
-
-    def watch() -> None:
-        poll.poll()
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer until the input ends."""
-    begin = read_frame(source.read).head
-    confine(begin["memory_bytes"])
-    reader = FilmReader(
-        Preprocessing.model_validate(begin["preprocessing"]),
-        GateRules.model_validate(begin["gate"]),
-    )
-    _send(sink, {"code_sha256": code_sha256()}, ())
-    # from here on nobody wants to see what a decoder has to say
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os.dup2(2, 1)
-    while True:
-        try:
-            asked = read_frame(source.read)
-        except EOFError:
-            return
-        _allow_cpu(begin["timeout_s"])
-        _send(sink, *reader.answer(asked))
-
-
-def _send(sink: BinaryIO, head: dict[str, Any], blobs: Sequence[Buffer]) -> None:
-    for piece in frame_bytes(head, blobs):
-        sink.write(piece)
-    sink.flush()
-
-
 def main() -> None:
-    """The process: what a library prints must not pass for an answer."""
-    _end_with(0)
+    """Run as the child process of `hilum.reading.process.ReaderProcess`."""
     cv2.setNumThreads(1)  # several of these processes run beside each other
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink)
+    serve(_begin)
+
+
+def _begin(head: dict[str, Any]) -> tuple[Answering, dict[str, Any]]:
+    reader = FilmReader(
+        Preprocessing.model_validate(head["preprocessing"]),
+        GateRules.model_validate(head["gate"]),
+    )
+    return reader.answer, {"code_sha256": code_sha256()}
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from hilum.batch import reader
+from hilum.confined import serve
+from hilum.confined.frames import Frame
+from hilum.confined.serve import Answer
+from hilum.reading import reader
 
 honest = reader.read
 answer = reader.FilmReader.answer
-send = reader._send
+send = serve._send
 CHATTY = "".join(["P", "A"])  # a string of its own
 
 
@@ -52,7 +55,7 @@ def read(path: Path) -> object:
     return honest(path)
 
 
-def answered(self: reader.FilmReader, asked: reader.Frame) -> reader.Answer:
+def answered(self: reader.FilmReader, asked: Frame) -> Answer:
     name = Path(asked.head.get("path", "")).stem
     facts, blobs = answer(self, asked)
     if asked.head["do"] == "hash":
@@ -91,5 +94,5 @@ def sent(sink: BinaryIO, head: dict[str, object], blobs: Sequence[bytes]) -> Non
 if __name__ == "__main__":
     reader.read = read
     reader.FilmReader.answer = answered
-    reader._send = sent
+    serve._send = sent
     reader.main()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilum.batch.frames import MAX_FRAME_BYTES, FrameError, frame_bytes, read_frame
+from hilum.confined.frames import MAX_FRAME_BYTES, FrameError, frame_bytes, read_frame
 
 
 def framed(text: bytes, *blobs: bytes) -> bytes:

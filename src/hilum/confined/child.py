@@ -6,19 +6,15 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from hilum.batch.frames import Buffer, Frame, frame_bytes, read_frame
+from hilum.confined.frames import Buffer, Frame, frame_bytes, read_frame
 
-__all__ = ["COMMAND", "NOT_BEGUN", "Child", "how_it_ended"]
+__all__ = ["Child", "how_it_ended"]
 
-COMMAND = (sys.executable, "-P", "-m", "hilum.batch.reader")
-"""What is begun. Without `-P`, a `json.py` in a folder of films would be run from there."""
-NOT_BEGUN = "a process that reads films did not begin"
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -41,14 +37,19 @@ class Child:
     it says on standard error is kept for whoever wants to know why it did not begin; a child that
     has begun closes that.
 
+    Args:
+        command: program and arguments.
+        noun: what the process is, for the message when it does not begin.
+
     Raises:
         ChildProcessError: when the system gives no process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str], noun: str) -> None:
+        self.noun = noun
         try:
-            self._process = subprocess.Popen(  # noqa: S603 (ours, whatever the film)
-                list(COMMAND),
+            self._process = subprocess.Popen(  # noqa: S603 (ours, whatever it is to work on)
+                list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -57,7 +58,7 @@ class Child:
                 env={**os.environ, **_ONE_THREAD},
             )
         except OSError as error:
-            raise ChildProcessError(f"{NOT_BEGUN}: {error.strerror or error}") from None
+            raise ChildProcessError(f"{noun} did not begin: {error.strerror or error}") from None
         self._source, self._sink = _number(self._process.stdout), _number(self._process.stdin)
         os.set_blocking(self._sink, False)
         _widen(self._source)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from hilum.batch.child import NOT_BEGUN, Child, how_it_ended
-from hilum.batch.frames import Buffer, Frame, FrameError
+from hilum.confined.child import Child, how_it_ended
+from hilum.confined.frames import Buffer, Frame, FrameError
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.provenance import code_sha256
 from hilum.domain.radiograph import Sex, ViewPosition
@@ -22,9 +22,11 @@ from hilum.explain.colours import Style
 from hilum.explain.files import PictureFormat
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
+from hilum.reading import NOUN, start_reader
 
 __all__ = ["FilmFacts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
 
+_NOT_BEGUN = f"{NOUN} did not begin"
 _TO_BEGIN_S = 120.0
 """Imports from a slow disk, on a busy machine."""
 _TO_ANSWER_S = 5.0
@@ -248,7 +250,7 @@ class ReaderProcess:
             return self._begun_once()
 
     def _begun_once(self) -> Child:
-        child = self._child = self._early or Child()
+        child = self._child = self._early or start_reader()
         self._early = None
         if self._closed:  # by another thread, which may have seen no process to end
             self._end()
@@ -257,12 +259,12 @@ class ReaderProcess:
             theirs = child.ask(self._begin, (), _TO_BEGIN_S).head.get("code_sha256")
         except TimeoutError:
             self._end()
-            raise ChildProcessError(f"{NOT_BEGUN} within {_TO_BEGIN_S:.0f} s") from None
+            raise ChildProcessError(f"{_NOT_BEGUN} within {_TO_BEGIN_S:.0f} s") from None
         except (EOFError, OSError, FrameError):
             self._child = None
             words = child.last_words()
             code = child.ended()
-            said = f"{NOT_BEGUN} ({how_it_ended(code)}): {words or 'it said nothing'}"
+            said = f"{_NOT_BEGUN} ({how_it_ended(code)}): {words or 'it said nothing'}"
             raise (ChildProcessError(said) if code < 0 else RuntimeError(said)) from None
         if theirs != code_sha256():
             self._end()

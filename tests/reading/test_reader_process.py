@@ -16,9 +16,7 @@ import numpy as np
 import pytest
 
 from hilum import Bundle
-from hilum.batch import reader_process
 from hilum.batch.inputs import list_films
-from hilum.batch.reader_process import Limits, Picture, ReaderProcess, Reading, Refusal
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
@@ -27,6 +25,8 @@ from hilum.explain.colours import Style
 from hilum.explain.files import PictureFormat
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
+from hilum.reading import process as reader_process
+from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refusal
 
 HOSTILE = (sys.executable, "-P", str(Path(__file__).with_name("hostile_reader.py")))
 CRASHES = ("segfault", "exit", "babble")
@@ -39,7 +39,7 @@ Named = Callable[[str], Path]
 
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReaderProcess]:
-    monkeypatch.setattr("hilum.batch.child.COMMAND", HOSTILE)
+    monkeypatch.setattr("hilum.reading.COMMAND", HOSTILE)
     monkeypatch.setattr(reader_process, "_TO_ANSWER_S", 0.5)
     with ReaderProcess(PREPROCESSING, GateRules(), QUICK) as reader:
         yield reader
@@ -196,7 +196,7 @@ def test_pictures_are_drawn_on_the_film_read_last(toy: Path) -> None:
 def test_a_reader_that_does_not_begin_says_why(
     monkeypatch: pytest.MonkeyPatch, script: str, error: type[Exception], said: str
 ) -> None:
-    monkeypatch.setattr("hilum.batch.child.COMMAND", (sys.executable, "-P", "-c", script))
+    monkeypatch.setattr("hilum.reading.COMMAND", (sys.executable, "-P", "-c", script))
     reader = ReaderProcess(PREPROCESSING, GateRules())
     with pytest.raises(error, match=said):
         reader.sha256(Path("a.png"))
@@ -204,7 +204,7 @@ def test_a_reader_that_does_not_begin_says_why(
 
 def test_a_reader_of_other_code_reads_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
     """hilum was upgraded while a batch ran, and a reader has to be replaced."""
-    monkeypatch.setattr("hilum.batch.reader_process.code_sha256", lambda: "as it was")
+    monkeypatch.setattr("hilum.reading.process.code_sha256", lambda: "as it was")
     with (
         ReaderProcess(PREPROCESSING, GateRules()) as reader,
         pytest.raises(UsageError, match="must stay as it is while a batch runs"),
@@ -215,7 +215,7 @@ def test_a_reader_of_other_code_reads_no_film(monkeypatch: pytest.MonkeyPatch) -
 def test_a_machine_without_room_for_a_process_is_tried_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hilum.batch.child.COMMAND", ("/no/such/program",))
+    monkeypatch.setattr("hilum.reading.COMMAND", ("/no/such/program",))
     with pytest.raises(ChildProcessError, match="did not begin: No such file"):
         ReaderProcess(PREPROCESSING, GateRules()).sha256(Path("a.png"))
 
@@ -286,7 +286,7 @@ def test_bad_films_have_their_rows_and_good_ones_are_as_without_them(
     without = run_batch(bundle, list_films([str(inbox)]), tmp_path / "out", request).batch
     for name in (*CRASHES, "hang", "greedy", "no_shape"):
         shutil.copyfile(films[0], inbox / f"{name}.png")
-    monkeypatch.setattr("hilum.batch.child.COMMAND", HOSTILE)
+    monkeypatch.setattr("hilum.reading.COMMAND", HOSTILE)
     monkeypatch.setattr(reader_process, "_TO_ANSWER_S", 0.5)
     again = [list_films([str(inbox)]) for _ in range(2)]
     for taken, listed in zip((0, len(films) + 1), again, strict=True):
