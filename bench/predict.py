@@ -32,7 +32,7 @@ from hilum.bundle import Bundle
 from hilum.explain.request import Pictures
 from hilum.imaging.gate import screen
 from hilum.imaging.read import read
-from hilum.report.base import BatchResults
+from hilum.report.parts.results import BatchResults
 
 A = "(a) torchvision, film by film"
 B = f"(b) torchvision, batches, {peers.WORKERS} workers"

@@ -23,7 +23,7 @@ from hilum.explain.overlay import preview
 from hilum.explain.picture import render
 from hilum.imaging.gate import screen
 from hilum.imaging.read import read
-from hilum.report.base import BatchResults
+from hilum.report.parts.results import BatchResults
 
 T = TypeVar("T")
 

@@ -77,7 +77,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.inspection import DatasetInspection
     from hilum.domain.documents.localization import HeatmapEvaluation, Localization
     from hilum.domain.documents.sanity import Sanity
-    from hilum.report.results_jsonl import schema
+    from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
 
     models = {

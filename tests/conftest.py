@@ -139,7 +139,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def without_figures(patch: pytest.MonkeyPatch) -> None:
     for name in ("write_figure", "write_effect_figure"):
-        patch.setattr(f"hilum.evaluation.write.{name}", lambda *_: None)
+        patch.setattr(f"hilum.report.evaluation.write.{name}", lambda *_: None)
 
 
 @pytest.fixture

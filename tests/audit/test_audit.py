@@ -17,12 +17,12 @@ from sklearn.model_selection import train_test_split
 
 from hilum.audit.audit import AuditRequest, audit
 from hilum.audit.claims import read_claims
-from hilum.audit.markdown import markdown
 from hilum.datasets import open_dataset
 from hilum.domain.documents.audit import Audit, ClaimResult, ClaimVerdict, Reason, RemarkKind
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.record import Cohort, Record
 from hilum.predictions.scores import read_scores
+from hilum.report.audit.markdown import markdown
 from hilum.splits import TrainingFilms
 
 Array = NDArray[np.float64]

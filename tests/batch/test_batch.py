@@ -27,8 +27,8 @@ from hilum.domain.findings import nih14
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
 from hilum.files.sealed import file_sha256
 from hilum.reading.process import ReaderProcess
-from hilum.report import film_report
-from hilum.report.results_jsonl import schema
+from hilum.report.batch import film_report
+from hilum.report.batch.results_jsonl import schema
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 REPORTS = {"final_clinical_report.csv", "results.jsonl", "report.html", "dashboard.html"}

@@ -19,7 +19,8 @@ from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph, Sex
-from hilum.report.base import BatchResults, BundleFacts, reports
+from hilum.report.batch.base import reports
+from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import members, printed
 
 KEY = bytes(range(32))

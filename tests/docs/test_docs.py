@@ -70,13 +70,12 @@ def test_made_parts_are_fresh() -> None:
 def test_every_field_of_an_evaluation_is_explained() -> None:
     from pydantic import BaseModel
 
-    from hilum.domain.documents import evaluation
-    from hilum.domain.documents import results as result
+    from hilum.domain.documents import base, evaluation
     from hilum.domain.documents.localization import Localization, Pointed
 
     words = quoted(DOCS / "reference" / "evaluation.md")
     models = [getattr(evaluation, word) for word in evaluation.__all__]
-    models += [result.Interval, result.SplitFacts, Localization, Pointed]
+    models += [base.Interval, base.SplitFacts, Localization, Pointed]
     assert all(issubclass(model, BaseModel) for model in models)
     fields = {field for model in models for field in model.model_fields}
     assert fields - words == set()
@@ -84,7 +83,7 @@ def test_every_field_of_an_evaluation_is_explained() -> None:
 
 def test_every_column_of_the_report_is_explained() -> None:
     from hilum.domain.findings import LabelSet
-    from hilum.report.clinical_csv import columns
+    from hilum.report.batch.clinical_csv import columns
 
     assert set(columns(LabelSet("one", ("Mass",)))) <= quoted(DOCS / "reference" / "outputs.md")
 
@@ -99,7 +98,7 @@ def test_every_reason_has_something_to_do() -> None:
     assert sorted(told) == sorted(ReasonCode)
 
 
-@pytest.mark.parametrize(("module", "page"), [("training.run", "run"), ("bundle", "bundle")])
+@pytest.mark.parametrize(("module", "page"), [("runs.folder", "run"), ("bundle", "bundle")])
 def test_every_file_of_a_folder_is_explained(module: str, page: str) -> None:
     import importlib
 

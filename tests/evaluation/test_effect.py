@@ -13,11 +13,11 @@ from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.effect import effect_of_calibration, effect_table
-from hilum.evaluation.effect_figure import write_effect_figure
+from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
 from hilum.metrics.reliability import ece
+from hilum.report.evaluation.effect import effect_table, write_effect_figure
 
 LABELS = LabelSet("two", ("Effusion", "Mass"))
 

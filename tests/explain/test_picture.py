@@ -13,7 +13,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.explain import caption as captions
 from hilum.explain import picture
 from hilum.explain.caption import Caption
-from hilum.explain.colours import Style, mixed, ramp
+from hilum.explain.colors import Style, mixed, ramp
 from hilum.explain.lettering import TextLine, line_height, text_width, wrapped, write
 from hilum.explain.overlay import overlay
 from hilum.explain.picture import render

@@ -18,8 +18,8 @@ from hilum.domain.documents.base import SplitFacts
 from hilum.domain.documents.sanity import Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.explain.sanity import Asked, SanityRun, check_sanity
-from hilum.explain.sanity_table import sanity_table
-from hilum.explain.similarity import normalised, rank_correlation, structural_similarity
+from hilum.explain.similarity import normalized, rank_correlation, structural_similarity
+from hilum.report.evaluation.sanity_table import sanity_table
 
 FINDINGS, CHANNELS, SIDE = 3, 6, 12
 FILMS = np.random.default_rng(0).random((8, 1, SIDE, SIDE)).astype(np.float32)
@@ -179,7 +179,7 @@ def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_ssim_is_torchmetrics(seed: int) -> None:
     one, two = pair(seed)
     oracle = structural_similarity_index_measure(
-        *(torch.from_numpy(normalised(heat))[None, None].double() for heat in (one, two)),
+        *(torch.from_numpy(normalized(heat))[None, None].double() for heat in (one, two)),
         gaussian_kernel=True,
         sigma=1.5,
         kernel_size=11,

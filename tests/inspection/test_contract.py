@@ -10,7 +10,7 @@ from hilum.datasets import members, reader
 from hilum.domain.documents.inspection import DatasetInspection
 from hilum.inspection.films import sample
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.inspection.table import co_occurrence_csv, completeness, markdown
+from hilum.report.inspection.table import co_occurrence_csv, completeness, markdown
 
 HERE = Path(__file__).parent
 

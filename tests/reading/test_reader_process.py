@@ -21,7 +21,7 @@ from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
-from hilum.explain.colours import Style
+from hilum.explain.colors import Style
 from hilum.explain.files import PictureFormat
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing

@@ -18,7 +18,7 @@ from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import ViewPosition
-from hilum.report.base import BatchResults, BundleFacts
+from hilum.report.parts.results import BatchResults, BundleFacts
 
 LABELS = LabelSet("three", ("Atelectasis", "Effusion", "Hernia"))
 THRESHOLDS: dict[str, float | None] = {"Atelectasis": 0.5, "Effusion": 0.25, "Hernia": 0.01}

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from hilum.report.base import BatchResults, reports
-from hilum.report.film_report import FilmReport
+from hilum.report.batch.base import reports
+from hilum.report.batch.film_report import FilmReport
+from hilum.report.parts.results import BatchResults
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,8 @@ import pytest
 
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
-from hilum.report.base import BatchResults, BundleFacts, Report, reports
+from hilum.report.batch.base import Report, reports
+from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import members, printed
 
 every_report = pytest.mark.parametrize("report", reports().values(), ids=reports().keys())

@@ -14,11 +14,12 @@ from hilum.domain.documents.base import Interval
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report import clinical_csv, dashboard, film_report
-from hilum.report.base import BatchResults, BundleFacts, reports
-from hilum.report.film_report import FilmReport
+from hilum.report.batch import clinical_csv, dashboard, film_report
+from hilum.report.batch.base import reports
+from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts import sentences
 from hilum.report.parts.page import link
+from hilum.report.parts.results import BatchResults, BundleFacts
 
 PAGES = [film_report.REPORT, dashboard.REPORT]
 VOID = {"meta", "img", "input", "br", "link"}

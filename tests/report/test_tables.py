@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report import clinical_csv, results_jsonl
-from hilum.report.base import BatchResults
-from hilum.report.clinical_csv import cell
+from hilum.report.batch import clinical_csv, results_jsonl
+from hilum.report.batch.clinical_csv import cell
 from hilum.report.parts.names import shown
+from hilum.report.parts.results import BatchResults
 
 render = clinical_csv.REPORT.render
 FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")

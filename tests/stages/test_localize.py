@@ -20,7 +20,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.domain.record import Box, Cohort, Split
 from hilum.files.sealed import read_sealed
 from hilum.imaging.read import read
-from hilum.metrics.localisation import pointing_game
+from hilum.metrics.localization import pointing_game
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
 from hilum.stages.localize import Subject, localize, sanity, subject_of, unseen

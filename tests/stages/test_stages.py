@@ -25,7 +25,7 @@ from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
-from hilum.stages.evaluate import GRID, evaluate_run, localise_boxes, map_on_grid
+from hilum.stages.evaluate import GRID, evaluate_run, localize_boxes, map_on_grid
 
 CHOICE = CalibrationRequest()
 
@@ -255,7 +255,7 @@ def test_boxes_are_compared_on_one_grid(run: RunFolder) -> None:
     preprocessing = run.config().preprocessing
     heatmaps = [map_on_grid(scored, preprocessing, row, "Mass") for row in range(3)]
     assert {heatmap.shape for heatmap in heatmaps} == {GRID}
-    localisation = localise_boxes(scored, preprocessing, seed=0)
+    localisation = localize_boxes(scored, preprocessing, seed=0)
     # the box is the whole film: every map with evidence hits it
     hits = sum(heatmap.max() > 0 for heatmap in heatmaps) / 3
     assert localisation.findings["Mass"].hits.value == pytest.approx(hits)
@@ -265,7 +265,7 @@ def test_films_without_boxes_have_no_localisation(run: RunFolder) -> None:
     cohort = split_of(run, Split.CALIBRATE, None)
     bare = tuple(replace(record, boxes=()) for record in cohort.records[:2])
     scored = score_cohort(engine_of(run, Precision.F32), replace(cohort, records=bare))
-    assert localise_boxes(scored, run.config().preprocessing, seed=0).mean is None
+    assert localize_boxes(scored, run.config().preprocessing, seed=0).mean is None
 
 
 def test_a_film_missing_on_disk_is_noted_and_never_scored(run: RunFolder) -> None:

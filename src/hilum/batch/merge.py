@@ -24,7 +24,7 @@ from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
-from hilum.report.base import BatchResults
+from hilum.report.parts.results import BatchResults
 
 __all__ = ["merge"]
 

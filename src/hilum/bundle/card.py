@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hilum.bundle.manifest import Manifest
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.evaluation.table import markdown
+from hilum.report.evaluation.table import markdown
 
 if TYPE_CHECKING:
     from hilum.runs.recipe import TrainingConfig

@@ -44,10 +44,10 @@ def audit(
     from hilum.audit.audit import AuditRequest
     from hilum.audit.audit import audit as audit_scores
     from hilum.audit.claims import read_claims
-    from hilum.audit.markdown import markdown
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256, write_sealed
     from hilum.predictions.scores import read_scores
+    from hilum.report.audit.markdown import markdown
     from hilum.splits import read_training_films
 
     claims = read_claims(claim or ())

@@ -55,7 +55,7 @@ def check(
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """
     from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-    from hilum.inspection.table import markdown
+    from hilum.report.inspection.table import markdown
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -81,8 +81,8 @@ def check(
 
 def _write(inspection: DatasetInspection, out: Path) -> None:
     from hilum.files.sealed import write_sealed
-    from hilum.inspection.figure import write_figure
-    from hilum.inspection.table import co_occurrence_csv, markdown
+    from hilum.report.inspection.figure import write_figure
+    from hilum.report.inspection.table import co_occurrence_csv, markdown
 
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(inspection, out / "check.json")

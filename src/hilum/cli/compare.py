@@ -48,8 +48,8 @@ def compare(
     options on labels are for them, as runs bring their own policy.
     """
     from hilum.evaluation.compare import ComparisonRequest
-    from hilum.evaluation.comparison_table import comparison_markdown
     from hilum.files.sealed import write_sealed
+    from hilum.report.evaluation.comparison_table import comparison_markdown
 
     request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
     folders = [model for model in models if model.is_dir()]

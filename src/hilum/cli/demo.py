@@ -18,9 +18,9 @@ from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from hilum.domain.documents.localization import Localization
-    from hilum.evaluation.localise import Mapped
+    from hilum.evaluation.localize import Mapped
     from hilum.phantom.corpus import PhantomCorpus
-    from hilum.report.base import BatchResults
+    from hilum.report.parts.results import BatchResults
     from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import Evaluated
 
@@ -81,7 +81,7 @@ def _evaluate(
 ) -> tuple[Evaluated, Localization]:
     from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
-    from hilum.evaluation.localise import localise
+    from hilum.evaluation.localize import measure_localization
     from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.evaluate import evaluate_run
@@ -90,7 +90,9 @@ def _evaluate(
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
     say("4/6  evaluating on patients that did neither", quiet)
     done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
-    localisation = localise(_against_masks(corpus, run, done, step), "drawn masks", corpus.seed)
+    localisation = measure_localization(
+        _against_masks(corpus, run, done, step), "drawn masks", corpus.seed
+    )
     write_sealed(localisation, run.root / "localisation.json")
     return done, localisation
 
@@ -102,7 +104,7 @@ def _against_masks(
     import cv2
     import numpy as np
 
-    from hilum.evaluation.localise import Mapped
+    from hilum.evaluation.localize import Mapped
     from hilum.stages.evaluate import GRID, map_on_grid
 
     preprocessing = run.config().preprocessing

@@ -98,7 +98,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
-    from hilum.stages.evaluate import evaluate_run, localise_boxes
+    from hilum.stages.evaluate import evaluate_run, localize_boxes
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
@@ -106,7 +106,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
         done = evaluate_run(
             run, cohort, *draws, lambda read, total: step("reading test", read, total), out
         )
-    localisation = localise_boxes(done.scored, run.config().preprocessing, draws[1])
+    localisation = localize_boxes(done.scored, run.config().preprocessing, draws[1])
     if localisation.mean is not None:
         write_sealed(localisation, out / "localisation.json")
         say(pointing_line(localisation), quiet)

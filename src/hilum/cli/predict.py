@@ -114,7 +114,7 @@ def predict(
 
 
 def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
-    from hilum.explain.colours import Style
+    from hilum.explain.colors import Style
     from hilum.explain.files import PictureFormat
     from hilum.explain.request import HeatmapRequest, Pictures
 

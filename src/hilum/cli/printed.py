@@ -11,7 +11,7 @@ import typer
 from hilum.cli.progress import say
 
 if TYPE_CHECKING:
-    from hilum.report.base import BatchResults
+    from hilum.report.parts.results import BatchResults
     from hilum.report.printed.base import Printed
 
 __all__ = ["Format", "form_of", "print_batch"]

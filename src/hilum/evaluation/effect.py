@@ -20,14 +20,13 @@ from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Ratios
-from hilum.evaluation.sentences import NONE, shown
 from hilum.metrics.binned import Binned
 from hilum.metrics.comparison import paired_interval
 from hilum.metrics.recalibration import slope_and_intercept
 from hilum.metrics.reliability import log_losses, squared_errors
 from hilum.metrics.resampling import interval, patient_resamples
 
-__all__ = ["effect_of_calibration", "effect_table"]
+__all__ = ["effect_of_calibration"]
 
 _CELLS = 200_000
 """Patients times resamples worked on at once."""
@@ -134,39 +133,6 @@ def effect_of_calibration(
         resamples=evaluation.resamples,
         findings=findings,
         macro_change=_macro(changes),
-    )
-
-
-def effect_table(effect: CalibrationEffect) -> str:
-    """Markdown: mean probability beside the prevalence, Brier and ECE before and after."""
-    header = (
-        *("Finding", "Prevalence", "Mean p before", "Mean p after", "Slope before"),
-        *("Slope after", "Brier, change", "ECE before", "ECE after", "ECE, change"),
-    )
-    rows: list[tuple[str, ...]] = [
-        (
-            name,
-            NONE if found.prevalence is None else f"{found.prevalence:.4f}",
-            shown(found.before.mean_probability, 4),
-            shown(found.after.mean_probability, 4),
-            shown(found.before.slope, 2),
-            shown(found.after.slope, 2),
-            shown(found.change.brier, 4),
-            shown(found.before.ece_equal_mass, 4),
-            shown(found.after.ece_equal_mass, 4),
-            shown(found.change.ece_equal_mass, 4),
-        )
-        for name, found in effect.findings.items()
-    ]
-    macro = effect.macro_change
-    rows.append(
-        ("**macro**", *[""] * 5, shown(macro.brier, 4), "", "", shown(macro.ece_equal_mass, 4))
-    )
-    rule = ("---", *("---:" for _ in header[1:]))
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
-    return (
-        f"Before: {effect.before}. After: {effect.after}. On {effect.split.name}, which fitted "
-        "neither. Below 0 is better.\n\n" + "\n".join(lines)
     )
 
 

@@ -22,7 +22,6 @@ from hilum.domain.scores import OperatingPoint
 from hilum.evaluation.entries import ACTED_AT, LEVELS, Entries, Measure, at
 from hilum.evaluation.numbers import Numbers, ScoredSplit, point_row
 from hilum.evaluation.request import EvaluationRequest
-from hilum.evaluation.sentences import verdict
 from hilum.evaluation.subgroups import within_views
 from hilum.metrics.corp import corp_resampled
 from hilum.metrics.decision import net_benefit
@@ -32,7 +31,7 @@ from hilum.metrics.recalibration import slope_and_intercept
 from hilum.metrics.reliability import ece_null_95
 from hilum.metrics.resampling import interval, patient_resamples
 
-__all__ = ["BRIER_RESAMPLES", "FindingData", "evaluate_finding", "levels"]
+__all__ = ["BRIER_RESAMPLES", "FindingData", "calibration_verdict", "evaluate_finding", "levels"]
 
 BRIER_RESAMPLES = 200
 """Resamples behind the parts of the Brier score: each is an isotonic regression of all films."""
@@ -145,7 +144,10 @@ def _calibration(
     absent = "every probability is 0" if len(entries.films) else entries.missing
     o_e = facts.numbers.interval(name, Measure.O_E, absent)
     return CalibrationEvaluation(
-        slope=line.slope, intercept=line.intercept, o_e=o_e, verdict=verdict(line.slope, o_e, ece)
+        slope=line.slope,
+        intercept=line.intercept,
+        o_e=o_e,
+        verdict=calibration_verdict(line.slope, o_e, ece),
     )
 
 
@@ -181,3 +183,46 @@ def _net_benefits(
         )
         for t, all_ in zip(ACTED_AT, everyone, strict=True)
     }
+
+
+def calibration_verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibrationError) -> str:
+    """Say whether a finding may be called calibrated; else how far off it is.
+
+    Calibrated only if the interval of the slope contains 1, that of O/E contains 1, and the
+    equal-mass ECE is no larger than what chance gives a calibrated model. With few films that is
+    easily had, hence the "as far as".
+
+    >>> right, mass = Interval(value=1.0, low=0.9, high=1.1), Interval(value=0.01)
+    >>> ece = ExpectedCalibrationError(
+    ...     equal_mass=mass, equal_width=mass, null_95=0.02, debiased_l2=mass
+    ... )
+    >>> calibration_verdict(right, right, ece)
+    'calibrated, as far as these films can tell'
+    >>> calibration_verdict(Interval(value=0.5, low=0.4, high=0.6), right, ece)
+    'not calibrated: too extreme (slope 0.50 [0.40, 0.60])'
+    """
+    for number in (slope, o_e, ece.equal_mass):
+        if number.value is None:
+            return f"not known: {number.reason}"
+    if slope.low is None or o_e.low is None:
+        return f"not known: {slope.reason if slope.low is None else o_e.reason}"
+    faults: list[str] = []
+    if side := _side(slope):
+        word = "too extreme" if side < 0 else "too timid"
+        faults.append(f"{word} (slope {slope.short(2)})")
+    if side := _side(o_e):
+        word = "too high" if side < 0 else "too low"
+        faults.append(f"{word} on average (O/E {o_e.short(2)})")
+    mass, chance = ece.equal_mass.value or 0.0, ece.null_95 or 0.0
+    if mass > chance:
+        faults.append(f"ECE {mass:.4f} where chance explains {chance:.4f}")
+    if faults:
+        return "not calibrated: " + "; ".join(faults)
+    return "calibrated, as far as these films can tell"
+
+
+def _side(number: Interval) -> int:
+    """-1 where the interval lies below 1, 1 where above, 0 where it contains 1."""
+    if number.low is None or number.high is None:
+        return 0
+    return int(number.low > 1.0) - int(number.high < 1.0)

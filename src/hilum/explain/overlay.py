@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.radiograph import Radiograph
-from hilum.explain.colours import LEVELS, Style, mixed
+from hilum.explain.colors import LEVELS, Style, mixed
 from hilum.explain.files import jpeg_bytes
 
 __all__ = [

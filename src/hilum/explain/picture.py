@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.colours import LEVELS, Style, ramp
+from hilum.explain.colors import LEVELS, Style, ramp
 from hilum.explain.lettering import Colour, TextLine, line_height, text_width, wrapped, write
 from hilum.explain.overlay import greys, is_empty, levels, overlay
 

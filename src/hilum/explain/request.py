@@ -10,7 +10,7 @@ from typing import Self
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import LabelSet, catalogue, find
-from hilum.explain.colours import Style
+from hilum.explain.colors import Style
 from hilum.explain.files import PictureFormat
 
 __all__ = ["HeatmapRequest", "Pictures", "Selection"]

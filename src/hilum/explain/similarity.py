@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["normalised", "rank_correlation", "structural_similarity"]
+__all__ = ["normalized", "rank_correlation", "structural_similarity"]
 
 CELL_PX = 8
 """Pixels a cell, each way, that maps are compared at: SSIM's window then spans a cell and more."""
@@ -13,10 +13,10 @@ _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-def normalised(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalized(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
     """A map as a picture in [0, 1] at 8 px a cell, by its own minimum and maximum; 0 if constant.
 
-    >>> normalised(np.array([[0.0, 2.0]], np.float32)).shape
+    >>> normalized(np.array([[0.0, 2.0]], np.float32)).shape
     (8, 16)
     """
     import cv2
@@ -50,7 +50,7 @@ def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32
         )
         return np.asarray(made, np.float64)
 
-    one, two = normalised(first), normalised(second)
+    one, two = normalized(first), normalized(second)
     mean_one, mean_two = smooth(one), smooth(two)
     spread_one = smooth(one * one) - mean_one**2
     spread_two = smooth(two * two) - mean_two**2

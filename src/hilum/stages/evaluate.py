@@ -18,17 +18,17 @@ from hilum.domain.record import Box, Cohort, Split, digest
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.localise import Mapped, localise
+from hilum.evaluation.localize import Mapped, measure_localization
 from hilum.evaluation.request import EvaluationRequest, Unit
-from hilum.evaluation.write import write_effect, write_evaluation
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
+from hilum.report.evaluation.write import write_effect, write_evaluation
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import count_look, was_chosen_by
 
-__all__ = ["GRID", "Evaluated", "evaluate_run", "localise_boxes", "map_on_grid"]
+__all__ = ["GRID", "Evaluated", "evaluate_run", "localize_boxes", "map_on_grid"]
 
 GRID = (256, 256)
 """Rows and columns that heatmaps and masks are compared on."""
@@ -155,7 +155,7 @@ def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding:
     return cv2.resize(film, GRID[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def localise_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localization:
+def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localization:
     """The pointing game on the films that have reader boxes."""
 
     def entries() -> Iterator[Mapped]:
@@ -166,7 +166,7 @@ def localise_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> L
                     heatmap = map_on_grid(scored, preprocessing, row, finding)
                     yield Mapped(record.patient_id, finding, heatmap, mask)
 
-    return localise(entries(), "reader boxes", seed)
+    return measure_localization(entries(), "reader boxes", seed)
 
 
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from hilum.domain.documents.sanity import Sanity
 from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
-from hilum.evaluation.localise import Mapped, localise
+from hilum.evaluation.localize import Mapped, measure_localization
 from hilum.explain.sanity import Asked, SanityRun, check_sanity
 from hilum.inference.engine import Engine, Precision
 from hilum.reading.stack import Stack, read_stack
@@ -145,7 +145,7 @@ def localize(
         precision=subject.engine.precision.value,
         provenance=subject.provenance,
         notes=films.notes,
-        localisation=localise(entries(), reference.words, seed),
+        localisation=measure_localization(entries(), reference.words, seed),
     )
 
 

@@ -14,12 +14,12 @@ from hilum.files.sealed import file_sha256
 from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
+from hilum.report.training.curves import draw_curves
 from hilum.runs.facts import RunFacts
 from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SeenPatients, SplitTable
 from hilum.training import losses, phases, weighting
-from hilum.training.artefacts.curves import draw_curves
 from hilum.training.artefacts.environment import write_environment
 from hilum.training.artefacts.tables import write_prevalence, write_rows
 from hilum.training.data.augment import refuse_flip

@@ -10,17 +10,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from urllib.parse import quote
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.base import BatchResults
 from hilum.report.parts.names import shown
+from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import BY_HAND, EVIDENCE, evaluation_headline, percent
 
 __all__ = ["document", "link", "page", "prepare"]
-
-_HOME = "hilum.report"
 
 _PARTS_A_PIECE = 256
 """Of a template, which is text of a few characters each."""
@@ -50,17 +48,15 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
     }
-    return document(_HOME, name, {**values, **said}, images=True)
+    return document(name, {**values, **said}, images=True)
 
 
 def prepare(name: str) -> None:
     """Compile the template of a report, which takes longer than to fill it for a few films."""
-    _template(_HOME, name)
+    _template(name)
 
 
-def document(
-    package: str, name: str, values: Mapping[str, object], *, images: bool = False
-) -> Iterator[str]:
+def document(name: str, values: Mapping[str, object], *, images: bool = False) -> Iterator[str]:
     """The HTML of a template, as one self-contained file, a piece at a time.
 
     Style and script are written into the page, and a content security policy allows those two by
@@ -68,21 +64,18 @@ def document(
     has any, and markup that came in through a name could not run even if it were not escaped.
 
     Args:
-        package: whose folder `templates` holds `NAME.html.j2`, `NAME.js` and `NAME.css`, the last
-            two where there are any. The template extends `shell.html.j2`, and its style follows
-            the house's.
-        name: the template.
+        name: the template, `NAME.html.j2`; with `NAME.js` and `NAME.css` where there are any. The
+            template extends `shell.html.j2`, and its style follows that of all pages.
         values: what the template needs beside style, script, policy and notice.
         images: whether the page shows images that lie beside it.
     """
-    own = files(package).joinpath("templates")
-    house = files(_HOME).joinpath("templates", "page.css")
-    style = _text(house) + _text(own.joinpath(f"{name}.css"))
+    own = files("hilum.report").joinpath("templates")
+    style = _text(own.joinpath("page.css")) + _text(own.joinpath(f"{name}.css"))
     script = _text(own.joinpath(f"{name}.js"))
     policy = ["default-src 'none'", f"style-src {_hash(style)}"]
     policy += ["img-src 'self' file:"] if images else []
     policy += [f"script-src {_hash(script)}"] if script else []
-    stream = _template(package, name).stream(
+    stream = _template(name).stream(
         **values,
         notice=NOT_A_DEVICE,
         policy="; ".join(policy),
@@ -93,15 +86,15 @@ def document(
     return stream
 
 
-def _template(package: str, name: str) -> Template:
-    return _environment(package).get_template(f"{name}.html.j2")
+def _template(name: str) -> Template:
+    return _environment().get_template(f"{name}.html.j2")
 
 
 @cache
-def _environment(package: str) -> Environment:
+def _environment() -> Environment:
     """Made once, as it keeps the templates that it has compiled."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(home, "templates") for home in (package, _HOME)]),
+        loader=PackageLoader("hilum.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

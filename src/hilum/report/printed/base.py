@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from hilum.report.base import BatchResults
+from hilum.report.parts.results import BatchResults
 
 __all__ = ["Printed"]
 

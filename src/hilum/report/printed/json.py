@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.base import BatchResults
+from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import evaluation_headline
 
 __all__ = ["render"]

@@ -9,9 +9,9 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.base import BatchResults
 from hilum.report.parts.counts import ranked
 from hilum.report.parts.names import shown
+from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import (
     BY_HAND,
     REASONS,

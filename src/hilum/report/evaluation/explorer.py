@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hilum.domain.documents.evaluation import FindingEvaluation, PointEvaluation
 from hilum.evaluation.curves import FindingCurves
-from hilum.evaluation.sentences import NONE
 from hilum.metrics.operating import GridRow
+from hilum.report.evaluation.sentences import NONE
 
 __all__ = ["RARE", "Explorer", "ThresholdStop", "apportion", "decimal"]
 

@@ -7,15 +7,15 @@ import pytest
 
 from hilum.domain.documents.base import Interval, SplitFacts
 from hilum.domain.documents.localization import HeatmapEvaluation, Localization, Pointed
-from hilum.evaluation.localise import HIT, MIOU, MIOU_ALL, Mapped, localise, measured
-from hilum.evaluation.localise_table import heatmap_table
-from hilum.metrics.localisation import (
+from hilum.evaluation.localize import HIT, MIOU, MIOU_ALL, Mapped, measure_localization, measured
+from hilum.metrics.localization import (
     otsu_region,
     part_boxes,
     pointing_game,
     position_prior,
     region_iou,
 )
+from hilum.report.evaluation.localization_table import heatmap_table
 
 SIDE = 32
 
@@ -54,7 +54,7 @@ def entries(seed: int = 0, films: int = 12) -> list[Mapped]:
 
 @pytest.fixture(scope="module")
 def localisation() -> Localization:
-    return localise(entries(), "boxes", seed=0)
+    return measure_localization(entries(), "boxes", seed=0)
 
 
 def test_hits_and_their_interval_are_those_of_a_patient_bootstrap(
@@ -145,13 +145,13 @@ def test_of_two_boxes_one_found_is_a_half() -> None:
 
 def test_the_grid_changes_the_prior_little_and_the_maps_not_at_all() -> None:
     """Films of several sizes meet on a grid of 256; each map is measured on its own film."""
-    small = localise(entries(), "boxes", seed=0)
+    small = measure_localization(entries(), "boxes", seed=0)
     mixed = [
         Mapped(e.patient_id, e.finding, *(np.kron(a, np.ones((k, k), a.dtype)) for a in pair), name)
         for e, k in zip(entries(), [16, 1] * 9, strict=True)
         for pair, name in [((e.heatmap, e.mask), e.image_id)]
     ]
-    large = localise(mixed, "boxes", seed=0)
+    large = measure_localization(mixed, "boxes", seed=0)
     assert large.mean is not None
     assert small.mean is not None
     assert large.mean.hits == small.mean.hits
@@ -162,13 +162,13 @@ def test_the_grid_changes_the_prior_little_and_the_maps_not_at_all() -> None:
 
 def test_noise_hits_about_as_often_as_the_finding_is_large() -> None:
     halves = [Mapped(f"p{n}", "Mass", spot(4, 4), square(0, 0, 23), f"f{n}") for n in range(300)]
-    mean = localise(halves, "boxes", seed=1).mean
+    mean = measure_localization(halves, "boxes", seed=1).mean
     assert mean is not None
     assert mean.random_hits.value == pytest.approx(mean.area, abs=0.08)
 
 
 def test_a_finding_on_one_film_has_no_prior_and_is_left_out() -> None:
-    lone = localise([entries()[0]], "boxes", seed=0)
+    lone = measure_localization([entries()[0]], "boxes", seed=0)
     assert (lone.findings, lone.mean) == ({}, None)
     assert "No finding has two films" in heatmap_table(evaluation(lone))
 

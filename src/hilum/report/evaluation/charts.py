@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.evaluation import FindingEvaluation
 from hilum.evaluation.curves import FindingCurves, Histogram, round_up
-from hilum.evaluation.sentences import shown
 from hilum.metrics.corp import ReliabilityCurve
+from hilum.report.evaluation.sentences import shown
 from hilum.report.parts.plots import Axis, Plot
 from hilum.report.parts.sentences import percent
 

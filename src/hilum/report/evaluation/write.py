@@ -9,14 +9,13 @@ from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.curves import curves_of
-from hilum.evaluation.effect import effect_table
-from hilum.evaluation.effect_figure import write_effect_figure
-from hilum.evaluation.exports import write_cases, write_grid, write_matched, write_thresholds
-from hilum.evaluation.figure import write_figure
-from hilum.evaluation.page import evaluation_page
-from hilum.evaluation.table import markdown
 from hilum.evaluation.thresholds import Thresholds
 from hilum.files.sealed import write_sealed
+from hilum.report.evaluation.effect import effect_table, write_effect_figure
+from hilum.report.evaluation.exports import write_cases, write_grid, write_matched, write_thresholds
+from hilum.report.evaluation.figure import write_figure
+from hilum.report.evaluation.page import evaluation_page
+from hilum.report.evaluation.table import markdown
 
 __all__ = ["TOP", "write_effect", "write_evaluation"]
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.sentences import shown
 from hilum.metrics.corp import reliability_curve
+from hilum.report.evaluation.sentences import NONE, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["write_effect_figure"]
+__all__ = ["effect_table", "write_effect_figure"]
 
 _BEFORE, _AFTER, _BAND = "#c8811f", "#0b6e8f", "#d8e3ea"
 _GUIDE, _INK = "#9aa5b1", "#1f2933"
@@ -100,3 +100,36 @@ def _curve(axes: Axes, y: NDArray[np.bool_], p: NDArray[np.float64], look: tuple
     if colour == _AFTER:
         axes.fill_between(curve.probabilities, curve.low, curve.high, color=_BAND, linewidth=0)
     axes.plot(curve.probabilities, curve.observed, color=colour, linewidth=1.4)
+
+
+def effect_table(effect: CalibrationEffect) -> str:
+    """Markdown: mean probability beside the prevalence, Brier and ECE before and after."""
+    header = (
+        *("Finding", "Prevalence", "Mean p before", "Mean p after", "Slope before"),
+        *("Slope after", "Brier, change", "ECE before", "ECE after", "ECE, change"),
+    )
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            NONE if found.prevalence is None else f"{found.prevalence:.4f}",
+            shown(found.before.mean_probability, 4),
+            shown(found.after.mean_probability, 4),
+            shown(found.before.slope, 2),
+            shown(found.after.slope, 2),
+            shown(found.change.brier, 4),
+            shown(found.before.ece_equal_mass, 4),
+            shown(found.after.ece_equal_mass, 4),
+            shown(found.change.ece_equal_mass, 4),
+        )
+        for name, found in effect.findings.items()
+    ]
+    macro = effect.macro_change
+    rows.append(
+        ("**macro**", *[""] * 5, shown(macro.brier, 4), "", "", shown(macro.ece_equal_mass, 4))
+    )
+    rule = ("---", *("---:" for _ in header[1:]))
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
+    return (
+        f"Before: {effect.before}. After: {effect.after}. On {effect.split.name}, which fitted "
+        "neither. Below 0 is better.\n\n" + "\n".join(lines)
+    )

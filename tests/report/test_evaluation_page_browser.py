@@ -18,9 +18,9 @@ from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities, Target
 from hilum.evaluation.curves import curves_of
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.page import evaluation_page
 from hilum.evaluation.request import EvaluationRequest
 from hilum.metrics.operating import choose_all
+from hilum.report.evaluation.page import evaluation_page
 
 pytestmark = pytest.mark.slow
 

@@ -15,16 +15,16 @@ from hilum.domain.documents.evaluation import (
     Subgroup,
     SubgroupFinding,
 )
-from hilum.evaluation.charts import (
+from hilum.evaluation.curves import Curves, FindingCurves
+from hilum.report.evaluation.charts import (
     decision_chart,
     histogram_chart,
     precision_recall_chart,
     reliability_chart,
     roc_chart,
 )
-from hilum.evaluation.curves import Curves, FindingCurves
-from hilum.evaluation.explorer import Explorer, decimal
-from hilum.evaluation.sentences import NONE, interpretation
+from hilum.report.evaluation.explorer import Explorer, decimal
+from hilum.report.evaluation.sentences import NONE, interpretation
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis
@@ -57,7 +57,6 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
     others = [view for view in findings if view.finding.positive_patients < RANKED]
     explorers = [None if view.explorer is None else view.explorer.data for view in findings]
     pieces = document(
-        "hilum.evaluation",
         "evaluation",
         {
             "evaluation": evaluation,

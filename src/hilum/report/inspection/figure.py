@@ -9,7 +9,7 @@ import numpy as np
 
 from hilum.domain.documents.inspection import DatasetInspection, Labels
 from hilum.domain.radiograph import Sex
-from hilum.inspection.table import completeness
+from hilum.report.inspection.table import completeness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
-from hilum.evaluation.sentences import NONE, best_and_worst, interpretation, shown
+from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown
 
 __all__ = [
     "calibration_table",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.localization import Compared, Localization, Pointed
-from hilum.metrics.localisation import (
+from hilum.metrics.localization import (
     BOX_LEVELS,
     box_overlaps,
     energy_share,
@@ -27,7 +27,7 @@ from hilum.metrics.localisation import (
 )
 from hilum.metrics.resampling import interval, patient_resamples, share
 
-__all__ = ["Localization", "Mapped", "Pointed", "localise", "measured"]
+__all__ = ["Localization", "Mapped", "Pointed", "measure_localization", "measured"]
 
 RESAMPLES = 1000
 FILM_SEED = 0
@@ -87,7 +87,7 @@ class _Scores:
     random: Mapping[str, NDArray[np.float64]]
 
 
-def localise(entries: Iterable[Mapped], reference: str, seed: int) -> Localization:
+def measure_localization(entries: Iterable[Mapped], reference: str, seed: int) -> Localization:
     """Measure the maps beside the image-free position prior and beside noise.
 
     Maps are measured one by one as they come, on their own grid, and dropped. The rivals are

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from hilum.datasets import reader
-from hilum.inspection.figure import write_figure
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
+from hilum.report.inspection.figure import write_figure
 
 
 @pytest.mark.slow

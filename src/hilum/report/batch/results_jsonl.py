@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hilum.domain.documents.results import ImageResult
-from hilum.report.base import BatchResults, Report
+from hilum.report.batch.base import Report
+from hilum.report.parts.results import BatchResults
 
 __all__ = ["REPORT", "ResultsJsonl", "read", "schema"]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.sentences import shown
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.reliability import BINS, Binning, bins_of
+from hilum.report.evaluation.sentences import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageDraw
 
-from hilum.metrics.localisation import (
+from hilum.metrics.localization import (
     box_overlaps,
     energy_share,
     film_interval,

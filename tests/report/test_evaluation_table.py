@@ -20,8 +20,9 @@ from hilum.domain.documents.evaluation import (
     SummaryEvaluation,
 )
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.evaluation.sentences import best_and_worst, interpretation, verdict
-from hilum.evaluation.table import (
+from hilum.evaluation.finding import calibration_verdict
+from hilum.report.evaluation.sentences import best_and_worst, interpretation
+from hilum.report.evaluation.table import (
     calibration_table,
     findings_table,
     markdown,
@@ -226,17 +227,20 @@ def test_best_and_worst_come_with_what_they_rest_on() -> None:
 
 
 def test_calibrated_needs_slope_o_e_and_ece() -> None:
-    assert verdict(at(1.0), at(0.96), ece(0.03)) == "calibrated, as far as these films can tell"
-    assert verdict(at(0.8), at(1.3), ece(0.06)) == (
+    assert (
+        calibration_verdict(at(1.0), at(0.96), ece(0.03))
+        == "calibrated, as far as these films can tell"
+    )
+    assert calibration_verdict(at(0.8), at(1.3), ece(0.06)) == (
         "not calibrated: too extreme (slope 0.80 [0.75, 0.85]); "
         "too low on average (O/E 1.30 [1.25, 1.35]); ECE 0.0600 where chance explains 0.0400"
     )
-    assert verdict(at(1.2), at(0.7), ece(0.03)) == (
+    assert calibration_verdict(at(1.2), at(0.7), ece(0.03)) == (
         "not calibrated: too timid (slope 1.20 [1.15, 1.25]); "
         "too high on average (O/E 0.70 [0.65, 0.75])"
     )
-    assert verdict(NONE, at(1.0), ece(0.03)) == "not known: no film is positive"
+    assert calibration_verdict(NONE, at(1.0), ece(0.03)) == "not known: no film is positive"
     one = Interval(value=1.0, reason="no interval: all films are of one patient")
-    assert verdict(at(1.0), one, ece(0.03)) == (
+    assert calibration_verdict(at(1.0), one, ece(0.03)) == (
         "not known: no interval: all films are of one patient"
     )

@@ -11,11 +11,12 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.report.base import BatchResults, Report
+from hilum.report.batch.base import Report
 from hilum.report.parts.charts import bar
 from hilum.report.parts.counts import BatchTally, InputOutcome, ranked
 from hilum.report.parts.names import shown
 from hilum.report.parts.page import page, prepare
+from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import REASONS, STATUSES, summary
 
 __all__ = ["REPORT", "FilmReport"]

@@ -14,8 +14,9 @@ from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex
-from hilum.report.base import BatchResults, Report
+from hilum.report.batch.base import Report
 from hilum.report.parts.names import shown
+from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import by_hand, summary
 
 __all__ = ["REPORT", "ClinicalCsv", "cell", "columns"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
-from hilum.evaluation.table import shown
+from hilum.report.evaluation.table import shown
 
 __all__ = ["comparison_markdown"]
 

@@ -12,9 +12,9 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities, Target
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.figure import write_figure
 from hilum.evaluation.request import EvaluationRequest
 from hilum.metrics.operating import choose_all
+from hilum.report.evaluation.figure import write_figure
 
 
 @pytest.mark.slow

@@ -5,11 +5,10 @@ from __future__ import annotations
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.evaluation import (
     Evaluation,
-    ExpectedCalibrationError,
     FindingEvaluation,
 )
 
-__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown", "verdict"]
+__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown"]
 
 NONE = "–"
 
@@ -24,49 +23,6 @@ def shown(number: Interval | None, digits: int = 3) -> str:
     ('0.812 [0.770, 0.850]', '–')
     """
     return NONE if number is None else number.short(digits)
-
-
-def verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibrationError) -> str:
-    """Whether the finding may be called calibrated; else how far off it is.
-
-    Calibrated only if the interval of the slope contains 1, that of O/E contains 1, and the
-    equal-mass ECE is no larger than what chance gives a calibrated model. With few films that is
-    easily had, hence the "as far as".
-
-    >>> right, mass = Interval(value=1.0, low=0.9, high=1.1), Interval(value=0.01)
-    >>> ece = ExpectedCalibrationError(
-    ...     equal_mass=mass, equal_width=mass, null_95=0.02, debiased_l2=mass
-    ... )
-    >>> verdict(right, right, ece)
-    'calibrated, as far as these films can tell'
-    >>> verdict(Interval(value=0.5, low=0.4, high=0.6), right, ece)
-    'not calibrated: too extreme (slope 0.50 [0.40, 0.60])'
-    """
-    for number in (slope, o_e, ece.equal_mass):
-        if number.value is None:
-            return f"not known: {number.reason}"
-    if slope.low is None or o_e.low is None:
-        return f"not known: {slope.reason if slope.low is None else o_e.reason}"
-    faults: list[str] = []
-    if side := _side(slope):
-        word = "too extreme" if side < 0 else "too timid"
-        faults.append(f"{word} (slope {shown(slope, 2)})")
-    if side := _side(o_e):
-        word = "too high" if side < 0 else "too low"
-        faults.append(f"{word} on average (O/E {shown(o_e, 2)})")
-    mass, chance = ece.equal_mass.value or 0.0, ece.null_95 or 0.0
-    if mass > chance:
-        faults.append(f"ECE {mass:.4f} where chance explains {chance:.4f}")
-    if faults:
-        return "not calibrated: " + "; ".join(faults)
-    return "calibrated, as far as these films can tell"
-
-
-def _side(number: Interval) -> int:
-    """-1 where the interval lies below 1, 1 where above, 0 where it contains 1."""
-    if number.low is None or number.high is None:
-        return 0
-    return int(number.low > 1.0) - int(number.high < 1.0)
 
 
 def interpretation(finding: FindingEvaluation) -> str:

@@ -1,0 +1,1 @@
+"""An evaluation, a comparison and heatmaps' numbers, as pages, figures and tables."""
