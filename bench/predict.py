@@ -30,7 +30,6 @@ from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.bundle import Bundle
 from hilum.explain.request import Pictures
-from hilum.imaging.gate import screen
 from hilum.imaging.read import read
 from hilum.report.parts.results import BatchResults
 
@@ -156,11 +155,7 @@ def all_maps(bundle: Bundle, films: Sequence[Path]) -> None:
     square = (preprocessing.size, preprocessing.size)
 
     def one(path: Path) -> None:
-        film = read(path)
-        screen(film, bundle.manifest.gate)
-        said = bundle.engine.ask(preprocessing.raster(film))
-        bundle.judge(said.logits)
-        for heatmap in said.heatmaps[0]:
+        for heatmap in bundle.predict(path).analysis.maps:
             preprocessing.to_film(heatmap, square)
 
     with ThreadPoolExecutor(cores() + 2) as threads:  # one reads while another is scored

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from bench.clock import core_ms
 from hilum.batch.run import write_reports
 from hilum.bundle import Bundle
+from hilum.bundle.analysis import judge
 from hilum.domain.scores import Logits
 from hilum.explain.caption import Caption
 from hilum.explain.files import png_bytes
@@ -79,13 +80,14 @@ def _measured(bundle: Bundle, paths: Sequence[Path], batch: BatchResults) -> Sta
     films = [read(path) for path in paths]
     rasters = np.stack([preprocessing.raster(film) for film in films])
     logits = bundle.engine.run(rasters).logits
+    calibration = bundle.manifest.calibration
     scores = {
         DECODE: _each(read, paths),
         "screen: is it a chest film": _each(lambda film: screen(film, bundle.manifest.gate), films),
         "raster: to the network's square": _each(preprocessing.raster, films),
         NETWORK: core_ms(lambda: bundle.engine.run(rasters)) / len(films),
         "calibrate, decide": _each(
-            lambda row: bundle.judge(Logits(logits.values[row : row + 1], bundle.labels)),
+            lambda row: judge(Logits(logits.values[row : row + 1], bundle.labels), calibration),
             range(len(films)),
         ),
     }

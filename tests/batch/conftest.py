@@ -39,5 +39,5 @@ def _sent(head: dict[str, Any], blobs: Sequence[Buffer]) -> Frame:
 
 @pytest.fixture(scope="session")
 def inline() -> type[ReaderProcess]:
-    """To take the place of `hilum.batch.run.ReaderProcess`."""
+    """To take the place of `hilum.batch.engines.lanes.ReaderProcess`."""
     return Inline

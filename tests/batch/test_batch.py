@@ -307,7 +307,7 @@ def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(
         assert ReasonCode.HEATMAP_FAILED in result.codes
         assert (result.findings, result.heatmaps) == (expected.findings, {})
     again = run_batch(bundle, films, tmp_path / "out", everything)
-    assert again.taken == 0
+    assert again.resumed == 0
     assert tuple(again.batch.results) == whole
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
 

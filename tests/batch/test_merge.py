@@ -30,7 +30,7 @@ PARTS = 3
 @pytest.fixture(scope="module", autouse=True)
 def readers(inline: type[ReaderProcess]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hilum.batch.run.ReaderProcess", inline)
+        patch.setattr("hilum.batch.engines.lanes.ReaderProcess", inline)
         yield
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from hilum import Bundle
+from hilum.bundle.analysis import ScreenedFilm, judge
 from hilum.bundle.bundle import Explanation, Prediction
 from hilum.bundle.golden import check_golden, write_golden
 from hilum.domain.errors import BundleError, FilmError, ReasonCode, UsageError
@@ -90,14 +91,15 @@ def test_t13_eight_threads_get_the_bytes_that_one_gets(
 
 def raw(bundle: Bundle, path: Path) -> object:
     """The parts of `predict`, as a batch puts them together."""
-    raster = bundle.manifest.preprocessing.raster(read(path))
-    return bundle.judge(bundle.engine.ask(raster).logits)
+    film = read(path)
+    raster = bundle.manifest.preprocessing.raster(film)
+    return bundle.analyze(ScreenedFilm(raster, film.shape, film.view)).findings
 
 
 def test_films_are_judged_one_by_one(bundle: Bundle) -> None:
     rasters = np.zeros((2, 64, 64), np.uint8)
     with pytest.raises(ValueError, match="films are judged one by one; got logits of 2"):
-        bundle.judge(bundle.engine.run(rasters).logits)
+        judge(bundle.engine.run(rasters).logits, bundle.manifest.calibration)
     assert bundle.predict_many([]) == []
 
 
@@ -204,7 +206,7 @@ def test_what_cannot_be_explained_is_refused(
 def test_an_empty_map_says_so(bundle: Bundle, films: list[Path]) -> None:
     said = bundle.predict(films[0])
     nothing = np.zeros((14, 8, 8), np.float32)
-    one = replace(said, _heatmaps=nothing).explain("Mass")
+    one = replace(said, analysis=replace(said.analysis, maps=nothing)).explain("Mass")
     assert one.empty
     assert one.regions == ()
 

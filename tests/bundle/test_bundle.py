@@ -14,6 +14,8 @@ import pytest
 import hilum
 from hilum import Bundle
 from hilum.bundle import write_bundle
+from hilum.bundle.analysis import ScreenedFilm
+from hilum.bundle.prediction import Prediction
 from hilum.cli.bundle import write
 from hilum.domain.errors import BundleError, FilmError, ReasonCode, UsageError
 from hilum.domain.findings import nih14
@@ -84,7 +86,10 @@ def test_heatmaps_lie_on_the_film_whatever_its_shape(
     bundle: Bundle, shape: tuple[int, int]
 ) -> None:
     pixels = np.random.default_rng(0).random(shape, np.float32)
-    (prediction,) = bundle.predict_many([Radiograph(pixels, source="noise")])
+    film = Radiograph(pixels, source="noise")
+    raster = bundle.manifest.preprocessing.raster(film)
+    analysis = bundle.analyze(ScreenedFilm(raster, film.shape, film.view))
+    prediction = Prediction(film, analysis, bundle.manifest.preprocessing)
     for finding in bundle.labels:
         heatmap = prediction.heatmap(finding)
         assert heatmap.shape == shape

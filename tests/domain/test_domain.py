@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import hilum
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import (
@@ -25,7 +30,7 @@ from hilum.domain.errors import (
     UsageError,
 )
 from hilum.domain.findings import LabelSet, LabelState, catalogue, find, nih14
-from hilum.domain.provenance import code_sha256, provenance
+from hilum.domain.provenance import SCORING, TRAINING, code_sha256, provenance
 from hilum.domain.radiograph import Radiograph, ViewPosition
 from hilum.domain.record import Cohort, Record, Split, digest
 from hilum.domain.scores import Logits, Probabilities
@@ -303,3 +308,67 @@ def test_provenance_names_the_code_and_nobody_s_machine() -> None:
     said = provenance()
     assert said["code_sha256"] == code_sha256()
     assert set(said) == {"hilum", "code_sha256", "python", "machine", "numpy", "openvino"}
+
+
+# which code made a result
+
+
+def rooms_behind(*starts: str) -> set[str]:
+    """Rooms of all modules that these modules import, directly or by way of others."""
+    source = Path(hilum.__file__).parent
+    seen: set[str] = set()
+    waiting = [f"hilum.{start}" for start in starts]
+    while waiting:
+        module = waiting.pop()
+        path = source.joinpath(*module.split(".")[1:])
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if module in seen or not path.is_file():
+            continue
+        seen.add(module)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hilum."):
+                waiting += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+    return {module.split(".")[1] for module in seen}
+
+
+def test_all_that_decides_a_score_is_hashed_and_no_more() -> None:
+    behind = rooms_behind("batch.score", "batch.engines.lanes", "reading.reader")
+    # what fits a calibrator and what writes a bundle's card stands in the same rooms, and runs in
+    # no batch
+    assert behind - set(SCORING) <= {"metrics", "splits", "evaluation", "report"}
+    assert set(SCORING) <= behind
+
+
+def test_all_that_decides_a_training_run_is_hashed() -> None:
+    assert rooms_behind("training.train") - set(TRAINING) <= {"report", "calibration", "explain"}
+
+
+def test_a_word_mended_on_the_command_line_changes_no_hash_of_a_batch(tmp_path: Path) -> None:
+    copy = tmp_path / "hilum"
+    shutil.copytree(Path(hilum.__file__).parent, copy)
+    before = hashes(tmp_path)
+    with (copy / "cli" / "predict.py").open("a") as file:
+        file.write("# a word\n")
+    with (copy / "report" / "parts" / "page.py").open("a") as file:
+        file.write("# a word\n")
+    after = hashes(tmp_path)
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    with (copy / "imaging" / "read.py").open("a") as file:
+        file.write("# another\n")
+    assert hashes(tmp_path)[0] != before[0]
+
+
+def hashes(place: Path) -> list[str]:
+    code = (
+        "from hilum.domain.provenance import SCORING, code_sha256\n"
+        "print(code_sha256(*SCORING), code_sha256())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hilum.batch.patients import Patients
 from hilum.confined.child import Child
 from hilum.domain.errors import UsageError
 from hilum.explain.request import Pictures
 from hilum.reading.process import Limits
+
+if TYPE_CHECKING:
+    from hilum.batch.engines.base import Engine
 
 __all__ = ["BatchRequest"]
 
@@ -26,6 +30,8 @@ class BatchRequest:
             wait for it; ended by the batch.
         lanes: films on their way at a time, each read by a process of its own; None for two more
             than the bundle's network has threads. Results do not depend on it.
+        engine: where the films are worked on; None for lanes on this machine. Results do not
+            depend on it.
 
     Raises:
         UsageError: for a threshold outside [0, 1], or no lane.
@@ -37,6 +43,7 @@ class BatchRequest:
     limits: Limits = field(default_factory=Limits)
     lanes: int | None = None
     early: Child | None = None
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:

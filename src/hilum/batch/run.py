@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hilum.batch.engines.base import Engine
+from hilum.batch.engines.lanes import ENGINE
 from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import Listed, Shard, output_names
 from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
-from hilum.batch.lanes import in_lanes
 from hilum.batch.outcome import BatchOutcome
 from hilum.batch.request import BatchRequest
 from hilum.batch.score import Input, Scoring
 from hilum.bundle import Bundle
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.domain.provenance import code_sha256
+from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
-from hilum.reading.process import ReaderProcess
 from hilum.report.batch.base import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 
@@ -34,10 +34,6 @@ __all__ = ["Finished", "prepare", "run_batch", "write_reports"]
 JOURNAL = "journal.jsonl"
 FOLDERS = ("films", "overlays")
 """Of the output folder: previews, and pictures of heatmaps."""
-_MORE_LANES = 2
-"""Than the network has threads: one film is read while another is scored."""
-_FILMS_A_LANE = 8
-"""To begin a reader takes as long as to read that many."""
 
 Advance = Callable[[int, int], None]
 
@@ -48,11 +44,11 @@ class Finished:
 
     Attributes:
         batch: what the reports were made from.
-        taken: inputs whose results an earlier, stopped run had left in the journal.
+        resumed: inputs whose results an earlier, stopped run had left in the journal.
     """
 
     batch: BatchResults
-    taken: int
+    resumed: int
 
     @property
     def refused(self) -> bool:
@@ -63,7 +59,7 @@ class Finished:
 
 def prepare() -> None:
     """Do beforehand what the first batch of a process would wait for."""
-    code_sha256()
+    code_sha256(*SCORING)
     for report in reports().values():
         report.prepare()
 
@@ -115,9 +111,9 @@ def run_batch(
         _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
             scoring = Scoring(bundle, out, request, journal)
-            taken = _score(scoring, inputs, advance)
+            resumed = _score(request.engine or ENGINE, scoring, inputs, advance)
             batch = _reported(scoring, inputs, in_parts=shard is not None)
-    return Finished(batch, taken)
+    return Finished(batch, resumed)
 
 
 def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> BatchResults:
@@ -136,28 +132,21 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     return batch
 
 
-def _score(scoring: Scoring, inputs: Sequence[Input], advance: Advance | None) -> int:
-    """Bring every input into the journal; how many of them an earlier run had finished."""
-    bundle, request = scoring.bundle, scoring.request
-    manifest = bundle.manifest
-    lanes = request.lanes or min(
-        bundle.engine.threads + _MORE_LANES, 1 + len(inputs) // _FILMS_A_LANE
-    )
-    early = request.early
-    readers = [
-        ReaderProcess(manifest.preprocessing, manifest.gate, request.limits, first)
-        for first in (early, *(None for _ in range(lanes - 1)))
-    ]
-    taken = 0
-    # closed at once when anything goes wrong here: no lane writes after the folder is let go
-    with closing(in_lanes(inputs, scoring.entry, readers)) as finished:
-        for done, (entry, earlier) in enumerate(finished, start=1):
-            if not earlier and scoring.journal.of(entry.result.input) != entry:
+def _score(
+    engine: Engine, scoring: Scoring, inputs: Sequence[Input], advance: Advance | None
+) -> int:
+    """Bring every input into the journal; return how many an earlier run had finished."""
+    resumed = 0
+    # closed at once when anything goes wrong here: nothing is written after the lock is released
+    with closing(engine.entries(inputs, scoring)) as finished:
+        for count, done in enumerate(finished, start=1):
+            entry = done.entry
+            if not done.resumed and scoring.journal.of(entry.result.input) != entry:
                 scoring.journal.append(entry)
-            taken += earlier
+            resumed += done.resumed
             if advance is not None:
-                advance(done, len(inputs))
-    return taken
+                advance(count, len(inputs))
+    return resumed
 
 
 def _header(
@@ -166,7 +155,7 @@ def _header(
     return Header(
         bundle=bundle.id,
         precision=bundle.precision.value,
-        code_sha256=code_sha256(),
+        code_sha256=code_sha256(*SCORING),
         options=request.options(),
         shard="" if shard is None else f"{shard.index}/{shard.count}",
         list_sha256="" if shard is None else digest(str(item.path) for item in listed),

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from hilum.batch.inputs import Listed
 from hilum.batch.journal import Entry, Journal
 from hilum.batch.request import BatchRequest
 from hilum.bundle import Bundle
-from hilum.domain.documents.results import FindingResult, ImageResult, ThresholdSource
+from hilum.bundle.analysis import POSITIVES, ScreenedFilm
+from hilum.domain.analysis import Analysis
+from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import is_empty
-from hilum.explain.region import regions
-from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
-from hilum.reading.process import FilmFacts, Picture, ReaderProcess, Reading, Refusal
+from hilum.reading.process import Picture, ReaderProcess, Reading, Refusal
 
-__all__ = ["Input", "Scoring"]
+__all__ = ["Done", "Input", "Scoring"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +49,21 @@ class Input:
         return f"films/{self.stem}.jpg"
 
 
-@dataclass(frozen=True)
-class _Explained:
-    """What the heatmaps of a film gave."""
+class Done(NamedTuple):
+    """An input that is finished.
 
-    findings: dict[str, FindingResult]
-    files: dict[str, str]
-    codes: tuple[ReasonCode, ...]
+    Attributes:
+        entry: what the journal keeps of it.
+        resumed: an earlier run had finished it, and it was not scored again.
+    """
+
+    entry: Entry
+    resumed: bool
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Makes the entry of an input, or takes it from an earlier run. Several threads may ask.
+    """The scoring of one input, or its entry from an earlier run. Several threads may call it.
 
     Attributes:
         bundle: loaded.
@@ -79,28 +77,31 @@ class Scoring:
     request: BatchRequest
     journal: Journal
 
-    def entry(self, item: Input, reader: ReaderProcess) -> tuple[Entry, bool]:
-        """The finished entry of a film, and whether an earlier run had finished it.
+    def entry(self, item: Input, reader: ReaderProcess) -> Done:
+        """Score a film, unless an earlier run did. Whatever is wrong with it is in the entry.
 
-        Whatever is wrong with the film is in there.
+        Args:
+            item: the input.
+            reader: what reads it and draws on it; nobody else may use it meanwhile.
         """
         try:
             if item.listed.refusal is not None:
                 raise item.listed.refusal
-            earlier = self._taken(item, reader)
+            earlier = self._resumed(item, reader)
             if earlier is not None:
-                return earlier, True
-            said = reader.read(item.path, with_preview=self.request.pictures is not None)
-            if isinstance(said, Refusal):
-                return self._refused(item, said), False
-            return self._scored(item, said, reader), False
+                return Done(earlier, resumed=True)
+            film = reader.read(item.path, with_preview=self.request.pictures is not None)
+            if isinstance(film, Refusal):
+                return Done(self._refused(item, film), resumed=False)
+            return Done(self._scored(item, film, reader), resumed=False)
         except FilmError as error:
             # what could not be read in time is not waited for once more
             crashed = error.code is ReasonCode.DECODER_CRASHED
-            return self._unread(item, error, _hash(item, reader) if crashed else None), False
+            sha256 = _hash(item, reader) if crashed else None
+            return Done(self._unread(item, error, sha256), resumed=False)
 
-    def _taken(self, item: Input, reader: ReaderProcess) -> Entry | None:
-        """What an earlier run said of the same bytes, if its pictures are there.
+    def _resumed(self, item: Input, reader: ReaderProcess) -> Entry | None:
+        """Return an earlier run's entry of the same bytes, if its pictures are there.
 
         They must have the names that they would get now, which depend on whether another film of
         the list is called the same.
@@ -117,75 +118,59 @@ class Scoring:
             # first gone and last back: were the run killed between, overlays of these bytes would
             # otherwise pass for those of the bytes that the journal knows
             (self.out / item.film).unlink(missing_ok=True)
-        output = self.bundle.engine.ask(reading.raster)
-        said = self.bundle.judge(output.logits)
-        if self.request.threshold is not None:
-            said = {name: found.at(self.request.threshold) for name, found in said.items()}
-        explained = self._explained(item, facts, said, output.heatmaps[0], reader)
+        analysis = self._analysis(item, reading)
+        heatmaps, failed = self._draw(item, analysis, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
-        codes = (*item.listed.codes, *facts.codes, *explained.codes)
         patient = self.request.patients.of(facts)
         result = self._result(
             item,
             sha256=facts.sha256,
-            status=Status.OK if _NOTES.issuperset(codes) else Status.WARN,
-            codes=tuple(dict.fromkeys(codes)),
+            status=Status.WARN if failed else analysis.status,
+            codes=(*analysis.codes, *((ReasonCode.HEATMAP_FAILED,) if failed else ())),
             view=facts.view,
             patient=patient.patient,
             age_years=patient.age_years,
             sex=patient.sex,
-            findings=explained.findings,
-            heatmaps=explained.files,
+            findings=analysis.findings,
+            heatmaps=heatmaps,
             film=item.film if reading.preview is not None else None,
         )
-        whole = ReasonCode.HEATMAP_FAILED not in explained.codes
         return Entry(
-            key=facts.sha256 if whole else None,
+            key=None if failed else facts.sha256,
             result=result,
             sop_instance_uid=facts.sop_instance_uid,
             pixels_sha256=facts.pixels_sha256,
         )
 
-    def _explained(
-        self,
-        item: Input,
-        facts: FilmFacts,
-        said: dict[str, FindingResult],
-        maps: NDArray[np.float32],
-        reader: ReaderProcess,
-    ) -> _Explained:
-        """Pictures of the findings asked for; regions in words, of these and of the positive."""
-        pictures = self.request.pictures
-        drawn = () if pictures is None else pictures.which.select(said)
-        positives = [name for name, found in said.items() if found.positive]
-        findings = dict(said)
-        for name in dict.fromkeys((*positives, *drawn)):
-            heatmap = self.bundle.manifest.preprocessing.to_film(
-                maps[self.bundle.labels.index(name)], _small(facts.shape)
-            )
-            places = regions(heatmap, facts.view)
-            findings[name] = said[name].model_copy(update={"regions": places})
-        files, codes = self._drawn(item, said, drawn, maps, reader)
-        if any(is_empty(maps[self.bundle.labels.index(name)]) for name in positives):
-            codes = (ReasonCode.EMPTY_HEATMAP, *codes)
-        return _Explained(findings, files, codes)
+    def _analysis(self, item: Input, reading: Reading) -> Analysis:
+        facts, pictures = reading.facts, self.request.pictures
+        film = ScreenedFilm(
+            reading.raster,
+            facts.shape,
+            facts.view,
+            (*item.listed.codes, *facts.codes),
+            facts.header,
+        )
+        explain = POSITIVES if pictures is None else pictures.which
+        return self.bundle.analyze(film, self.request.threshold, explain)
 
-    def _drawn(
-        self,
-        item: Input,
-        said: dict[str, FindingResult],
-        names: Sequence[str],
-        maps: NDArray[np.float32],
-        reader: ReaderProcess,
-    ) -> tuple[dict[str, str], tuple[ReasonCode, ...]]:
-        """The pictures of the findings, in place; a picture that fails never costs the score."""
+    def _draw(
+        self, item: Input, analysis: Analysis, reader: ReaderProcess
+    ) -> tuple[dict[str, str], bool]:
+        """Draw the findings asked for; a picture that fails never costs the score.
+
+        Returns:
+            Finding to the file of its picture, in place; and whether drawing failed.
+        """
         files: dict[str, str] = {}
-        pictures = self.request.pictures or Pictures()
-        for name in names:
-            found = said[name]
+        pictures = self.request.pictures
+        if pictures is None:
+            return files, False
+        for name in pictures.which.select(analysis.findings):
+            found = analysis.findings[name]
             picture = Picture(
-                maps[self.bundle.labels.index(name)],
+                analysis.map_of(name),
                 Caption(name, found.probability, found.threshold, found.calibrated),
                 pictures.style,
                 pictures.panel,
@@ -194,10 +179,10 @@ class Scoring:
             try:
                 drawn = reader.draw(picture)
             except FilmError:  # the film went with the process that had it
-                return files, (ReasonCode.HEATMAP_FAILED,)
+                return files, True
             files[name] = f"overlays/{item.stem}__{name}.{pictures.stored.value}"
             write_atomic(self.out / files[name], drawn)
-        return files, ()
+        return files, False
 
     def _refused(self, item: Input, said: Refusal) -> Entry:
         """The row of a film that was looked at, and is not to be scored."""
@@ -240,17 +225,6 @@ class Scoring:
             precision=self.bundle.precision.value,
             **said,
         )
-
-
-_NOTES = frozenset({ReasonCode.NAME_NOT_UTF8})
-"""Said of the file and not of the film: no reason to doubt a score."""
-_REGION_SIDE = 192
-"""Pixels: thirds of a film are told apart on a small one as well, in a fraction of the time."""
-
-
-def _small(shape: tuple[int, int]) -> tuple[int, int]:
-    scale = min(1.0, _REGION_SIDE / max(shape))
-    return max(3, round(shape[0] * scale)), max(3, round(shape[1] * scale))
 
 
 def _hash(item: Input, reader: ReaderProcess) -> str | None:

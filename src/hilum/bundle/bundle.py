@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 from typing import Self, TypeVar
 
-import numpy as np
-
+from hilum.bundle.analysis import POSITIVES, ScreenedFilm, analyze
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.shipped import locate
 from hilum.bundle.source import Source, film_of
+from hilum.domain.analysis import Analysis
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.documents.results import FindingResult
-from hilum.domain.errors import BundleError, UsageError, suggestion
+from hilum.domain.errors import BundleError, FilmError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
-from hilum.domain.radiograph import Radiograph
-from hilum.domain.scores import Logits
 from hilum.explain.colors import Style
 from hilum.explain.request import HeatmapRequest
 from hilum.files.sealed import file_sha256, read_sealed, seal
-from hilum.imaging.gate import screen
-from hilum.inference.engine import Engine, Library, Output, Precision
+from hilum.imaging.gate import screened
+from hilum.inference.engine import Engine, Library, Precision
 
 __all__ = ["Bundle", "Explanation", "Prediction"]
 
@@ -120,29 +117,74 @@ class Bundle:
             return None
         return read_evaluation(self.root / "evaluation.json", self.manifest.calibration)
 
-    def predict(self, source: Source) -> Prediction:
-        """Probabilities, decisions and heatmaps of one film. Several threads may ask at once.
+    def predict(self, source: Source, threshold: float | None = None) -> Prediction:
+        """Score one film: probabilities, decisions and heatmaps. Several threads may call it.
 
         Args:
             source: a film in memory; a PNG, JPEG, TIFF or DICOM file; or an (H, W) array of
                 uint8, uint16 or floats in [0, 1], bright is dense.
+            threshold: one threshold in [0, 1] for every finding, in place of the bundle's
+                operating points.
 
         Raises:
             FilmError: when the film cannot be read or is outside the bundle's use.
-            UsageError: for an array that is no film.
+            UsageError: for a source that is no film, or a threshold outside [0, 1].
         """
-        film = film_of(source)
-        warned = screen(film, self.manifest.gate)
-        if warned:
-            film = replace(film, codes=tuple(dict.fromkeys((*film.codes, *warned))))
-        return self._said(film, self.engine.ask(self.manifest.preprocessing.raster(film)))
+        film = screened(film_of(source), self.manifest.gate)
+        raster = self.manifest.preprocessing.raster(film)
+        reduced = ScreenedFilm(raster, film.shape, film.view, film.codes, film.header)
+        return Prediction(film, self.analyze(reduced, threshold), self.manifest.preprocessing)
 
-    def predict_many(self, films: Sequence[Radiograph]) -> list[Prediction]:
-        """The same for several films that were read and screened; each is scored on its own."""
-        if not films:
-            return []
-        output = self.engine.run(np.stack([self.engine.preprocessing.raster(f) for f in films]))
-        return [self._said(film, output.of(row)) for row, film in enumerate(films)]
+    def predict_many(
+        self, sources: Iterable[Source], progress: bool = False
+    ) -> list[Prediction | FilmError]:
+        """Score several films; a film that cannot be scored stops nothing.
+
+        Each film is scored on its own, several at a time.
+
+        Args:
+            sources: films as `predict` takes them.
+            progress: show a bar on standard error.
+
+        Returns:
+            One item a source, in order: its prediction, or the `FilmError` that says why there is
+            none. Predictions hold their films in memory; for an archive use `hilum predict`.
+
+        Raises:
+            UsageError: for a source that is no film.
+        """
+
+        def one(source: Source) -> Prediction | FilmError:
+            try:
+                return self.predict(source)
+            except FilmError as error:
+                return error
+
+        films = list(sources)
+        with ThreadPoolExecutor(self.engine.threads) as threads:
+            scored = threads.map(one, films)
+            if progress:
+                from rich.console import Console
+                from rich.progress import track
+
+                console = Console(stderr=True)
+                return list(track(scored, "scoring films", len(films), console=console))
+            return list(scored)
+
+    def analyze(
+        self,
+        film: ScreenedFilm,
+        threshold: float | None = None,
+        explain: HeatmapRequest = POSITIVES,
+    ) -> Analysis:
+        """Analyze a film that was read, screened and reduced, here or in a confined process.
+
+        Args:
+            film: with the square of `manifest.preprocessing.raster`.
+            threshold: one threshold in [0, 1] for every finding; None for the operating points.
+            explain: findings that get regions beside the positive ones.
+        """
+        return analyze(film, self.engine, self.manifest.calibration, threshold, explain)
 
     def explain(
         self,
@@ -169,50 +211,6 @@ class Bundle:
         return {
             name: prediction.explain(name, drawn) for name in wanted.select(prediction.findings)
         }
-
-    def judge(self, logits: Logits) -> dict[str, FindingResult]:
-        """Calibrate one film's logits and compare them with the operating points.
-
-        Pure: the same logits give the same results, beside whatever other films.
-
-        Args:
-            logits: (1, L), as `engine.ask` gives them.
-
-        Raises:
-            ValueError: for logits of another number of films.
-        """
-        if len(logits.values) != 1:
-            raise ValueError(f"films are judged one by one; got logits of {len(logits.values)}")
-        calibration = self.manifest.calibration
-        probabilities = calibration.calibrator.apply(logits)
-        thresholds = calibration.thresholds()
-        return {
-            name: _decide(
-                float(probabilities.values[0, column]),
-                thresholds.get(name),
-                calibration.calibrator.findings[name].calibrated and self.views == 1,
-            )
-            for column, name in enumerate(logits.labels)
-        }
-
-    def _said(self, film: Radiograph, output: Output) -> Prediction:
-        return Prediction(
-            film,
-            self.judge(output.logits),
-            self.precision,
-            self.engine.runtime,
-            self.views,
-            output.heatmaps[0],
-            self.labels,
-            self.manifest.preprocessing,
-        )
-
-
-def _decide(probability: float, threshold: float | None, calibrated: bool) -> FindingResult:
-    positive = None if threshold is None else probability >= threshold
-    return FindingResult(
-        probability=probability, threshold=threshold, positive=positive, calibrated=calibrated
-    )
 
 
 def _member(kind: type[E], word: str | None, argument: str) -> E | None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle.analysis import regions_of
+from hilum.domain.analysis import Analysis
 from hilum.domain.documents.results import FindingResult
-from hilum.domain.findings import LabelSet
+from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
 from hilum.explain.colors import Style
-from hilum.explain.overlay import is_empty
-from hilum.explain.region import regions
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 
@@ -44,61 +44,84 @@ class Explanation:
         return self.result.regions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """What a bundle says of one film.
+    """The analysis of one film together with the film, so that heatmaps can be drawn on it.
 
     Attributes:
-        film: the film, with the codes met while reading it.
-        findings: finding to probability, threshold and decision.
-        precision: the network computed in it.
-        runtime: library, version and device that computed.
-        views: of the film whose logits were averaged; 1 is the film alone.
+        film: the film, with the codes met while reading and screening it.
+        analysis: decisions, regions, heatmaps and reason codes.
     """
 
     film: Radiograph
-    findings: dict[str, FindingResult]
-    precision: Precision
-    runtime: str
-    views: int
-    _heatmaps: NDArray[np.float32]
-    _labels: LabelSet
+    analysis: Analysis
     _preprocessing: Preprocessing
+
+    @property
+    def findings(self) -> dict[str, FindingResult]:
+        """Finding to probability, threshold and decision, in the bundle's order."""
+        return self.analysis.findings
 
     @property
     def positives(self) -> list[str]:
         """Findings at or above their threshold, most probable first."""
-        found = [name for name, finding in self.findings.items() if finding.positive]
-        return sorted(found, key=lambda name: -self.findings[name].probability)
+        return self.analysis.positives
+
+    @property
+    def status(self) -> Status:
+        """`ok`, or `warn` where a code calls for care."""
+        return self.analysis.status
+
+    @property
+    def codes(self) -> tuple[ReasonCode, ...]:
+        """Reasons to be careful with the film or with its heatmaps."""
+        return self.analysis.codes
+
+    @property
+    def precision(self) -> Precision:
+        """The type the network computed in."""
+        return Precision(self.analysis.precision)
+
+    @property
+    def runtime(self) -> str:
+        """Library, version and device that computed."""
+        return self.analysis.runtime
+
+    @property
+    def views(self) -> int:
+        """Views of the film whose logits were averaged; 1 is the film alone."""
+        return self.analysis.views
 
     def heatmap(self, finding: str) -> NDArray[np.float32]:
-        """(H, W) float32 on the film, >= 0: which regions raised the finding's score.
+        """Return (H, W) float32 on the film, >= 0: which regions raised the finding's score.
 
-        All zero says "no evidence". Maps of two findings share one scale. It is supporting
+        All zero means "no evidence". Maps of two findings share one scale. It is supporting
         evidence, not the location of disease.
 
         Raises:
             UsageError: when the bundle does not have the finding.
         """
-        heatmap = self._heatmaps[self._labels.index(finding)]
-        return self._preprocessing.to_film(heatmap, self.film.shape)
+        return self._preprocessing.to_film(self.analysis.map_of(finding), self.film.shape)
 
     def explain(self, finding: str, style: Style = Style.HOT) -> Explanation:
-        """The finding's map, as a picture and in words.
+        """Return the finding's map, as a picture and in words.
 
         Raises:
             UsageError: when the bundle does not have the finding.
         """
         from hilum.explain.picture import render  # which a batch does in other processes
 
-        name = self._labels.findings[self._labels.index(finding)]
+        labels = self.analysis.labels
+        name = labels.findings[labels.index(finding)]
+        film, result = self.film, self.findings[name]
+        cells = self.analysis.map_of(name)
+        zones = regions_of(cells, film.shape, film.view, self._preprocessing)
         heatmap = self.heatmap(name)
-        result = self.findings[name]
         caption = Caption(name, result.probability, result.threshold, result.calibrated)
         return Explanation(
             finding=name,
-            result=result.model_copy(update={"regions": regions(heatmap, self.film.view)}),
+            result=result.model_copy(update={"regions": zones}),
             heatmap=heatmap,
-            picture=render(self.film, heatmap, style, caption),
-            empty=is_empty(heatmap),
+            picture=render(film, heatmap, style, caption),
+            empty=not zones,
         )

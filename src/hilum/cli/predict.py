@@ -157,9 +157,9 @@ def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Fi
     counts = finished.batch.tally.statuses
     said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     say(f"{counts.total()} inputs: {said}", quiet)
-    done = counts.total() - finished.taken
+    done = counts.total() - finished.resumed
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
-    say(f"{rate}; {finished.taken} taken from the journal", quiet)
+    say(f"{rate}; {finished.resumed} taken from the journal", quiet)
     return finished
 
 

@@ -8,17 +8,39 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["code_sha256", "provenance"]
+__all__ = ["SCORING", "TRAINING", "code_sha256", "provenance"]
+
+
+SCORING = (
+    *("domain", "files", "confined", "imaging", "calibration", "inference", "explain"),
+    *("runs", "reading", "bundle", "batch"),
+)
+"""Rooms that decide a score, a picture or a line of a journal. Neither the command line nor the
+reports: to mend a word there does not make a half-done archive another batch."""
+TRAINING = (
+    *("domain", "files", "confined", "imaging", "datasets", "splits", "metrics", "model"),
+    *("runs", "reading", "training"),
+)
+"""Rooms that decide what a training run becomes."""
 
 
 @cache
-def code_sha256() -> str:
-    """Hash (hex) over hilum's own source files: two installs of the same code agree."""
+def code_sha256(*rooms: str) -> str:
+    """Return a hash (hex) of hilum's own source files: two installs of the same code agree.
+
+    Args:
+        rooms: folders below `hilum`, such as those of `SCORING`; none for the whole package.
+
+    >>> code_sha256("domain") == code_sha256("domain", "files")
+    False
+    """
     root = Path(__file__).resolve().parent.parent
     total = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".yaml", ".j2"):
-            total.update(path.relative_to(root).as_posix().encode())
+        name = path.relative_to(root)
+        counted = not rooms or name.parts[0] in rooms
+        if counted and path.suffix in (".py", ".yaml", ".j2"):
+            total.update(name.as_posix().encode())
             total.update(path.read_bytes())
     return total.hexdigest()
 

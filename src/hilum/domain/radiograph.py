@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import ReasonCode
 
-__all__ = ["Radiograph", "Sex", "ViewPosition"]
+__all__ = ["DicomHeader", "Radiograph", "Sex", "ViewPosition"]
 
 
 class ViewPosition(StrEnum):
@@ -42,6 +42,53 @@ class Sex(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, repr=False)
+class DicomHeader:
+    """The identity of a DICOM film: what result objects need to be filed with it.
+
+    It names a patient. It is read only where DICOM output is asked for, and stands in no `repr`,
+    log, journal or message. Text is as in the header, without control characters, clipped; empty
+    where the header has none.
+
+    Attributes:
+        study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid: the identifiers
+            of study, series and object, and the kind of object.
+        accession_number: of the order.
+        study_id: of the study.
+        patient_name, patient_id, issuer_of_patient_id: the patient, PS3.10 component groups kept.
+        patient_birth_date: YYYYMMDD.
+        patient_sex: M, F or O.
+        study_date, study_time: YYYYMMDD, HHMMSS.
+        rows, columns: of the stored picture.
+        pixel_spacing_mm: (row, column) distance in the patient, else at the detector.
+        patient_orientation: directions of rows and columns, such as ("L", "F").
+
+    >>> DicomHeader(patient_name="Doe^Jane")
+    DicomHeader(...)
+    """
+
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    sop_class_uid: str = ""
+    accession_number: str = ""
+    study_id: str = ""
+    patient_name: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    rows: int = 0
+    columns: int = 0
+    pixel_spacing_mm: tuple[float, float] | None = None
+    patient_orientation: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "DicomHeader(...)"
+
+
 _BITS_OF_ONE = int(np.float32(1.0).view(np.uint32))
 
 
@@ -64,6 +111,7 @@ class Radiograph:
         body_part: Body Part Examined in upper case, such as "CHEST".
         sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
         pixels_sha256: of a DICOM's stored values, as they are before any window or inversion.
+        header: the DICOM identity, where it was asked for; left out of `repr`.
 
     Raises:
         ValueError: for pixels of another shape, type or range.
@@ -87,6 +135,7 @@ class Radiograph:
     body_part: str = ""
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
+    header: DicomHeader | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32 or self.pixels.size == 0:

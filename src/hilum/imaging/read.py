@@ -20,16 +20,18 @@ from hilum.imaging.raster.decode import read_raster
 __all__ = ["read"]
 
 
-def read(source: Path | bytes, name: str | None = None) -> Radiograph:
+def read(source: Path | bytes, name: str | None = None, identity: bool = False) -> Radiograph:
     """A film from a file or from bytes, by content and never by suffix.
 
     What every reader needs to know about the file (its hash, why to be wary) is on the result;
     whatever goes wrong is a `FilmError` with a status and a reason code, whichever library met it.
-    A patient's name is never read, and an id never printed.
+    A patient's name is read only with `identity`, and neither name nor id is ever printed.
 
     Args:
         source: a path, or the bytes of a whole file.
         name: what to call the film; by default the file's name, or "film" for bytes.
+        identity: fill in `Radiograph.header`, the DICOM identity, for results that are filed with
+            the film.
 
     Raises:
         FilmError: for anything that is not one readable film.
@@ -47,16 +49,18 @@ def read(source: Path | bytes, name: str | None = None) -> Radiograph:
     found = format_of(data)
     codes = (ReasonCode.EXT_MISMATCH,) if suffix_differs(name, found) else ()
     with _SILENCE:
-        return _decoded(data, found, Origin(name, hashlib.sha256(data).hexdigest(), codes))
+        return _decoded(
+            data, found, Origin(name, hashlib.sha256(data).hexdigest(), codes), identity
+        )
 
 
-def _decoded(data: bytes, found: Format, origin: Origin) -> Radiograph:
+def _decoded(data: bytes, found: Format, origin: Origin, identity: bool) -> Radiograph:
     """The film; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
     try:
         if found is Format.DICOM:
             from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
 
-            return read_dicom(data, origin)
+            return read_dicom(data, origin, identity)
         return read_raster(data, found, origin)
     except FilmError:
         raise

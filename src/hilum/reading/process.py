@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from hilum.confined.child import Child, how_it_ended
 from hilum.confined.frames import Buffer, Frame, FrameError
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
-from hilum.domain.provenance import code_sha256
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.provenance import SCORING, code_sha256
+from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
 from hilum.explain.caption import Caption
 from hilum.explain.colors import Style
 from hilum.explain.files import PictureFormat
@@ -65,6 +65,8 @@ class FilmFacts(BaseModel):
     sex: Sex = Sex.UNKNOWN
     pixels_sha256: str = ""
     """Of the stored values, where there is a SOP instance UID."""
+    header: DicomHeader | None = Field(default=None, repr=False)
+    """The DICOM identity, where it was asked for."""
 
 
 class Refusal(BaseModel):
@@ -148,13 +150,20 @@ class ReaderProcess:
         self._child: Child | None = None
         self._closed = False
 
-    def read(self, path: Path, with_preview: bool) -> Reading | Refusal:
+    def read(self, path: Path, with_preview: bool, with_header: bool = False) -> Reading | Refusal:
         """Read, screen and resize a film; or why not.
+
+        Args:
+            path: the film.
+            with_preview: give a small JPEG too.
+            with_header: give the DICOM identity too, which names the patient.
 
         Raises:
             FilmError: `DECODER_CRASHED` or `TIMEOUT` when it ended the process, or would not end.
         """
-        said = self._asked({"do": "read", "path": str(path), "preview": with_preview})
+        said = self._asked(
+            {"do": "read", "path": str(path), "preview": with_preview, "header": with_header}
+        )
         try:
             if "refused" in said.head:
                 return Refusal.model_validate(said.head["refused"])
@@ -266,7 +275,7 @@ class ReaderProcess:
             code = child.ended()
             said = f"{_NOT_BEGUN} ({how_it_ended(code)}): {words or 'it said nothing'}"
             raise (ChildProcessError(said) if code < 0 else RuntimeError(said)) from None
-        if theirs != code_sha256():
+        if theirs != code_sha256(*SCORING):
             self._end()
             raise UsageError(
                 "hilum must stay as it is while a batch runs; its files were changed meanwhile, "

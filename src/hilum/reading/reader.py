@@ -19,7 +19,7 @@ import numpy as np
 from hilum.confined.frames import Frame
 from hilum.confined.serve import Answer, Answering, serve
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.provenance import code_sha256
+from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
 from hilum.explain.colors import Style
@@ -27,7 +27,7 @@ from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import preview
 from hilum.explain.picture import render
 from hilum.files.sealed import file_sha256
-from hilum.imaging.gate import GateRules, screen
+from hilum.imaging.gate import GateRules, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
@@ -52,23 +52,21 @@ class FilmReader:
         """What a command asks for: `read`, `draw` or `hash`."""
         match asked.head["do"]:
             case "read":
-                return self._read(Path(asked.head["path"]), asked.head["preview"])
+                path, wanted = Path(asked.head["path"]), asked.head
+                return self._read(path, wanted["preview"], wanted["header"])
             case "draw":
                 return self._draw(asked.head, asked.blobs[0])
             case _:
                 return {"sha256": _hash(Path(asked.head["path"]))}, ()
 
-    def _read(self, path: Path, with_preview: bool) -> Answer:
+    def _read(self, path: Path, with_preview: bool, with_header: bool) -> Answer:
         self._film = None
         identity: dict[str, str] = {}
         before = _stamp(path)
         try:
-            film = read(path)
+            film = read(path, identity=with_header)
             identity = _identity(film)
-            codes = (*film.codes, *screen(film, self._gate))
-            return self._ready(
-                film, {**identity, "codes": list(dict.fromkeys(codes))}, with_preview
-            )
+            return self._ready(screened(film, self._gate), identity, with_preview)
         except FilmError as error:
             refusal = error
         except MemoryError:
@@ -90,6 +88,8 @@ class FilmReader:
     def _ready(self, film: Radiograph, said: dict[str, Any], with_preview: bool) -> Answer:
         facts = {
             **said,
+            "codes": film.codes,
+            "header": None if film.header is None else vars(film.header),
             "sha256": film.sha256,
             "shape": film.shape,
             "view": film.view,
@@ -155,7 +155,7 @@ def _begin(head: dict[str, Any]) -> tuple[Answering, dict[str, Any]]:
         Preprocessing.model_validate(head["preprocessing"]),
         GateRules.model_validate(head["gate"]),
     )
-    return reader.answer, {"code_sha256": code_sha256()}
+    return reader.answer, {"code_sha256": code_sha256(*SCORING)}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.domain.errors import UsageError
-from hilum.domain.provenance import code_sha256, provenance
+from hilum.domain.provenance import TRAINING, code_sha256, provenance
 from hilum.domain.record import Cohort, Split, digest, prevalences
 from hilum.files.lock import locked
 from hilum.files.sealed import file_sha256
@@ -138,7 +138,7 @@ class _Source:
             labels=self.cohort.labels.findings,
             records=self.cohort.sha256(),
             split=digest(f"{split} {self.splits.sha256(split)}" for split in Split),
-            code=code_sha256(),
+            code=code_sha256(*TRAINING),
             processes=ranks.size,
         )
 

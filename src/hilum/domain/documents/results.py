@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from hilum.domain.documents.base import Document
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.radiograph import Sex, ViewPosition
 
 __all__ = [
+    "Decision",
     "FindingResult",
     "ImageResult",
     "ThresholdSource",
@@ -26,6 +29,30 @@ class ThresholdSource(StrEnum):
     specificity it has is not known."""
 
 
+class Decision(StrEnum):
+    """The call on one finding of one film."""
+
+    POSITIVE = "positive"
+    """The probability is at or above the threshold."""
+    NEGATIVE = "negative"
+    """The probability is below the threshold."""
+    ABSTAINED = "abstained"
+    """A rule of the bundle forbids a call on this film; `abstention` says which."""
+    NOT_CALLED = "not_called"
+    """The finding has no threshold, so there is nothing to compare its probability with."""
+
+    @classmethod
+    def from_positive(cls, positive: bool | None) -> Decision:
+        """Return the decision that schema 1 wrote as true, false or null.
+
+        >>> Decision.from_positive(None).value
+        'not_called'
+        """
+        if positive is None:
+            return cls.NOT_CALLED
+        return cls.POSITIVE if positive else cls.NEGATIVE
+
+
 class FindingResult(Document):
     """One finding on one film."""
 
@@ -33,33 +60,77 @@ class FindingResult(Document):
     threshold: float | None
     """None where the bundle has no operating point for the finding."""
     positive: bool | None
-    """probability >= threshold; None without a threshold."""
+    """probability >= threshold; None where the finding was not called."""
+    decision: Decision
+    """The same with the reason for a null: no threshold, or an abstention. A result of schema 1
+    gets it from `positive`."""
+    abstention: str = ""
+    """Reason for an abstention; empty for every other decision."""
     calibrated: bool = True
     """False where too little was known to fit a calibrator: the plain sigmoid of the logit."""
     regions: tuple[str, ...] = ()
     """In words, the regions of the film that raised its score, of a finding that is positive or
     whose heatmap was drawn; none where the map is empty."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_decision(cls, tree: Any) -> Any:
+        """Fill in the decision that schema 1 did not write."""
+        if isinstance(tree, dict) and "decision" not in tree and "positive" in tree:
+            return {**tree, "decision": Decision.from_positive(tree["positive"])}
+        return tree
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        called = self.decision in (Decision.POSITIVE, Decision.NEGATIVE)
+        expected = Decision.from_positive(self.positive)
+        if (called or self.positive is not None) and self.decision is not expected:
+            raise ValueError(
+                f"decision and positive must agree; got {self.decision} and {self.positive}"
+            )
+        if bool(self.abstention) is not (self.decision is Decision.ABSTAINED):
+            raise ValueError(
+                "an abstention must have a reason, and nothing else may have one; got "
+                f"{self.decision} with '{self.abstention}'"
+            )
+        return self
+
+    @classmethod
+    def called(cls, probability: float, threshold: float | None, calibrated: bool) -> Self:
+        """Compare a probability with a threshold, or with none.
+
+        >>> FindingResult.called(0.4, 0.4, calibrated=True).decision.value
+        'positive'
+        """
+        positive = None if threshold is None else probability >= threshold
+        return cls(
+            probability=probability,
+            threshold=threshold,
+            positive=positive,
+            decision=Decision.from_positive(positive),
+            calibrated=calibrated,
+        )
+
     def at(self, threshold: float) -> Self:
-        """The same probability, called at a threshold given by hand.
+        """Return the same probability, called at a threshold given by hand.
 
         Raises:
             UsageError: for a threshold outside [0, 1], or that is no number.
 
-        >>> FindingResult(probability=0.4, threshold=0.7, positive=False).at(0.4).positive
+        >>> FindingResult.called(0.4, 0.7, calibrated=True).at(0.4).positive
         True
         """
         if not 0.0 <= threshold <= 1.0:
             raise UsageError(f"a threshold must be a number in [0, 1]; got {threshold:g}")
-        return self.model_copy(
-            update={"threshold": threshold, "positive": self.probability >= threshold}
-        )
+        called = self.called(self.probability, threshold, self.calibrated)
+        return called.model_copy(update={"regions": self.regions})
 
 
 class ImageResult(Document):
     """Everything said of one input. One line of results.jsonl."""
 
-    schema_version: int = 1
+    schema_version: int = 2
+    """2 since findings carry a decision; lines of schema 1 are still read."""
     input: str
     """The input as it was listed."""
     image_id: str

@@ -67,29 +67,34 @@ def has_preamble(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
-def parse(data: bytes) -> FileDataset:
+def parse(data: bytes, more: tuple[str, ...] = ()) -> FileDataset:
     """The elements a film needs, with a transfer syntax; a deflated data set is inflated first.
 
     pydicom inflates without a limit, so that is done here. Elements not needed, private ones and
     the patient's name among them, are stepped over.
+
+    Args:
+        data: the whole file.
+        more: keywords to read beside those that every film needs.
 
     Raises:
         FilmError: `DECODE_LIMIT` (reject) or `DECODE_TRUNCATED` (error) for a deflated data set;
             of `check_nesting`.
     """
     meta, start = _meta(data)
+    wanted = [*_WANTED, *more]
     syntax = meta.get("TransferSyntaxUID")
     if syntax == DeflatedExplicitVRLittleEndian:
         inflated = _inflate(data[start:])
         check_nesting(inflated, 0)
-        dataset = dcmread(io.BytesIO(inflated), force=True, specific_tags=_WANTED)
+        dataset = dcmread(io.BytesIO(inflated), force=True, specific_tags=wanted)
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
             setattr(dataset.file_meta, keyword, UID(text(meta, keyword)))
         return dataset
     check_nesting(data, start, little=syntax != ExplicitVRBigEndian)
-    dataset = dcmread(io.BytesIO(data), force=True, specific_tags=_WANTED)
+    dataset = dcmread(io.BytesIO(data), force=True, specific_tags=wanted)
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -16,6 +16,7 @@ from hilum.imaging.aspect import squared
 from hilum.imaging.color import grey_of
 from hilum.imaging.dicom import header
 from hilum.imaging.dicom.dataset import has_preamble, parse, text, verbatim, whole
+from hilum.imaging.dicom.identity import IDENTITY, identity_of
 from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
 from hilum.imaging.limits import check_dimensions
 from hilum.imaging.origin import Origin
@@ -56,7 +57,7 @@ _PIXEL_DATA_TAG = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 Codes = tuple[ReasonCode, ...]
 
 
-def read_dicom(data: bytes, origin: Origin) -> Radiograph:
+def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograph:
     """A film from the bytes of a DICOM file, with what its header says of it.
 
     Every refusal that the header justifies comes before the pixels are decoded.
@@ -64,11 +65,12 @@ def read_dicom(data: bytes, origin: Origin) -> Radiograph:
     Args:
         data: the whole file, with or without its preamble.
         origin: where the bytes are from; the header's names are not used.
+        identity: read the DICOM identity too, which names the patient.
 
     Raises:
         FilmError: for an object that is no film, or a film that cannot be decoded.
     """
-    dataset = parse(data)
+    dataset = parse(data, IDENTITY if identity else ())
     codes: Codes = () if has_preamble(data) else (ReasonCode.DICOM_NO_PREAMBLE,)
     codes += _check_object(dataset)
     _check_complete(dataset, data)
@@ -93,6 +95,7 @@ def read_dicom(data: bytes, origin: Origin) -> Radiograph:
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest(),
+        header=identity_of(dataset) if identity else None,
     )
 
 

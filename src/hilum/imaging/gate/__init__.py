@@ -5,6 +5,6 @@ One file is one kind of evidence: `stated` (header), `levels` (grey levels), `le
 """
 
 from hilum.imaging.gate.rules import GateRules
-from hilum.imaging.gate.screen import screen
+from hilum.imaging.gate.screen import screen, screened
 
-__all__ = ["GateRules", "screen"]
+__all__ = ["GateRules", "screen", "screened"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +16,25 @@ from hilum.imaging.gate.picture import overview, seen
 from hilum.imaging.gate.rules import GateRules
 from hilum.imaging.gate.stated import check_stated
 
-__all__ = ["screen"]
+__all__ = ["screen", "screened"]
 
 _QUARTER_TURNS = {"rot90": "a quarter turn to the left", "rot270": "a quarter turn to the right"}
 _HALF_TURNS = {"rot180": "upside down", "flipped": "upside down, as in a mirror"}
 _WAYS = {**_QUARTER_TURNS, **_HALF_TURNS}
+
+
+def screened(film: Radiograph, rules: GateRules | None = None) -> Radiograph:
+    """Return the film with the gate's reasons to warn among its codes, each once.
+
+    Args:
+        film: as it was read.
+        rules: as `screen` takes them.
+
+    Raises:
+        FilmError: as `screen` does.
+    """
+    codes = dict.fromkeys((*film.codes, *screen(film, rules)))
+    return replace(film, codes=tuple(codes))
 
 
 def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode, ...]:

@@ -1,31 +1,56 @@
-"""Several films on their way at a time, so that reading one overlaps with scoring another."""
+"""The engine of one machine: lanes, so that one film is read while another is scored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
+from hilum.batch.engines.base import Engine
+from hilum.batch.score import Done, Input, Scoring
 from hilum.reading.process import ReaderProcess
 
-__all__ = ["in_lanes"]
+__all__ = ["ENGINE", "Lanes", "in_lanes"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD = 2
-"""Films begun or waiting, a lane: enough that none stands idle, few enough to stay in memory."""
+"""Films started or waiting, a lane: enough that none is idle, few enough to stay in memory."""
+_MORE_LANES = 2
+"""Lanes beyond the network's thread count: one film is read while another is scored."""
+_FILMS_A_LANE = 8
+"""Films that take as long to read as a reader takes to start."""
+
+
+class Lanes:
+    """Films in lanes: a thread of this process scores what a confined process of its own reads."""
+
+    def entries(self, inputs: Sequence[Input], scoring: Scoring) -> Generator[Done]:
+        """Yield each input as it is finished; a film that takes long holds up only its own lane."""
+        manifest, request = scoring.bundle.manifest, scoring.request
+        lanes = request.lanes or min(
+            scoring.bundle.engine.threads + _MORE_LANES, 1 + len(inputs) // _FILMS_A_LANE
+        )
+        readers = [
+            ReaderProcess(manifest.preprocessing, manifest.gate, request.limits, first)
+            for first in (request.early, *(None for _ in range(lanes - 1)))
+        ]
+        yield from in_lanes(inputs, scoring.entry, readers)
+
+
+ENGINE: Engine = Lanes()
 
 
 def in_lanes(
     items: Iterable[T], work: Callable[[T, ReaderProcess], R], readers: list[ReaderProcess]
 ) -> Generator[R]:
-    """The results of `work(item, reader)`, as they are finished; one lane for each reader.
+    """Yield the results of `work(item, reader)` as they are finished; one lane for each reader.
 
     A film that takes long holds up its own lane and no other. What `work` raises is raised here,
-    and nothing more is begun. When this is closed the readers are too, and no lane works any more.
+    and nothing more is started. When this is closed the readers are too, and no lane works on.
     """
     free: SimpleQueue[ReaderProcess] = SimpleQueue()
     for reader in readers:

@@ -1,0 +1,147 @@
+"""One film, one analysis: the only place where a film becomes decisions, regions and heatmaps.
+
+`Bundle.predict`, the batch and every service call `analyze`; none repeats a step of it. Where the
+film was read, in this process or in a confined one, makes no difference: what comes in is the
+network's square and what the file said of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.bundle.manifest import Calibration
+from hilum.domain.analysis import Analysis
+from hilum.domain.documents.results import FindingResult
+from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.radiograph import DicomHeader, ViewPosition
+from hilum.domain.scores import Logits
+from hilum.explain.region import regions
+from hilum.explain.request import HeatmapRequest
+from hilum.imaging.preprocess import Preprocessing
+from hilum.inference.engine import Engine
+
+__all__ = ["ScreenedFilm", "analyze", "judge", "regions_of"]
+
+POSITIVES = HeatmapRequest()
+NOTES = frozenset({ReasonCode.NAME_NOT_UTF8})
+"""Codes about the file's name and not about the film: no reason to doubt a score."""
+REGION_SIDE = 192
+"""Longer side in px of the film that regions are named on. Thirds of a film are told apart on a
+small film too, in a fraction of the time, and every caller gets the same words."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenedFilm:
+    """A film that was read and passed the gate, reduced to what the network takes.
+
+    Attributes:
+        raster: (S, S) uint8 from `Preprocessing.raster`.
+        shape: (rows, columns) of the film.
+        view: view position.
+        codes: reasons to warn from listing, reading and screening, repeats allowed.
+        header: DICOM identity, where it was asked for; never in `repr`.
+    """
+
+    raster: NDArray[np.uint8] = field(repr=False)
+    shape: tuple[int, int]
+    view: ViewPosition
+    codes: tuple[ReasonCode, ...] = ()
+    header: DicomHeader | None = field(default=None, repr=False)
+
+
+def analyze(
+    film: ScreenedFilm,
+    engine: Engine,
+    calibration: Calibration,
+    threshold: float | None = None,
+    explain: HeatmapRequest = POSITIVES,
+) -> Analysis:
+    """Score a film, decide on every finding, and name the regions that raised the scores.
+
+    Pure: the same film gives the same analysis, beside whatever other films. Several threads may
+    call it at once.
+
+    Args:
+        film: read, screened and reduced.
+        engine: the bundle's network.
+        calibration: the bundle's calibrator and operating points.
+        threshold: one threshold in [0, 1] for every finding, in place of the operating points.
+        explain: findings that get regions beside the positive ones.
+
+    Raises:
+        BundleError: when the network gives a number that is not finite.
+        UsageError: for a threshold outside [0, 1], or a finding the bundle does not have.
+    """
+    output = engine.ask(film.raster)
+    found = judge(output.logits, calibration, engine.views)
+    if threshold is not None:
+        found = {name: result.at(threshold) for name, result in found.items()}
+    maps = dict(zip(engine.labels, output.heatmaps[0], strict=True))
+    positives = [name for name, result in found.items() if result.positive]
+    for name in dict.fromkeys((*positives, *explain.select(found))):
+        zones = regions_of(maps[name], film.shape, film.view, engine.preprocessing)
+        found[name] = found[name].model_copy(update={"regions": zones})
+    codes = film.codes
+    if not all(found[name].regions for name in positives):
+        codes = (*codes, ReasonCode.EMPTY_HEATMAP)
+    return Analysis(
+        status=Status.OK if NOTES.issuperset(codes) else Status.WARN,
+        codes=tuple(dict.fromkeys(codes)),
+        findings=found,
+        labels=engine.labels,
+        maps=output.heatmaps[0],
+        precision=engine.precision.value,
+        runtime=engine.runtime,
+        views=engine.views,
+        header=film.header,
+    )
+
+
+def judge(logits: Logits, calibration: Calibration, views: int = 1) -> dict[str, FindingResult]:
+    """Calibrate one film's logits and compare them with the operating points.
+
+    Args:
+        logits: (1, L), as `Engine.ask` gives them.
+        calibration: the bundle's.
+        views: views that were averaged; the calibrator was fitted for 1, so that with more no
+            finding counts as calibrated.
+
+    Raises:
+        ValueError: for logits of a different number of films.
+    """
+    if len(logits.values) != 1:
+        raise ValueError(f"films are judged one by one; got logits of {len(logits.values)}")
+    probabilities = calibration.calibrator.apply(logits)
+    thresholds = calibration.thresholds()
+    return {
+        name: FindingResult.called(
+            float(probabilities.values[0, column]),
+            thresholds.get(name),
+            calibration.calibrator.findings[name].calibrated and views == 1,
+        )
+        for column, name in enumerate(logits.labels)
+    }
+
+
+def regions_of(
+    heatmap: NDArray[np.float32],
+    shape: tuple[int, int],
+    view: ViewPosition,
+    preprocessing: Preprocessing,
+) -> tuple[str, ...]:
+    """Name the zones of the film where a map over the network's square peaks.
+
+    A map that is zero all over the film, whatever it is on the black bars beside it, is empty.
+
+    Args:
+        heatmap: (h, w) float32, >= 0, over the square.
+        shape: (rows, columns) of the film.
+        view: view position: a lateral film has no sides.
+        preprocessing: how the film was put into the square.
+    """
+    scale = min(1.0, REGION_SIDE / max(shape))
+    small = max(3, round(shape[0] * scale)), max(3, round(shape[1] * scale))
+    return regions(preprocessing.to_film(heatmap, small), view)
