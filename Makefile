@@ -32,7 +32,7 @@ demo: .venv/installed
 # compiled, or each of the hundreds of commands that tests begin may do it again; in conftest's order
 test: .venv/installed
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --coverage
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests bench docs scripts
