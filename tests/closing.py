@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slipcover import FileMatcher, ImportManager, Slipcover
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "hilum"
 
@@ -21,6 +20,8 @@ class Coverage:
     """Counts lines in this process and, under xdist, gathers what the workers saw."""
 
     def __init__(self) -> None:
+        from slipcover import FileMatcher, ImportManager, Slipcover
+
         self.counter = Slipcover(exclude_lines=[])
         self.seen: dict[str, set[int]] = {}
         # before the first import of hilum: what is imported later is counted
@@ -28,7 +29,9 @@ class Coverage:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         counted = self.counter.get_coverage()["files"]
-        lines = {str(Path(name).resolve()): found["executed_lines"] for name, found in counted.items()}
+        lines = {
+            str(Path(name).resolve()): found["executed_lines"] for name, found in counted.items()
+        }
         self.add(lines)
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
@@ -53,6 +56,8 @@ class Coverage:
 
 def figure(seen: dict[str, set[int]], source: Path) -> tuple[int, int]:
     """How many lines below the folder were seen, and how many there are, but for type hints."""
+    from slipcover import Slipcover
+
     files = Slipcover(source=[str(source)]).get_coverage()["files"]
     covered = total = 0
     for name, found in files.items():

@@ -126,7 +126,18 @@ def test_the_image_builds_and_answers_with_a_root_that_cannot_be_written() -> No
     )
     assert built.returncode == 0, built.stderr[-2000:]
     confined = ("--rm", "--read-only", "--cap-drop", "ALL", "--network", "none")
-    confined += ("--tmpfs", "/tmp", "--security-opt", "no-new-privileges:true")  # noqa: S108
-    command = ("docker", "run", *confined, name, "phantom", "nih", "-o", "/tmp/f", "--patients", "2")
+    confined += ("--tmpfs", "/tmp", "--security-opt", "no-new-privileges:true")
+    command = (
+        "docker",
+        "run",
+        *confined,
+        name,
+        "phantom",
+        "nih",
+        "-o",
+        "/tmp/f",
+        "--patients",
+        "2",
+    )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -152,4 +153,6 @@ def test_the_version_is_the_same_everywhere(wheel: Path) -> None:
     import hilum
 
     assert wheel.name == f"hilum-{hilum.__version__}-py3-none-any.whl"
-    assert f"hilum:{hilum.__version__}" in (ROOT / "compose.yaml").read_text("utf-8")
+    for name in ("compose.yaml", "Dockerfile", "docs/contributing/releasing.md"):
+        tags = set(re.findall(r"\bhilum:([\w.]+)", (ROOT / name).read_text("utf-8")))
+        assert tags == {hilum.__version__}, name
