@@ -50,12 +50,12 @@ calibrate other --method beta --quiet
 evaluate run --resamples 200 --quiet
 evaluate table.csv --labels films -o table --resamples 200 --quiet
 compare run other -o compared --resamples 200 --quiet
-audit table.csv --labels films --claim ece=0.00% --claim Effusion.auroc=0.5 -o audited --resamples 200
+audit table.csv --labels films --claim ece=0.00% --claim Effusion.auroc=0.5 -o audited
 localize run -o localized --quiet
 localize run --sanity -o sane --quiet
 bundle run -o bundle
 predict bundle inbox -o report --heatmaps top --panel --phi none --quiet
-predict bundle inbox -o triptychs --heatmaps all --style triptych --pictures-as jpg --phi none --quiet
+predict bundle inbox -o triptychs --heatmaps all --style triptych --pictures-as jpg --phi none
 predict starter inbox -o tables --tables-only --phi full --format console --quiet
 predict starter inbox -o tables-markdown --tables-only --phi none --format markdown --quiet
 predict starter inbox -o tables-json --tables-only --phi none --format json --quiet
