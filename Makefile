@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := passive
 export UV_COMPILE_BYTECODE := 1
 JOBS ?= 2
 
-.PHONY: demo test check format bench docs clean
+.PHONY: demo test check format bench docs wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make check   the quick loop: format, lint, types, import contract, fast tests"
 	@echo "make bench   speed, as ratios side by side"
 	@echo "make docs    the pages that are made from the code"
+	@echo "make wheel   build the wheel and the sdist into dist/, and run the demo from the wheel"
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -32,7 +33,7 @@ demo: .venv/installed
 # compiled, or each of the hundreds of commands that tests begin may do it again; in conftest's order
 test: .venv/installed
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --coverage
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests bench docs scripts
@@ -51,6 +52,10 @@ bench: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m docs.build
+
+# three minutes on two cores; `make test` tries the wheel without torch
+wheel: .venv/installed
+	scripts/try_wheel.sh
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache dist build $(DEMO)

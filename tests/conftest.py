@@ -8,6 +8,7 @@ Tests only read them; a test that edits works on a copy.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -44,6 +45,29 @@ phases:
 batch_size: 16
 compute: {device: cpu, precision: float32, threads: 1}
 """
+
+
+def closing() -> Any:
+    """The file beside this one; tests are no package, so it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("closing", Path(__file__).with_name("closing.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--coverage", action="store_true", help="count the lines of hilum that ran")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--coverage"):
+        config.pluginmanager.register(closing().Coverage(), "coverage-of-hilum")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    closing().tell_skips(terminalreporter)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
