@@ -266,7 +266,7 @@ def test_films_that_vanish_or_change_have_their_rows_and_the_others_are_as_befor
     for film in films[5:7]:
         shutil.copyfile(film, inbox / film.name)
     again = run_batch(world.bundle, listed, out, TOP)
-    assert again.taken == len(films) - 2
+    assert again.resumed == len(films) - 2
     assert list(again.batch.results) == list(before.results)
 
 

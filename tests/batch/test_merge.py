@@ -138,7 +138,7 @@ def test_what_was_put_together_goes_on_as_a_batch(world: World, tmp_path: Path) 
     merge(world.bundle, world.parts, out)
     films = list_films([str(world.inbox)])
     done = run_batch(world.bundle, films, out, BatchRequest(lanes=1))
-    assert done.taken == len(films) - 1  # the pictures of the one rejected are not there
+    assert done.resumed == len(films) - 1  # the pictures of the one rejected are not there
     assert differing(out, world.whole) == []
 
 

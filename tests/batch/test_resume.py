@@ -68,7 +68,7 @@ def world(toy: Path, tmp_path_factory: pytest.TempPathFactory, readers: None) ->
     whole = films[0].read_bytes()
     (inbox / "damaged.png").write_bytes(whole[: len(whole) // 2])
     world = World(Bundle.load(toy / "bundle"), inbox, root / "out")
-    assert world.run(world.out).taken == 0
+    assert world.run(world.out).resumed == 0
     return world
 
 
@@ -103,7 +103,7 @@ def test_a_run_killed_after_any_line_ends_with_the_same_bytes(
     expected = files_of(world.out)
     for finished, end in enumerate(ends(world)):
         out = stopped(end)
-        assert world.run(out).taken == finished
+        assert world.run(out).resumed == finished
         assert files_of(out) == expected, f"after {finished} films"
 
 
@@ -121,7 +121,7 @@ def test_a_run_killed_within_any_line_ends_with_the_same_bytes(
             for picture in [*(out / "films").iterdir(), *(out / "overlays").iterdir()]:
                 if picture.stem.partition("__")[0] in names[finished + 1 :]:
                     picture.unlink()  # not drawn yet
-            assert world.run(out).taken == finished
+            assert world.run(out).resumed == finished
             assert files_of(out) == expected, f"journal cut at byte {size}"
 
 
@@ -130,7 +130,7 @@ def test_a_whole_result_is_taken_whole(world: World, stopped: Callable[[int], Pa
     told: list[tuple[int, int]] = []
     paths = list_films([str(world.inbox)])
     done = run_batch(world.bundle, paths, out, advance=lambda *step: told.append(step))
-    assert done.taken == INPUTS
+    assert done.resumed == INPUTS
     assert told[-1] == (INPUTS, INPUTS)
     assert files_of(out) == files_of(world.out)
 
@@ -145,7 +145,7 @@ def test_films_whose_pictures_are_gone_are_scored_again(
     previews[1].write_bytes(b"")  # as a power cut leaves it
     overlays[-1].unlink()
     films = {previews[0].stem, previews[1].stem, overlays[-1].name.partition("__")[0]}
-    assert world.run(out).taken == INPUTS - len(films)
+    assert world.run(out).resumed == INPUTS - len(films)
     assert files_of(out) == files_of(world.out)
 
 
@@ -160,7 +160,7 @@ def test_a_film_with_other_bytes_is_scored_again(world: World, tmp_path: Path) -
     (inbox / "damaged.png").unlink()
     shutil.copyfile(sorted(inbox.iterdir())[0], inbox / "damaged.png")  # it arrived whole
     done = world.run(out, inbox)
-    assert done.taken == INPUTS - 2
+    assert done.resumed == INPUTS - 2
     assert {result.status for result in done.batch.results} <= {Status.OK, Status.WARN}
     fresh = tmp_path / "fresh"
     world.run(fresh, inbox)
@@ -178,10 +178,10 @@ def test_a_list_that_grew_scores_only_what_is_new(world: World, tmp_path: Path) 
     film = sorted(inbox.iterdir())[0]
     (inbox / "more").mkdir()
     shutil.copyfile(film, inbox / "more" / "new.png")
-    assert world.run(out, inbox).taken == INPUTS
+    assert world.run(out, inbox).resumed == INPUTS
     # a namesake changes the names of pictures, so its twin is drawn again
     shutil.copyfile(film, inbox / "more" / film.name)
-    assert world.run(out, inbox).taken == INPUTS
+    assert world.run(out, inbox).resumed == INPUTS
     fresh = tmp_path / "fresh"
     world.run(fresh, inbox)
     assert files_of(out).keys() == files_of(fresh).keys()
@@ -195,7 +195,7 @@ def test_what_was_not_there_is_looked_for_again(world: World, tmp_path: Path) ->
     (missing,) = run_batch(world.bundle, [late], out).batch.results
     assert missing.codes == (ReasonCode.FILE_NOT_FOUND,)
     journal = (out / "journal.jsonl").read_bytes()
-    assert run_batch(world.bundle, [late], out).taken == 0
+    assert run_batch(world.bundle, [late], out).resumed == 0
     assert (out / "journal.jsonl").read_bytes() == journal  # nothing new to say
     shutil.copyfile(film, late)
     (found,) = run_batch(world.bundle, [late], out).batch.results
@@ -221,7 +221,7 @@ def test_a_film_still_being_copied_is_looked_at_again(
     assert cut.status is Status.ERROR
     monkeypatch.undo()
     done = run_batch(world.bundle, [slow], out)
-    assert done.taken == 0
+    assert done.resumed == 0
     assert next(iter(done.batch.results)).status.scored
 
 
@@ -282,13 +282,13 @@ def test_a_full_disk_keeps_what_was_finished(
             raise OSError(28, "No space left on device", str(path))
         write_atomic(path, data)
 
-    monkeypatch.setattr(score, "write_whole", full)
+    monkeypatch.setattr(score, "write_atomic", full)
     out = tmp_path / "out"
     films = list_films([str(world.inbox)])
     with pytest.raises(OSError, match="No space left"):
         run_batch(world.bundle, films, out, BatchRequest(lanes=1))
     monkeypatch.undo()
-    assert world.run(out).taken in (FILMS - 1, FILMS)  # the one after it may have been begun
+    assert world.run(out).resumed in (FILMS - 1, FILMS)  # the one after it may have been begun
     assert files_of(out) == files_of(world.out)
 
 
@@ -309,12 +309,12 @@ def test_pictures_of_other_bytes_are_never_taken(
         raise KeyboardInterrupt
 
     shutil.copyfile(other, film)
-    monkeypatch.setattr(score, "write_whole", killed)
+    monkeypatch.setattr(score, "write_atomic", killed)
     with pytest.raises(KeyboardInterrupt):
         run_batch(world.bundle, [film], out)
     monkeypatch.undo()
     shutil.copyfile(first, film)
-    assert run_batch(world.bundle, [film], out).taken == 0
+    assert run_batch(world.bundle, [film], out).resumed == 0
     assert files_of(out) == expected
 
 

@@ -30,7 +30,7 @@ def babble() -> None:
                 os.write(file, b"nonsense " * 10)
 
 
-def read(path: Path) -> object:
+def read(path: Path, identity: bool = False) -> object:
     match path.stem:
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -52,7 +52,7 @@ def read(path: Path) -> object:
             bytearray(64 * 1024**3)
         case "writes":
             path.with_suffix(".made").write_bytes(b"a file of mine")
-    return honest(path)
+    return honest(path, identity=identity)
 
 
 def answered(self: reader.FilmReader, asked: Frame) -> Answer:

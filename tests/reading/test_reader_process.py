@@ -204,7 +204,7 @@ def test_a_reader_that_does_not_begin_says_why(
 
 def test_a_reader_of_other_code_reads_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
     """hilum was upgraded while a batch ran, and a reader has to be replaced."""
-    monkeypatch.setattr("hilum.reading.process.code_sha256", lambda: "as it was")
+    monkeypatch.setattr("hilum.reading.process.code_sha256", lambda *_: "as it was")
     with (
         ReaderProcess(PREPROCESSING, GateRules()) as reader,
         pytest.raises(UsageError, match="must stay as it is while a batch runs"),
