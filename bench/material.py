@@ -20,8 +20,7 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.export import export_onnx
-from hilum.phantom.corpus import PhantomCorpus
-from hilum.phantom.folder import write_film
+from hilum.phantom.corpus import PhantomCorpus, write_film
 from hilum.phantom.nih import write_nih
 from hilum.reading.stack import read_stack
 from hilum.runs.facts import RunFacts

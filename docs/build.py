@@ -245,11 +245,13 @@ def _value_texts(kind: type) -> dict[str, str]:
 
 def _members(package: str) -> str:
     """Members of an extension folder, with the first line of each file."""
+    from hilum.domain.members import members
+
     module = importlib.import_module(package)
     folder = Path(str(module.__file__)).parent
     rows = [
         (f"`{name}`", _joined((ast.get_docstring(tree) or "").split("\n\n")[0]))
-        for name in module.members()
+        for name in members(package)
         for tree in [ast.parse((folder / f"{name}.py").read_text("utf-8"))]
     ]
     return _table(("Name", "What it is"), rows)

@@ -18,10 +18,11 @@ from hilum.batch.patients import Patients, Phi, default_key, load_patients, read
 from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
+from hilum.domain.members import members
 from hilum.domain.radiograph import Radiograph, Sex
 from hilum.report.batch.base import reports
 from hilum.report.parts.results import BatchResults, BundleFacts
-from hilum.report.printed import members, printed
+from hilum.report.printed import printed
 
 KEY = bytes(range(32))
 CANARY = "CANARY-8812"
@@ -53,7 +54,7 @@ def outputs(patients: Patients) -> list[str]:
     batch = BatchResults((result,), LabelSet("one", ("Mass",)), facts)
     return [
         *(report.render(batch) for report in reports().values()),
-        *(printed(form).render(batch) for form in members()),
+        *(printed(form).render(batch) for form in members("hilum.report.printed")),
         Entry(key="0" * 64, result=result).model_dump_json(),
         patients.fingerprint,
         repr(patients),

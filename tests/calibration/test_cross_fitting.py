@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hilum.calibration import curve_type, fit, members
+from hilum.calibration import curve_type, fit
 from hilum.calibration.cross_fitting import cross_fit
 from hilum.calibration.curves.base import sigmoid_of
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
+from hilum.domain.members import members
 from hilum.domain.scores import Logits
 
 LABELS = LabelSet("two", ("Mass", "Hernia"))
@@ -27,7 +28,7 @@ def films(seed: int, n: int = 300, patients: int = 80) -> Films:
     return Logits(2 * truth + 1, LABELS), states, [f"p{k}" for k in rng.integers(0, patients, n)]
 
 
-@pytest.mark.parametrize("method", members())
+@pytest.mark.parametrize("method", members("hilum.calibration.curves"))
 def test_each_film_is_mapped_by_a_curve_of_the_other_folds(method: str) -> None:
     logits, states, patients = films(0)
     crossed = cross_fit(method, logits, states, patients, folds=3)
@@ -61,7 +62,9 @@ def test_the_order_of_films_does_not_matter_and_the_seed_does() -> None:
     assert (cross_fit("intercept", logits, states, patients, seed=1).fold != plain.fold).any()
 
 
-@pytest.mark.parametrize("method", [method for method in members() if method != "sigmoid"])
+@pytest.mark.parametrize(
+    "method", [method for method in members("hilum.calibration.curves") if method != "sigmoid"]
+)
 def test_a_films_own_label_does_not_reach_its_probability(method: str) -> None:
     logits, states, patients = films(2)
     crossed = cross_fit(method, logits, states, patients)

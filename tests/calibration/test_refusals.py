@@ -7,12 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from hilum.calibration import CalibratedFinding, FittedCalibrator, curve_type, fit, members
+from hilum.calibration import CalibratedFinding, FittedCalibrator, curve_type, fit
 from hilum.calibration.curves.base import FitRefusedError, sigmoid_of
 from hilum.domain.findings import LabelSet
+from hilum.domain.members import members
 from hilum.domain.scores import Logits
 
-FITTED = [method for method in members() if method != "sigmoid"]
+FITTED = [method for method in members("hilum.calibration.curves") if method != "sigmoid"]
 FLEXIBLE = ["beta", "isotonic"]
 
 
@@ -101,7 +102,7 @@ def test_f14_labels_turned_around_are_refused(method: str) -> None:
     assert f"{method} refused" in mass.note
 
 
-@pytest.mark.parametrize("method", members())
+@pytest.mark.parametrize("method", members("hilum.calibration.curves"))
 def test_f14_no_method_ever_turns_the_ranking_around(method: str) -> None:
     z, y = films(6, 1000)
     p = fitted(method, -z, y).apply(np.linspace(-5, 5, 100))

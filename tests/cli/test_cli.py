@@ -91,7 +91,7 @@ def test_every_verb_of_the_design_is_there() -> None:
         ("train demmo --data . -o new", r"no preset 'demmo', .* Did you mean 'demo'\?"),
         ("train none.yaml --data . -o new", "a configuration must be readable"),
         ("train demo --data nowhere -o new", "a dataset must be a folder or a table"),
-        ("train demo --data . -o new", r"no dataset was recognised in \."),
+        ("train demo --data . -o new", r"no dataset was recognized in \."),
         (
             "train demo --data . -o new --set sed=1",
             r"demo: sed: no such field\. Did you mean 'seed'",

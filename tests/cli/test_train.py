@@ -52,7 +52,7 @@ def tiny(tmp_path: Path) -> Path:
     ("words", "message"),
     [
         ((), "a run must have a folder; name it with -o"),
-        (("-o", "new", "--sink", "wandb"), "no sink 'wandb'; there are mlflow, tensorboard"),
+        (("-o", "new", "--sink", "wandb"), "no sink 'wandb'; there are: mlflow, tensorboard"),
         (
             ("-o", "new", "--set", "optimizer.lr=1e-4"),
             r"tiny\.yaml: optimizer\.lr: no such field\. There are name, weight_decay",

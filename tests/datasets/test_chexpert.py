@@ -172,7 +172,7 @@ def test_one_table_opens_by_itself_whatever_its_name(example: Path, tmp_path: Pa
 
 def test_a_train_csv_of_another_dataset_is_not_chexpert(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("image_id,class_name,class_id,rad_id\n")
-    assert not chexpert.recognise(tmp_path)
+    assert not chexpert.recognize(tmp_path)
     with pytest.raises(DatasetError, match=r"CheXpert must have train\.csv.*none is in"):
         chexpert.read(tmp_path)
 

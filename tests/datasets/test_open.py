@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import open_dataset, reader, without
-from hilum.datasets.base import film_index, read_list, read_rows
+from hilum.datasets.parts.films import film_index
+from hilum.datasets.parts.tables import read_list, read_rows
 from hilum.domain.errors import DatasetError, UsageError
 
 
 def test_a_folder_without_a_dataset_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no dataset was recognised in .*Data_Entry_2017_v2020"):
+    with pytest.raises(DatasetError, match=r"no dataset was recognized in .*Data_Entry_2017_v2020"):
         open_dataset(tmp_path)
     with pytest.raises(DatasetError, match="must be a folder or a table; there is none at"):
         open_dataset(tmp_path / "gone")

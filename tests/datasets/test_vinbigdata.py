@@ -74,10 +74,10 @@ def test_the_table_of_sizes_serves_films_that_were_converted(example: Path) -> N
 
 
 def test_a_table_of_that_name_of_another_dataset_is_not_taken(example: Path) -> None:
-    assert vinbigdata.recognise(example)
-    assert vinbigdata.recognise(example / "train.csv")
+    assert vinbigdata.recognize(example)
+    assert vinbigdata.recognize(example / "train.csv")
     (example / "train.csv").write_text("Path,Sex,Age\n", "utf-8")
-    assert not vinbigdata.recognise(example)
+    assert not vinbigdata.recognize(example)
 
 
 def test_rows_in_another_order_give_the_same_labels(example: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hilum.datasets import members, reader
+from hilum.datasets import reader
 from hilum.domain.documents.inspection import DatasetInspection
+from hilum.domain.members import members
 from hilum.inspection.films import sample
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
 from hilum.report.inspection.table import co_occurrence_csv, completeness, markdown
@@ -15,7 +16,7 @@ from hilum.report.inspection.table import co_occurrence_csv, completeness, markd
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(params=members())
+@pytest.fixture(params=members("hilum.datasets"))
 def found(request: pytest.FixtureRequest, tmp_path: Path) -> DatasetInspection:
     root = reader(request.param).write_example(tmp_path / request.param)
     return inspect_dataset(InspectionRequest(root, dataset=request.param))

@@ -179,6 +179,6 @@ def test_the_complete_nih_table_is_as_published(tmp_path: Path) -> None:
 
 
 def test_nothing_published_is_nothing_to_compare_with() -> None:
-    card = reader("table").CARD
+    card = reader("table").card
     found = published(cohort_of(0), card)
     assert (found.complete is None) == (not card.films)

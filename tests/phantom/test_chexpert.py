@@ -16,7 +16,7 @@ from hilum.domain.findings import LabelState, label_set
 from hilum.domain.policy import LabelPolicy, Uncertain, settle
 from hilum.phantom.chexpert import mined_labels, read_labels, write_chexpert
 from hilum.phantom.corpus import FilmPlan, Lesion, PhantomCorpus
-from hilum.phantom.severity import SEVERITY
+from hilum.phantom.plan import SEVERITY
 
 CORPUS = PhantomCorpus(14, seed=4, enrichment=4.0, size=64)
 TOP = "CheXpert-v1.0-small"

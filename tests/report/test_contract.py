@@ -9,9 +9,10 @@ import pytest
 
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.members import members
 from hilum.report.batch.base import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
-from hilum.report.printed import members, printed
+from hilum.report.printed import printed
 
 every_report = pytest.mark.parametrize("report", reports().values(), ids=reports().keys())
 
@@ -97,7 +98,7 @@ def test_results_on_disk_give_the_same_bytes_in_a_few_looks(report: Report, any_
     assert disk.looks <= 4
 
 
-@pytest.mark.parametrize("form", members())
+@pytest.mark.parametrize("form", members("hilum.report.printed"))
 def test_results_on_disk_are_printed_the_same(form: str, any_batch: BatchResults) -> None:
     disk = _Disk(any_batch.results)
     held = BatchResults(disk, any_batch.labels, any_batch.bundle, any_batch.generated)

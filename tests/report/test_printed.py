@@ -19,10 +19,11 @@ import pytest
 from hilum.cli.printed import form_of, print_batch
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.domain.members import members
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import results_jsonl
 from hilum.report.parts.results import BatchResults
-from hilum.report.printed import members, printed
+from hilum.report.printed import printed
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
@@ -37,7 +38,7 @@ def by_hand(batch_of, scored) -> BatchResults:
     return batch_of(result.model_copy(update=update))
 
 
-@pytest.mark.parametrize("form", members())
+@pytest.mark.parametrize("form", members("hilum.report.printed"))
 def test_the_form_is_as_it_was_promised(form: str, mixed: BatchResults) -> None:
     text = printed(form).render(mixed)
     file = GOLDEN / f"printed_{form}.txt"
@@ -46,7 +47,7 @@ def test_the_form_is_as_it_was_promised(form: str, mixed: BatchResults) -> None:
     assert text == file.read_text("utf-8")
 
 
-@pytest.mark.parametrize("form", members())
+@pytest.mark.parametrize("form", members("hilum.report.printed"))
 def test_nothing_that_a_terminal_obeys_comes_out(form: str, any_batch: BatchResults) -> None:
     text = printed(form).render(any_batch)
     text.encode("utf-8")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hilum.domain.errors import UsageError
+from hilum.domain.members import members
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.data import augment, samplers
+from hilum.training.data import augment
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films, Rasters
 
@@ -72,7 +73,7 @@ def test_seed_and_epoch_decide() -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 4])
-@pytest.mark.parametrize("sampler", samplers.members())
+@pytest.mark.parametrize("sampler", members("hilum.training.data.samplers"))
 def test_workers_do_not(workers: int, sampler: str) -> None:
     assert same(
         of(config=config(sampler=sampler, workers=workers)), of(config=config(sampler=sampler))

@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import chisquare
 
 from hilum.domain.errors import UsageError
+from hilum.domain.members import members
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers import members, sampler
+from hilum.training.data.samplers import sampler
 from hilum.training.data.samplers.base import classes
 from hilum.training.data.samplers.inverse_frequency import weights
 from hilum.training.data.samplers.repeat_factor import factors
@@ -40,7 +41,7 @@ def labelled(*counts: int) -> np.ndarray:
 # the contract
 
 
-@pytest.fixture(params=members())
+@pytest.fixture(params=members("hilum.training.data.samplers"))
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -48,7 +49,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @given(some_states, st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_an_order_has_rows_of_the_films_and_one_length(states: np.ndarray, seed: int) -> None:
-    for name in members():
+    for name in members("hilum.training.data.samplers"):
         order = sampler(name).order(states, CONFIG, rng(seed))
         assert order.dtype == np.intp
         assert len(order) >= len(states)

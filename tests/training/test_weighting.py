@@ -20,11 +20,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.members import members
 from hilum.domain.policy import Blank, LabelPolicy, Uncertain, settle
 from hilum.domain.record import Cohort, Record
 from hilum.runs.recipe import TrainingConfig, load_config
 from hilum.runs.recipe_parts import LossConfig, Weighting
-from hilum.training.losses import Loss, Terms, bce, loss, members, targets
+from hilum.training.losses import Loss, Terms, bce, loss, targets
 from hilum.training.weighting import (
     EffectiveWeight,
     check_weights,
@@ -196,7 +197,7 @@ def test_no_label_at_all_is_refused() -> None:
 WEIGHTS = np.array([[1.0, 3.25], [0.5, 2.0], [1.5, 1.0]], np.float32)
 
 
-@pytest.mark.parametrize("name", members())
+@pytest.mark.parametrize("name", members("hilum.training.losses"))
 @pytest.mark.parametrize("weighting", Weighting)
 def test_every_loss_weighs_each_term_with_its_own_weight(name: str, weighting: Weighting) -> None:
     check_weights(THREE, WEIGHTS, LossConfig(name=name))
@@ -204,7 +205,7 @@ def test_every_loss_weighs_each_term_with_its_own_weight(name: str, weighting: W
     check_weights(THREE, state_weights(*targets(drawn(1), LabelPolicy(), 0), config), config)
 
 
-@pytest.mark.parametrize("name", members())
+@pytest.mark.parametrize("name", members("hilum.training.losses"))
 def test_every_loss_weighs_so_at_the_ends_of_its_configuration(name: str) -> None:
     for power in (0.0, 10.0):
         config = LossConfig(
@@ -365,7 +366,7 @@ def test_what_was_said_is_matched_by_film_and_finding() -> None:
 
 @given(SEEDS)
 @settings(max_examples=10, deadline=None)
-@pytest.mark.parametrize("name", members())
+@pytest.mark.parametrize("name", members("hilum.training.losses"))
 def test_shares_are_those_of_the_whole_split_s_gradient(name: str, seed: int) -> None:
     states = drawn(seed)
     config = run(LossConfig(name=name, weights=Weighting.INVERSE_FREQUENCY))
@@ -387,7 +388,7 @@ def test_shares_are_those_of_the_whole_split_s_gradient(name: str, seed: int) ->
 
 def test_swapped_weights_are_seen_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     config = run(LossConfig(weights=Weighting.RATIO))
-    monkeypatch.setattr(bce, "value", swapped(bce.value))
+    monkeypatch.setattr(bce, "LOSS", Loss(swapped(bce.value)))
     rows = effective(THREE, SAID, SAID, config)
     assert row(rows, "Mass", "positive").weight == pytest.approx(1.0)
     assert row(rows, "Mass", "negative").weight == pytest.approx(3.0)

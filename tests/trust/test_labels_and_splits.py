@@ -20,7 +20,7 @@ import pytest
 
 from hilum.cli.cohorts import split_of
 from hilum.datasets import open_dataset, reader
-from hilum.datasets.base import NO_PATIENTS
+from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.errors import DatasetError, LeakError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Split

@@ -12,7 +12,7 @@ from hilum.audit.films import leak_of, leak_remarks, split_name, split_remarks
 from hilum.audit.inspection import inspect
 from hilum.audit.order import Order, auroc_matrix, compare_order
 from hilum.audit.verdict import Evidence, judge
-from hilum.datasets.base import NO_PATIENTS
+from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.audit import Audit, Remark, RemarkKind
 from hilum.domain.documents.base import SplitFacts
 from hilum.domain.findings import LabelSet

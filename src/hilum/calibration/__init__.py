@@ -23,14 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from hilum.calibration.curves import curve_type, members
+from hilum.calibration.curves import curve_type
 from hilum.calibration.curves.base import FEW, Curve, FitRefusedError
 from hilum.calibration.prevalence import moves, shifted
 from hilum.domain.errors import BundleError, UsageError, suggestion
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.members import members
 from hilum.domain.scores import Logits, Probabilities
 
-__all__ = ["CalibratedFinding", "FittedCalibrator", "curve_type", "fit", "members"]
+__all__ = ["CalibratedFinding", "FittedCalibrator", "curve_type", "fit"]
 
 
 class CalibratedFinding(BaseModel):
@@ -68,7 +69,7 @@ class CalibratedFinding(BaseModel):
 
     @model_validator(mode="after")
     def _has_curve(self) -> Self:
-        if self.method not in members():
+        if self.method not in members("hilum.calibration.curves"):
             raise ValueError(f"no calibrator '{self.method}'")
         _ = self.curve
         return self
@@ -176,7 +177,7 @@ def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrat
     or without a negative film keeps the plain sigmoid, also where the others share a curve.
 
     Args:
-        method: one of `members()`.
+        method: one of the files of `hilum.calibration.curves`.
         logits: (N, L).
         states: (N, L) LabelState values, columns as in `logits`.
 

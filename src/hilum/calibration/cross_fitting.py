@@ -51,7 +51,7 @@ def cross_fit(
     films a finding may lack a curve in some folds; it stays a plain sigmoid there, and is noted.
 
     Args:
-        method: one of `hilum.calibration.members()`.
+        method: one of the files of `hilum.calibration.curves`.
         logits: (N, L).
         states: (N, L) LabelState values, columns as in `logits`.
         patients: (N,) the patient of each film.

@@ -203,7 +203,8 @@ def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:
 
     Rows without a film, as a part of a download has, are no such thing.
     """
-    from hilum.datasets.base import first_names, folder_of
+    from hilum.datasets.parts.records import first_names
+    from hilum.datasets.parts.tables import folder_of
     from hilum.inspection.films import films_without_row
 
     stray = [path.as_posix() for path in films_without_row(cohort, folder_of(data))]

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from hilum.datasets.base import Card, DatasetReader
-from hilum.domain.errors import DatasetError, UsageError, suggestion
+from hilum.domain.errors import DatasetError
+from hilum.domain.members import member, members
 from hilum.domain.record import Cohort
 
-__all__ = ["Card", "DatasetReader", "members", "open_dataset", "reader", "without"]
-
-SHARED = frozenset({"base", "columns", "readings"})
-"""The files that are no reader, but what readers are made of."""
+__all__ = ["Card", "DatasetReader", "open_dataset", "reader", "without"]
 
 LAST = "table"
-"""The reader of anybody's table: it counts where no other reader recognises the place."""
-
-
-def members() -> tuple[str, ...]:
-    """The names of the readers: those of the files in this folder, sorted.
-
-    >>> "nih" in members()
-    True
-    """
-    names = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(names - SHARED))
+"""The reader of anybody's table: it counts where no other reader recognizes the place."""
 
 
 def reader(name: str) -> DatasetReader:
-    """The reader of that name.
+    """Return the reader of that name.
 
     Raises:
         UsageError: when there is none.
 
-    >>> reader("nih").CARD.title
+    >>> reader("nih").card.title
     'NIH ChestX-ray14'
     """
-    if name not in members():
-        raise UsageError(
-            f"no dataset reader '{name}'; there are {', '.join(members())}."
-            f"{suggestion(name, members())}"
-        )
-    return cast(DatasetReader, importlib.import_module(f"{__name__}.{name}"))
+    return member(__name__, name, DatasetReader, "dataset reader")
 
 
 def open_dataset(place: Path, name: str | None = None) -> Cohort:
@@ -57,18 +37,18 @@ def open_dataset(place: Path, name: str | None = None) -> Cohort:
         name: its reader, where the place should not be left to speak for itself.
 
     Raises:
-        DatasetError: when there is nothing, or not exactly one reader recognises it.
+        DatasetError: when there is nothing, or not exactly one reader recognizes it.
         UsageError: when there is no reader of that name.
     """
     if not place.exists():
         raise DatasetError(f"a dataset must be a folder or a table; there is none at {place}")
-    asked = members() if name is None else (name,)
-    matches = [member for member in asked if reader(member).recognise(place)]
+    names = members(__name__) if name is None else (name,)
+    matches = [member for member in names if reader(member).recognize(place)]
     # any table with a film and a finding is "table": it counts only where no other reader does
     matches = [member for member in matches if member != LAST] or matches
     if not matches:
-        wanted = "; ".join(f"for {member}, {reader(member).CARD.layout}" for member in asked)
-        raise DatasetError(f"no dataset was recognised in {place}; looked {wanted}")
+        wanted = "; ".join(f"for {member}, {reader(member).card.layout}" for member in names)
+        raise DatasetError(f"no dataset was recognized in {place}; looked {wanted}")
     if len(matches) > 1:
         raise DatasetError(f"{place} could be any of {', '.join(matches)}; name the dataset")
     return reader(matches[0]).read(place)

@@ -7,15 +7,24 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets.parts.records import (
+    add_once,
+    age_years,
+    film_notes,
+    label_states,
+    spelling_notes,
+)
+from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import label_set
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="chexpert",
     title="CheXpert",
     films=224_316,
@@ -52,7 +61,7 @@ _AGELESS = "films whose age cannot be, taken as unknown"
 _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether a table has CheXpert's columns: in a folder, one with a name of CheXpert's."""
     return bool(_tables(place))
 
@@ -70,7 +79,7 @@ def read(place: Path) -> Cohort:
     tables = _tables(place)
     if not tables:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = base.folder_of(place)
+    root = folder_of(place)
     shelves = _shelves([tables[0].parent, *_tops(root)])
     records: dict[str, Record] = {}
     counts: Counter[str] = Counter()
@@ -78,9 +87,9 @@ def read(place: Path) -> Cohort:
         _read_table(table, shelves, records, counts)
     names = ", ".join(table.relative_to(root).as_posix() for table in tables)
     notes = [f"labels are from {names}"]
-    notes += base.spelling_notes(_columns(), label_set("CheXpert-14"), CARD.title)
+    notes += spelling_notes(_columns(), label_set("CheXpert-14"), CARD.title)
     notes += [f"{what}: {count:,}" for what, count in sorted(counts.items()) if count]
-    notes += base.film_notes(records, {})
+    notes += film_notes(records, {})
     test, valid = (
         frozenset(name for name in records if name.startswith(f"{split}/")) or None
         for split in ("test", "valid")
@@ -89,7 +98,7 @@ def read(place: Path) -> Cohort:
         instead = "no official test set" if valid is None else "valid is the official test set"
         notes.append(f"there is no test table: {instead}")
     labels, rows = label_set("CheXpert-14"), tuple(records.values())
-    tune, drawn = valid if test else None, base.is_synthetic(root)
+    tune, drawn = valid if test else None, is_synthetic(root)
     return Cohort(CARD.name, labels, rows, test or valid, tuple(notes), drawn, tune)
 
 
@@ -118,10 +127,13 @@ def write_example(folder: Path) -> Path:
     top = folder / "CheXpert-v1.0-small"
     for table, (columns, *rows) in tables.items():
         split = table.removesuffix(".csv").removesuffix("_labels")
-        base.write_lines(top / table, (columns, *(f"{top.name}/{split}/{row}" for row in rows)))
+        write_lines(top / table, (columns, *(f"{top.name}/{split}/{row}" for row in rows)))
         for number, row in enumerate(rows[:4]):
-            base.draw_film(top / split / row.split(",")[0], 16 * number)
+            draw_film(top / split / row.split(",")[0], 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _columns() -> tuple[str, ...]:
@@ -136,11 +148,11 @@ def _tops(root: Path) -> list[Path]:
 
 def _tables(place: Path) -> list[Path]:
     if place.is_file():
-        return [place] if base.has_columns(place, _MARKS) else []
+        return [place] if has_columns(place, _MARKS) else []
     for top in _tops(place):
-        named = (base.find_table(top, names) for names in _TABLES)
+        named = (find_table(top, names) for names in _TABLES)
         # a table may have these names and be another dataset's
-        found = [table for table in named if table and base.has_columns(table, _MARKS)]
+        found = [table for table in named if table and has_columns(table, _MARKS)]
         if found:
             return found
     return []
@@ -158,8 +170,8 @@ def _read_table(
     table: Path, shelves: dict[str, list[Path]], records: dict[str, Record], counts: Counter[str]
 ) -> None:
     columns = _columns()
-    about = _ABOUT if base.has_columns(table, _ABOUT) else ()
-    for number, (path, *row) in base.read_rows(table, ("Path", *columns, *about)):
+    about = _ABOUT if has_columns(table, _ABOUT) else ()
+    for number, (path, *row) in read_rows(table, ("Path", *columns, *about)):
         where = f"{table.name} row {number}"
         match = _PATH.fullmatch(path)
         if match is None:
@@ -169,7 +181,7 @@ def _read_table(
             )
         name, split, patient, study, plane = match.groups()
         try:
-            states = base.label_states(tuple(row[: len(columns)]))
+            states = label_states(tuple(row[: len(columns)]))
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
         sex, age, said, direction = row[len(columns) :] or ("", "", plane, "")
@@ -180,11 +192,11 @@ def _read_table(
             states=states,
             path=_film(shelves[split], name.removeprefix(f"{split}/")),
             view=ViewPosition.LL if lateral else _DIRECTIONS.get(direction, ViewPosition.FRONTAL),
-            age_years=base.age_years(age),
+            age_years=age_years(age),
             sex=_SEXES.get(sex, Sex.UNKNOWN),
             study_id=f"{patient}/{study}",
         )
-        counts[_REPEATED] += not base.add_once(records, record, where)
+        counts[_REPEATED] += not add_once(records, record, where)
         counts[_AGELESS] += bool(age) and record.age_years is None
         counts[_ODD] += not lateral and direction not in _DIRECTIONS
 

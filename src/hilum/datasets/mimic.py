@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets.parts.records import add_once, film_notes, label_states, spelling_notes
+from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="mimic",
     title="MIMIC-CXR-JPG",
     films=377_110,
@@ -50,12 +53,12 @@ _VIEWS = {
 _Study = tuple[str, tuple[LabelState, ...]]  # its patient and its labels
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether a table of labels or of films is in the folder, or the table is one of the three."""
     if place.is_file():
         kinds = ((*_STUDY, *_columns()), _FILM, (*_STUDY, *_SPLIT))
-        return any(base.has_columns(place, columns) for columns in kinds)
-    return base.find_table(place, _names(*_LABELLERS, "metadata")) is not None
+        return any(has_columns(place, columns) for columns in kinds)
+    return find_table(place, _names(*_LABELLERS, "metadata")) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -71,16 +74,16 @@ def read(place: Path) -> Cohort:
     """
     labels = _table(place, (*_STUDY, *_columns()), *_LABELLERS)
     films = _table(place, _FILM, "metadata")
-    root = base.folder_of(place)
+    root = folder_of(place)
     notes = [f"labels are from {labels.name}, films from {films.name}"]
-    notes += base.spelling_notes(_columns(), label_set("CheXpert-14"), labels.name)
+    notes += spelling_notes(_columns(), label_set("CheXpert-14"), labels.name)
     studies = _studies(labels)
     records = _records(films, studies, root / "files")
     if unlabelled := sum(record.study_id not in studies for record in records.values()):
         notes.append(f"films whose study is not in {labels.name}, unlabelled: {unlabelled:,}")
     if filmless := len(studies.keys() - {record.study_id for record in records.values()}):
         notes.append(f"labelled studies without a film in {films.name}, left out: {filmless:,}")
-    notes += base.film_notes(records, {})
+    notes += film_notes(records, {})
     splits = _splits(root)
     if unsplit := sum(film not in splits for film in records):
         notes.append(f"films without an official split: {unsplit:,}")
@@ -88,7 +91,7 @@ def read(place: Path) -> Cohort:
         frozenset(film for film in records if splits.get(film) == split) or None
         for split in ("test", "validate")
     )
-    rows, drawn = tuple(records.values()), base.is_synthetic(root)
+    rows, drawn = tuple(records.values()), is_synthetic(root)
     return Cohort(CARD.name, label_set("CheXpert-14"), rows, test, tuple(notes), drawn, tune)
 
 
@@ -115,10 +118,13 @@ def write_example(folder: Path) -> Path:
         ],
     }
     for kind, lines in tables.items():
-        base.write_lines(folder / _names(kind)[0], lines)
+        write_lines(folder / _names(kind)[0], lines)
     for number, (film, patient, study, *_) in enumerate(films[:-1]):
-        base.draw_film(_path(folder / "files", patient, study, film), 16 * number)
+        draw_film(_path(folder / "files", patient, study, film), 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _columns() -> tuple[str, ...]:
@@ -135,22 +141,22 @@ def _path(files: Path, patient: str, study: str, film: str) -> Path:
 
 
 def _table(place: Path, columns: Sequence[str], *kinds: str) -> Path:
-    if place.is_file() and base.has_columns(place, columns):
+    if place.is_file() and has_columns(place, columns):
         return place
-    found = base.find_table(base.folder_of(place), _names(*kinds))
+    found = find_table(folder_of(place), _names(*kinds))
     if found is None:
         raise DatasetError(
             f"{CARD.title} needs a table of labels and one of films, side by side: there is no "
-            f"{_names(*kinds)[0]} in {base.folder_of(place)}"
+            f"{_names(*kinds)[0]} in {folder_of(place)}"
         )
     return found
 
 
 def _studies(table: Path) -> dict[str, _Study]:
     studies: dict[str, _Study] = {}
-    for number, (patient, study, *cells) in base.read_rows(table, (*_STUDY, *_columns())):
+    for number, (patient, study, *cells) in read_rows(table, (*_STUDY, *_columns())):
         try:
-            said = (patient, base.label_states(tuple(cells)))
+            said = (patient, label_states(tuple(cells)))
         except DatasetError as error:
             raise DatasetError(f"{table.name} row {number}: {error}") from error
         if studies.setdefault(study, said) != said:
@@ -166,7 +172,7 @@ def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, 
     here = {path.name for path in files.glob("p*")}
     nothing = (LabelState.UNLABELLED,) * len(_columns())
     records: dict[str, Record] = {}
-    for number, (film, patient, study, view) in base.read_rows(table, _FILM):
+    for number, (film, patient, study, view) in read_rows(table, _FILM):
         owner, states = studies.get(study, (patient, nothing))
         if owner != patient:
             raise DatasetError(
@@ -182,16 +188,16 @@ def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, 
             view=_VIEWS.get(view, ViewPosition.OTHER),
             study_id=study,
         )
-        base.add_once(records, record, f"{table.name} row {number}")
+        add_once(records, record, f"{table.name} row {number}")
     return records
 
 
 def _splits(root: Path) -> dict[str, str]:
-    table = base.find_table(root, _names("split"))
+    table = find_table(root, _names("split"))
     if table is None:
         return {}
     splits: dict[str, str] = {}
-    for number, (film, split) in base.read_rows(table, _SPLIT):
+    for number, (film, split) in read_rows(table, _SPLIT):
         if split not in ("train", "validate", "test") or splits.setdefault(film, split) != split:
             raise DatasetError(
                 f"{table.name} row {number}: film {film} must have one split, train, validate or "

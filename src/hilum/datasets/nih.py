@@ -5,15 +5,31 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
+from hilum.datasets.parts.records import (
+    add_once,
+    age_years,
+    film_notes,
+    first_names,
+    spelling_notes,
+)
+from hilum.datasets.parts.tables import (
+    find_table,
+    folder_of,
+    is_recognized,
+    read_list,
+    read_rows,
+    write_lines,
+)
 from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Box, Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="nih",
     title="NIH ChestX-ray14",
     films=112_120,
@@ -55,9 +71,9 @@ _VIEWS = {"PA": ViewPosition.PA, "AP": ViewPosition.AP}
 _SEXES = {sex.value: sex for sex in Sex}
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether one of the dataset's tables is in the folder, or the table has its columns."""
-    return base.recognises(place, _TABLES, _COLUMNS)
+    return is_recognized(place, _TABLES, _COLUMNS)
 
 
 def read(place: Path) -> Cohort:
@@ -72,16 +88,16 @@ def read(place: Path) -> Cohort:
             with different labels, or a box that leaves its film; with the row.
         LeakError: for a film on both official lists.
     """
-    table = base.find_table(place, _TABLES)
+    table = find_table(place, _TABLES)
     if table is None:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root, notes = base.folder_of(place), [f"labels are from {table.name}"]
+    root, notes = folder_of(place), [f"labels are from {table.name}"]
     tops = [root / "images", *sorted(root.glob("images_[0-9]*")), root / "sample"]
-    films = base.film_index([path for top in tops for path in (top, top / "images")], ".png")
+    films = film_index([path for top in tops for path in (top, top / "images")], ".png")
     records = _records(table, films, _boxes(root, notes), notes)
-    notes += base.film_notes(records, films)
+    notes += film_notes(records, films)
     official_test = _test_list(root, records, notes)
-    drawn = base.is_synthetic(root)
+    drawn = is_synthetic(root)
     return Cohort(CARD.name, nih14(), tuple(records.values()), official_test, tuple(notes), drawn)
 
 
@@ -107,10 +123,13 @@ def write_example(folder: Path) -> Path:
         "test_list.txt": names[5:],
     }
     for name, lines in files.items():
-        base.write_lines(folder / name, lines)
+        write_lines(folder / name, lines)
     for number, name in enumerate(names[:-1]):
-        base.draw_film(folder / f"images_{1 + number // 4:03d}" / "images" / name, 16 * number)
+        draw_film(folder / f"images_{1 + number // 4:03d}" / "images" / name, 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _records(
@@ -119,7 +138,7 @@ def _records(
     records: dict[str, Record] = {}
     spelled: set[str] = set()
     repeated = ageless = 0
-    for number, row in base.read_rows(table, _COLUMNS):
+    for number, row in read_rows(table, _COLUMNS):
         image_id, labels, follow_up, patient, age, sex, view = row
         where = f"{table.name} row {number}"
         try:
@@ -135,16 +154,16 @@ def _records(
             states=states,
             path=films.get(image_id),
             view=_VIEWS.get(view, ViewPosition.UNKNOWN),
-            age_years=base.age_years(age),
+            age_years=age_years(age),
             sex=_SEXES.get(sex, Sex.UNKNOWN),
             follow_up=int(follow_up) if follow_up.isdecimal() else None,
             boxes=boxes.get(image_id, ()),
         )
-        repeated += not base.add_once(records, record, where)
+        repeated += not add_once(records, record, where)
         ageless += bool(age) and record.age_years is None
         spelled.add(labels)
     words = {word for labels in spelled for word in labels.split("|")} - {_NO_FINDING}
-    notes += base.spelling_notes(words, nih14(), table.name)
+    notes += spelling_notes(words, nih14(), table.name)
     if repeated:
         notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
     if ageless:
@@ -162,12 +181,12 @@ def _states(labels: str) -> tuple[LabelState, ...]:
 
 
 def _boxes(root: Path, notes: list[str]) -> dict[str, tuple[Box, ...]]:
-    table = base.find_table(root, (_BOXES,))
+    table = find_table(root, (_BOXES,))
     if table is None:
         return {}
     found: dict[str, tuple[Box, ...]] = {}
     words: set[str] = set()
-    for number, (image_id, word, *sides) in base.read_rows(table, _BOX_COLUMNS):
+    for number, (image_id, word, *sides) in read_rows(table, _BOX_COLUMNS):
         try:
             finding = nih14().findings[nih14().index(word)]
             x, y, width, height = (float(side) / _FRAME_PX for side in sides)
@@ -180,18 +199,18 @@ def _boxes(root: Path, notes: list[str]) -> dict[str, tuple[Box, ...]]:
             )
         found[image_id] = (*found.get(image_id, ()), Box(finding, x, y, width, height))
         words.add(word)
-    notes += base.spelling_notes(words, nih14(), table.name)
+    notes += spelling_notes(words, nih14(), table.name)
     return found
 
 
 def _test_list(root: Path, records: dict[str, Record], notes: list[str]) -> frozenset[str] | None:
-    test = base.read_list(root / "test_list.txt")
-    rest = base.read_list(root / "train_val_list.txt")
+    test = read_list(root / "test_list.txt")
+    rest = read_list(root / "train_val_list.txt")
     both = (test or frozenset()) & (rest or frozenset())
     if both:
         raise LeakError(
             "a film must be on one official list; on both train_val_list.txt and test_list.txt: "
-            f"{len(both):,} ({base.first_names(both)}). Fetch the lists again"
+            f"{len(both):,} ({first_names(both)}). Fetch the lists again"
         )
     if test is None:
         notes.append("there is no test_list.txt: no official test set")

@@ -9,15 +9,18 @@ from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
+from hilum.datasets.parts.records import add_once, age_years, film_notes
+from hilum.datasets.parts.tables import find_table, is_recognized, read_rows, write_lines
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelState, catalogue, label_set
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="padchest",
     title="PadChest",
     films=160_868,
@@ -82,9 +85,9 @@ _VIEWS = {
 }
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether the dataset's table is in the folder, or the table has its columns."""
-    return base.recognises(place, _TABLES, (*_WHO, *_WHAT))
+    return is_recognized(place, _TABLES, (*_WHO, *_WHAT))
 
 
 def read(place: Path) -> Cohort:
@@ -94,13 +97,13 @@ def read(place: Path) -> Cohort:
         DatasetError: for labels that are no list, a label misspelt, or a film listed twice with
             different labels; with the row.
     """
-    table = base.find_table(place, _TABLES)
+    table = find_table(place, _TABLES)
     if table is None:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    films = base.film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))], ".png")
+    films = film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))], ".png")
     records: dict[str, Record] = {}
     texts: Counter[str] = Counter()
-    for number, row in base.read_rows(table, (*_WHO, *_WHAT)):
+    for number, row in read_rows(table, (*_WHO, *_WHAT)):
         film, patient, study, date, birth, sex, view, text = row
         try:
             states = _states(text)
@@ -114,16 +117,16 @@ def read(place: Path) -> Cohort:
             states=states,
             path=films.get(film),
             view=_VIEWS.get(view, ViewPosition.UNKNOWN),
-            age_years=base.age_years(str(years)),
+            age_years=age_years(str(years)),
             sex=Sex(sex) if sex in ("F", "M") else Sex.UNKNOWN,
             study_id=study,
         )
-        texts[text] += base.add_once(records, record, f"{table.name} row {number}")
+        texts[text] += add_once(records, record, f"{table.name} row {number}")
     notes = [f"labels are from {table.name}", *_label_notes(texts)]
-    rows, drawn = tuple(records.values()), base.is_synthetic(table.parent)
+    rows, drawn = tuple(records.values()), is_synthetic(table.parent)
     if ageless := sum(record.age_years is None for record in rows):
         notes.append(f"films without an age, or whose age is 0 or cannot be: {ageless:,}")
-    notes += base.film_notes(records, films)
+    notes += film_notes(records, films)
     return Cohort(CARD.name, label_set("PadChest-25"), rows, None, tuple(notes), drawn)
 
 
@@ -137,10 +140,13 @@ def write_example(folder: Path) -> Path:
         "4a.png,4,41,20091231,2009.0,M,EXCLUDE,\"['pulmonary mass', 'rib fracture']\"",
         "5a.png,5,51,20120229,1961.0,F,PA,nan",
     )
-    base.write_lines(folder / _TABLES[0], (",".join((*_WHO, *_WHAT)), *rows))
+    write_lines(folder / _TABLES[0], (",".join((*_WHO, *_WHAT)), *rows))
     for number, row in enumerate(rows[:5]):
-        base.draw_film(folder / str(number % 2) / row.split(",")[0], 16 * number)
+        draw_film(folder / str(number % 2) / row.split(",")[0], 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 @cache

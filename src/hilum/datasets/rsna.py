@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.datasets import base, readings
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts import readings
+from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.records import NO_PATIENTS, film_notes
+from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError, suggestion
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Box, Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="rsna",
     title="RSNA Pneumonia Detection Challenge",
     films=26_684,
@@ -42,11 +46,11 @@ _OPACITY, _NORMAL = "Lung Opacity", "Normal"
 _WORDS = (_OPACITY, _NORMAL, "No Lung Opacity / Not Normal")
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether the table is in the folder, or the table has its columns."""
     if place.is_file():
-        return base.has_columns(place, _COLUMNS)
-    return base.find_table(place, _TABLES) is not None
+        return has_columns(place, _COLUMNS)
+    return find_table(place, _TABLES) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -59,13 +63,13 @@ def read(place: Path) -> Cohort:
         DatasetError: for a film with two targets or classes, a target that is not that of its
             boxes or its class, or a box that leaves its film.
     """
-    table = base.find_table(place, _TABLES)
+    table = find_table(place, _TABLES)
     if table is None:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = base.folder_of(place)
-    index = base.film_index([root / "stage_2_train_images"], (".dcm", ".png", ".jpg"))
+    root = folder_of(place)
+    index = film_index([root / "stage_2_train_images"], (".dcm", ".png", ".jpg"))
     films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", base.NO_PATIENTS]
+    notes = [f"labels are from {table.name}", NO_PATIENTS]
     notes.append(f"{table.name}: 'Target' is read as {_OPACITY}")
     boxes = _boxes(table, notes)
     classes = _classes(root, notes)
@@ -88,8 +92,8 @@ def read(place: Path) -> Cohort:
         )
     if classes and (unknown := boxes.keys() - classes.keys()):
         notes.append(f"films without a class, No Finding unlabelled: {len(unknown):,}")
-    notes += base.film_notes(records, films)
-    drawn = base.is_synthetic(root)
+    notes += film_notes(records, films)
+    drawn = is_synthetic(root)
     return Cohort(CARD.name, label_set("RSNA"), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -104,18 +108,21 @@ def write_example(folder: Path) -> Path:
         f"{names[3]},100,700,200,150,1",
     )
     classes = zip(names, (_WORDS[1], _WORDS[0], _WORDS[2], _WORDS[0]), strict=True)
-    base.write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
-    base.write_lines(folder / _CLASSES, ("patientId,class", *map(",".join, classes)))
+    write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
+    write_lines(folder / _CLASSES, ("patientId,class", *map(",".join, classes)))
     for number, name in enumerate(names[:3]):
-        base.draw_dicom(folder / "stage_2_train_images" / f"{name}.dcm", 16 * number)
+        draw_dicom(folder / "stage_2_train_images" / f"{name}.dcm", 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _boxes(table: Path, notes: list[str]) -> dict[str, list[Box]]:
     """Film to its boxes: none where the target is 0."""
     found: dict[str, list[Box]] = {}
     repeated = 0
-    for number, (film, *sides, target) in base.read_rows(table, _COLUMNS):
+    for number, (film, *sides, target) in read_rows(table, _COLUMNS):
         where = f"{table.name} row {number}"
         if not film or target not in ("0", "1") or (target == "1") != all(sides):
             raise DatasetError(
@@ -138,12 +145,12 @@ def _box(x: float, y: float, width: float, height: float) -> Box:
 
 def _classes(root: Path, notes: list[str]) -> dict[str, str]:
     """Film to its class; empty where the table of classes is not here."""
-    table = base.find_table(root, (_CLASSES,))
+    table = find_table(root, (_CLASSES,))
     if table is None:
         notes.append(f"there is no {_CLASSES}: No Finding is unlabelled")
         return {}
     classes: dict[str, str] = {}
-    for number, (film, word) in base.read_rows(table, ("patientId", "class")):
+    for number, (film, word) in read_rows(table, ("patientId", "class")):
         if word not in _WORDS:
             raise DatasetError(
                 f"{table.name} row {number}: a class must be one of {', '.join(_WORDS)}; "

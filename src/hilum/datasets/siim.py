@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum.datasets import base, readings
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts import readings
+from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.records import NO_PATIENTS, film_notes
+from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Box, Cohort, Record
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="siim",
     title="SIIM-ACR Pneumothorax Segmentation",
     films=12_047,
@@ -44,11 +48,11 @@ _NO_MASK = "-1"
 _SIDE = 1024
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether the table is in the folder, or the table has its columns."""
     if place.is_file():
-        return base.has_columns(place, _COLUMNS)
-    return base.find_table(place, _TABLES) is not None
+        return has_columns(place, _COLUMNS)
+    return find_table(place, _TABLES) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -57,14 +61,14 @@ def read(place: Path) -> Cohort:
     Raises:
         DatasetError: for a mask that is none, or a film with a mask and without; with the row.
     """
-    table = base.find_table(place, _TABLES)
+    table = find_table(place, _TABLES)
     if table is None:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = base.folder_of(place)
+    root = folder_of(place)
     folders = sorted(root.glob("dicom-images-*/*/*/"))
-    index = base.film_index(folders, ".dcm")
+    index = film_index(folders, ".dcm")
     films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", base.NO_PATIENTS]
+    notes = [f"labels are from {table.name}", NO_PATIENTS]
     records = {
         film: Record(
             image_id=film,
@@ -76,8 +80,8 @@ def read(place: Path) -> Cohort:
         )
         for film, boxes in _boxes(table, notes).items()
     }
-    notes += base.film_notes(records, films)
-    drawn = base.is_synthetic(root)
+    notes += film_notes(records, films)
+    drawn = is_synthetic(root)
     return Cohort(CARD.name, label_set("SIIM"), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -91,18 +95,21 @@ def write_example(folder: Path) -> Path:
         f"{names[1]},{500 * _SIDE + 10} 2",
         f"{names[2]},-1",
     )
-    base.write_lines(folder / _TABLES[0], ("ImageId, EncodedPixels", *rows))
+    write_lines(folder / _TABLES[0], ("ImageId, EncodedPixels", *rows))
     for number, name in enumerate(names[:2]):
         study = folder / "dicom-images-train" / f"study{number}" / f"series{number}"
-        base.draw_dicom(study / f"{name}.dcm", 16 * number)
+        draw_dicom(study / f"{name}.dcm", 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _boxes(table: Path, notes: list[str]) -> dict[str, list[Box]]:
     """Film to the boxes around its masks: none where there is no pneumothorax."""
     found: dict[str, list[Box]] = {}
     repeated = 0
-    for number, (film, pixels) in base.read_rows(table, _COLUMNS):
+    for number, (film, pixels) in read_rows(table, _COLUMNS):
         where = f"{table.name} row {number}"
         if not film:
             raise DatasetError(f"{where}: ImageId must be given")

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hilum.datasets import base, columns
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts import columns
+from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets.parts.records import NO_PATIENTS, add_once, age_years, film_notes, first_names
+from hilum.datasets.parts.tables import read_rows, write_lines
 from hilum.domain.errors import DatasetError, suggestion
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record, Split
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="table",
     title="a table of your own",
     films=0,
@@ -46,7 +50,7 @@ _AGELESS = "films whose age cannot be, taken as unknown"
 _VIEWLESS = "films whose view is no known word, taken as unknown"
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether the table has a column of films and one of labels; in a folder, exactly one has."""
     return len(_layouts(place)) == 1
 
@@ -63,11 +67,11 @@ def read(place: Path) -> Cohort:
     """
     layouts = _layouts(place)
     if len(layouts) != 1:
-        has = base.first_names(table.name for table in layouts) or "none"
+        has = first_names(table.name for table in layouts) or "none"
         raise DatasetError(f"{place} must have {CARD.layout}; it has {has}. Name the table itself")
     ((table, layout),) = layouts.items()
     notes = [f"labels are from {table.name}"]
-    notes += [] if "patient" in layout.roles else [base.NO_PATIENTS]
+    notes += [] if "patient" in layout.roles else [NO_PATIENTS]
     if layout.unread:
         notes.append(f"{table.name}: columns not read: {', '.join(layout.unread)}")
     labels, marks = columns.marks_of(table, layout, notes)
@@ -83,14 +87,14 @@ def read(place: Path) -> Cohort:
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
         record = _record(row, states, locate(row.get("path", film)))
-        counts[_REPEATED] += not base.add_once(records, record, where)
+        counts[_REPEATED] += not add_once(records, record, where)
         counts[_AGELESS] += bool(row.get("age")) and record.age_years is None
         counts[_VIEWLESS] += bool(row.get("view")) and record.view is ViewPosition.UNKNOWN
         if splits.setdefault(film, split) is not split:
             raise DatasetError(f"{where}: film {film} must have one split; it has another above")
     notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
     taken = {record.path for record in records.values()}
-    notes += base.film_notes(records, {n: path for n, path in films.items() if path not in taken})
+    notes += film_notes(records, {n: path for n, path in films.items() if path not in taken})
     test, tune = (
         frozenset(film for film, split in splits.items() if split is use) or None
         for use in (Split.TEST, Split.TUNE)
@@ -100,7 +104,7 @@ def read(place: Path) -> Cohort:
         notes.append(
             f"films whose split is train or calibrate, drawn anew among these: {unheeded:,}"
         )
-    drawn = base.is_synthetic(table.parent)
+    drawn = is_synthetic(table.parent)
     return Cohort(CARD.name, labels, tuple(records.values()), test, tuple(notes), drawn, tune)
 
 
@@ -114,10 +118,13 @@ def write_example(folder: Path) -> Path:
         "four,P3,PA,44,M,tune,0,0,1",
         "five,P4,PA,39,F,test,0,1,0",
     )
-    base.write_lines(folder / "labels.csv", rows)
+    write_lines(folder / "labels.csv", rows)
     for number, name in enumerate(("a/one", "a/two", "b/three", "b/deep/four")):
-        base.draw_film(folder / f"{name}.png", 16 * number)
+        draw_film(folder / f"{name}.png", 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _layouts(place: Path) -> dict[Path, columns.Layout]:
@@ -132,7 +139,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
     """Where a row stands, role to what it says, and its label cells."""
     roles = list(layout.roles)
-    for number, cells in base.read_rows(table, [*layout.roles.values(), *layout.label_columns]):
+    for number, cells in read_rows(table, [*layout.roles.values(), *layout.label_columns]):
         row = dict(zip(roles, cells, strict=False))
         where = f"{table.name} row {number}"
         if not row["film"] or not row.get("patient", row["film"]):
@@ -148,7 +155,7 @@ def _record(row: Mapping[str, str], states: columns.States, path: Path | None) -
         states=states,
         path=path,
         view=_VIEWS.get(row.get("view", "").casefold(), ViewPosition.UNKNOWN),
-        age_years=base.age_years(row.get("age", "").removesuffix(".0")),
+        age_years=age_years(row.get("age", "").removesuffix(".0")),
         sex=_SEXES.get(row.get("sex", "").casefold(), Sex.UNKNOWN),
         study_id=row.get("study") or None,
     )

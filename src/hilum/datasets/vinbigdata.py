@@ -5,15 +5,19 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets import base, readings
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts import readings
+from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.records import NO_PATIENTS, film_notes, first_names, spelling_notes
+from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Vote
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="vinbigdata",
     title="VinBigData Chest X-ray Abnormalities Detection",
     films=15_000,
@@ -40,10 +44,10 @@ _SIZES = "train_meta.csv"
 _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether the table is in the folder or is the place, by its columns: others have the name."""
-    table = base.find_table(place, _TABLES)
-    return table is not None and base.has_columns(table, _COLUMNS)
+    table = find_table(place, _TABLES)
+    return table is not None and has_columns(table, _COLUMNS)
 
 
 def read(place: Path) -> Cohort:
@@ -58,13 +62,13 @@ def read(place: Path) -> Cohort:
         DatasetError: for an unknown finding, a reader who boxed a film without a finding, or a
             box that is none; with the row.
     """
-    table = base.find_table(place, _TABLES)
+    table = find_table(place, _TABLES)
     if table is None:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = base.folder_of(place)
-    index = base.film_index([root / "train"], _SUFFIXES)
+    root = folder_of(place)
+    index = film_index([root / "train"], _SUFFIXES)
     films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", base.NO_PATIENTS]
+    notes = [f"labels are from {table.name}", NO_PATIENTS]
     listed = _listed(table, notes)
     boxed = readings.read_corners(table, _labels(), films, _sizes(root), notes)
     records: dict[str, Record] = {}
@@ -79,8 +83,8 @@ def read(place: Path) -> Cohort:
             boxes=boxed.get(film, ()),
             votes=votes,
         )
-    notes += base.film_notes(records, films)
-    drawn = base.is_synthetic(root)
+    notes += film_notes(records, films)
+    drawn = is_synthetic(root)
     return Cohort(CARD.name, _labels(), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -94,10 +98,13 @@ def write_example(folder: Path) -> Path:
         f"{names[0]},No finding,14,R10,,,,",
         *(f"{name},No finding,14,R{reader},,,," for name in names[1:] for reader in (8, 9, 10)),
     )
-    base.write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
+    write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
     for number, name in enumerate(names[:2]):
-        base.draw_dicom(folder / "train" / f"{name}.dicom", 16 * number)
+        draw_dicom(folder / "train" / f"{name}.dicom", 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _labels() -> LabelSet:
@@ -114,7 +121,7 @@ def _listed(table: Path, notes: list[str]) -> dict[str, dict[str, set[str]]]:
     labels = _labels()
     listed: dict[str, dict[str, set[str]]] = {}
     words: set[str] = set()
-    for number, (film, reader, word) in base.read_rows(table, ("image_id", "rad_id", "class_name")):
+    for number, (film, reader, word) in read_rows(table, ("image_id", "rad_id", "class_name")):
         where = f"{table.name} row {number}"
         if not film or not reader:
             raise DatasetError(f"{where}: image_id and rad_id must both be given")
@@ -128,18 +135,18 @@ def _listed(table: Path, notes: list[str]) -> dict[str, dict[str, set[str]]]:
         if NO_FINDING in found and len(found) > 1:
             raise DatasetError(
                 f"{where}: '{NO_FINDING}' must stand alone; {reader} also lists "
-                f"{base.first_names(found - {NO_FINDING})} for {film}"
+                f"{first_names(found - {NO_FINDING})} for {film}"
             )
-    notes += base.spelling_notes(words, labels, table.name)
+    notes += spelling_notes(words, labels, table.name)
     return listed
 
 
 def _sizes(root: Path) -> dict[str, readings.Size]:
-    table = base.find_table(root, (_SIZES,))
+    table = find_table(root, (_SIZES,))
     if table is None:
         return {}
     sizes: dict[str, readings.Size] = {}
-    for number, (film, rows, columns) in base.read_rows(table, ("image_id", "dim0", "dim1")):
+    for number, (film, rows, columns) in read_rows(table, ("image_id", "dim0", "dim1")):
         if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
             raise DatasetError(
                 f"{table.name} row {number}: dim0 and dim1 must be the film's rows and columns in "

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hilum.datasets import base, readings
+from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets.parts import readings
+from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.records import (
+    NO_PATIENTS,
+    film_notes,
+    first_names,
+    label_states,
+    spelling_notes,
+)
+from hilum.datasets.parts.tables import find_table, has_columns, read_header, read_rows, write_lines
 from hilum.domain.errors import DatasetError, LeakError
 from hilum.domain.findings import LabelSet, LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Vote
 
-__all__ = ["CARD", "read", "recognise", "write_example"]
+__all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
-CARD = base.Card(
+CARD = Card(
     name="vindr",
     title="VinDr-CXR",
     films=18_000,
@@ -51,10 +61,10 @@ _FINDINGS = (
 _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
-def recognise(place: Path) -> bool:
+def recognize(place: Path) -> bool:
     """Whether a label table is in the folder, or the table has a column for each finding."""
     if place.is_file():
-        return base.has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
+        return has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
     return bool(_tables(place))
 
 
@@ -75,9 +85,9 @@ def read(place: Path) -> Cohort:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
     folder = tables[0].parent
     root = folder.parent if folder.name == "annotations" else folder
-    index = base.film_index([root / "train", root / "test"], _SUFFIXES)
+    index = film_index([root / "train", root / "test"], _SUFFIXES)
     films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {', '.join(table.name for table in tables)}", base.NO_PATIENTS]
+    notes = [f"labels are from {', '.join(table.name for table in tables)}", NO_PATIENTS]
     records: dict[str, Record] = {}
     tested: frozenset[str] | None = None
     for table in tables:
@@ -85,15 +95,15 @@ def read(place: Path) -> Cohort:
         if both := records.keys() & part.keys():
             raise LeakError(
                 f"a film must be for training or for test; in both tables: {len(both):,} "
-                f"({base.first_names(both)}). Fetch the tables again"
+                f"({first_names(both)}). Fetch the tables again"
             )
         records |= part
         if _agreed(table):
             tested = frozenset(part)
     if tested is None:
         notes.append(f"there is no {_LABELS[1]}: no official test set")
-    notes += base.film_notes(records, films)
-    drawn = base.is_synthetic(root)
+    notes += film_notes(records, films)
+    drawn = is_synthetic(root)
     return Cohort(CARD.name, _labels(), tuple(records.values()), tested, tuple(notes), drawn)
 
 
@@ -115,11 +125,14 @@ def write_example(folder: Path) -> Path:
         _BOXES[1]: (corners.replace(reader, ""), f"{names[3]},Pleural effusion,4,40,20,60"),
     }
     for name, lines in files.items():
-        base.write_lines(folder / "annotations" / name, lines)
+        write_lines(folder / "annotations" / name, lines)
     for number, name in enumerate(names[:4]):
         part = "test" if number == 3 else "train"
-        base.draw_dicom(folder / part / f"{name}.dicom", 16 * number)
+        draw_dicom(folder / part / f"{name}.dicom", 16 * number)
     return folder
+
+
+DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _marks(words: str) -> str:
@@ -133,13 +146,13 @@ def _labels() -> LabelSet:
 def _tables(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
-    found = [base.find_table(place, (f"annotations/{name}", name)) for name in _LABELS]
+    found = [find_table(place, (f"annotations/{name}", name)) for name in _LABELS]
     return [table for table in found if table is not None]
 
 
 def _agreed(table: Path) -> bool:
     """Whether the labels are a consensus: only the table of single readers names them."""
-    return _READER not in base.header(table)
+    return _READER not in read_header(table)
 
 
 def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[str, Record]:
@@ -147,7 +160,7 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
     said = _votes(table, notes)
     if not agreed and (odd := sum(len(votes) != _READERS for votes in said.values())):
         notes.append(f"films that not exactly {_READERS} readers read: {odd:,}")
-    corners = base.find_table(table.parent, (_BOXES[agreed],))
+    corners = find_table(table.parent, (_BOXES[agreed],))
     boxes = readings.read_corners(corners, _labels(), films, {}, notes) if corners else {}
     if strays := boxes.keys() - said.keys():
         notes.append(f"films with boxes but without labels, left out: {len(strays):,}")
@@ -168,18 +181,18 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
 
 def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelState, ...]]]:
     """Film to reader to labels; a consensus is one reader without a name."""
-    header = base.header(table)
+    header = read_header(table)
     names = [_OTHER[1] if n == _OTHER[0] and _OTHER[1] in header else n for n in _FINDINGS]
     key = ["image_id", _READER] if _READER in header else ["image_id"]
     said: dict[str, dict[str, tuple[LabelState, ...]]] = {}
     repeated = 0
-    for number, row in base.read_rows(table, [*names, *key]):
+    for number, row in read_rows(table, [*names, *key]):
         film, reader = (*row[len(names) :], "")[:2]
         where = f"{table.name} row {number}"
         if "" in row[len(names) :]:
             raise DatasetError(f"{where}: {' and '.join(key)} must be given")
         try:
-            marks = base.label_states(tuple(row[: len(names)]))
+            marks = label_states(tuple(row[: len(names)]))
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
         votes = said.setdefault(film, {})
@@ -189,7 +202,7 @@ def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelStat
                 f"{where}: {reader or 'the consensus'} has other labels for film {film} in a row "
                 "before. Keep the row that is right"
             )
-    notes += base.spelling_notes(names, _labels(), table.name)
+    notes += spelling_notes(names, _labels(), table.name)
     if repeated:
         notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
     return said

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hilum.datasets import open_dataset, reader, without
-from hilum.datasets.base import folder_of
+from hilum.datasets.parts.tables import folder_of
 from hilum.domain.documents.inspection import DatasetCard, DatasetInspection, FilmInspection
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.policy import LabelPolicy, Uncertain, relabel, settle
@@ -98,7 +98,7 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
         card=_card(listed),
         synthetic=listed.synthetic,
         policy=request.policy,
-        published=published(listed, reader(listed.dataset).CARD),
+        published=published(listed, reader(listed.dataset).card),
         listed=len(listed),
         used=len(settled),
         used_patients=len(set(settled.patients().tolist())),
@@ -134,7 +134,7 @@ def _settled(cohort: Cohort, policy: LabelPolicy) -> tuple[Cohort, int]:
 
 
 def _card(cohort: Cohort) -> DatasetCard:
-    card = reader(cohort.dataset).CARD
+    card = reader(cohort.dataset).card
     return DatasetCard(
         name=card.name,
         title=card.title,

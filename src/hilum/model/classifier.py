@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones import backbone
+from hilum.model.backbone import backbone
 from hilum.model.backbones.base import Activation, Features
 
 __all__ = ["Classifier", "ExplainedClassifier", "classifier"]

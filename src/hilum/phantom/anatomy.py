@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilum.phantom.build import Build
-from hilum.phantom.canvas import Points, smooth
+from hilum.phantom.canvas import Canvas, Field, Points, smooth
 
 __all__ = [
-    "airway", "arm", "body", "breast", "diaphragm", "heart", "hilum_of", "lung", "stomach",
-    "vessels_of_mediastinum", "wall",
-]  # fmt: skip
+    "airway",
+    "arm",
+    "body",
+    "bone_field",
+    "breast",
+    "diaphragm",
+    "heart",
+    "hilum_of",
+    "lung",
+    "stomach",
+    "vessels_of_mediastinum",
+    "wall",
+]
 
 _WALL = np.array([
     (0.150, 0.150), (0.240, 0.035), (0.360, 0.000), (0.510, 0.028), (0.670, 0.110),
@@ -167,3 +178,134 @@ def arm(build: Build, side: int) -> Points:
 def _sided(curve: Points, build: Build, side: int, follow: float) -> Points:
     """Put a curve of the patient's left on either side, shifted as the patient turns."""
     return curve * np.array((side, 1.0)) + np.array((follow * build.turn, 0.0))
+
+
+_CAGE = (
+    (0.0, 0.06, 0.14, 0.28, 0.45, 0.65, 0.85, 1.2),
+    (0.36, 0.52, 0.70, 0.84, 0.92, 0.97, 1.0, 1.0),
+)
+"""Half width of the rib cage, as a share of the thorax's, at shares of the dome's height."""
+_DROP = (3.6, 5.4, 7.0, 8.3, 9.3, 9.9, 10.3, 10.5, 10.0, 9.3, 8.5)
+"""How far each rib's front end lies below its head, in centimetres."""
+_FRONT_RIBS = 10
+_CIRCLE = np.stack([np.cos(t := np.linspace(0.0, 2.0 * np.pi, 28)), np.sin(t)], 1)
+
+
+def bone_field(canvas: Canvas, build: Build, rng: np.random.Generator) -> Field:
+    """All bone, in water-equivalent centimetres."""
+    bones = _ribs(canvas, build) + _spine(canvas, build)
+    bones += _clavicles(canvas, build, rng) + _shoulders(canvas, build)
+    return canvas.blur(bones * np.float32(build.bone), 0.035)
+
+
+def _bands(lines: Points, widths: Points) -> tuple[Points, Points]:
+    """Upper and lower edges, (n, k, 2) each, of n ribbons with centre `lines` and (n, k) widths."""
+    along = np.gradient(lines, axis=1)
+    along /= np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-9)
+    normal = np.stack([-along[..., 1], along[..., 0]], 2) * widths[..., None] / 2.0
+    return lines - normal, lines + normal
+
+
+def _ribs(canvas: Canvas, build: Build) -> Field:
+    x, y = canvas.grid
+    cage = build.chest * np.interp(y[:, :1] / build.dome, *_CAGE)
+    lateral = np.minimum(np.abs(x) / cage.astype(np.float32), 1.04) ** 8
+    back = _rib_layer(canvas, build, np.linspace(0.16, 0.5 * np.pi, 18), len(_DROP))
+    front = _rib_layer(canvas, build, np.linspace(0.5 * np.pi, 0.86 * np.pi, 14), _FRONT_RIBS)
+    # The front ends turn to cartilage, which is nearly water.
+    front *= np.clip((np.abs(x) / np.float32(build.chest) - 0.36) / 0.22, 0.0, 1.0)
+    return ((back + 0.75 * front) * (1.0 + 0.5 * lateral)).astype(np.float32, copy=False)
+
+
+def _rib_layer(canvas: Canvas, build: Build, angle: NDArray[np.float64], count: int) -> Field:
+    """The ribs' arcs between two angles; 0 is the spine, pi / 2 the side, pi the sternum."""
+    unit = build.dome / 24.0
+    number = np.arange(count)
+    head = (0.1 + 2.33 * number - 0.012 * number**2) * unit
+    drop = np.array(_DROP[:count]) * unit
+    reach = build.chest * np.interp((head + 0.45 * drop) / build.dome, *_CAGE) + 0.1
+    across = reach[:, None] * np.sin(angle)
+    depth = 0.5 * (1.0 - np.cos(angle))
+    down = head[:, None] + drop[:, None] * (depth - 0.05 * np.sin(2.0 * angle))
+    shift = build.turn * (depth - 0.4)
+    behind = np.cos(angle) > 0
+    wide = build.chest / 14.5 * np.where(behind, 1.15 + 0.3 * np.sin(angle), 1.4)
+    widths = np.broadcast_to(wide, across.shape) * np.where(number == 0, 1.15, 1.0)[:, None]
+    lines = np.concatenate([np.stack([side * across + shift, down], 2) for side in (-1, 1)])
+    upper, lower = _bands(lines, np.concatenate([widths, widths]))
+    # Mirrored ribs run the other way, so that one side's upper edge is the other's lower one.
+    upper[:count], lower[:count] = lower[:count].copy(), upper[:count].copy()
+    body = canvas.fill(*np.concatenate([upper, lower[:, ::-1]], axis=1))
+    cortex = canvas.strokes([(upper, 0.15, 0.6), (lower, 0.17, 1.0)])
+    return (0.85 * body + 0.5 * cortex).astype(np.float32, copy=False)
+
+
+def _spine(canvas: Canvas, build: Build) -> Field:
+    unit = build.dome / 24.0
+    number = np.arange(-4, 16)
+    middle = (number * 2.02 + 0.035 * number**2) * unit
+    tall = (2.0 + 0.06 * number) * unit * 0.43
+    half = (1.45 + 0.045 * np.maximum(number, 0)) * unit * np.where(number < 0, 0.85, 1.0)
+    x = build.bend * np.sin(middle / 11.0) - 0.35 * build.turn
+    waist = np.array([(-1, -1), (-0.92, 0), (-1, 1), (1, 1), (0.92, 0), (1, -1)])
+    size = np.stack([half, tall], 1)[:, None]
+    place = np.stack([x, middle], 1)[:, None]
+    bodies = place + waist * size
+    plates = np.concatenate([bodies[:, [0, 5]], bodies[:, [2, 3]]])
+    eyes = np.array((0.3, 0.42)) * unit * _CIRCLE[::3]
+    pedicles = [place + np.array((side * 0.6, -0.55)) * size + eyes for side in (-1, 1)]
+    spikes = place + np.array([(0.0, 0.3), (0.05, 1.5)]) * size
+    field = 1.2 * canvas.fill(*bodies)
+    field += 0.8 * canvas.strokes([(plates, 0.16, 0.9), (np.concatenate(pedicles), 0.14, 0.6)])
+    field += 0.7 * canvas.strokes([(spikes, 0.4, 1.0)])
+    return canvas.blur(field, 0.09)
+
+
+def _clavicles(canvas: Canvas, build: Build, rng: np.random.Generator) -> Field:
+    unit = build.chest / 14.5
+    raised = -1.6 if build.supine else rng.normal(-0.2, 0.5)
+    lines: list[Points] = []
+    for side in (-1, 1):
+        tilt = rng.normal(0.0, 0.3)
+        knots = np.array([
+            (1.3, 4.9), (2.8, 4.7), (5.2, 3.8), (8.0, 2.5), (11.0, 1.5), (14.5, 1.0 + tilt),
+            (18.3, 0.6 + 1.5 * tilt),
+        ])  # fmt: skip
+        knots = knots * unit + (0.0, raised)
+        lines.append(smooth(knots) * (side, 1.0) + (0.5 * build.turn, 0.0))
+    share = np.linspace(0.0, 1.0, len(lines[0]))
+    widths = np.broadcast_to(unit * (1.9 - 2.2 * share + 1.7 * share**2), (2, len(share)))
+    upper, lower = _bands(np.stack(lines), widths)
+    body = canvas.fill(*np.concatenate([upper, lower[:, ::-1]], axis=1))
+    edges = canvas.strokes([(np.concatenate([upper, lower]), 0.2, 1.0)])
+    return (1.4 * body + 0.8 * edges).astype(np.float32, copy=False)
+
+
+def _shoulders(canvas: Canvas, build: Build) -> Field:
+    unit = build.chest / 14.5
+    slide = -3.4 * build.scapula
+    joint = np.array((17.9 + 0.25 * slide, 3.0))
+    medial = smooth(
+        [(11.8 + slide, 1.6), (11.9 + slide, 5.0), (12.9 + slide, 9.5), (14.2 + slide, 13.4)]
+    )
+    lateral = smooth([(14.2 + slide, 13.4), (15.4 + 0.8 * slide, 8.5), (16.2 + 0.5 * slide, 4.6)])
+    ridge = smooth(
+        [(11.7 + slide, 4.2), (14.0 + 0.6 * slide, 2.0), (17.0 + 0.2 * slide, 0.2), (19.0, 0.4)]
+    )
+    plate = np.vstack([medial, lateral, [(16.0 + 0.5 * slide, 1.6)]])
+    along = np.array((np.sin(build.arms), np.cos(build.arms)))
+    across = np.array((along[1], -along[0])) * 1.15
+    start = joint + along * 0.5
+    shaft = np.array([
+        start + across * 1.5, joint + along * 5 + across, joint + along * 30 + across,
+        joint + along * 30 - across, joint + along * 5 - across, start - across * 1.5,
+    ])  # fmt: skip
+    head = joint + _CIRCLE * (2.25, 2.35)
+    coracoid = np.array((15.3 + 0.5 * slide, 2.6)) + _CIRCLE * (0.75, 0.95)
+    mirrors = [np.array((side * unit, unit)) for side in (-1, 1)]
+    field = 0.55 * canvas.fill(*(plate * m for m in mirrors))
+    field += 2.6 * canvas.chord(1.6, *(shape * m for m in mirrors for shape in (head, shaft)))
+    edges = [line * m for m in mirrors for line in (lateral, ridge)]
+    thin = [line * m for m in mirrors for line in (medial, coracoid, shaft[1:3], shaft[3:5])]
+    field += 1.3 * canvas.strokes([(thin, 0.2, 0.55), (edges, 0.4, 0.8)])
+    return field

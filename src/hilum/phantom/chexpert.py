@@ -9,9 +9,16 @@ import numpy as np
 
 from hilum.domain.findings import NO_FINDING, LabelState, label_set
 from hilum.domain.radiograph import Sex
-from hilum.phantom.corpus import FilmPlan, PhantomCorpus
-from hilum.phantom.folder import Advance, drawn, write_film, write_lines, write_notice
-from hilum.phantom.severity import SEVERITY
+from hilum.phantom.corpus import (
+    Advance,
+    FilmPlan,
+    PhantomCorpus,
+    drawn,
+    write_film,
+    write_lines,
+    write_notice,
+)
+from hilum.phantom.plan import SEVERITY
 
 __all__ = ["mined_labels", "read_labels", "write_chexpert"]
 

@@ -4,22 +4,118 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import find
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Box
-from hilum.phantom.boxes import boxes_of
 from hilum.phantom.build import Build, posed, sampled
 from hilum.phantom.canvas import Canvas, Field
-from hilum.phantom.exposure import Exposure, exposed
-from hilum.phantom.findings import planter
+from hilum.phantom.findings import PLANTERS
 from hilum.phantom.furniture import furnished, lookalikes, wired
 from hilum.phantom.plan import FilmPlan, Lesion
 from hilum.phantom.scene import staged
 
-__all__ = ["Drawing", "draw_example", "draw_film"]
+__all__ = ["Drawing", "Exposure", "boxes_of", "draw_example", "draw_film", "exposed"]
+
+_MOST = 3
+_LEAST_SHARE = 0.15  # of the largest part's area; smaller parts are crumbs
+
+
+def boxes_of(finding: str, mask: NDArray[np.bool_]) -> tuple[Box, ...]:
+    """A box around each sizeable connected part of a mask, largest first, at most three.
+
+    >>> mask = np.zeros((10, 10), bool)
+    >>> mask[2:4, 5:10] = True
+    >>> boxes_of("Mass", mask)
+    (Box(finding='Mass', x=0.5, y=0.2, width=0.5, height=0.2),)
+    """
+    rows, columns = mask.shape
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    parts = sorted(stats[1:].tolist(), key=lambda part: -part[cv2.CC_STAT_AREA])
+    return tuple(
+        Box(finding, x / columns, y / rows, width / columns, height / rows)
+        for x, y, width, height, area in parts[:_MOST]
+        if area >= _LEAST_SHARE * parts[0][cv2.CC_STAT_AREA]
+    )
+
+
+_MU = 0.17  # per cm of water, effective, at the energies of chest films
+_USUAL_LUNG = 8.5  # cm of water
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How one film was taken and processed.
+
+    Attributes:
+        scatter: scattered over direct radiation.
+        quanta: photons that reach a pixel through nothing, which sets the noise.
+        blur_cm: of focal spot, motion and detector.
+        middle: where between lung and mediastinum mid-grey lies, in [0, 1].
+        contrast: slope of the tone curve between them.
+        crispening: strength of the vendor's edge enhancement.
+        low, high: grey of black and white.
+    """
+
+    scatter: float
+    quanta: float
+    blur_cm: float
+    middle: float
+    contrast: float
+    crispening: float
+    low: float
+    high: float
+
+    @classmethod
+    def sampled(cls, view: ViewPosition, rng: np.random.Generator) -> Exposure:
+        """A film of the view's habitual quality: bedside films are flatter, softer, noisier."""
+        bedside = view is ViewPosition.AP
+        return cls(
+            scatter=float(rng.uniform(0.35, 0.9) if bedside else rng.uniform(0.08, 0.3)),
+            quanta=float(10 ** rng.uniform(4.3, 5.3) if bedside else 10 ** rng.uniform(5.0, 6.0)),
+            blur_cm=float(rng.uniform(0.05, 0.10) if bedside else rng.uniform(0.02, 0.06)),
+            middle=float(rng.uniform(0.22, 0.46)),
+            contrast=float(rng.uniform(2.2, 3.2) if bedside else rng.uniform(2.6, 4.0)),
+            crispening=float(rng.uniform(0.0, 0.45)),
+            low=float(rng.uniform(0.0, 0.06)),
+            high=float(rng.uniform(0.88, 1.0)),
+        )
+
+
+def exposed(
+    canvas: Canvas, thickness: Field, exposure: Exposure, rng: np.random.Generator
+) -> Field:
+    """The film's grey levels in [0, 1], bright where dense."""
+    direct = np.exp(np.maximum(thickness, 0.0) * np.float32(-_MU))
+    direct = canvas.blur(direct, exposure.blur_cm)
+    veil = canvas.blur(np.minimum(direct, 0.5), 4.0)
+    signal = direct + np.float32(exposure.scatter) * veil
+    spread = np.sqrt(signal / np.float32(exposure.quanta * (256 / canvas.size)))
+    grain = rng.standard_normal(signal.shape, dtype=np.float32)
+    grain = cv2.GaussianBlur(grain, (0, 0), 0.55)
+    signal = np.maximum(signal + 2.0 * spread * grain, 1e-4)
+    depth = np.log(signal) * np.float32(-1.0 / _MU)
+    lung, dense = _range(depth)
+    middle = lung + exposure.middle * (dense - lung)
+    slope = exposure.contrast / (dense - lung)
+    if exposure.crispening > 0:
+        depth = depth + np.float32(exposure.crispening) * (depth - canvas.blur(depth, 1.2))
+    grey = 1.0 / (1.0 + np.exp((np.float32(middle) - depth) * np.float32(slope)))
+    grey = exposure.low + (exposure.high - exposure.low) * grey
+    return np.clip(grey, 0.0, 1.0).astype(np.float32)
+
+
+def _range(depth: Field) -> tuple[float, float]:
+    """Thickness of lung and of mediastinum, as automatic exposure finds them on the film."""
+    side = depth.shape[0]
+    window = depth[side // 6 : -side // 6 : 4, side // 6 : -side // 6 : 4]
+    lung, dense = np.percentile(window, (10, 90))
+    # Half of the estimate is habit, so that dark lungs stay darker than others.
+    lung = 0.5 * (float(lung) + _USUAL_LUNG)
+    return lung, max(float(dense), lung + 4.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +144,7 @@ def draw_film(plan: FilmPlan, seed: int, size: int = 256) -> Drawing:
     body, tree = _streams(seed, number, 1, 2)
     pose, clutter, grain = _streams(seed, number, 3 + plan.follow_up, 3)
     build = posed(sampled(plan.age_years, plan.sex, body), plan.view, pose)
-    planters = [(lesion, planter(lesion.finding)) for lesion in plan.lesions]
+    planters = [(lesion, PLANTERS[lesion.finding]) for lesion in plan.lesions]
     for lesion, member in planters:
         build = member.adapt(build, lesion)
     canvas = _placed(build, size, pose)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum.domain.record import Box
-from hilum.phantom.corpus import FilmPlan, PhantomCorpus
-from hilum.phantom.folder import Advance, drawn, write_film, write_lines, write_notice
+from hilum.phantom.corpus import (
+    Advance,
+    FilmPlan,
+    PhantomCorpus,
+    drawn,
+    write_film,
+    write_lines,
+    write_notice,
+)
 
 __all__ = ["write_nih"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
-from hilum.datasets.base import NO_PATIENTS
+from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.comparison import Comparison
 from hilum.domain.documents.evaluation import Evaluation

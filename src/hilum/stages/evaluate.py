@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.calibration import fit
-from hilum.datasets.base import NO_PATIENTS
+from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.localization import Localization
 from hilum.domain.record import Box, Cohort, Split, digest

@@ -19,7 +19,7 @@ from hilum.calibration.cross_fitting import cross_fit
 from hilum.calibration.curves.base import logits_of
 from hilum.calibration.prevalence import moves, shift_prevalence
 from hilum.datasets import open_dataset
-from hilum.datasets.base import NO_PATIENTS
+from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
 from hilum.domain.folds import FOLDS, patient_folds

@@ -127,7 +127,7 @@ def check_weights(labels: LabelSet, weights: NDArray[np.float32], config: LossCo
         >>> check_weights(nih14(), np.ones((14, 2), np.float32), LossConfig(name="focal"))
     """
     expected = weights.astype(np.float64)
-    if loss(config.name).PAIRWISE:
+    if loss(config.name).pairwise:
         expected = np.repeat(expected.prod(axis=1, keepdims=True), 2, axis=1)
     plain = _gradients(np.ones_like(weights), config)
     if not ((plain[:, 0] > 0).all() and (plain[:, 1] < 0).all()):
@@ -247,7 +247,7 @@ def effective(
     weights = state_weights(y, mask, config.loss)
     slopes = np.abs(_gradients(weights, config.loss))
     factors = slopes / np.abs(_gradients(np.ones_like(weights), config.loss))
-    if loss(config.loss.name).PAIRWISE:
+    if loss(config.loss.name).pairwise:
         slopes = slopes * _counts(y, mask)[:, ::-1]  # a film is in as many pairs as it has partners
     weight, pull = (mask * (y * of[:, 1] + (1.0 - y) * of[:, 0]) for of in (factors, slopes))
     total = float(pull.sum()) or 1.0  # a loss of pairs may have none

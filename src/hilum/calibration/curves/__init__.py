@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from functools import cache
-from typing import cast
-
 from hilum.calibration.curves.base import Curve
-from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.members import member_class
 
-__all__ = ["Curve", "curve_type", "members"]
-
-
-@cache
-def members() -> tuple[str, ...]:
-    """The names of all methods, in alphabetical order.
-
-    >>> members()
-    ('beta', 'intercept', 'isotonic', 'platt', 'sigmoid', 'temperature', 'temperature_shared')
-    """
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if name != "base"))
+__all__ = ["Curve", "curve_type"]
 
 
 def curve_type(method: str) -> type[Curve]:
-    """The kind of curve a method fits.
+    """Return the kind of curve that a method fits.
 
     Raises:
         UsageError: when there is no such method.
@@ -33,8 +17,4 @@ def curve_type(method: str) -> type[Curve]:
     >>> curve_type("platt").__name__
     'Platt'
     """
-    if method not in members():
-        near = suggestion(method, members())
-        raise UsageError(f"no calibrator '{method}'; there are {', '.join(members())}.{near}")
-    module = importlib.import_module(f"{__name__}.{method}")
-    return cast("type[Curve]", getattr(module, method.title().replace("_", "")))
+    return member_class(__name__, method, Curve, "calibrator")

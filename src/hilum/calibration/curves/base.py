@@ -1,7 +1,7 @@
-"""What a calibrator is: a rising curve from the logit of one finding to its probability.
+"""The contract of a calibrator: a rising curve from the logit of one finding to its probability.
 
-Each method is one more file of this folder. The file's name is the method's name, and it holds one
-`Curve` of that name in capitals (`platt.py` holds `Platt`).
+Each method is one file of this folder, named as the method; it defines `CURVE: type[Curve]`, such
+as `CURVE: type[Curve] = Platt` in `platt.py`.
 """
 
 from __future__ import annotations

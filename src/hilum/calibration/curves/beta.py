@@ -17,7 +17,7 @@ from hilum.calibration.curves.base import (
     sigmoid_of,
 )
 
-__all__ = ["Beta"]
+__all__ = ["CURVE", "Beta"]
 
 
 class Beta(Curve):
@@ -79,6 +79,9 @@ class Beta(Curve):
         """(n,) probabilities in [0, 1] of (n,) logits."""
         low, high = _ends(logits)
         return sigmoid_of(self.a * low + self.b * high + self.c)
+
+
+CURVE: type[Curve] = Beta
 
 
 def _ends(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.calibration.curves.base import Curve, require_both_classes, sigmoid_of
 
-__all__ = ["Intercept"]
+__all__ = ["CURVE", "Intercept"]
 
 
 class Intercept(Curve):
@@ -55,3 +55,6 @@ class Intercept(Curve):
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return sigmoid_of(logits + self.intercept)
+
+
+CURVE: type[Curve] = Intercept

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from hilum.calibration.curves.base import Curve, FitRefusedError, require_films
 
-__all__ = ["Isotonic"]
+__all__ = ["CURVE", "Isotonic"]
 
 
 class Isotonic(Curve):
@@ -68,3 +68,6 @@ class Isotonic(Curve):
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return np.interp(logits, self.logits, self.probabilities)
+
+
+CURVE: type[Curve] = Isotonic

@@ -17,7 +17,7 @@ from hilum.calibration.curves.base import (
     sigmoid_of,
 )
 
-__all__ = ["Platt"]
+__all__ = ["CURVE", "Platt"]
 
 
 class Platt(Curve):
@@ -62,3 +62,6 @@ class Platt(Curve):
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return sigmoid_of(self.slope * logits + self.intercept)
+
+
+CURVE: type[Curve] = Platt

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.calibration.curves.base import Curve, sigmoid_of
 
-__all__ = ["Sigmoid"]
+__all__ = ["CURVE", "Sigmoid"]
 
 
 class Sigmoid(Curve):
@@ -33,3 +33,6 @@ class Sigmoid(Curve):
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return sigmoid_of(logits)
+
+
+CURVE: type[Curve] = Sigmoid

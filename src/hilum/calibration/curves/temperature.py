@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hilum.calibration.curves.base import Curve, FitRefusedError, require_both_classes, sigmoid_of
 
-__all__ = ["Temperature"]
+__all__ = ["CURVE", "Temperature"]
 
 _COLDEST, _HOTTEST = 0.05, 20.0
 
@@ -58,3 +58,6 @@ class Temperature(Curve):
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) probabilities in [0, 1] of (n,) logits."""
         return sigmoid_of(logits / self.temperature)
+
+
+CURVE: type[Curve] = Temperature

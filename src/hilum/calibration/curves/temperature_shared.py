@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hilum.calibration.curves.base import Curve
 from hilum.calibration.curves.temperature import Temperature
 
-__all__ = ["TemperatureShared"]
+__all__ = ["CURVE", "TemperatureShared"]
 
 
 class TemperatureShared(Temperature):
@@ -22,3 +23,6 @@ class TemperatureShared(Temperature):
     """
 
     shared: ClassVar[bool] = True
+
+
+CURVE: type[Curve] = TemperatureShared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import UsageError, suggestion
 
-__all__ = ["Activation", "Backbone", "Features", "chosen", "refuse_drop_path"]
+__all__ = ["Activation", "Backbone", "Builder", "Features", "chosen", "refuse_drop_path"]
 
 
 class Activation(StrEnum):
@@ -75,11 +76,13 @@ class Features(nn.Module):
         return self.norm(self.means(maps))
 
 
-class Backbone(Protocol):
-    """What each file of this folder offers."""
+class Builder(Protocol):
+    """The function that makes a backbone."""
 
-    def build(self, channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
-        """A freshly initialised extractor.
+    def __call__(
+        self, channels: int, options: Mapping[str, int], drop_path: float = 0.0
+    ) -> Features:
+        """Make a freshly initialized extractor.
 
         Args:
             channels: of the images, 1 or 3.
@@ -92,6 +95,17 @@ class Backbone(Protocol):
                 no blocks to leave out.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The contract of a backbone; each file of this folder defines `BACKBONE: Backbone`.
+
+    Attributes:
+        build: makes a freshly initialized extractor.
+    """
+
+    build: Builder
 
 
 def chosen(backbone: str, known: Mapping[str, int], options: Mapping[str, int]) -> dict[str, int]:

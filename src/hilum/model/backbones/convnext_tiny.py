@@ -7,16 +7,18 @@ State-dict keys are timm's, and torchvision's are understood too.
 
 from __future__ import annotations
 
-from hilum.model.backbones.any_timm import cut
-from hilum.model.backbones.base import Features, chosen
+from collections.abc import Mapping
 
-__all__ = ["build"]
+from hilum.model.backbone import cut
+from hilum.model.backbones.base import Backbone, Features, chosen
+
+__all__ = ["BACKBONE", "build"]
 
 OPTIONS = {"width": 96}
 """Feature maps of the first stage: 96 is ConvNeXt-T; less makes it slimmer, with its 18 blocks."""
 
 
-def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
+def build(channels: int, options: Mapping[str, int], drop_path: float = 0.0) -> Features:
     """ConvNeXt-T without its classifier; stride 32, K = 768 at width 96.
 
     Args:
@@ -31,3 +33,6 @@ def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Fea
     width = chosen("convnext_tiny", OPTIONS, options)["width"]
     shape = {"dims": (width, 2 * width, 4 * width, 8 * width)}
     return cut("convnext_tiny", channels, drop_path, shape)
+
+
+BACKBONE: Backbone = Backbone(build)

@@ -9,20 +9,21 @@ State-dict keys are those of torchvision, timm and torchxrayvision alike.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import cast
 
 import timm
 from torch import nn
 
-from hilum.model.backbones.base import Activation, Features, chosen, refuse_drop_path
+from hilum.model.backbones.base import Activation, Backbone, Features, chosen, refuse_drop_path
 
-__all__ = ["build"]
+__all__ = ["BACKBONE", "build"]
 
 OPTIONS = {"growth_rate": 32}
 """Feature maps each layer adds: 32 is DenseNet-121; less makes it slimmer, with its 121 layers."""
 
 
-def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
+def build(channels: int, options: Mapping[str, int], drop_path: float = 0.0) -> Features:
     """DenseNet-121 without its classifier; stride 32, K = 1024 at growth rate 32.
 
     Grad-CAM's map is `features.norm5`, before its ReLU.
@@ -46,3 +47,6 @@ def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Fea
     extractor = nn.Sequential(OrderedDict(features=features))
     count = cast(int, network.num_features)
     return Features(extractor, count, Activation.RELU, timm_name="densenet121")
+
+
+BACKBONE: Backbone = Backbone(build)

@@ -7,17 +7,19 @@ and timm alike.
 
 from __future__ import annotations
 
-from hilum.model.backbones.any_timm import cut
-from hilum.model.backbones.base import Features, chosen
+from collections.abc import Mapping
 
-__all__ = ["build"]
+from hilum.model.backbone import cut
+from hilum.model.backbones.base import Backbone, Features, chosen
+
+__all__ = ["BACKBONE", "build"]
 
 OPTIONS = {"width": 64}
 """Feature maps of the first stage, a fourth of what it gives on: 64 is ResNet-50; less makes it
 slimmer, with its 50 layers."""
 
 
-def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
+def build(channels: int, options: Mapping[str, int], drop_path: float = 0.0) -> Features:
     """ResNet-50 without its classifier; stride 32, K = 2048 at width 64.
 
     Args:
@@ -37,3 +39,6 @@ def build(channels: int, options: dict[str, int], drop_path: float = 0.0) -> Fea
         "zero_init_last": False,
     }
     return cut("resnet50", channels, drop_path, shape)
+
+
+BACKBONE: Backbone = Backbone(build)

@@ -1,20 +1,20 @@
-"""What a report is: a file name, and a pure function from a batch's results to its text.
+"""The contract of a report: a file name, and a pure function from a batch's results to its text.
 
-A member of this folder is a file that defines `REPORT`. Adding one touches that file and a line
-of the changelog; `reports()` finds it.
+Each file of this folder defines `REPORT: Report`. Adding one touches that file and a line of the
+changelog; `reports()` finds it.
 """
 
 from __future__ import annotations
 
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from importlib import import_module
 
-import hilum.report.batch
+from hilum.domain.members import member, members
 from hilum.report.parts.results import BatchResults
 
 __all__ = ["Report", "reports"]
+
+_FOLDER = "hilum.report.batch"
 
 
 class Report(ABC):
@@ -50,14 +50,9 @@ class Report(ABC):
 
 
 def reports() -> dict[str, Report]:
-    """Every report, by the name of its file in this folder, in alphabetical order.
+    """Return every report, by the name of its file in this folder, in alphabetical order.
 
-    >>> list(reports())
-    ['clinical_csv', 'dashboard', 'film_report', 'results_jsonl']
+    >>> reports()["dashboard"].filename
+    'dashboard.html'
     """
-    names = [
-        module.name
-        for module in pkgutil.iter_modules(hilum.report.batch.__path__)
-        if not module.ispkg and module.name != "base"
-    ]
-    return {name: import_module(f"hilum.report.batch.{name}").REPORT for name in sorted(names)}
+    return {name: member(_FOLDER, name, Report, "report") for name in members(_FOLDER)}

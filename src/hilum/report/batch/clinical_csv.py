@@ -48,7 +48,7 @@ class ClinicalCsv(Report):
             yield line.getvalue()
 
 
-REPORT = ClinicalCsv()
+REPORT: Report = ClinicalCsv()
 
 
 def columns(labels: LabelSet) -> list[str]:

@@ -58,7 +58,7 @@ class Dashboard(Report):
         )
 
 
-REPORT = Dashboard()
+REPORT: Report = Dashboard()
 
 
 @dataclass(frozen=True)

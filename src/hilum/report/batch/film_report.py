@@ -104,7 +104,7 @@ class FilmReport(Report):
         )
 
 
-REPORT = FilmReport()
+REPORT: Report = FilmReport()
 
 
 @dataclass(frozen=True)

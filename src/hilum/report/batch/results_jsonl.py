@@ -30,7 +30,7 @@ class ResultsJsonl(Report):
             yield json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
 
 
-REPORT = ResultsJsonl()
+REPORT: Report = ResultsJsonl()
 
 
 def read(text: str) -> tuple[ImageResult, ...]:

@@ -1,22 +1,26 @@
-"""What a printed form is: a pure function from a batch's results to what stands on the screen.
+"""The contract of a printed form: from a batch's results to the text on the screen.
 
-A member of this folder is a file that defines `render`. Names from outside can hold anything that
-a terminal or a page would obey: control characters, colours, text turned around, markup. What a
-form prints must show them, and must say what hilum is not.
+Names from outside can hold anything that a terminal or a page would obey: control characters,
+colors, text turned around, markup. A form must show them, and must print the notice that hilum is
+not a medical device.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hilum.report.parts.results import BatchResults
 
 __all__ = ["Printed"]
 
 
-class Printed(Protocol):
-    """One form."""
+@dataclass(frozen=True)
+class Printed:
+    """One form; each file of this folder defines `PRINTED: Printed`.
 
-    def render(self, batch: BatchResults) -> str:
-        """All that is printed, ending in a line end."""
-        ...
+    Attributes:
+        render: a pure function from a batch to all that is printed, ending in a line end.
+    """
+
+    render: Callable[[BatchResults], str]

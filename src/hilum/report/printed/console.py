@@ -18,8 +18,9 @@ from hilum.report.parts.sentences import (
     evaluation_headline,
     percent2,
 )
+from hilum.report.printed.base import Printed
 
-__all__ = ["render"]
+__all__ = ["PRINTED", "render"]
 
 _RULE = "─" * 60
 _MARK = "◄"
@@ -29,6 +30,9 @@ def render(batch: BatchResults) -> str:
     """The films in the order of their inputs, then what the numbers rest on."""
     lines = [line for result in batch.results for line in _film(result, batch.labels)]
     return "\n".join((*lines, _RULE, *_foot(batch))) + "\n"
+
+
+PRINTED: Printed = Printed(render)
 
 
 def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.sentences import evaluation_headline
+from hilum.report.printed.base import Printed
 
-__all__ = ["render"]
+__all__ = ["PRINTED", "render"]
 
 
 def render(batch: BatchResults) -> str:
@@ -33,3 +34,6 @@ def render(batch: BatchResults) -> str:
         "results": [result.model_dump(mode="python") for result in batch.results],
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+PRINTED: Printed = Printed(render)

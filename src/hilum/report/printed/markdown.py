@@ -19,8 +19,9 @@ from hilum.report.parts.sentences import (
     percent2,
     summary,
 )
+from hilum.report.printed.base import Printed
 
-__all__ = ["render"]
+__all__ = ["PRINTED", "render"]
 
 _FINDING, _SHARE = "Disease", "Confidence (%)"
 
@@ -29,6 +30,9 @@ def render(batch: BatchResults) -> str:
     """The films in the order of their inputs, then what the numbers rest on."""
     lines = [line for result in batch.results for line in _film(result, batch.labels)]
     return "\n".join((*lines, *_foot(batch))) + "\n"
+
+
+PRINTED: Printed = Printed(render)
 
 
 def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:

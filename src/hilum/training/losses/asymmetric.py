@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Terms, full_precision, weighted
+from hilum.training.losses.base import Loss, Terms, full_precision, weighted
 
-__all__ = ["PAIRWISE", "value"]
-
-PAIRWISE = False
+__all__ = ["LOSS", "value"]
 
 _SMALLEST = 1e-30
 """Below any probability above the margin that float32 can tell from it."""
@@ -55,3 +53,6 @@ def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: Loss
         log_p, log_rest = torch.clamp(shifted, min=_SMALLEST).log(), torch.log1p(-shifted)
     focused_negative = (config.gamma_negative * log_p).exp() * -log_rest
     return weighted((focused_negative, focused_positive), y, mask, weights)
+
+
+LOSS: Loss = Loss(value)

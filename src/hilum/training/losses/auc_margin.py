@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Terms, full_precision
+from hilum.training.losses.base import Loss, Terms, full_precision
 
-__all__ = ["PAIRWISE", "value"]
-
-PAIRWISE = True
+__all__ = ["LOSS", "value"]
 
 
 def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: LossConfig) -> Terms:
@@ -58,6 +56,9 @@ def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: Loss
     total = (weights.prod(dim=1) * squares).sum()
     precision = full_precision(logits).dtype
     return Terms(total.to(precision), pairs.sum().to(precision))
+
+
+LOSS: Loss = Loss(value, pairwise=True)
 
 
 def _over_pairs(scores: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -40,30 +40,25 @@ class Terms:
         return self.sum / torch.where(self.count > 0, self.count, 1.0)
 
 
-class Loss(Protocol):
-    """What each file of this folder offers.
+@dataclass(frozen=True)
+class Loss:
+    """The contract of a loss; each file of this folder defines `LOSS: Loss`.
 
     Attributes:
-        PAIRWISE: False where each known entry is a term, weighed by its own state's weight; True
+        value: the loss of a batch, called as `value(logits, y, mask, weights, config)`:
+
+            - logits: (B, L), of any float type; computed in float32 or, given float64, in that.
+            - y: (B, L) targets in [0, 1]. A target between counts as that much of a positive film
+              and the rest of a negative one: the loss is linear in each target.
+            - mask: (B, L), 1 where the label is known, else 0: no say and exactly no gradient.
+            - weights: (L, 2): column 0 weighs negative terms, column 1 positive ones.
+            - config: settings of all losses; each reads its own.
+        pairwise: False where each known entry is a term, weighed by its own state's weight; True
             where each pair of a positive and a negative film is one, weighed by both.
     """
 
-    PAIRWISE: bool
-
-    def value(
-        self, logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: LossConfig
-    ) -> Terms:
-        """The loss of a batch.
-
-        Args:
-            logits: (B, L), of any float type; computed in float32 or, given float64, in that.
-            y: (B, L) targets in [0, 1]. A target between counts as that much of a positive film
-                and the rest of a negative one: the loss is linear in each target.
-            mask: (B, L), 1 where the label is known, else 0: no say and exactly no gradient.
-            weights: (L, 2): column 0 weighs negative terms, column 1 positive ones.
-            config: of the losses; each takes what is its own.
-        """
-        ...
+    value: Callable[[Tensor, Tensor, Tensor, Tensor, LossConfig], Terms]
+    pairwise: bool = False
 
 
 def full_precision(logits: Tensor) -> Tensor:

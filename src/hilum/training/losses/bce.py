@@ -6,11 +6,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Terms, full_precision, weighted
+from hilum.training.losses.base import Loss, Terms, full_precision, weighted
 
-__all__ = ["PAIRWISE", "value"]
-
-PAIRWISE = False
+__all__ = ["LOSS", "value"]
 
 
 def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: LossConfig) -> Terms:
@@ -39,3 +37,6 @@ def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: Loss
     del config
     logits = full_precision(logits)
     return weighted((-logsigmoid(-logits), -logsigmoid(logits)), y, mask, weights)
+
+
+LOSS: Loss = Loss(value)

@@ -6,11 +6,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Terms, full_precision, weighted
+from hilum.training.losses.base import Loss, Terms, full_precision, weighted
 
-__all__ = ["PAIRWISE", "value"]
-
-PAIRWISE = False
+__all__ = ["LOSS", "value"]
 
 
 def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: LossConfig) -> Terms:
@@ -46,3 +44,6 @@ def value(logits: Tensor, y: Tensor, mask: Tensor, weights: Tensor, config: Loss
     focused_negative = (config.focal_gamma * log_p).exp() * -log_q
     focused_positive = (config.focal_gamma * log_q).exp() * -log_p
     return weighted((focused_negative, focused_positive), y, mask, weights)
+
+
+LOSS: Loss = Loss(value)

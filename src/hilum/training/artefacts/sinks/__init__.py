@@ -4,44 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any, cast
+from typing import Any
 
-from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.errors import UsageError
+from hilum.domain.members import member
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.artefacts.sinks.base import Member, Sink
+from hilum.training.artefacts.sinks.base import OpenSink, Sink
 
-__all__ = ["Sinks", "check", "members", "opened", "sink"]
-
-
-def members() -> tuple[str, ...]:
-    """Names of all sinks, sorted.
-
-    >>> members()
-    ('mlflow', 'tensorboard')
-    """
-    names = (module.name for module in iter_modules(__path__))
-    return tuple(sorted(name for name in names if name != "base"))
+__all__ = ["Sink", "Sinks", "check", "opened", "sink"]
 
 
-def sink(name: str) -> Member:
-    """The sink of that name.
+def sink(name: str) -> Sink:
+    """Return the sink of that name.
 
     Raises:
         UsageError: when there is none, or its package is not installed.
     """
-    if name not in members():
-        known = ", ".join(members())
-        raise UsageError(f"no sink '{name}'; there are {known}.{suggestion(name, members())}")
-    member = cast(Member, import_module(f"{__name__}.{name}"))
-    if find_spec(member.PACKAGE) is None:
+    found = member(__name__, name, Sink, "sink")
+    if find_spec(found.package) is None:
         raise UsageError(
-            f"the sink {name} needs {member.PACKAGE}, which is not installed; install hilum[{name}]"
+            f"the sink {name} needs {found.package}, which is not installed; install hilum[{name}]"
         )
-    return member
+    return found
 
 
 def check(words: Sequence[str]) -> None:
@@ -69,7 +55,7 @@ class Sinks:
     def __init__(self, words: Sequence[str], run: Path, config: TrainingConfig) -> None:
         self._waiting = [word.partition("=") for word in words]
         self._run, self._config = run, config
-        self._open: list[Sink] = []
+        self._open: list[OpenSink] = []
 
     def line(self, line: Mapping[str, Any]) -> None:
         """Hand one line of the log to each. Of a resumed run, epochs before the first line stay.

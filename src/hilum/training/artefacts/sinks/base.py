@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from hilum.runs.recipe import TrainingConfig
 
-__all__ = ["Member", "Sink", "numbers"]
+__all__ = ["OpenSink", "Sink", "numbers"]
 
 
-class Sink(Protocol):
-    """An open sink."""
+class OpenSink(Protocol):
+    """A sink that a run writes to."""
 
     def line(self, line: Mapping[str, Any]) -> None:
         """Take one line of the log; its `epoch` is the step."""
@@ -23,26 +24,24 @@ class Sink(Protocol):
         ...
 
 
-class Member(Protocol):
-    """What each file of this folder offers."""
+@dataclass(frozen=True)
+class Sink:
+    """The contract of a sink; each file of this folder defines `SINK: Sink`.
 
-    PACKAGE: str
-    """The package that must be importable."""
+    Attributes:
+        package: the package that must be importable.
+        start: opens the sink, called as `start(run, config, place, done)`; raises UsageError for a
+            place that cannot be used.
 
-    def start(self, run: Path, config: TrainingConfig, place: str, done: int) -> Sink:
-        """Open it.
+            - run: the run folder.
+            - config: of the run.
+            - place: what stands behind `=`; empty for the default, which is inside the run
+              folder. Nothing goes over a network unless a place says so.
+            - done: epochs that were logged before, where the run is resumed.
+    """
 
-        Args:
-            run: the run folder.
-            config: of the run.
-            place: what stands behind `=`; empty for the default, which is inside the run folder.
-                Nothing goes over a network unless a place says so.
-            done: epochs that were logged before, where the run is resumed.
-
-        Raises:
-            UsageError: for a place that cannot be used.
-        """
-        ...
+    package: str
+    start: Callable[[Path, TrainingConfig, str, int], OpenSink]
 
 
 def numbers(line: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:

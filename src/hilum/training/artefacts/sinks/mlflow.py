@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 
 from hilum.domain.errors import UsageError
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.artefacts.sinks.base import numbers
+from hilum.training.artefacts.sinks.base import Sink, numbers
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-__all__ = ["PACKAGE", "start"]
+__all__ = ["SINK", "start"]
 
-PACKAGE = "mlflow"
 EXPERIMENT = "hilum"
 RESUMES = "mlflow_run.txt"
 """File of the run folder with the id of its MLflow run, so that a resumed one goes on in it."""
@@ -86,6 +85,9 @@ def start(run: Path, config: TrainingConfig, place: str, done: int) -> _Mlflow:
         raise UsageError(f"MLflow must be able to use {uri}: {reason}") from None
     note.write_text(f"{run_id}\n", "utf-8")
     return _Mlflow(client, run_id)
+
+
+SINK: Sink = Sink("mlflow", start)
 
 
 def _client(uri: str) -> MlflowClient:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.artefacts.sinks.base import numbers
+from hilum.training.artefacts.sinks.base import Sink, numbers
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["PACKAGE", "start"]
-
-PACKAGE = "tensorboard"
+__all__ = ["SINK", "start"]
 
 
 class _TensorBoard:
@@ -46,3 +44,6 @@ def start(run: Path, config: TrainingConfig, place: str, done: int) -> _TensorBo
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     writer.add_text("config", "".join(f"    {line}\n" for line in text.splitlines()), done)
     return _TensorBoard(writer)
+
+
+SINK: Sink = Sink("tensorboard", start)

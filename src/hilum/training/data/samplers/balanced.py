@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers.base import classes
+from hilum.training.data.samplers.base import Sampler, classes
 
-__all__ = ["order"]
+__all__ = ["SAMPLER", "order"]
 
 
 def order(
@@ -33,6 +33,9 @@ def order(
         places = np.flatnonzero(drawn == c)
         rows[places] = _rounds(np.flatnonzero(films), len(places), rng)
     return rows
+
+
+SAMPLER: Sampler = Sampler(order)
 
 
 def _rounds(items: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:

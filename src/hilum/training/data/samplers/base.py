@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +14,22 @@ from hilum.runs.recipe_parts import DataConfig
 __all__ = ["Sampler", "classes"]
 
 
-class Sampler(Protocol):
-    """What each file of this folder offers."""
+@dataclass(frozen=True)
+class Sampler:
+    """The contract of a sampler; each file of this folder defines `SAMPLER: Sampler`.
 
-    def order(
-        self, states: NDArray[np.int8], config: DataConfig, rng: np.random.Generator
-    ) -> NDArray[np.intp]:
-        """The rows of one epoch, in the order they are shown.
+    Attributes:
+        order: the (M,) rows of one epoch in the order they are shown, called as
+            `order(states, config, rng)`; rows lie in [0, N), and some samplers repeat some. M
+            depends on states and config alone, since the schedule needs to know it: N, or more
+            where a sampler repeats.
 
-        Args:
-            states: (N, L) LabelState values of the train split, N at least 1.
-            config: for a sampler's own settings.
-            rng: of this epoch.
+            - states: (N, L) LabelState values of the train split, N at least 1.
+            - config: settings of all samplers.
+            - rng: generator of this epoch.
+    """
 
-        Returns:
-            (M,) rows in [0, N), some repeated in some samplers. M depends on states and config
-            alone, since the schedule needs to know it: N, or more where a sampler repeats.
-        """
-        ...
+    order: Callable[[NDArray[np.int8], DataConfig, np.random.Generator], NDArray[np.intp]]
 
 
 def classes(states: NDArray[np.int8]) -> NDArray[np.bool_]:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers.base import classes
+from hilum.training.data.samplers.base import Sampler, classes
 
-__all__ = ["order", "weights"]
+__all__ = ["SAMPLER", "order", "weights"]
 
 
 def order(
@@ -24,6 +24,9 @@ def order(
     del config
     share = weights(states)
     return rng.choice(len(states), len(states), p=share).astype(np.intp)
+
+
+SAMPLER: Sampler = Sampler(order)
 
 
 def weights(states: NDArray[np.int8]) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelState
 from hilum.runs.recipe_parts import DataConfig
+from hilum.training.data.samplers.base import Sampler
 
-__all__ = ["factors", "order"]
+__all__ = ["SAMPLER", "factors", "order"]
 
 
 def order(
@@ -29,6 +30,9 @@ def order(
     ends = np.floor(np.cumsum(factor[films]) + rng.random()).astype(np.intp)
     rows = np.repeat(films, np.diff(ends, prepend=0))
     return rng.permutation(rows)[: int(factor.sum())].astype(np.intp)
+
+
+SAMPLER: Sampler = Sampler(order)
 
 
 def factors(states: NDArray[np.int8], threshold: float) -> NDArray[np.float64]:

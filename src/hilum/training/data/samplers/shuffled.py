@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.runs.recipe_parts import DataConfig
+from hilum.training.data.samplers.base import Sampler
 
-__all__ = ["order"]
+__all__ = ["SAMPLER", "order"]
 
 
 def order(
@@ -20,3 +21,6 @@ def order(
     """
     del config
     return rng.permutation(len(states)).astype(np.intp)
+
+
+SAMPLER: Sampler = Sampler(order)

@@ -7,7 +7,7 @@ from functools import cache
 from math import inf
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.parts.tables import read_rows
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Box, Vote
@@ -104,7 +104,7 @@ def read_corners(
         return sizes.get(film) or dicom_size(films.get(film)) or _UNKNOWN
 
     homeless = cut = 0
-    for number, (film, word, *sides) in base.read_rows(table, _COLUMNS):
+    for number, (film, word, *sides) in read_rows(table, _COLUMNS):
         if not any(sides):  # a reader's "No finding"
             continue
         columns, rows = size = size_of(film)

@@ -1,4 +1,6 @@
-"""Any network of timm's that ends in a feature map, cut behind that map.
+"""A backbone by name: a file of `backbones/`, or any network of timm's that ends in a feature map.
+
+A network of timm's is cut behind its feature map.
 
 The map is what timm's `forward_features` gives, on which its own classifier pools. What timm has
 behind it (a hidden layer, a classifier) is left out, but for a LayerNorm of the pooled map, which
@@ -8,17 +10,23 @@ pretrained features were trained to pass through. State-dict keys are timm's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self, cast
+from functools import partial
+from typing import Any, cast
 
 import timm
 import torch
 from torch import Tensor, nn
 
 from hilum.domain.errors import UsageError, suggestion
-from hilum.model.backbones.base import Activation, Features, refuse_drop_path
+from hilum.domain.members import member, members
+from hilum.model.backbones.base import Activation, Backbone, Features, refuse_drop_path
 
-__all__ = ["AnyTimm", "TimmFeatures", "cut", "is_timm"]
+__all__ = ["PREFIX", "TimmFeatures", "backbone", "cut", "is_timm"]
+
+_FOLDER = "hilum.model.backbones"
+
+PREFIX = "timm/"
+"""Start of the name of a backbone that is a network of timm's."""
 
 
 class TimmFeatures(Features):
@@ -61,38 +69,39 @@ class TimmFeatures(Features):
         return maps.permute(0, 3, 1, 2) if self.channels_last else maps
 
 
-@dataclass(frozen=True)
-class AnyTimm:
-    """The backbone `timm/NAME`.
+def backbone(name: str) -> Backbone:
+    """Return the backbone of that name: a file of `backbones/`, or `timm/NAME`.
 
-    Attributes:
-        name: timm's, with or without the tag of its weights: `resnet50`, `resnet50.tv_in1k`.
+    The options of `timm/NAME` are timm's own arguments, such as `img_size` of a transformer; NAME
+    may have the tag of its weights, as in `timm/resnet50.tv_in1k`.
+
+    Raises:
+        UsageError: when there is none.
+
+    Example:
+        >>> backbone("timm/test_resnet").build(1, {}).channels
+        96
     """
+    if name.startswith(PREFIX):
+        network = name.removeprefix(PREFIX)
+        if not is_timm(network):
+            near = suggestion(network, timm.list_models())
+            raise UsageError(f"timm has no network '{network}'.{near}")
+        return Backbone(partial(_of_timm, network))
+    known = members(_FOLDER)
+    if name not in known:
+        near = suggestion(name, (*known, *([f"{PREFIX}{name}"] if is_timm(name) else [])))
+        raise UsageError(
+            f"no backbone '{name}'; there are: {', '.join(known)}, and {PREFIX}NAME for any of "
+            f"timm's.{near}"
+        )
+    return member(_FOLDER, name, Backbone, "backbone")
 
-    name: str
 
-    @classmethod
-    def named(cls, name: str) -> Self:
-        """The backbone of that name.
-
-        Raises:
-            UsageError: when timm has none.
-        """
-        if not is_timm(name):
-            raise UsageError(f"timm has no network '{name}'.{suggestion(name, timm.list_models())}")
-        return cls(name)
-
-    def build(self, channels: int, options: dict[str, int], drop_path: float = 0.0) -> Features:
-        """The network; its options are timm's own arguments, such as `img_size` of a transformer.
-
-        Raises:
-            UsageError: where timm refuses an option, or the network has no feature map.
-
-        Example:
-            >>> AnyTimm("test_resnet").build(1, {}).channels
-            96
-        """
-        return cut(self.name, channels, drop_path, options)
+def _of_timm(
+    name: str, channels: int, options: Mapping[str, int], drop_path: float = 0.0
+) -> Features:
+    return cut(name, channels, drop_path, options)
 
 
 def is_timm(name: str) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hilum.datasets import base
+from hilum.datasets.parts.records import label_state, label_states, spelling_notes
+from hilum.datasets.parts.tables import read_header, read_rows
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalogue, find
 
@@ -61,7 +62,7 @@ def layout_of(table: Path) -> Layout | None:
     Case, blanks and punctuation in the names do not matter. Where a table has columns of findings
     and one of joined labels too, the findings count.
     """
-    header = [name for name in base.header(table) if name]
+    header = [name for name in read_header(table) if name]
     folded = {_folded(name): name for name in reversed(header)}
     findings = {name: finding for name in header if (finding := _finding(name)) is not None}
     roles = {
@@ -91,17 +92,17 @@ def marks_of(table: Path, layout: Layout, notes: list[str]) -> tuple[LabelSet, M
         labels = LabelSet("table", tuple(layout.findings.values()))
     except UsageError as error:
         raise DatasetError(f"{table.name}: {error}. Keep one column of each") from error
-    notes += base.spelling_notes(layout.findings, labels, table.name)
+    notes += spelling_notes(layout.findings, labels, table.name)
     return labels, partial(_by_column, tuple(layout.findings))
 
 
 def _by_column(columns: tuple[str, ...], cells: tuple[str, ...]) -> States:
     try:
-        return base.label_states(cells)
+        return label_states(cells)
     except DatasetError:
         for column, cell in zip(columns, cells, strict=True):
             try:
-                base.label_state(cell)
+                label_state(cell)
             except DatasetError as error:
                 raise DatasetError(f"{column}: {error}") from None
         raise
@@ -110,7 +111,7 @@ def _by_column(columns: tuple[str, ...], cells: tuple[str, ...]) -> States:
 def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks]:
     listed: dict[str, frozenset[str]] = {}
     words: set[str] = set()
-    for number, (cell,) in base.read_rows(table, (column,)):
+    for number, (cell,) in read_rows(table, (column,)):
         if cell in listed:
             continue
         said = [word.strip() for word in cell.split("|")] if cell else []
@@ -127,7 +128,7 @@ def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks
     if not present:
         raise DatasetError(f"{table.name} must name a finding in column {column}; it names none")
     labels = LabelSet("table", tuple(name for name in catalogue() if name in present))
-    notes += base.spelling_notes(words, labels, table.name)
+    notes += spelling_notes(words, labels, table.name)
     silent = (LabelState.UNLABELLED,) * len(labels)
     states = {
         cell: tuple(LabelState(name in found) for name in labels) if cell else silent

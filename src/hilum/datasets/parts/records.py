@@ -1,0 +1,129 @@
+"""Rows of a table as records: what a cell says, and the notes that a cohort carries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from hilum.domain.errors import DatasetError
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.record import Record
+
+__all__ = [
+    "NO_PATIENTS",
+    "add_once",
+    "age_years",
+    "film_notes",
+    "first_names",
+    "label_state",
+    "label_states",
+    "spelling_notes",
+]
+
+NO_PATIENTS = "no patient column: each film is taken as its own patient, so intervals are by film"
+"""The note of a dataset that does not name its patients."""
+
+_WRITTEN = {
+    **dict.fromkeys(("1", "1.0"), LabelState.POSITIVE),
+    **dict.fromkeys(("0", "0.0"), LabelState.NEGATIVE),
+    **dict.fromkeys(("-1", "-1.0"), LabelState.UNCERTAIN),
+    "": LabelState.UNLABELLED,
+}
+
+
+def add_once(records: dict[str, Record], record: Record, where: str) -> bool:
+    """Add a record, unless its film is there with the same labels and patient already.
+
+    Returns:
+        Whether the film is new.
+
+    Raises:
+        DatasetError: where the film is there with other labels or another patient, or where film
+            or patient has no name.
+    """
+    if not (record.image_id and record.patient_id):
+        raise DatasetError(f"{where}: film and patient must both be named")
+    known = records.setdefault(record.image_id, record)
+    if (known.states, known.patient_id) != (record.states, record.patient_id):
+        raise DatasetError(
+            f"{where}: film {record.image_id} is listed before with other labels or another "
+            "patient. Keep the row that is right"
+        )
+    return known is record
+
+
+def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list[str]:
+    """What to say of rows without a film here, and of films here without a row."""
+    notes: list[str] = []
+    here = sum(record.path is not None for record in records.values())
+    if here < len(records):
+        notes.append(f"films here: {here:,} of {len(records):,}; the rest is known by label only")
+    rowless = films.keys() - records.keys()
+    if rowless:
+        some = f"{len(rowless):,} ({first_names(rowless)})"
+        notes.append(f"films here without a row in the table, left out: {some}")
+    return notes
+
+
+def spelling_notes(words: Iterable[str], labels: LabelSet, source: str) -> list[str]:
+    """A note for each finding that the source spells otherwise: the mapping, in print.
+
+    >>> from hilum.domain.findings import nih14
+    >>> spelling_notes(["Infiltrate", "Mass"], nih14(), "boxes.csv")
+    ["boxes.csv: 'Infiltrate' is read as Infiltration"]
+    """
+    known = {word: labels.findings[labels.index(word)] for word in words}
+    return [
+        f"{source}: '{word}' is read as {finding}"
+        for word, finding in sorted(known.items())
+        if word != finding
+    ]
+
+
+def first_names(names: Iterable[str], count: int = 5) -> str:
+    """The first few of many names, for a message.
+
+    >>> first_names(["b", "a", "c"], count=2)
+    'a, b, …'
+    """
+    ordered = sorted(names)
+    return ", ".join([*ordered[:count], *(["…"] if len(ordered) > count else [])])
+
+
+def age_years(text: str) -> float | None:
+    """An age in years; None for one that is blank, not above 0, or above 120.
+
+    >>> age_years("57"), age_years("060Y"), age_years("006M"), age_years("413")
+    (57.0, 60.0, 0.5, None)
+    """
+    match = re.fullmatch(r"(\d{1,5})([YMD]?)", text)
+    if match is None:
+        return None
+    years = int(match[1]) / {"": 1.0, "Y": 1.0, "M": 12.0, "D": 365.25}[match[2]]
+    return years if 0.0 < years <= 120.0 else None
+
+
+def label_state(text: str) -> LabelState:
+    """The state that a table writes as a number; blank is unlabelled, never negative.
+
+    Raises:
+        DatasetError: for anything but 1, 0, -1 and blank.
+
+    >>> label_state("1.0"), label_state("")
+    (<LabelState.POSITIVE: 1>, <LabelState.UNLABELLED: -2>)
+    """
+    state = _WRITTEN.get(text)
+    if state is None:
+        raise DatasetError(
+            "a label must be 1 (positive), 0 (negative), -1 (uncertain) or blank (unlabelled); "
+            f"got '{text}'"
+        )
+    return state
+
+
+@cache
+def label_states(texts: tuple[str, ...]) -> tuple[LabelState, ...]:
+    """`label_state` of each cell of a row; rows that say the same share one tuple."""
+    return tuple(label_state(text) for text in texts)

@@ -1,0 +1,128 @@
+"""CSV tables of a dataset: found by name or header, read by column, written for examples."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from hilum.domain.errors import DatasetError, UsageError
+from hilum.files.lines import text_lines
+
+__all__ = [
+    "find_table",
+    "folder_of",
+    "has_columns",
+    "is_recognized",
+    "read_header",
+    "read_list",
+    "read_rows",
+    "write_lines",
+]
+
+
+def find_table(place: Path, names: Sequence[str]) -> Path | None:
+    """The first of the tables that is in the folder, plain or gzipped; None if none is.
+
+    A table, where a table is given.
+    """
+    if place.is_file():
+        return place
+    for name in names:
+        for candidate in (place / name, place / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def folder_of(place: Path) -> Path:
+    """The folder itself, or the one that the table stands in."""
+    return place.parent if place.is_file() else place
+
+
+def has_columns(table: Path, columns: Iterable[str]) -> bool:
+    """Whether a file is a CSV table with these columns: how a table is recognized."""
+    return frozenset(columns) <= frozenset(read_header(table))
+
+
+def is_recognized(place: Path, names: Sequence[str], columns: Iterable[str]) -> bool:
+    """Whether a folder holds one of the tables, or a table has the columns."""
+    if place.is_file():
+        return has_columns(place, columns)
+    return find_table(place, names) is not None
+
+
+def read_header(table: Path) -> list[str]:
+    """The columns of a CSV table, plain or gzipped; none for a file that is not one.
+
+    Bytes that are not UTF-8 and semicolons are let pass: the table is then recognized, and
+    `read_rows` says what is wrong with it.
+    """
+    try:
+        with text_lines(table, "replace") as file:
+            names = next(csv.reader(file), [])
+    except (DatasetError, UsageError, csv.Error):
+        return []
+    names = names[0].split(";") if len(names) == 1 else names
+    return [name.strip() for name in names]
+
+
+def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Row number and the values of some columns, found by name, for each row of a CSV table.
+
+    Columns may stand in any order, and others beside them. A byte-order mark and CRLF are
+    accepted. The row number is that of a spreadsheet: the header is row 1.
+
+    Raises:
+        DatasetError: for a missing column, a short row, or a file that is not CSV in UTF-8.
+    """
+    with text_lines(table) as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            at = _positions(table, [name.strip() for name in next(rows, [])], columns)
+            width = max(at) + 1
+            for number, row in enumerate(rows, start=2):  # a quoted cell may run over lines
+                if not row:
+                    continue
+                if len(row) < width:
+                    raise DatasetError(
+                        f"{table.name} row {number} must have {width} fields or more; it "
+                        f"has {len(row)}. Is a comma missing, or the file cut short?"
+                    )
+                yield number, [row[index].strip() for index in at]
+        except csv.Error as error:
+            raise DatasetError(f"{table.name} row {rows.line_num} is not CSV: {error}") from error
+
+
+def read_list(path: Path) -> frozenset[str] | None:
+    """The film names of a list, one a line, plain or gzipped; None where there is no list.
+
+    Raises:
+        DatasetError: for a list without a name in it.
+    """
+    found = find_table(path.parent, (path.name,))
+    if found is None:
+        return None
+    with text_lines(found) as file:
+        names = frozenset(line.strip() for line in file) - {""}
+    if not names:
+        raise DatasetError(f"{found.name} must list films, one a line; it is empty")
+    return names
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file for `write_example`: one line an entry, UTF-8, the same on any system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[int]:
+    absent = [name for name in columns if name not in header]
+    if not absent:
+        return [header.index(name) for name in columns]
+    semicolons = len(header) == 1 and ";" in header[0]
+    hint = " Its columns are separated by ';': save it with commas" if semicolons else ""
+    raise DatasetError(
+        f"{table.name} must have the columns {', '.join(columns)}; "
+        f"it lacks {', '.join(absent)}.{hint}"
+    )
