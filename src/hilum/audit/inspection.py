@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.audit import Remark, RemarkKind
-from hilum.predictions.normalized import piles_above_half
-from hilum.predictions.scores import LabelledScores, Scores
+from hilum.predictions.scores import LabelledScores, Scores, piles_above_half
 
 __all__ = ["fitted_on_these_rows", "inspect"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,18 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError, Status, UsageError
-from hilum.domain.film_names import FilmNames
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort, labelled
-from hilum.files.lines import text_lines
-from hilum.predictions.columns import LOGIT, PROBABILITY, finding_of
+from hilum.predictions.levels import Level
+from hilum.predictions.table import ScoreTable, TableColumn, read_table
 
-__all__ = ["LabelledScores", "Scores", "read_scores"]
+__all__ = ["LabelledScores", "Scores", "piles_above_half", "read_scores"]
 
-_NUMBERED = re.compile(r"(\D*[_ ])?\d+|[a-z]+\d+|", re.IGNORECASE)
-"""Names that say no more than a position: `3`, `class_3`, `pred 3`, `label3`, and none at all."""
-_SCORED = frozenset(status.value for status in Status if status.scored)
+_NEAR = 0.02
+_FEWEST_VALUES = 100
+_FEWEST_FILMS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,167 +113,72 @@ class Scores:
 
 
 def read_scores(path: Path, cohort: Cohort) -> Scores:
-    """Read a table of scores and match it with labelled films by name.
+    """Read a table of scores and match it with labelled films, or studies, by name.
 
-    Unlike `hilum.predictions.read.read_predictions` it takes scores of any size, repeated
-    films, columns without names and tables without a header, since these are to be found out.
+    Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
+    `hilum.predictions.read.read_predictions` this takes scores of any size, repeated films, columns
+    without names and tables without a header, since these are to be found out. Columns without
+    names count only where no column is named after a finding.
 
     Args:
-        path: CSV, UTF-8, plain or gzipped, with a column that names the film.
+        path: comma- or tab-separated, UTF-8 with or without byte order mark, plain or gzipped.
         cohort: the films with their labels.
 
     Raises:
         UsageError: for a file that cannot be opened.
         DatasetError: for a table that is not CSV, or has no film of the cohort, or no score.
     """
-    rows = _rows(path)
-    names = FilmNames(cohort.image_ids())
-    film = _film_column(rows, names)
-    if film is None:
-        some = ", ".join(cell for row in rows[:2] for cell in row[:1])
+    table = read_table(path, cohort)
+    read = sorted(at for at, *_ in table.by_finding().values() if table.scores[at].numeric)
+    if not read:
+        read = [at for at, c in enumerate(table.scores) if c.finding is None and c.numeric]
+    if not read:
         raise DatasetError(
-            f"{path.name} must have a column that names films of {cohort.dataset}; none of its "
-            f"cells is one. It starts with {some or 'nothing'}, the dataset with "
-            f"{', '.join(cohort.image_ids()[:1])}"
+            f"{table.name} must have a column of scores for a finding of {cohort.labels.name}; "
+            f"it has {', '.join(table.header) or 'none'}"
         )
-    headless = names.find(rows[0][film]).row is not None
-    header = [""] * len(rows[0]) if headless else [cell.strip() for cell in rows[0]]
-    body = rows if headless else rows[1:]
-    scored, unscored = _scored(header, body)
-    table, repeated, unknown = _matched(scored, film, names)
-    numeric = {at: name for at, name in enumerate(header) if at != film and _numeric(scored, at)}
-    columns = _score_columns(numeric, cohort.labels)
-    if not columns:
-        raise DatasetError(
-            f"{path.name} must have a column of scores for a finding of {cohort.labels.name}; "
-            f"it has {', '.join(header) or 'none'}"
-        )
-    here = sorted(table)
-    values = [[_number(table[row][at]) for at in columns] for row in here]
-    matched = replace(cohort, records=tuple(cohort.records[row] for row in here))
-    counts = (unscored, unknown, len(cohort) - len(here))
+    columns = [table.scores[at] for at in read]
     return Scores(
-        cohort=matched,
-        columns=tuple(header[at] or str(index) for index, at in enumerate(columns)),
-        findings=tuple(columns.values()),
-        values=np.array(values, np.float64).reshape(len(here), len(columns)),
-        repeated=tuple(repeated),
-        notes=_notes(
-            path.name, counts, [name for at, name in numeric.items() if at not in columns]
-        ),
+        cohort=table.cohort,
+        columns=tuple(column.name or str(index) for index, column in enumerate(columns)),
+        findings=tuple(column.finding for column in columns),
+        values=table.values[:, read],
+        repeated=tuple(film.name for film in table.differing),
+        notes=tuple(_notes(table, columns)),
     )
 
 
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with text_lines(path) as lines:
-            rows = [row for row in csv.reader(lines, strict=True) if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise DatasetError(f"{path.name} is not a CSV table: {error}") from None
-    width = max(map(len, rows), default=0)
-    if not rows or len(rows[0]) < width:
-        raise DatasetError(
-            f"{path.name} must have rows, none longer than its first; got {len(rows)} rows of up "
-            f"to {width} fields"
-        )
-    return [row + [""] * (width - len(row)) for row in rows]
+def piles_above_half(scores: NDArray[np.float64]) -> bool:
+    """Return whether many more scores lie just above 0.5 than just below: a mapped threshold.
 
+    Within 0.02 of 0.5 there must be 20 scores above, more than four times as many as below, and
+    the excess must be above five standard errors. Fewer than 100 distinct scores tell nothing.
 
-def _film_column(rows: list[list[str]], names: FilmNames) -> int | None:
-    """The column that names the most films of the dataset, by its first rows."""
-    some = rows[:200]
-    found = [sum(names.find(row[at]).row is not None for row in some) for at in range(len(rows[0]))]
-    if not max(found, default=0):
-        # a table of a large dataset may begin with films that the labels do not have
-        found = [
-            sum(names.find(row[at]).row is not None for row in rows) for at in range(len(rows[0]))
-        ]
-    return found.index(max(found)) if max(found, default=0) else None
-
-
-def _scored(header: list[str], body: list[list[str]]) -> tuple[list[list[str]], int]:
-    """The rows that were scored, and how many a `status` column says were not."""
-    lower = [name.casefold() for name in header]
-    if "status" not in lower:
-        return body, 0
-    at = lower.index("status")
-    kept = [row for row in body if row[at] in _SCORED]
-    return kept, len(body) - len(kept)
-
-
-def _matched(
-    rows: list[list[str]], film: int, names: FilmNames
-) -> tuple[dict[int, list[str]], list[str], int]:
-    """Row of the cohort to row of the table; films listed twice; and how many are not there."""
-    found: dict[int, list[str]] = {}
-    repeated: dict[str, None] = {}
-    unknown = 0
-    for row in rows:
-        at = names.find(row[film]).row
-        if at is None:
-            unknown += 1
-        elif found.setdefault(at, row) != row:
-            repeated[row[film]] = None
-    return found, list(repeated), unknown
-
-
-def _numeric(rows: list[list[str]], column: int) -> bool:
-    """Whether any cell of a column is a number: words are no scores."""
-    return any(_is_number(row[column]) for row in rows)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(cell: str) -> float:
-    return float(cell) if _is_number(cell) else float("nan")
-
-
-def _score_columns(header: Mapping[int, str], labels: LabelSet) -> dict[int, str | None]:
-    """Which numeric columns hold scores: those of findings, or else those without a real name.
-
-    Args:
-        header: place to name of the columns that hold numbers.
-        labels: the findings that can be audited.
-
-    Returns:
-        Place to finding, None where the name says none.
-
-    Raises:
-        DatasetError: for two columns of one finding.
+    >>> scores = np.linspace(0.0, 0.2, 1001)
+    >>> mapped = np.where(scores < 0.05, scores / 0.1, 1 - (1 - scores) / 1.9)
+    >>> piles_above_half(scores), piles_above_half(mapped)
+    (False, True)
     """
-    chosen: dict[str, tuple[int, int]] = {}
-    for place, column in header.items():
-        rank, name = finding_of(column, (*PROBABILITY, *LOGIT))
-        if name is None or name not in labels:
-            continue
-        before = chosen.get(name)
-        if before is not None and before[0] == rank:
-            raise DatasetError(
-                f"a finding must have one column; {header[before[1]]} and {column} are both of "
-                f"{name}. Remove one"
-            )
-        chosen[name] = min((rank, place), before or (rank, place))
-    named: dict[int, str | None] = {place: name for name, (_, place) in chosen.items()}
-    bare = [place for place, column in header.items() if _NUMBERED.fullmatch(column)]
-    return dict(sorted(named.items())) or dict.fromkeys(bare)
+    if len(np.unique(scores)) < _FEWEST_VALUES:
+        return False
+    above = int(((scores >= 0.5) & (scores < 0.5 + _NEAR)).sum())
+    below = int(((scores >= 0.5 - _NEAR) & (scores < 0.5)).sum())
+    excess = above - below > 5.0 * np.sqrt(above + below)
+    return above >= _FEWEST_FILMS and above > 4 * below and bool(excess)
 
 
-def _notes(name: str, counts: tuple[int, int, int], ignored: Sequence[str]) -> tuple[str, ...]:
-    unscored, unknown, absent = counts
-    lines: list[str] = []
-    if unscored:
-        lines.append(f"{unscored:,} rows of {name} were not scored (status) and are left out")
-    if unknown:
-        lines.append(f"{unknown:,} rows of {name} name no labelled film")
-    if absent:
-        lines.append(f"{absent:,} labelled films have no row in {name}")
+def _notes(table: ScoreTable, read: Sequence[TableColumn]) -> Iterator[str]:
+    plural, one = "films", "film"
+    if table.level is Level.STUDY:
+        plural, one = "studies", "study"
+        yield f"{table.name} names studies in {table.film.name}: a row is a study"
+    if table.unscored:
+        yield f"{table.unscored:,} rows of {table.name} were not scored (status) and are left out"
+    if unknown := table.rows - table.matched:
+        yield f"{unknown:,} rows of {table.name} name no labelled {one}"
+    if absent := table.labelled - len(table.cohort):
+        yield f"{absent:,} labelled {plural} have no row in {table.name}"
+    ignored = [column.name for column in table.columns() if column.numeric and column not in read]
     if ignored:
         some = ", ".join([*ignored[:4], *(["…"] if len(ignored) > 4 else [])])
-        lines.append(f"{len(ignored)} columns of numbers name no finding: {some}")
-    return tuple(lines)
+        yield f"{len(ignored)} columns of numbers name no finding: {some}"
