@@ -13,7 +13,7 @@ import pytest
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState, nih14
 from hilum.domain.record import Cohort, Record
-from hilum.predictions.scores import read_scores
+from hilum.predictions.read import read_scores
 
 Table = Callable[..., Path]
 SMALL = Cohort(

@@ -14,8 +14,7 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.predictions.columns import FILM_COLUMNS
 from hilum.predictions.levels import Level
-from hilum.predictions.read import read_predictions
-from hilum.predictions.scores import read_scores
+from hilum.predictions.read import read_predictions, read_scores
 from hilum.predictions.table import read_table
 
 LABELS = LabelSet("three", ("Effusion", "Mass", "Pneumonia"))

@@ -1,7 +1,7 @@
 """One reader of anybody's table of scores: films by name, columns by finding, values as they are.
 
-`hilum.predictions.read` takes from it what can be evaluated and refuses the rest;
-`hilum.predictions.scores` takes everything, for an audit.
+`hilum.predictions.read` takes from it what can be evaluated and refuses the rest, or takes
+everything, for an audit.
 """
 
 from __future__ import annotations
