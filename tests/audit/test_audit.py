@@ -21,7 +21,7 @@ from hilum.datasets import open_dataset
 from hilum.domain.documents.audit import Audit, ClaimResult, ClaimVerdict, Reason, RemarkKind
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.record import Cohort, Record
-from hilum.predictions.scores import read_scores
+from hilum.predictions.read import read_scores
 from hilum.report.audit.markdown import markdown
 from hilum.splits import TrainingFilms
 

@@ -10,10 +10,10 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.baseline import Metadata
 from hilum.evaluation.entries import Entries
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
+from hilum.evaluation.subgroups import Metadata
 from hilum.metrics.ranking import auroc
 
 LABELS = LabelSet("one", ("Edema",))

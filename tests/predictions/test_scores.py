@@ -13,7 +13,7 @@ import pytest
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState, nih14
 from hilum.domain.record import Cohort, Record
-from hilum.predictions.scores import read_scores
+from hilum.predictions.read import read_scores
 
 Table = Callable[..., Path]
 SMALL = Cohort(
@@ -109,14 +109,14 @@ def test_of_a_film_listed_twice_the_first_row_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([["film", "Mass"], ["x.png", 0.1]], "must have a column that names films of made"),
+        ([["film", "Mass"], ["x.png", 0.1]], "must have a film in common"),
         ([["film", "Nodulus"], ["a.png", 0.1]], "must have a column of scores for a finding"),
         (
             [["film", "prob_Mass", "p_mass"], ["a.png", 0.1, 0.2]],
-            "prob_Mass and p_mass are both of Mass",
+            "prob_Mass and p_mass are two columns of Mass",
         ),
-        ([["film"], ["a.png", 0.1]], "none longer than its first; got 2 rows of up to 2 fields"),
-        ([], "must have rows"),
+        ([["film"], ["a.png", 0.1]], "line 2 must have 1 fields or fewer"),
+        ([], "must have a column that names the film; it has no rows"),
     ],
 )
 def test_a_table_that_cannot_be_audited_is_refused(

@@ -1,4 +1,4 @@
-"""A table of predictions, what is claimed of it, and what became of both."""
+"""An audit: a table of predictions looked at, and each claim made of it judged."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.audit.claims import Claim
-from hilum.audit.films import leak_of, leak_remarks, split_name, split_remarks
-from hilum.audit.inspection import inspect
-from hilum.audit.order import Order, auroc_matrix, compare_order
-from hilum.audit.verdict import Evidence, judge
+from hilum.audit.claims import MACRO, MICRO, Claim
+from hilum.audit.measure import ClaimData, band_under_calibration, constant_value, measure
+from hilum.audit.order import order_remarks
+from hilum.audit.remarks import leak_of, leak_remarks, score_remarks, split_name, split_remarks
 from hilum.datasets.parts.records import NO_PATIENTS
-from hilum.domain.documents.audit import Audit, Remark, RemarkKind
-from hilum.domain.documents.base import SplitFacts
-from hilum.domain.findings import LabelSet
+from hilum.domain.documents.audit import (
+    Audit,
+    ClaimMetric,
+    ClaimResult,
+    ClaimVerdict,
+    Leak,
+    Reason,
+    RemarkKind,
+)
+from hilum.domain.documents.base import Interval, SplitFacts
 from hilum.domain.record import Cohort
-from hilum.predictions.scores import Scores
+from hilum.predictions.read import LabelledScores, Scores
 from hilum.splits import TrainingFilms
 
-__all__ = ["AuditRequest", "audit", "known_orders"]
+__all__ = ["AuditRequest", "Evidence", "audit", "judge"]
 
 _INTERVAL = "95 % percentile interval of {:,} {} bootstrap resamples"
 
@@ -54,15 +60,15 @@ def audit(scores: Scores, request: AuditRequest) -> Audit:
         request: the claims, and what is known of the model.
     """
     leak = None if request.training is None else leak_of(request.training, scores.cohort)
-    order_remarks, moved = _order(scores, np.random.default_rng([request.seed, 3]))
-    looks = tuple(inspect(scores))
+    of_order, moved = order_remarks(scores, np.random.default_rng([request.seed, 3]))
+    of_scores = tuple(score_remarks(scores))
     remarks = (
         *(leak_remarks(leak) if leak else ()),
         *split_remarks(scores.cohort, request.training),
-        *order_remarks,
-        *looks,
+        *of_order,
+        *of_scores,
     )
-    steps = (r.findings for r in looks if r.kind is RemarkKind.IN_SAMPLE_STEPS)
+    steps = (r.findings for r in of_scores if r.kind is RemarkKind.IN_SAMPLE_STEPS)
     evidence = Evidence(
         scores=scores,
         resamples=request.resamples,
@@ -86,96 +92,187 @@ def audit(scores: Scores, request: AuditRequest) -> Audit:
     )
 
 
-def known_orders(labels: LabelSet) -> dict[str, LabelSet]:
-    """The orders in which tables without names come: the dataset's own, and the alphabet's.
-
-    >>> from hilum.domain.findings import nih14
-    >>> [order.findings[2] for order in known_orders(nih14()).values()]
-    ['Effusion', 'Consolidation']
-    """
-    return {
-        labels.name: labels,
-        "alphabetical": LabelSet("alphabetical", tuple(sorted(labels.findings))),
-    }
-
-
-def _order(scores: Scores, rng: np.random.Generator) -> tuple[list[Remark], tuple[str, ...]]:
-    """What is to be said of the order of columns, and the findings that stand elsewhere."""
-    if not scores.named:
-        return [_unnamed(scores, rng)], ()
-    matrix = auroc_matrix(scores)
-    if matrix is None:
-        return [], ()
-    order = compare_order(matrix, {f: scores.findings.index(f) for f in matrix.findings}, rng)
-    if order.permuted:
-        return [_permuted(scores, order)], order.moved
-    inverted = matrix.inverted(order.given)
-    if not inverted:
-        return [], ()
-    words = "scores rank films worse than chance does: the sign or the column is wrong"
-    return [Remark(kind=RemarkKind.INVERTED_SCORES, findings=inverted, words=words)], ()
-
-
-def _permuted(scores: Scores, order: Order) -> Remark:
-    held = [
-        f"{finding} in the column of {scores.findings[at] or scores.columns[at]}"
-        for finding, at in order.best.items()
-        if finding in order.moved
-    ]
-    return Remark(
-        kind=RemarkKind.PERMUTED_COLUMNS,
-        findings=order.moved,
-        words=f"columns are not in the order of their names: mean AUROC {order.auroc:.3f} by name, "
-        f"{order.best_auroc:.3f} in the best order, more than chance gave in any of 1,000 draws. "
-        f"Best order: {'; '.join(held)}{_well_known(scores, order)}",
-    )
-
-
-def _well_known(scores: Scores, order: Order) -> str:
-    """Whether the best order is a well-known one under the names of another."""
-    by_column = {column: finding for finding, column in order.best.items()}
-    for name, known in known_orders(scores.cohort.labels).items():
-        fits = len(known) == len(scores.columns) and len(by_column) > len(known) // 2
-        if fits and all(known.findings[column] == f for column, f in by_column.items()):
-            return f". That is the order '{name}': try --label-order '{name}'"
-    return ""
-
-
-def _unnamed(scores: Scores, rng: np.random.Generator) -> Remark:
-    return Remark(
-        kind=RemarkKind.UNNAMED_COLUMNS,
-        words=f"the {len(scores.columns)} score columns have no names, so nothing is evaluated by "
-        f"name. {'. '.join(_guesses(scores, rng))}",
-    )
-
-
-def _guesses(scores: Scores, rng: np.random.Generator) -> Iterator[str]:
-    """What the scores tell of the order of columns that have no names."""
-    matrix = auroc_matrix(scores)
-    labels = scores.cohort.labels
-    if matrix is None or len(labels) != len(scores.columns):
-        yield "Name them with --label-order"
-        return
-    orders: dict[str, Order] = {}
-    for name, known in known_orders(labels).items():
-        given = {finding: known.findings.index(finding) for finding in matrix.findings}
-        orders[name] = compare_order(matrix, given, rng)
-    for name, order in orders.items():
-        yield f"In the order '{name}' the mean AUROC is {order.auroc:.3f}"
-    fitting = [name for name, order in orders.items() if not order.permuted]
-    best = next(iter(orders.values()))
-    if len(fitting) == 1:
-        yield f"Only '{fitting[0]}' fits: name the columns with --label-order '{fitting[0]}'"
-    elif fitting:
-        yield "The films are too few, or the scores too weak, to tell which it is"
-    else:
-        by_column = sorted(best.best.items(), key=lambda item: item[1])
-        yield (
-            f"Neither fits; the best order has {best.best_auroc:.3f}: "
-            f"{', '.join(finding for finding, _ in by_column)}"
-        )
-
-
 def _drawn(cohort: Cohort) -> str:
     """What a resample draws, in words."""
     return "image-level (by film)" if NO_PATIENTS in cohort.notes else "patient"
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known when a claim is judged.
+
+    Attributes:
+        scores: the table beside its labels.
+        resamples: patient resamples behind each interval.
+        seed: of resamples and draws; every claim sees the same resamples.
+        in_sample: findings whose calibration was fitted on these very rows.
+        moved: findings whose scores seem to stand in another column.
+        leak: films of training patients, where the training list is known.
+    """
+
+    scores: Scores
+    resamples: int
+    seed: int
+    in_sample: frozenset[str]
+    moved: frozenset[str]
+    leak: Leak | None
+
+
+def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
+    """Compute a claim's number again, compare, and say what it proves.
+
+    A claim that proves nothing is meaningless whether the number holds or not, and says both. It
+    proves nothing when a predictor that says the same of every film does as well; when an ECE is
+    smaller than even a perfectly calibrated model would show on so few films; when calibration was
+    fitted on the very rows; when scores are no probabilities but the metric needs them; when
+    columns are not in the order of their names; or when training patients are evaluated.
+    """
+    parts, absent = _parts(claim, evidence.scores)
+    if absent:
+        return _result(claim, Interval(value=None, reason=absent), ())
+    unfit = _unfit(claim, parts)
+    if unfit is not None:
+        reason, words = unfit
+        proofs = (*_circumstances(evidence, parts), (reason, words))
+        return _result(claim, Interval(value=None, reason=words), proofs, len(parts))
+    of = ClaimData(evidence.scores.cohort.patients(), parts, claim.of == MICRO)
+    number = measure(claim, of, evidence.resamples, np.random.default_rng(evidence.seed))
+    constant = constant_value(claim, of, np.random.default_rng([evidence.seed, 1]))
+    proofs = (
+        *_circumstances(evidence, parts),
+        *_calibration(claim, of, evidence),
+        *_constant(claim, parts, constant),
+    )
+    return _result(claim, number, proofs, len(parts), constant)
+
+
+def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str]:
+    """The findings that the claim is about; or why there is none, in words."""
+    if not scores.named:
+        return {}, "the columns have no names; name them with --label-order"
+    if claim.of not in (MACRO, MICRO):
+        if claim.of not in scores.cohort.labels:
+            return {}, f"the labels do not have {claim.of}"
+        if claim.of not in scores.findings:
+            return {}, f"the table has no column of {claim.of}"
+        entries = scores.of(claim.of)
+        if not entries.both_classes:
+            missing = "no film is labelled" if not len(entries.positives) else "one class only"
+            return {}, f"{missing} of {claim.of}"
+        return {claim.of: entries}, ""
+    parts = {name: scores.of(name) for name in scores.labels()}
+    counted = {name: part for name, part in parts.items() if part.both_classes}
+    if not counted:
+        return {}, "no finding has both positive and negative films"
+    return counted, ""
+
+
+def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str] | None:
+    """Why the metric cannot be taken of these scores at all."""
+    broken = [name for name, part in parts.items() if not part.finite]
+    if broken:
+        return Reason.NOT_FINITE, f"scores of {_some(broken)} are blank, no number or infinite"
+    outside = [name for name, part in parts.items() if not part.probabilities]
+    if outside and claim.metric.needs_probabilities:
+        return (
+            Reason.NOT_PROBABILITIES,
+            f"scores of {_some(outside)} lie outside [0, 1], and {claim.metric} needs "
+            "probabilities",
+        )
+    return None
+
+
+def _circumstances(
+    evidence: Evidence, parts: dict[str, LabelledScores]
+) -> Iterator[tuple[Reason, str]]:
+    """What spoils every number of a table."""
+    if evidence.leak is not None and evidence.leak.leaking_films:
+        yield Reason.LEAK, evidence.leak.certificate
+    moved = sorted(evidence.moved & parts.keys())
+    if moved:
+        yield Reason.PERMUTED, f"the scores of {_some(moved)} seem to stand in other columns"
+
+
+def _calibration(claim: Claim, of: ClaimData, evidence: Evidence) -> Iterator[tuple[Reason, str]]:
+    if not claim.metric.of_calibration:
+        return
+    fitted = sorted(evidence.in_sample & of.parts.keys())
+    if fitted:
+        yield (
+            Reason.IN_SAMPLE,
+            f"scores of {_some(fitted)} are steps as high as the share of positive films on each: "
+            "calibrated on these very rows",
+        )
+    if claim.metric is not ClaimMetric.BRIER:
+        rng = np.random.default_rng([evidence.seed, 2])
+        low, high = band_under_calibration(claim, of, rng)
+        if claim.value + claim.half_unit < low:
+            yield (
+                Reason.BELOW_CHANCE,
+                f"a perfectly calibrated model with these scores shows {low:.4f} to {high:.4f} on "
+                "so few films, by chance alone",
+            )
+
+
+def _constant(
+    claim: Claim, parts: dict[str, LabelledScores], constant: float
+) -> Iterator[tuple[Reason, str]]:
+    if all(np.ptp(part.scores) == 0.0 for part in parts.values()):
+        yield Reason.CONSTANT, "the scores are a constant predictor's: the same for every film"
+    elif claim.reached_by(constant):
+        yield (
+            Reason.CONSTANT,
+            f"a predictor that says the same of every film has {constant:.4f}, so the number is no "
+            "evidence that the scores tell films apart",
+        )
+
+
+def _result(
+    claim: Claim,
+    number: Interval,
+    proofs: tuple[tuple[Reason, str], ...],
+    counted: int = 0,
+    constant: float | None = None,
+) -> ClaimResult:
+    agreement, words = _agreement(claim, number)
+    if proofs:
+        unknown = agreement is ClaimVerdict.NOT_COMPUTABLE
+        said = [*([] if unknown else [words]), *(text for _, text in proofs)]
+        words = "; ".join(dict.fromkeys(said))
+    return ClaimResult(
+        claim=claim.text,
+        metric=claim.metric,
+        of=claim.of,
+        claimed=claim.value,
+        recomputed=number,
+        findings_counted=counted,
+        constant=constant,
+        verdict=ClaimVerdict.MEANINGLESS if proofs else agreement,
+        agreement=agreement,
+        reasons=tuple(dict.fromkeys(reason for reason, _ in proofs)),
+        words=words,
+    )
+
+
+def _agreement(claim: Claim, number: Interval) -> tuple[ClaimVerdict, str]:
+    """How claim and number compare, and in words."""
+    if number.value is None:
+        return ClaimVerdict.NOT_COMPUTABLE, number.reason
+    if claim.rounds_to(number.value):
+        return ClaimVerdict.REPRODUCED, "the number rounds to the claim"
+    if number.low is None or number.high is None:
+        return ClaimVerdict.NOT_COMPUTABLE, number.reason
+    # resampling adds to calibration errors, so their interval may lie above the number itself
+    low, high = min(number.low, number.value), max(number.high, number.value)
+    if low - claim.half_unit <= claim.value <= high + claim.half_unit:
+        return ClaimVerdict.INSIDE, "other patients of the same kind could give the claim"
+    end, side = (high, "above") if claim.value > high else (low, "below")
+    return (
+        ClaimVerdict.OUTSIDE,
+        f"the claim lies {abs(claim.value - end):.4f} {side} the interval",
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

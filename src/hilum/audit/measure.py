@@ -21,7 +21,7 @@ from hilum.metrics.reliability import (
     squared_errors,
 )
 from hilum.metrics.resampling import interval, mean_present, patient_resamples, share
-from hilum.predictions.scores import LabelledScores
+from hilum.predictions.read import LabelledScores
 
 __all__ = ["HALVINGS", "ClaimData", "band_under_calibration", "constant_value", "measure"]
 

@@ -7,16 +7,26 @@ columns to findings is compared with the one by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.domain.documents.audit import Remark, RemarkKind
+from hilum.domain.findings import LabelSet
 from hilum.metrics.delong import delong
-from hilum.predictions.scores import Scores
+from hilum.predictions.read import Scores
 
-__all__ = ["LEAST_GAIN", "AurocMatrix", "Order", "auroc_matrix", "compare_order"]
+__all__ = [
+    "LEAST_GAIN",
+    "AurocMatrix",
+    "Order",
+    "auroc_matrix",
+    "compare_order",
+    "known_orders",
+    "order_remarks",
+]
 
 LEAST_GAIN = 0.03
 """Mean AUROC that the moved findings must gain: related findings rank each other nearly as well."""
@@ -180,3 +190,93 @@ def _largest_luck(matrix: AurocMatrix, own: NDArray[np.intp], rng: np.random.Gen
         axis=2,
     )
     return max(_best(drawn, own)[1] for drawn in noise / matrix.errors)
+
+
+def known_orders(labels: LabelSet) -> dict[str, LabelSet]:
+    """The orders in which tables without names come: the dataset's own, and the alphabet's.
+
+    >>> from hilum.domain.findings import nih14
+    >>> [order.findings[2] for order in known_orders(nih14()).values()]
+    ['Effusion', 'Consolidation']
+    """
+    return {
+        labels.name: labels,
+        "alphabetical": LabelSet("alphabetical", tuple(sorted(labels.findings))),
+    }
+
+
+def order_remarks(scores: Scores, rng: np.random.Generator) -> tuple[list[Remark], tuple[str, ...]]:
+    """What is to be said of the order of columns, and the findings that stand elsewhere."""
+    if not scores.named:
+        return [_unnamed(scores, rng)], ()
+    matrix = auroc_matrix(scores)
+    if matrix is None:
+        return [], ()
+    order = compare_order(matrix, {f: scores.findings.index(f) for f in matrix.findings}, rng)
+    if order.permuted:
+        return [_permuted(scores, order)], order.moved
+    inverted = matrix.inverted(order.given)
+    if not inverted:
+        return [], ()
+    words = "scores rank films worse than chance does: the sign or the column is wrong"
+    return [Remark(kind=RemarkKind.INVERTED_SCORES, findings=inverted, words=words)], ()
+
+
+def _permuted(scores: Scores, order: Order) -> Remark:
+    held = [
+        f"{finding} in the column of {scores.findings[at] or scores.columns[at]}"
+        for finding, at in order.best.items()
+        if finding in order.moved
+    ]
+    return Remark(
+        kind=RemarkKind.PERMUTED_COLUMNS,
+        findings=order.moved,
+        words=f"columns are not in the order of their names: mean AUROC {order.auroc:.3f} by name, "
+        f"{order.best_auroc:.3f} in the best order, more than chance gave in any of 1,000 draws. "
+        f"Best order: {'; '.join(held)}{_well_known(scores, order)}",
+    )
+
+
+def _well_known(scores: Scores, order: Order) -> str:
+    """Whether the best order is a well-known one under the names of another."""
+    by_column = {column: finding for finding, column in order.best.items()}
+    for name, known in known_orders(scores.cohort.labels).items():
+        fits = len(known) == len(scores.columns) and len(by_column) > len(known) // 2
+        if fits and all(known.findings[column] == f for column, f in by_column.items()):
+            return f". That is the order '{name}': try --label-order '{name}'"
+    return ""
+
+
+def _unnamed(scores: Scores, rng: np.random.Generator) -> Remark:
+    return Remark(
+        kind=RemarkKind.UNNAMED_COLUMNS,
+        words=f"the {len(scores.columns)} score columns have no names, so nothing is evaluated by "
+        f"name. {'. '.join(_guesses(scores, rng))}",
+    )
+
+
+def _guesses(scores: Scores, rng: np.random.Generator) -> Iterator[str]:
+    """What the scores tell of the order of columns that have no names."""
+    matrix = auroc_matrix(scores)
+    labels = scores.cohort.labels
+    if matrix is None or len(labels) != len(scores.columns):
+        yield "Name them with --label-order"
+        return
+    orders: dict[str, Order] = {}
+    for name, known in known_orders(labels).items():
+        given = {finding: known.findings.index(finding) for finding in matrix.findings}
+        orders[name] = compare_order(matrix, given, rng)
+    for name, order in orders.items():
+        yield f"In the order '{name}' the mean AUROC is {order.auroc:.3f}"
+    fitting = [name for name, order in orders.items() if not order.permuted]
+    best = next(iter(orders.values()))
+    if len(fitting) == 1:
+        yield f"Only '{fitting[0]}' fits: name the columns with --label-order '{fitting[0]}'"
+    elif fitting:
+        yield "The films are too few, or the scores too weak, to tell which it is"
+    else:
+        by_column = sorted(best.best.items(), key=lambda item: item[1])
+        yield (
+            f"Neither fits; the best order has {best.best_auroc:.3f}: "
+            f"{', '.join(finding for finding, _ in by_column)}"
+        )

@@ -46,7 +46,7 @@ def audit(
     from hilum.audit.claims import read_claims
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256, write_sealed
-    from hilum.predictions.scores import read_scores
+    from hilum.predictions.read import read_scores
     from hilum.report.audit.markdown import markdown
     from hilum.splits import read_training_films
 
@@ -76,7 +76,7 @@ def audit(
 
 def _order(words: str, cohort: Cohort) -> LabelSet:
     """The findings of the columns, as the option says them."""
-    from hilum.audit.audit import known_orders
+    from hilum.audit.order import known_orders
     from hilum.domain.errors import suggestion
     from hilum.domain.findings import LabelSet, label_sets
 

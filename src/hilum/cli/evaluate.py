@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-TABLES = (".csv", ".gz")
+TABLES = (".csv", ".tsv", ".gz")
 
 Level = Annotated[
     str | None, typer.Option(help="film, study or patient; else what the table names.")

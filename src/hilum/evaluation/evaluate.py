@@ -17,7 +17,6 @@ from hilum.domain.documents.evaluation import (
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.baseline import Metadata
 from hilum.evaluation.entries import Entries, Measure
 from hilum.evaluation.finding import FindingData, evaluate_finding, levels
 from hilum.evaluation.numbers import (
@@ -32,7 +31,7 @@ from hilum.evaluation.numbers import (
     ScoredSplit,
 )
 from hilum.evaluation.request import EvaluationRequest, Unit
-from hilum.evaluation.subgroups import mean_auroc, subgroups
+from hilum.evaluation.subgroups import Metadata, mean_auroc, subgroups
 
 __all__ = ["evaluate"]
 

@@ -1,46 +1,44 @@
-"""Anybody's predictions: a table with a film column and a column of probabilities a finding."""
+"""A table for two purposes: strictly, to be evaluated, and as it is, faults and all, to be audited.
+
+Both stand on `hilum.predictions.table.read_table`, and find the same films and columns.
+"""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError, Status, suggestion
-from hilum.domain.film_names import FilmNames
+from hilum.domain.errors import DatasetError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
-from hilum.domain.record import Cohort
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
-from hilum.files.lines import text_lines
-from hilum.predictions.columns import finding_of
-from hilum.predictions.levels import Level, grouped
-from hilum.predictions.normalized import normalized_findings
+from hilum.predictions.columns import ScoreKind, is_unnamed
+from hilum.predictions.levels import Level
+from hilum.predictions.table import ScoreTable, TableColumn, read_table
 
-__all__ = ["FILM_COLUMNS", "STUDY_COLUMNS", "Predictions", "read_predictions"]
+__all__ = [
+    "LabelledScores",
+    "Predictions",
+    "Scores",
+    "normalized_findings",
+    "piles_above_half",
+    "read_predictions",
+    "read_scores",
+]
 
-FILM_COLUMNS = (
-    *("Image Index", "image_id", "image", "image_name", "film", "filename", "file", "file_path"),
-    *("path", "dicom_id", "SOPInstanceUID", "patientId"),
-)
-"""Names of the column that names the film, in order of preference; case, blanks and `_` do not
-matter. RSNA calls its films patients."""
-STUDY_COLUMNS = ("study", "study_id", "StudyInstanceUID")
-"""The same of a column that names the study, where none names the film."""
-
-_NUMBERED = re.compile(r"[A-Za-z: ]*[_ ]?\d+(\.\d+)?")
-_SCORED = {status.value for status in Status if status.scored}
+_NEAR = 0.02
+_FEWEST_VALUES = 100
+_FEWEST_FILMS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predictions and what they are for, row by row.
+    """Predictions and the films they are for, row by row.
 
     Attributes:
         probabilities: (N, L) for the findings that the table and the cohort share.
@@ -57,286 +55,317 @@ class Predictions:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Where to find what: positions in the header."""
+@dataclass(frozen=True, eq=False)
+class LabelledScores:
+    """What was said of the labelled films of one finding, and what was so.
 
-    header: tuple[str, ...]
-    film: int
-    level: Level
-    status: int | None
-    findings: dict[str, int]
-    """Finding to its column, in the cohort's order."""
-    passed_over: tuple[str, ...]
-    """Columns that name a finding, but less plainly than another."""
-    ignored: tuple[str, ...]
+    Attributes:
+        films: (n,) rows of the evaluated films.
+        positives: (n,) whether the finding is there.
+        scores: (n,) as the table has them.
+    """
 
-    @property
-    def width(self) -> int:
-        return 1 + max(self.film, self.status or 0, *self.findings.values())
-
-
-class _Sheet:
-    """The rows that were read for some records: memory grows with these, not with the table."""
-
-    def __init__(self, records: int, findings: int) -> None:
-        self.values = np.zeros((records, findings))
-        self.lines = np.zeros(records, np.int64)
-        self.fault = ""
-
-    def write(self, row: int, line: int, values: Sequence[float]) -> int:
-        """Write a record's probabilities; the line that had it before, or 0."""
-        before = int(self.lines[row])
-        self.values[row], self.lines[row] = values, line
-        return before
+    films: NDArray[np.intp]
+    positives: NDArray[np.bool_]
+    scores: NDArray[np.float64]
 
     @property
-    def rows(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self.lines)
+    def both_classes(self) -> bool:
+        """Whether there is a positive and a negative film."""
+        return bool(self.positives.any() and not self.positives.all())
+
+    @property
+    def finite(self) -> bool:
+        """Whether every score is a number."""
+        return bool(np.isfinite(self.scores).all())
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether every score could be a probability."""
+        return self.finite and bool(((self.scores >= 0.0) & (self.scores <= 1.0)).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A table's scores beside the labels of the same films.
+
+    Attributes:
+        cohort: the films that both have, in the order of the dataset.
+        columns: names of the score columns, in the order of the table.
+        findings: the finding that each column is named after; None where the name says none.
+        values: (N, M) the scores; NaN for a cell that is no number.
+        repeated: films that the table lists again with other scores; the first row counts.
+        notes: what was left out and why, a line each.
+    """
+
+    cohort: Cohort
+    columns: tuple[str, ...]
+    findings: tuple[str | None, ...]
+    values: NDArray[np.float64]
+    repeated: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def named(self) -> bool:
+        """Whether the columns can be told by name."""
+        return any(self.findings)
+
+    def labels(self) -> LabelSet:
+        """The findings that have a column, in the cohort's order."""
+        present = tuple(name for name in self.cohort.labels if name in self.findings)
+        return LabelSet(f"{len(present)} findings of {self.cohort.labels.name}", present)
+
+    @cached_property
+    def _states(self) -> NDArray[np.int8]:
+        """(N, L) of the cohort, made once: it is asked for each column and finding."""
+        return self.cohort.states()
+
+    def of(self, finding: str) -> LabelledScores:
+        """The labelled films of a finding with the scores of the column named after it."""
+        return self.entries(self.findings.index(finding), finding)
+
+    def entries(self, column: int, finding: str) -> LabelledScores:
+        """The labelled films of a finding with the scores of any column."""
+        known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
+        return LabelledScores(known, positives, self.values[known, column])
+
+    def in_order(self, order: LabelSet) -> Scores:
+        """The same scores, each column named by its position.
+
+        Raises:
+            UsageError: for another number of findings than columns, or one without labels.
+        """
+        if len(order) != len(self.columns):
+            raise UsageError(
+                f"--label-order must name a finding for each of the {len(self.columns)} score "
+                f"columns ({', '.join(self.columns[:3])}, …); {order.name} has {len(order)}"
+            )
+        known = tuple(name if name in self.cohort.labels else None for name in order)
+        return replace(self, findings=known)
 
 
 def read_predictions(path: Path, cohort: Cohort) -> Predictions:
-    """Reads a predictions table and matches it with labelled films, or studies, by name.
+    """Read a table of probabilities and match it with labelled films, or studies, by name.
 
-    Names are matched as `FilmNames` says. Finding columns are matched by alias, with or without
-    `prob_`, `p_`, `score_` or `pred_` before or after; of two columns of a finding that which says
-    that it is a probability counts, and one that says it is a decision (`Mass_pred`) counts least.
-    Rows that a `status` column calls anything but ok or warn were not scored: they are left out and
-    counted, never taken for 0.
+    Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
+    `read_scores` this refuses what cannot be evaluated: columns without
+    names, logits, repeated films, and cells that are not probabilities, also those of films that
+    have no labels: a column with a value outside [0, 1] holds something else.
 
     Args:
-        path: CSV, UTF-8 with or without byte order mark, plain or gzipped.
+        path: comma- or tab-separated, UTF-8 with or without byte order mark, plain or gzipped.
         cohort: the films with their labels.
 
     Raises:
         DatasetError: for a table without films or findings, or with numbers in place of names; a
-            film listed twice; a value that is no number in [0, 1]; or no film in common.
+            film listed twice; a value that is not a number in [0, 1]; or no film in common.
         UsageError: for a file that cannot be opened.
     """
-    with _rows(path) as rows:
-        columns = _columns(path, tuple(next(rows, ((), 0))[0]), cohort.labels)
-    levels = [Level.FILM]
-    if any(record.study_id for record in cohort.records):
-        levels.insert(0 if columns.level is Level.STUDY else 1, Level.STUDY)
-    counts: Counter[str] = Counter()
-    several = 0
-    for level in levels:
-        named = grouped(cohort, level)
-        counts = Counter()
-        sheet = _read(path, columns, FilmNames(named.image_ids()), counts)
-        if len(sheet.rows):
-            return _matched(path, columns, (named, level), sheet, counts)
-        several = max(several, counts["many"])
-    many = f"; {several:,} of them fit several films" if several else ""
-    with _rows(path) as rows:
-        first = next((row[columns.film] for row, line in rows if line > 1), "none")
-    raise DatasetError(
-        f"{path.name} and {cohort.dataset} must have a film in common; the table names "
-        f"{counts['rows']:,}, first: {first}{many}; the dataset {len(cohort):,}, first: "
-        f"{cohort.image_ids()[0] if len(cohort) else 'none'}. Name films as the dataset does"
-    )
-
-
-@contextmanager
-def _rows(path: Path) -> Generator[Iterator[tuple[list[str], int]]]:
-    """Each row of a CSV table with its line number, one at a time; blank lines are passed over."""
-    try:
-        with text_lines(path) as lines:
-            reader = csv.reader(lines, strict=True)
-            yield ((row, reader.line_num) for row in reader if row)
-    except csv.Error as error:
-        raise DatasetError(f"{path.name} is not a CSV table: {error}") from None
-
-
-def _folded(word: str) -> str:
-    return re.sub(r"[\s_]+", "", word).casefold()
-
-
-def _columns(path: Path, header: tuple[str, ...], labels: LabelSet) -> _Columns:
-    places = {_folded(name): place for place, name in reversed(list(enumerate(header)))}
-    film, level = _film_column(path, header, places)
-    status = places.get("status")
-    ranked: dict[str, list[tuple[int, int]]] = {}
-    ignored: list[str] = []
-    for place, column in enumerate(header):
-        rank, name = finding_of(column)
-        if name is not None and name in labels:
-            ranked.setdefault(name, []).append((rank, place))
-        elif place not in (film, status):
-            ignored.append(column)
-    findings: dict[str, int] = {}
-    passed_over: list[str] = []
-    for name in sorted(ranked, key=labels.index):
-        (rank, place), *rest = sorted(ranked[name])
-        if rest and rest[0][0] == rank:
-            both = f"{header[place]} and {header[rest[0][1]]}"
-            raise DatasetError(f"{path.name} has two columns of {name}: {both}. Keep one")
-        findings[name] = place
-        passed_over += [header[other] for _, other in rest]
-    if not findings:
-        raise DatasetError(_nameless(path, ignored, header, labels))
-    return _Columns(header, film, level, status, findings, tuple(passed_over), tuple(ignored))
-
-
-def _film_column(path: Path, header: tuple[str, ...], places: dict[str, int]) -> tuple[int, Level]:
-    for level, words in ((Level.FILM, FILM_COLUMNS), (Level.STUDY, STUDY_COLUMNS)):
-        for word in words:
-            if _folded(word) in places:
-                return places[_folded(word)], level
-    if header and all(_NUMBERED.fullmatch(name.strip()) or not name.strip() for name in header):
-        raise DatasetError(
-            f"{path.name} must name its films and findings; its first line is "
-            f"{', '.join(header[:4])}…, so their order is unknown. Write a header: Image_ID and a "
-            "finding over each column"
-        )
-    separated = " Its columns are separated by ';': save it with commas"
-    semicolons = separated if len(header) == 1 and ";" in header[0] else ""
-    raise DatasetError(
-        f"{path.name} must have a column that names the film, such as Image_ID; "
-        f"it has {', '.join(header) or 'no header'}.{semicolons}"
-    )
-
-
-def _nameless(path: Path, columns: Sequence[str], header: tuple[str, ...], labels: LabelSet) -> str:
-    if columns and all(_NUMBERED.fullmatch(name.strip()) for name in columns):
-        return (
-            f"{path.name} must name the finding of each column; it has {', '.join(columns[:4])}…, "
-            "and an order is not known. Write the findings' names over the columns"
-        )
-    near = next((hint for column in header if (hint := suggestion(column, labels))), "")
-    return (
-        f"{path.name} has no column of a finding of {labels.name}; "
-        f"it has {', '.join(header)}.{near}"
-    )
-
-
-def _read(path: Path, columns: _Columns, names: FilmNames, counts: Counter[str]) -> _Sheet:
-    """The rows whose name is known.
-
-    A table names its films in one way: rows of which only the last parts agree count where no row
-    fits better, or a film that is not here would lend its scores to one that is named alike.
-    """
-    whole = _Sheet(len(names), len(columns.findings))
-    partial = _Sheet(len(names), len(columns.findings))
-    with _rows(path) as rows:
-        next(rows)
-        for row, line in rows:
-            where = f"{path.name} line {line}"
-            if len(row) < columns.width:
-                raise DatasetError(
-                    f"{where} must have {columns.width} fields or more; it has {len(row)}. "
-                    "Is a comma missing, or the file cut short?"
-                )
-            if columns.status is not None and row[columns.status] not in _SCORED:
-                counts["unscored"] += 1
-                continue
-            if not (name := row[columns.film].strip()):
-                film = columns.header[columns.film]
-                raise DatasetError(f"{where}: column {film} must name the film; it is blank")
-            values = [
-                _probability(row[place], where, columns.header[place])
-                for place in columns.findings.values()
-            ]
-            found = names.find(name)
-            counts["rows"] += 1
-            counts["many"] += found.many
-            if found.row is None:
-                continue
-            sheet = partial if found.parts else whole
-            counts["parts"] = max(counts["parts"], found.parts)
-            if before := sheet.write(found.row, line, values):
-                sheet.fault = sheet.fault or (
-                    f"{where}: film {name} is listed twice, before in line {before}. "
-                    "Keep one row a film"
-                )
-    used = whole if len(whole.rows) else partial
-    if used.fault:
-        raise DatasetError(used.fault)
-    if used is whole:
-        counts["parts"] = 0
-    return used
-
-
-def _probability(text: str, where: str, column: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 <= value <= 1.0:
-        raise DatasetError(
-            f"{where}, {column}: a probability must be a number in [0, 1]; got '{text}'. "
-            "Logits must be calibrated first"
-        )
-    return value
-
-
-def _matched(
-    path: Path,
-    columns: _Columns,
-    named: tuple[Cohort, Level],
-    sheet: _Sheet,
-    counts: Counter[str],
-) -> Predictions:
-    cohort, level = named
-    rows = sheet.rows
-    kept = replace(cohort, records=tuple(cohort.records[row] for row in rows))
-    labels = LabelSet(cohort.labels.name, tuple(columns.findings))
+    table = read_table(path, cohort)
+    found = table.by_finding([ScoreKind.LOGIT])
+    if not found:
+        raise DatasetError(_nameless(table, cohort.labels))
+    positions = {name: found[name] for name in cohort.labels if name in found}
+    read = {name: table.scores[at[0]] for name, at in positions.items()}
+    _refuse_faults(table, list(read.values()))
+    labels = LabelSet(cohort.labels.name, tuple(positions))
     if len(labels) < len(cohort.labels):
         labels = replace(labels, name=f"{len(labels)} findings of {cohort.labels.name}")
-    probabilities = Probabilities(sheet.values[rows], labels)
-    counts["used"], counts["labelled"] = len(rows), len(cohort)
-    notes = (*_notes(path, columns, level, counts), *_finding_notes(path, columns, cohort.labels))
-    return Predictions(
-        probabilities,
-        kept,
-        level,
-        {name: columns.header[place] for name, place in columns.findings.items()},
-        (*notes, *_decision_notes(path, probabilities), *_half_notes(path, probabilities)),
+    probabilities = Probabilities(table.values[:, [at[0] for at in positions.values()]], labels)
+    passed_over = [table.scores[at] for _, *others in positions.values() for at in others]
+    notes = (
+        *_row_notes(table),
+        *_column_notes(table, read, passed_over, cohort.labels),
+        *_decision_notes(table.name, probabilities),
+        *_half_notes(table.name, probabilities),
+    )
+    columns = {name: column.name for name, column in read.items()}
+    return Predictions(probabilities, table.cohort, table.level, columns, notes)
+
+
+def read_scores(path: Path, cohort: Cohort) -> Scores:
+    """Read a table of scores and match it with labelled films, or studies, by name.
+
+    Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
+    `read_predictions` this takes scores of any size, repeated films, columns
+    without names and tables without a header, since these are to be found out. Columns without
+    names count only where no column is named after a finding.
+
+    Args:
+        path: comma- or tab-separated, UTF-8 with or without byte order mark, plain or gzipped.
+        cohort: the films with their labels.
+
+    Raises:
+        UsageError: for a file that cannot be opened.
+        DatasetError: for a table that is not CSV, or has no film of the cohort, or no score.
+    """
+    table = read_table(path, cohort)
+    read = sorted(at for at, *_ in table.by_finding().values() if table.scores[at].numeric)
+    if not read:
+        read = [at for at, c in enumerate(table.scores) if c.finding is None and c.numeric]
+    if not read:
+        raise DatasetError(
+            f"{table.name} must have a column of scores for a finding of {cohort.labels.name}; "
+            f"it has {', '.join(table.header) or 'none'}"
+        )
+    columns = [table.scores[at] for at in read]
+    return Scores(
+        cohort=table.cohort,
+        columns=tuple(column.name or str(index) for index, column in enumerate(columns)),
+        findings=tuple(column.finding for column in columns),
+        values=table.values[:, read],
+        repeated=tuple(film.name for film in table.differing),
+        notes=tuple(_score_notes(table, columns)),
     )
 
 
-def _notes(path: Path, columns: _Columns, level: Level, counts: Counter[str]) -> Iterator[str]:
-    used, labelled, plural = counts["used"], counts["labelled"], "films"
-    if level is Level.STUDY:
+def normalized_findings(probabilities: Probabilities) -> tuple[str, ...]:
+    """Return the findings whose scores pile up just above 0.5.
+
+    torchxrayvision's `op_threshs` maps each finding's threshold t to 0.5: a probability p becomes
+    p / 2t below it and 1 - (1 - p) / 2(1 - t) above. A rare finding's scores are then spread out
+    below 0.5 and crowded above it. The ranking stays, and nothing else does.
+    """
+    return tuple(n for n in probabilities.labels if piles_above_half(probabilities.of(n)))
+
+
+def piles_above_half(scores: NDArray[np.float64]) -> bool:
+    """Return whether many more scores lie just above 0.5 than just below: a mapped threshold.
+
+    Within 0.02 of 0.5 there must be 20 scores above, more than four times as many as below, and
+    the excess must be above five standard errors. Fewer than 100 distinct scores tell nothing.
+
+    >>> scores = np.linspace(0.0, 0.2, 1001)
+    >>> mapped = np.where(scores < 0.05, scores / 0.1, 1 - (1 - scores) / 1.9)
+    >>> piles_above_half(scores), piles_above_half(mapped)
+    (False, True)
+    """
+    if len(np.unique(scores)) < _FEWEST_VALUES:
+        return False
+    above = int(((scores >= 0.5) & (scores < 0.5 + _NEAR)).sum())
+    below = int(((scores >= 0.5 - _NEAR) & (scores < 0.5)).sum())
+    excess = above - below > 5.0 * np.sqrt(above + below)
+    return above >= _FEWEST_FILMS and above > 4 * below and bool(excess)
+
+
+def _nameless(table: ScoreTable, labels: LabelSet) -> str:
+    """Say why no column can be read as a finding's probabilities."""
+    if not any(table.header):
+        return (
+            f"{table.name} must name its films and findings; its first line is a film's, so their "
+            "order is unknown. Write a header: Image_ID and a finding over each column"
+        )
+    columns = table.columns()
+    if columns and all(is_unnamed(column.name) for column in columns):
+        names = ", ".join(column.name for column in columns[:4])
+        return (
+            f"{table.name} must name the finding of each column; it has {names}…, and an order is "
+            "not known. Write the findings' names over the columns"
+        )
+    if logits := [column.name for column in table.scores if column.finding]:
+        return (
+            f"{table.name} must have probabilities; {', '.join(logits[:4])} are logits by their "
+            "names. Logits must be calibrated first"
+        )
+    near = next((hint for column in table.header if (hint := suggestion(column, labels))), "")
+    return (
+        f"{table.name} has no column of a finding of {labels.name}; "
+        f"it has {', '.join(table.header)}.{near}"
+    )
+
+
+def _refuse_faults(table: ScoreTable, read: Iterable[TableColumn]) -> None:
+    """Refuse the first row that is cut short, names no film or has a score that is none."""
+    columns = [table.film, *([table.status] if table.status else []), *read]
+    faults = [(column.fault, column) for column in columns if column.fault is not None]
+    if faults:
+        cell, column = min(faults, key=lambda fault: (fault[0].line, -fault[0].fields))
+        where = f"{table.name} line {cell.line}"
+        if cell.fields:
+            width = 1 + max(column.place for column in columns)
+            raise DatasetError(
+                f"{where} must have {width} fields or more; it has {cell.fields}. "
+                "Is a comma missing, or the file cut short?"
+            )
+        if column is table.film:
+            raise DatasetError(f"{where}: column {column.name} must name the film; it is blank")
+        raise DatasetError(
+            f"{where}, {column.name}: a probability must be a number in [0, 1]; got '{cell.text}'. "
+            "Logits must be calibrated first"
+        )
+    if table.repeats:
+        again = min(table.repeats, key=lambda film: film.line)
+        raise DatasetError(
+            f"{table.name} line {again.line}: film {again.name} is listed twice, before in line "
+            f"{again.before}. Keep one row a film"
+        )
+
+
+def _row_notes(table: ScoreTable) -> Iterator[str]:
+    plural = "films"
+    if table.level is Level.STUDY:
         plural = "studies"
-        yield f"{path.name} names studies in {columns.header[columns.film]}: a row is a study"
-    if counts["parts"]:
-        yield f"{plural} are matched by the last {counts['parts']} parts of their path"
-    if counts["unscored"]:
-        yield f"{counts['unscored']:,} rows of {path.name} were not scored (status): left out"
-    if counts["many"]:
-        yield f"{counts['many']:,} names of {path.name} fit several {plural} and are left out"
-    if foreign := counts["rows"] - used - counts["many"]:
-        yield f"{foreign:,} {plural} of {path.name} are not among the labelled {plural}"
-    if labelled > used:
-        yield f"{labelled - used:,} of {labelled:,} labelled {plural} have no prediction"
+        yield f"{table.name} names studies in {table.film.name}: a row is a study"
+    if table.parts:
+        yield f"{plural} are matched by the last {table.parts} parts of their path"
+    if table.unscored:
+        yield f"{table.unscored:,} rows of {table.name} were not scored (status): left out"
+    if table.many:
+        yield f"{table.many:,} names of {table.name} fit several {plural} and are left out"
+    if foreign := table.rows - table.matched - table.many:
+        yield f"{foreign:,} {plural} of {table.name} are not among the labelled {plural}"
+    if absent := table.labelled - table.matched:
+        yield f"{absent:,} of {table.labelled:,} labelled {plural} have no prediction"
 
 
-def _finding_notes(path: Path, columns: _Columns, labels: LabelSet) -> Iterator[str]:
-    absent = [name for name in labels if name not in columns.findings]
+def _column_notes(
+    table: ScoreTable,
+    read: dict[str, TableColumn],
+    passed_over: list[TableColumn],
+    labels: LabelSet,
+) -> Iterator[str]:
+    absent = [name for name in labels if name not in read]
     if absent:
-        yield f"findings without a column in {path.name}: {', '.join(absent)}"
-    if columns.passed_over:
-        said = ", ".join(columns.passed_over)
-        yield f"columns that another column of the finding is read instead of: {said}"
-    if columns.ignored:
-        some = [*columns.ignored[:4], *(["…"] if len(columns.ignored) > 4 else [])]
-        count = len(columns.ignored)
-        yield f"{count} columns name no finding of {labels.name}: {', '.join(some)}"
+        yield f"findings without a column in {table.name}: {', '.join(absent)}"
+    if passed_over:
+        names = ", ".join(column.name for column in passed_over)
+        yield f"columns that another column of the finding is read instead of: {names}"
+    used = [*read.values(), *passed_over]
+    ignored = [column.name for column in table.columns() if column not in used]
+    if ignored:
+        some = [*ignored[:4], *(["…"] if len(ignored) > 4 else [])]
+        yield f"{len(ignored)} columns name no finding of {labels.name}: {', '.join(some)}"
 
 
-def _decision_notes(path: Path, probabilities: Probabilities) -> Iterator[str]:
-    for name in probabilities.labels:
-        if np.isin(probabilities.of(name), (0.0, 1.0)).all():
+def _decision_notes(name: str, probabilities: Probabilities) -> Iterator[str]:
+    for finding in probabilities.labels:
+        if np.isin(probabilities.of(finding), (0.0, 1.0)).all():
             yield (
-                f"{name}: {path.name} has only 0 and 1, decisions rather than probabilities; "
+                f"{finding}: {name} has only 0 and 1, decisions rather than probabilities; "
                 "ranking and calibration are those of one threshold"
             )
 
 
-def _half_notes(path: Path, probabilities: Probabilities) -> Iterator[str]:
+def _half_notes(name: str, probabilities: Probabilities) -> Iterator[str]:
     if piled := normalized_findings(probabilities):
         yield (
-            f"{', '.join(piled)}: scores of {path.name} pile up just above 0.5, as where each "
+            f"{', '.join(piled)}: scores of {name} pile up just above 0.5, as where each "
             "finding's threshold was mapped to 0.5: no probabilities, so only the ranking counts"
         )
+
+
+def _score_notes(table: ScoreTable, read: Sequence[TableColumn]) -> Iterator[str]:
+    plural, one = "films", "film"
+    if table.level is Level.STUDY:
+        plural, one = "studies", "study"
+        yield f"{table.name} names studies in {table.film.name}: a row is a study"
+    if table.unscored:
+        yield f"{table.unscored:,} rows of {table.name} were not scored (status) and are left out"
+    if unknown := table.rows - table.matched:
+        yield f"{unknown:,} rows of {table.name} name no labelled {one}"
+    if absent := table.labelled - len(table.cohort):
+        yield f"{absent:,} labelled {plural} have no row in {table.name}"
+    ignored = [column.name for column in table.columns() if column.numeric and column not in read]
+    if ignored:
+        some = ", ".join([*ignored[:4], *(["…"] if len(ignored) > 4 else [])])
+        yield f"{len(ignored)} columns of numbers name no finding: {some}"

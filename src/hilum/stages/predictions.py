@@ -28,12 +28,16 @@ from hilum.domain.record import Cohort, digest, prevalences
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
-from hilum.evaluation.request import EvaluationRequest, Unit
-from hilum.evaluation.thresholds import Thresholds, cross_fitted, read_thresholds
+from hilum.evaluation.request import (
+    EvaluationRequest,
+    Thresholds,
+    Unit,
+    cross_fitted,
+    read_thresholds,
+)
 from hilum.files.sealed import file_sha256
 from hilum.predictions.levels import Combine, Level, at_level
-from hilum.predictions.normalized import normalized_findings
-from hilum.predictions.read import Predictions, read_predictions
+from hilum.predictions.read import Predictions, normalized_findings, read_predictions
 from hilum.report.evaluation.write import TOP, write_effect, write_evaluation
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
 from hilum.stages.calibrate import GOALS

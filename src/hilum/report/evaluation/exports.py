@@ -15,7 +15,7 @@ from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
-from hilum.evaluation.thresholds import Thresholds
+from hilum.evaluation.request import Thresholds
 from hilum.metrics.operating import GridRow, grid
 
 __all__ = ["write_cases", "write_grid", "write_matched", "write_thresholds"]

@@ -9,7 +9,7 @@ from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.curves import curves_of
-from hilum.evaluation.thresholds import Thresholds
+from hilum.evaluation.request import Thresholds
 from hilum.files.sealed import write_sealed
 from hilum.report.evaluation.effect import effect_table, write_effect_figure
 from hilum.report.evaluation.exports import write_cases, write_grid, write_matched, write_thresholds

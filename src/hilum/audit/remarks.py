@@ -1,4 +1,4 @@
-"""What scores are, by their looks: probabilities, logits, decisions, or something worse."""
+"""What an audit remarks without being asked: on the scores, on the films, and on a leak."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.audit import Remark, RemarkKind
-from hilum.predictions.normalized import piles_above_half
-from hilum.predictions.scores import LabelledScores, Scores
+from hilum.domain.documents.audit import Leak, Remark, RemarkKind
+from hilum.domain.errors import LeakError
+from hilum.domain.record import Cohort, digest
+from hilum.predictions.read import LabelledScores, Scores, piles_above_half
+from hilum.splits import (
+    KnownSplit,
+    TrainingFilms,
+    overlap_of,
+    recognise,
+    refuse_other_family,
+)
 
-__all__ = ["fitted_on_these_rows", "inspect"]
+__all__ = [
+    "fitted_on_these_rows",
+    "leak_of",
+    "leak_remarks",
+    "score_remarks",
+    "split_name",
+    "split_remarks",
+]
 
 _SMALLEST_TOLERANCE = 1e-7
 """Probabilities that passed through float32 differ by so much."""
@@ -20,7 +35,7 @@ _FEWEST_DECIMALS = 4
 _ROWS_ON_STEPS = 30
 
 
-def inspect(scores: Scores) -> Iterator[Remark]:
+def score_remarks(scores: Scores) -> Iterator[Remark]:
     """Everything that the values alone tell of a table, a remark a kind."""
     columns = dict(zip(_names(scores), scores.values.T, strict=True))
     finite = {name: column for name, column in columns.items() if np.isfinite(column).all()}
@@ -151,3 +166,90 @@ def _identical(columns: Mapping[str, NDArray[np.float64]]) -> Iterator[Remark]:
                 findings=tuple(names),
                 words="columns are equal film by film: one finding's scores under several names",
             )
+
+
+def leak_of(training: TrainingFilms, cohort: Cohort) -> Leak:
+    """How far the evaluated films are of training patients, with a certificate in words.
+
+    Args:
+        training: what the model was trained on.
+        cohort: the evaluated films.
+    """
+    found = overlap_of(training.patients, cohort.patients().tolist())
+    shared = len(training.films.intersection(cohort.image_ids()))
+    known = recognise(training.films)
+    source = training.source if known is None else f"{training.source}: {known.name}"
+    words = f"{found.sentence()} ({source}); {shared:,} films are on both sides"
+    if training.unknown:
+        words += (
+            f". The labels do not tell the patients of {training.unknown:,} of "
+            f"{len(training.films):,} training films, so more may leak"
+        )
+    return Leak(
+        training=training.source,
+        training_films=len(training.films),
+        training_patients=len(training.patients),
+        training_patients_sha256=digest(training.patients),
+        patients_sha256=digest(set(cohort.patients().tolist())),
+        films_unknown=training.unknown,
+        shared_films=shared,
+        leaking_films=found.leaking_films,
+        leaking_patients=found.leaking_patients,
+        certificate=words,
+    )
+
+
+def leak_remarks(leak: Leak) -> Iterator[Remark]:
+    """The leak, or that there is none, in a line."""
+    kind = RemarkKind.LEAK if leak.leaking_films else RemarkKind.NO_LEAK_FOUND
+    yield Remark(kind=kind, words=leak.certificate)
+
+
+def split_name(cohort: Cohort) -> str:
+    """What to call the evaluated films: the known list that they are, or what they came from."""
+    known = recognise(cohort.image_ids())
+    return "films of the table" if known is None else known.name
+
+
+def split_remarks(cohort: Cohort, training: TrainingFilms | None) -> Iterator[Remark]:
+    """Known and official lists that the films belong to, and families that do not go together."""
+    known = recognise(cohort.image_ids())
+    if known is not None:
+        yield Remark(
+            kind=RemarkKind.KNOWN_SPLIT,
+            words=f"the films are exactly {known.name} ({known.source}), by their hash",
+        )
+    else:
+        yield from _official(cohort)
+    if known is not None and training is not None:
+        yield from _other_family(known, training)
+
+
+def _official(cohort: Cohort) -> Iterator[Remark]:
+    """How many films are on the lists that the dataset's authors set aside."""
+    names = set(cohort.image_ids())
+    for listed, use in ((cohort.official_test, "test"), (cohort.official_tune, "tune")):
+        if listed is None:
+            continue
+        inside = len(names & listed)
+        if inside == len(names):
+            share = "all" if inside == len(listed) else f"{inside:,} of the {len(listed):,}"
+            words = f"the films are {share} films of the dataset's official {use} list"
+        elif inside:
+            words = (
+                f"{inside:,} of {len(names):,} films are on the dataset's official {use} list, "
+                "the others are not: a mixture that no published number was measured on"
+            )
+        else:
+            words = f"no film is on the dataset's official {use} list"
+        yield Remark(kind=RemarkKind.OFFICIAL_SPLIT, words=words)
+
+
+def _other_family(known: KnownSplit, training: TrainingFilms) -> Iterator[Remark]:
+    trained = recognise(training.films)
+    if trained is None:
+        return
+    try:
+        refuse_other_family(trained, known)
+    except LeakError as refusal:
+        yield Remark(kind=RemarkKind.OTHER_FAMILY, words=str(refusal))
