@@ -5,6 +5,7 @@ from __future__ import annotations
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
 from hilum.report.evaluation.table import shown
+from hilum.report.parts.markdown import document, table
 
 __all__ = ["comparison_markdown"]
 
@@ -26,7 +27,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         "\n".join(f"- {note}" for note in comparison.notes),
         comparison.notice,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return document(parts)
 
 
 def _models(comparison: Comparison) -> str:
@@ -43,7 +44,7 @@ def _models(comparison: Comparison) -> str:
         title = f"**{name}**" if name == comparison.chosen else name
         told = [model.facts.get(key, "") for key in facts]
         rows.append([title, *told, *(shown(number) for number in numbers)])
-    return _table(header, rows)
+    return table(header, rows, "lr")
 
 
 def _choice(comparison: Comparison) -> str:
@@ -59,14 +60,9 @@ def _pair(pair: Pair) -> str:
     ]
     rows.append(["**macro**", *_cells(pair.macro_auroc), *_cells(pair.macro_average_precision)])
     header = ["Finding", "ΔAUROC", "p (Holm)", "Verdict", "ΔAP", "p (Holm)", "Verdict"]
-    return f"{pair.words}.\n\n{_table(header, rows)}"
+    return f"{pair.words}.\n\n{table(header, rows, 'lr')}"
 
 
 def _cells(difference: PairDifference) -> tuple[str, str, str]:
     p = difference.p_holm
     return shown(difference.difference), "–" if p is None else f"{p:.3g}", difference.verdict.value
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))

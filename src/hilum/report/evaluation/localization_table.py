@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.localization import HeatmapEvaluation, Pointed
+from hilum.report.parts.markdown import TIGHT, table
 
 __all__ = ["heatmap_table"]
 
 ALL = "all, each map once"
+_COMPARED = ("Heatmap", "Prior", "Noise", "Gain")
 
 
 def heatmap_table(evaluation: HeatmapEvaluation) -> str:
@@ -32,12 +36,10 @@ def heatmap_table(evaluation: HeatmapEvaluation) -> str:
         "",
         "## Pointing game: the hottest pixel lies on the finding, without tolerance",
         "",
-        "| Finding | Films | Boxes | Empty maps | Covered | Heatmap | Prior | Noise | Gain |",
-        "|---|---|---|---|---|---|---|---|---|",
     ]
     rows = {**localisation.findings, ALL: localisation.mean}
     found = {name: pointed for name, pointed in rows.items() if pointed is not None}
-    lines += [_pointing(name, pointed) for name, pointed in found.items()]
+    lines.append(_pointing(found))
     if not found:
         lines += ["", "No finding has two films with a known place."]
     for measure in next(iter(found.values())).measures if found else ():
@@ -53,27 +55,33 @@ def heatmap_table(evaluation: HeatmapEvaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pointing(name: str, pointed: Pointed) -> str:
-    cells = (pointed.hits, pointed.prior_hits, pointed.random_hits, pointed.gain)
-    return (
-        f"| {name} | {pointed.maps} of {pointed.patients} patients | {pointed.boxes} "
-        f"| {pointed.empty} | {pointed.area:.3f} | {_cells(cells)} |"
-    )
+def _pointing(found: dict[str, Pointed]) -> str:
+    header = ("Finding", "Films", "Boxes", "Empty maps", "Covered", *_COMPARED)
+    rows = [
+        (
+            name,
+            f"{one.maps} of {one.patients} patients",
+            str(one.boxes),
+            str(one.empty),
+            f"{one.area:.3f}",
+            *_cells((one.hits, one.prior_hits, one.random_hits, one.gain)),
+        )
+        for name, one in found.items()
+    ]
+    return table(header, rows, form=TIGHT)
 
 
 def _measure(measure: str, found: dict[str, Pointed]) -> list[str]:
-    films = next(iter(found.values())).measures[measure].by_film is not None
-    extra = (" Films resampled |", "---|") if films else ("", "")
-    lines = ["", f"## {measure[0].upper()}{measure[1:]}", ""]
-    lines += [f"| Finding | Films | Heatmap | Prior | Noise | Gain |{extra[0]}"]
-    lines += [f"|---|---|---|---|---|---|{extra[1]}"]
+    by_film = next(iter(found.values())).measures[measure].by_film is not None
+    header = ("Finding", "Films", *_COMPARED, *(("Films resampled",) if by_film else ()))
+    rows: list[tuple[str, ...]] = []
     for name, pointed in found.items():
         compared = pointed.measures[measure]
         cells = [compared.heatmap, compared.prior, compared.random, compared.gain]
         cells += [] if compared.by_film is None else [compared.by_film]
-        lines.append(f"| {name} | {pointed.maps} | {_cells(cells)} |")
-    return lines
+        rows.append((name, str(pointed.maps), *_cells(cells)))
+    return ["", f"## {measure[0].upper()}{measure[1:]}", "", table(header, rows, form=TIGHT)]
 
 
-def _cells(intervals: list[Interval] | tuple[Interval, ...]) -> str:
-    return " | ".join(made.short() for made in intervals)
+def _cells(intervals: Iterable[Interval]) -> Iterable[str]:
+    return (made.short() for made in intervals)

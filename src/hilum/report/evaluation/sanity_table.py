@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hilum.domain.documents.sanity import MapLikeness, Sanity
+from hilum.report.parts.markdown import TIGHT, table
 
 __all__ = ["sanity_table"]
 
@@ -29,19 +30,23 @@ def sanity_table(sanity: Sanity) -> str:
         "",
         "## Cascading randomisation, from the head down",
         "",
-        "| Untrained down to | Layers | Empty maps | Pairs | SSIM | Rank correlation |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {step.down_to} | {step.layers} | {step.empty} | {_cells(step.likeness)} |"
-            for step in sanity.steps
-        ),
-        f"| *none; two films instead* | 0 | 0 | {_cells(sanity.baseline)} |",
+        _cascade(sanity),
     ]
-    if sanity.two_findings is not None:
-        lines.append(f"| *none; two findings instead* | 0 | 0 | {_cells(sanity.two_findings)} |")
     if sanity.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in sanity.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _cascade(sanity: Sanity) -> str:
+    header = ("Untrained down to", "Layers", "Empty maps", "Pairs", "SSIM", "Rank correlation")
+    rows = [
+        (step.down_to, str(step.layers), str(step.empty), *_cells(step.likeness))
+        for step in sanity.steps
+    ]
+    rows.append(("*none; two films instead*", "0", "0", *_cells(sanity.baseline)))
+    if sanity.two_findings is not None:
+        rows.append(("*none; two findings instead*", "0", "0", *_cells(sanity.two_findings)))
+    return table(header, rows, form=TIGHT)
 
 
 def _two(sanity: Sanity) -> str:
@@ -57,5 +62,5 @@ def _word(passed: bool | None) -> str:
     return "could not be asked" if passed is None else ("yes" if passed else "NO")
 
 
-def _cells(likeness: MapLikeness) -> str:
-    return f"{likeness.pairs} | {likeness.ssim.short()} | {likeness.spearman.short()}"
+def _cells(likeness: MapLikeness) -> tuple[str, str, str]:
+    return str(likeness.pairs), likeness.ssim.short(), likeness.spearman.short()

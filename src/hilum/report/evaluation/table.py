@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
 from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown
+from hilum.report.parts.markdown import document, table
 
 __all__ = [
     "calibration_table",
@@ -56,7 +55,7 @@ def markdown(evaluation: Evaluation) -> str:
         _remarks(evaluation),
         evaluation.notice,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return document(parts)
 
 
 def ranking_table(evaluation: Evaluation) -> str:
@@ -78,7 +77,7 @@ def ranking_table(evaluation: Evaluation) -> str:
     macro = evaluation.macro
     at = shown(macro.sensitivity_at_specificity.get(_AT))
     rows.append(("**Macro**", shown(macro.auroc), shown(macro.average_precision), "", at))
-    return _table(("Class", "AUROC", "AP", "Thr", f"Sen@Spec({LEVELS[0]:g})"), rows)
+    return table(("Class", "AUROC", "AP", "Thr", f"Sen@Spec({LEVELS[0]:g})"), rows, "lr")
 
 
 def findings_table(evaluation: Evaluation) -> str:
@@ -103,7 +102,7 @@ def findings_table(evaluation: Evaluation) -> str:
     ]
     within = [f"AUROC within {view}" for view in views]
     header = ("Finding", "Films", "Positive", "Patients with it", "AUROC of metadata alone")
-    return _table((*header, *within, "Interpretation"), rows, words=1)
+    return table((*header, *within, "Interpretation"), rows, "l" + "r" * (4 + len(views)) + "l")
 
 
 def rivals_table(evaluation: Evaluation) -> str:
@@ -126,7 +125,7 @@ def rivals_table(evaluation: Evaluation) -> str:
         row("micro", evaluation.micro),
         ("constant predictor, micro", shown(constant.micro_auroc), "", ""),
     ]
-    return _table(("", "AUROC", "AP", "ECE, equal mass"), rows)
+    return table(("", "AUROC", "AP", "ECE, equal mass"), rows, "lr")
 
 
 def calibration_table(evaluation: Evaluation) -> str:
@@ -148,7 +147,7 @@ def calibration_table(evaluation: Evaluation) -> str:
         for name, finding in evaluation.findings.items()
     ]
     header = ("Finding", "Slope", "Intercept", "O/E", "ECE, equal mass", "by chance", "Verdict")
-    return _table(header, rows, words=1)
+    return table(header, rows, "lrrrrrl")
 
 
 def scores_table(evaluation: Evaluation) -> str:
@@ -170,7 +169,7 @@ def scores_table(evaluation: Evaluation) -> str:
     ):
         rows.append((title, shown(row.brier, 4), "", "", shown(row.ece_equal_width, 4), ""))
     header = ("Finding", "Brier", "Brier skill", "Log loss", "ECE, equal width", "Debiased L2")
-    return _table(header, rows)
+    return table(header, rows, "lr")
 
 
 def points_table(evaluation: Evaluation) -> str:
@@ -190,7 +189,7 @@ def points_table(evaluation: Evaluation) -> str:
         for target, point in finding.operating_points.items()
     ]
     header = ("Finding", "Chosen for", "Thr", "Sensitivity", "Specificity", "PPV", "NPV", "F1")
-    return _table(header, rows) if rows else ""
+    return table(header, rows, "lr") if rows else ""
 
 
 def subgroups_table(evaluation: Evaluation) -> str:
@@ -206,7 +205,7 @@ def subgroups_table(evaluation: Evaluation) -> str:
         for group in evaluation.subgroups
     ]
     header = ("Group", "Films", "Patients", "AUROC, macro", "Findings counted")
-    return _table(header, rows) if rows else ""
+    return table(header, rows, "lr") if rows else ""
 
 
 def _threshold(finding: FindingEvaluation) -> str:
@@ -261,11 +260,3 @@ def _remarks(evaluation: Evaluation) -> str:
         reasons = dict.fromkeys(number.reason for number in numbers if number.reason)
         lines += [f"- {name}: {reason}" for reason in reasons]
     return "\n".join(lines)
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: int = 0) -> str:
-    """Numbers to the right; the first column and the last `words` columns to the left."""
-    numbers = len(header) - 1 - words
-    rule = ("---", *("---:" for _ in range(numbers)), *("---" for _ in range(words)))
-    lines = [" | ".join(cells) for cells in (header, rule, *rows)]
-    return "\n".join(f"| {line} |" for line in lines)
