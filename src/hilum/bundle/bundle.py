@@ -21,7 +21,7 @@ from hilum.domain.errors import BundleError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.scores import Logits
-from hilum.explain.colors import Style
+from hilum.explain.overlay import Style
 from hilum.explain.request import HeatmapRequest
 from hilum.files.sealed import file_sha256, read_sealed, seal
 from hilum.imaging.gate import screen

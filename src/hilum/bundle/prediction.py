@@ -11,8 +11,7 @@ from hilum.domain.documents.results import FindingResult
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.colors import Style
-from hilum.explain.overlay import is_empty
+from hilum.explain.overlay import Style, is_empty
 from hilum.explain.region import regions
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hilum.report.parts.names import shown
+from hilum.report.parts.text import shown
 
 __all__ = ["ALIGNED", "EXPLICIT", "TIGHT", "TableForm", "cell", "code", "document", "table", "text"]
 

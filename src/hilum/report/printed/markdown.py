@@ -8,10 +8,9 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.parts.counts import ranked
 from hilum.report.parts.markdown import TableForm, code, table, text
-from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import (
+from hilum.report.parts.results import BatchResults, ranked
+from hilum.report.parts.text import (
     BY_HAND,
     REASONS,
     evaluation_headline,
