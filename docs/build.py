@@ -272,7 +272,7 @@ def _presets(_given: str) -> str:
 def _reasons(_given: str) -> str:
     """Every reason code with its sentence, by the status it belongs to."""
     from hilum.domain.errors import ReasonCode
-    from hilum.report.parts.sentences import REASONS
+    from hilum.report.parts.text import REASONS
 
     raised = _raised()
     rows = [
@@ -305,7 +305,7 @@ def _raised() -> set[str]:
 
 
 def _statuses(_given: str) -> str:
-    from hilum.report.parts.sentences import STATUSES
+    from hilum.report.parts.text import STATUSES
 
     rows = [
         (f"`{status}`", "yes" if status.scored else "no", sentence)

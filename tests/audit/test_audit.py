@@ -22,7 +22,7 @@ from hilum.domain.documents.audit import Audit, ClaimResult, ClaimVerdict, Reaso
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.record import Cohort, Record
 from hilum.predictions.read import read_scores
-from hilum.report.audit.markdown import markdown
+from hilum.report.audit import markdown
 from hilum.splits import TrainingFilms
 
 Array = NDArray[np.float64]

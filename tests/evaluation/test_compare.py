@@ -13,7 +13,7 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.compare import ComparisonRequest, Contender, compare
-from hilum.report.evaluation.comparison_table import comparison_markdown
+from hilum.report.evaluation.table import comparison_markdown
 
 LABELS = LabelSet("two", ("Effusion", "Mass"))
 REQUEST = ComparisonRequest("tune", may_choose=True, resamples=400)

@@ -15,7 +15,7 @@ from hilum.metrics.localization import (
     position_prior,
     region_iou,
 )
-from hilum.report.evaluation.localization_table import heatmap_table
+from hilum.report.evaluation.heatmaps import heatmap_table
 
 SIDE = 32
 

@@ -13,10 +13,8 @@ from hilum.domain.radiograph import Radiograph
 from hilum.explain import caption as captions
 from hilum.explain import picture
 from hilum.explain.caption import Caption
-from hilum.explain.colors import Style, mixed, ramp
-from hilum.explain.lettering import TextLine, line_height, text_width, wrapped, write
-from hilum.explain.overlay import overlay
-from hilum.explain.picture import render
+from hilum.explain.overlay import Style, mixed, overlay, ramp
+from hilum.explain.picture import TextLine, line_height, render, text_width, wrapped, write
 
 SAID = Caption("Pleural_Thickening", 0.731, 0.41)
 

@@ -17,9 +17,15 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from hilum.domain.documents.base import SplitFacts
 from hilum.domain.documents.sanity import Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
-from hilum.explain.sanity import Asked, SanityRun, check_sanity
-from hilum.explain.similarity import normalized, rank_correlation, structural_similarity
-from hilum.report.evaluation.sanity_table import sanity_table
+from hilum.explain.sanity import (
+    Asked,
+    SanityRun,
+    check_sanity,
+    normalized,
+    rank_correlation,
+    structural_similarity,
+)
+from hilum.report.evaluation.heatmaps import sanity_table
 
 FINDINGS, CHANNELS, SIDE = 3, 6, 12
 FILMS = np.random.default_rng(0).random((8, 1, SIDE, SIDE)).astype(np.float32)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.report.parts.charts import bar, histogram, pie
-from hilum.report.parts.counts import (
+from hilum.report.parts.plots import bar, histogram, pie
+from hilum.report.parts.results import (
     BatchTally,
     InputOutcome,
     Spread,

@@ -21,7 +21,7 @@ from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.evaluation.curves import Curves, curves_of
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
-from hilum.report.evaluation.explorer import apportion
+from hilum.report.evaluation.finding import apportion
 from hilum.report.evaluation.page import Footnotes, evaluation_page, signed
 from hilum.report.parts.plots import Axis, Plot, forest
 

@@ -17,7 +17,7 @@ from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import clinical_csv, dashboard, film_report
 from hilum.report.batch.base import reports
 from hilum.report.batch.film_report import FilmReport
-from hilum.report.parts import sentences
+from hilum.report.parts import text as sentences
 from hilum.report.parts.page import link
 from hilum.report.parts.results import BatchResults, BundleFacts
 

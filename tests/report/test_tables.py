@@ -18,8 +18,8 @@ from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import clinical_csv, results_jsonl
 from hilum.report.batch.clinical_csv import cell
-from hilum.report.parts.names import shown
 from hilum.report.parts.results import BatchResults
+from hilum.report.parts.text import shown
 
 render = clinical_csv.REPORT.render
 FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.report.training.curves import draw_curves
+from hilum.report.training import draw_curves
 from hilum.training.artefacts.tables import RateTable
 
 

@@ -18,7 +18,7 @@ from hilum.domain.analysis import Analysis
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, FilmError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
-from hilum.explain.colors import Style
+from hilum.explain.overlay import Style
 from hilum.explain.request import HeatmapRequest
 from hilum.files.sealed import file_sha256, read_sealed, seal
 from hilum.imaging.gate import screened

@@ -13,7 +13,7 @@ from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.colors import Style
+from hilum.explain.overlay import Style
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 

@@ -47,7 +47,7 @@ def audit(
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256, write_sealed
     from hilum.predictions.read import read_scores
-    from hilum.report.audit.markdown import markdown
+    from hilum.report.audit import markdown
     from hilum.splits import read_training_films
 
     claims = read_claims(claim or ())

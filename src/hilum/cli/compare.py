@@ -49,7 +49,7 @@ def compare(
     """
     from hilum.evaluation.compare import ComparisonRequest
     from hilum.files.sealed import write_sealed
-    from hilum.report.evaluation.comparison_table import comparison_markdown
+    from hilum.report.evaluation.table import comparison_markdown
 
     request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
     folders = [model for model in models if model.is_dir()]

@@ -60,8 +60,7 @@ def _measure(
     root: Path, data: Path | None, folder: Path, how: tuple[bool, int], step: Step
 ) -> tuple[str, str, bool]:
     """Write the numbers; the files' name, the table, and whether the maps failed."""
-    from hilum.report.evaluation.localization_table import heatmap_table
-    from hilum.report.evaluation.sanity_table import sanity_table
+    from hilum.report.evaluation.heatmaps import heatmap_table, sanity_table
     from hilum.stages import localize as stage
 
     cohort, place = _films(root, data)

@@ -114,8 +114,8 @@ def predict(
 
 
 def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
-    from hilum.explain.colors import Style
     from hilum.explain.files import PictureFormat
+    from hilum.explain.overlay import Style
     from hilum.explain.request import HeatmapRequest, Pictures
 
     return Pictures(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.explain.colors import Style
+from hilum.explain.overlay import Style
 
 __all__ = ["Caption"]
 

@@ -10,8 +10,8 @@ from typing import Self
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import LabelSet, catalogue, find
-from hilum.explain.colors import Style
 from hilum.explain.files import PictureFormat
+from hilum.explain.overlay import Style
 
 __all__ = ["HeatmapRequest", "Pictures", "Selection"]
 

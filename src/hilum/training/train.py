@@ -14,7 +14,7 @@ from hilum.files.sealed import file_sha256
 from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
-from hilum.report.training.curves import draw_curves
+from hilum.report.training import draw_curves
 from hilum.runs.facts import RunFacts
 from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig

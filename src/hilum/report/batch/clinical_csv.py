@@ -15,9 +15,8 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex
 from hilum.report.batch.base import Report
-from hilum.report.parts.names import shown
 from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import by_hand, summary
+from hilum.report.parts.text import by_hand, shown, summary
 
 __all__ = ["REPORT", "ClinicalCsv", "cell", "columns"]
 

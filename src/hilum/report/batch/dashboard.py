@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from hilum.domain.errors import Status
 from hilum.domain.radiograph import ViewPosition
 from hilum.report.batch.base import Report
-from hilum.report.parts.charts import bar, histogram, pie
-from hilum.report.parts.counts import BatchTally
 from hilum.report.parts.page import page, prepare
-from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import REASONS, STATUSES, percent
+from hilum.report.parts.plots import bar, histogram, pie
+from hilum.report.parts.results import BatchResults, BatchTally
+from hilum.report.parts.text import REASONS, STATUSES, percent
 
 __all__ = ["REPORT", "Dashboard"]
 

@@ -12,12 +12,10 @@ from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.report.batch.base import Report
-from hilum.report.parts.charts import bar
-from hilum.report.parts.counts import BatchTally, InputOutcome, ranked
-from hilum.report.parts.names import shown
 from hilum.report.parts.page import page, prepare
-from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import REASONS, STATUSES, summary
+from hilum.report.parts.plots import bar
+from hilum.report.parts.results import BatchResults, BatchTally, InputOutcome, ranked
+from hilum.report.parts.text import REASONS, STATUSES, shown, summary
 
 __all__ = ["REPORT", "FilmReport"]
 

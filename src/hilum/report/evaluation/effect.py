@@ -14,6 +14,7 @@ from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.metrics.corp import reliability_curve
 from hilum.report.evaluation.sentences import NONE, shown
+from hilum.report.parts.markdown import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,9 +128,7 @@ def effect_table(effect: CalibrationEffect) -> str:
     rows.append(
         ("**macro**", *[""] * 5, shown(macro.brier, 4), "", "", shown(macro.ece_equal_mass, 4))
     )
-    rule = ("---", *("---:" for _ in header[1:]))
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
     return (
         f"Before: {effect.before}. After: {effect.after}. On {effect.split.name}, which fitted "
-        "neither. Below 0 is better.\n\n" + "\n".join(lines)
+        "neither. Below 0 is better.\n\n" + table(header, rows, "lr")
     )

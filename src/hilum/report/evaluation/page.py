@@ -16,18 +16,19 @@ from hilum.domain.documents.evaluation import (
     SubgroupFinding,
 )
 from hilum.evaluation.curves import Curves, FindingCurves
-from hilum.report.evaluation.charts import (
+from hilum.report.evaluation.finding import (
+    Explorer,
+    decimal,
     decision_chart,
     histogram_chart,
     precision_recall_chart,
     reliability_chart,
     roc_chart,
 )
-from hilum.report.evaluation.explorer import Explorer, decimal
 from hilum.report.evaluation.sentences import NONE, interpretation
-from hilum.report.parts.names import shown
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis
+from hilum.report.parts.text import shown
 
 __all__ = ["evaluation_page"]
 

@@ -1,15 +1,17 @@
-"""An evaluation as Markdown: the tables a paper or a model card prints."""
+"""An evaluation and a comparison as Markdown: the tables a paper or a model card prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from hilum.domain.documents.base import Interval
+from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
 from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown
+from hilum.report.parts.markdown import document, table
 
 __all__ = [
     "calibration_table",
+    "comparison_markdown",
     "findings_table",
     "markdown",
     "points_table",
@@ -56,7 +58,7 @@ def markdown(evaluation: Evaluation) -> str:
         _remarks(evaluation),
         evaluation.notice,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return document(parts)
 
 
 def ranking_table(evaluation: Evaluation) -> str:
@@ -78,7 +80,7 @@ def ranking_table(evaluation: Evaluation) -> str:
     macro = evaluation.macro
     at = shown(macro.sensitivity_at_specificity.get(_AT))
     rows.append(("**Macro**", shown(macro.auroc), shown(macro.average_precision), "", at))
-    return _table(("Class", "AUROC", "AP", "Thr", f"Sen@Spec({LEVELS[0]:g})"), rows)
+    return table(("Class", "AUROC", "AP", "Thr", f"Sen@Spec({LEVELS[0]:g})"), rows, "lr")
 
 
 def findings_table(evaluation: Evaluation) -> str:
@@ -103,7 +105,7 @@ def findings_table(evaluation: Evaluation) -> str:
     ]
     within = [f"AUROC within {view}" for view in views]
     header = ("Finding", "Films", "Positive", "Patients with it", "AUROC of metadata alone")
-    return _table((*header, *within, "Interpretation"), rows, words=1)
+    return table((*header, *within, "Interpretation"), rows, "l" + "r" * (4 + len(views)) + "l")
 
 
 def rivals_table(evaluation: Evaluation) -> str:
@@ -126,7 +128,7 @@ def rivals_table(evaluation: Evaluation) -> str:
         row("micro", evaluation.micro),
         ("constant predictor, micro", shown(constant.micro_auroc), "", ""),
     ]
-    return _table(("", "AUROC", "AP", "ECE, equal mass"), rows)
+    return table(("", "AUROC", "AP", "ECE, equal mass"), rows, "lr")
 
 
 def calibration_table(evaluation: Evaluation) -> str:
@@ -148,7 +150,7 @@ def calibration_table(evaluation: Evaluation) -> str:
         for name, finding in evaluation.findings.items()
     ]
     header = ("Finding", "Slope", "Intercept", "O/E", "ECE, equal mass", "by chance", "Verdict")
-    return _table(header, rows, words=1)
+    return table(header, rows, "lrrrrrl")
 
 
 def scores_table(evaluation: Evaluation) -> str:
@@ -170,7 +172,7 @@ def scores_table(evaluation: Evaluation) -> str:
     ):
         rows.append((title, shown(row.brier, 4), "", "", shown(row.ece_equal_width, 4), ""))
     header = ("Finding", "Brier", "Brier skill", "Log loss", "ECE, equal width", "Debiased L2")
-    return _table(header, rows)
+    return table(header, rows, "lr")
 
 
 def points_table(evaluation: Evaluation) -> str:
@@ -190,7 +192,7 @@ def points_table(evaluation: Evaluation) -> str:
         for target, point in finding.operating_points.items()
     ]
     header = ("Finding", "Chosen for", "Thr", "Sensitivity", "Specificity", "PPV", "NPV", "F1")
-    return _table(header, rows) if rows else ""
+    return table(header, rows, "lr") if rows else ""
 
 
 def subgroups_table(evaluation: Evaluation) -> str:
@@ -206,7 +208,7 @@ def subgroups_table(evaluation: Evaluation) -> str:
         for group in evaluation.subgroups
     ]
     header = ("Group", "Films", "Patients", "AUROC, macro", "Findings counted")
-    return _table(header, rows) if rows else ""
+    return table(header, rows, "lr") if rows else ""
 
 
 def _threshold(finding: FindingEvaluation) -> str:
@@ -263,9 +265,59 @@ def _remarks(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], words: int = 0) -> str:
-    """Numbers to the right; the first column and the last `words` columns to the left."""
-    numbers = len(header) - 1 - words
-    rule = ("---", *("---:" for _ in range(numbers)), *("---" for _ in range(words)))
-    lines = [" | ".join(cells) for cells in (header, rule, *rows)]
-    return "\n".join(f"| {line} |" for line in lines)
+def comparison_markdown(comparison: Comparison) -> str:
+    """What was compared on, the models' own numbers, and every pair with its verdict.
+
+    Numbers on test stand in a column of their own where the models have them; the choice was made
+    without them.
+    """
+    split = comparison.split
+    parts = [
+        f"{len(comparison.models)} models on {split.name}: {split.images:,} "
+        f"{comparison.level}s of {split.patients:,} patients, list sha256 {split.sha256[:12]}. "
+        f"{comparison.interval}.",
+        _models(comparison),
+        _choice(comparison),
+        *(_pair(pair) for pair in comparison.pairs),
+        "\n".join(f"- {note}" for note in comparison.notes),
+        comparison.notice,
+    ]
+    return document(parts)
+
+
+def _models(comparison: Comparison) -> str:
+    models = comparison.models
+    facts = list(dict.fromkeys(key for model in models.values() for key in model.facts))
+    tested = any(model.test_auroc is not None for model in models.values())
+    on = comparison.split.name
+    header = ["Model", *facts, f"AUROC, {on}", f"AP, {on}"]
+    header += ["AUROC, test", "AP, test"] if tested else []
+    rows: list[list[str]] = []
+    for name, model in models.items():
+        numbers: list[Interval | None] = [model.auroc, model.average_precision]
+        numbers += [model.test_auroc, model.test_average_precision] if tested else []
+        title = f"**{name}**" if name == comparison.chosen else name
+        told = [model.facts.get(key, "") for key in facts]
+        rows.append([title, *told, *(shown(number) for number in numbers)])
+    return table(header, rows, "lr")
+
+
+def _choice(comparison: Comparison) -> str:
+    if comparison.chosen is None:
+        return comparison.chosen_on
+    return f"Chosen on {comparison.chosen_on}: {comparison.chosen}."
+
+
+def _pair(pair: Pair) -> str:
+    rows = [
+        [name, *_cells(pair.auroc[name]), *_cells(pair.average_precision[name])]
+        for name in pair.auroc
+    ]
+    rows.append(["**macro**", *_cells(pair.macro_auroc), *_cells(pair.macro_average_precision)])
+    header = ["Finding", "ΔAUROC", "p (Holm)", "Verdict", "ΔAP", "p (Holm)", "Verdict"]
+    return f"{pair.words}.\n\n{table(header, rows, 'lr')}"
+
+
+def _cells(difference: PairDifference) -> tuple[str, str, str]:
+    p = difference.p_holm
+    return shown(difference.difference), "–" if p is None else f"{p:.3g}", difference.verdict.value

@@ -1,23 +1,39 @@
-"""An evaluation on disk: one writer, whatever was evaluated."""
+"""An evaluation on disk: its documents, and the tables to compute every number again."""
 
 from __future__ import annotations
 
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, fields
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.record import Cohort
+from hilum.domain.findings import LabelState
+from hilum.domain.record import Cohort, labelled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.curves import curves_of
 from hilum.evaluation.request import Thresholds
 from hilum.files.sealed import write_sealed
+from hilum.metrics.operating import GridRow, grid
 from hilum.report.evaluation.effect import effect_table, write_effect_figure
-from hilum.report.evaluation.exports import write_cases, write_grid, write_matched, write_thresholds
 from hilum.report.evaluation.figure import write_figure
 from hilum.report.evaluation.page import evaluation_page
 from hilum.report.evaluation.table import markdown
 
-__all__ = ["TOP", "write_effect", "write_evaluation"]
+__all__ = [
+    "TOP",
+    "write_cases",
+    "write_effect",
+    "write_evaluation",
+    "write_grid",
+    "write_matched",
+    "write_thresholds",
+]
 
 TOP = 20
 """Errors of each kind that are listed for each finding."""
@@ -80,3 +96,111 @@ def write_effect(
     text = f"# Before and after calibration\n\n{effect_table(effect)}\n\n{effect.notice}\n"
     (out / "calibration_effect.md").write_text(text, "utf-8")
     write_effect_figure(effect, before, after, cohort, out / "calibration_effect.png")
+
+
+def write_matched(
+    probabilities: Probabilities, cohort: Cohort, folds: NDArray[np.intp] | None, path: Path
+) -> None:
+    """Writes what was evaluated: each film's probabilities and labels, to the last bit.
+
+    Columns: image_id, study_id, fold (from 1, where thresholds were cross-fitted), each finding's
+    probability under its name, and each finding's label as `label_<finding>`. `hilum evaluate`
+    reads the table back.
+    """
+    names = list(probabilities.labels)
+    states = cohort.states()[:, cohort.labels.columns(names)]
+    header = ("image_id", "study_id", "fold", *names, *(f"label_{name}" for name in names))
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for row, record in enumerate(cohort.records):
+            fold = "" if folds is None else int(folds[row]) + 1
+            labels = (LabelState(state).name.lower() for state in states[row].tolist())
+            values = map(repr, probabilities.values[row].tolist())
+            yield (record.image_id, record.study_id or "", fold, *values, *labels)
+
+    _write(path, header, rows())
+
+
+def write_grid(probabilities: Probabilities, cohort: Cohort, path: Path) -> None:
+    """Writes what the thresholds 0.05, 0.06, … 0.95 give for each finding, on these very films.
+
+    A number that does not exist is blank. Choosing the best row and quoting its values is
+    choosing on the films that are then reported.
+    """
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for name, positives, scores, _ in _labelled(probabilities, cohort):
+            for row in grid(positives, scores):
+                yield (name, *("" if value is None else value for value in astuple(row)))
+
+    _write(path, ("finding", *(field.name for field in fields(GridRow))), rows())
+
+
+def write_thresholds(evaluation: Evaluation, thresholds: Thresholds | None, folder: Path) -> None:
+    """Writes the operating points as `best_thresholds.csv` and `best_thresholds.json`.
+
+    The CSV has a row for each finding, target and fold: fold k was called at its threshold, which
+    was chosen on the other folds; the row without a fold is chosen on all films. The JSON maps
+    target to finding to that one, as `--thresholds` reads it.
+    """
+    table: list[tuple[object, ...]] = []
+    tree: dict[str, dict[str, float | None]] = {}
+    for name, finding in evaluation.findings.items():
+        for target, point in finding.operating_points.items():
+            tree.setdefault(target, {})[name] = point.threshold
+            table.append((name, target, "", "" if point.threshold is None else point.threshold))
+            chosen = None if thresholds is None else thresholds.by_fold.get((name, target))
+            if chosen is not None:
+                table += [(name, target, k, t) for k, t in enumerate(chosen.tolist(), start=1)]
+    _write(folder / "best_thresholds.csv", ("finding", "target", "fold", "threshold"), table)
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    (folder / "best_thresholds.json").write_text(text, "utf-8")
+
+
+def write_cases(
+    evaluation: Evaluation, probabilities: Probabilities, cohort: Cohort, count: int, path: Path
+) -> None:
+    """Writes the films to look at first: where the model was surest, wrong or right.
+
+    At each finding's first operating point, the `count` highest-scored false and true positives
+    and the lowest-scored false and true negatives. Many errors will be the label's, not the
+    model's.
+    """
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        for name, positives, scores, known in _labelled(probabilities, cohort):
+            points = iter(evaluation.findings[name].operating_points.values())
+            threshold = next((point.threshold for point in points), None)
+            if threshold is None:
+                continue
+            rising, falling = (np.argsort(s, kind="stable") for s in (scores, -scores))
+            called = scores >= threshold
+            kinds = {
+                "false_positive": falling[(called & ~positives)[falling]],
+                "false_negative": rising[(~called & positives)[rising]],
+                "true_positive": falling[(called & positives)[falling]],
+                "true_negative": rising[(~called & ~positives)[rising]],
+            }
+            for kind, films in kinds.items():
+                for rank, film in enumerate(films[:count].tolist(), start=1):
+                    image_id = cohort.records[known[film]].image_id
+                    yield name, kind, rank, image_id, repr(float(scores[film])), threshold
+
+    _write(path, ("finding", "kind", "rank", "film", "probability", "threshold"), rows())
+
+
+def _labelled(
+    probabilities: Probabilities, cohort: Cohort
+) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.float64], NDArray[np.intp]]]:
+    """Each finding with its labelled films: whether positive, their scores, their rows."""
+    states = cohort.states()
+    for name in probabilities.labels:
+        known, positives = labelled(states[:, cohort.labels.index(name)])
+        yield name, positives, probabilities.of(name)[known], known
+
+
+def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)

@@ -14,6 +14,7 @@ from hilum.domain.documents.inspection import (
     SplitCounts,
 )
 from hilum.domain.notice import NOT_A_DEVICE
+from hilum.report.parts.markdown import ALIGNED, document, table
 
 __all__ = ["co_occurrence_csv", "completeness", "markdown"]
 
@@ -39,7 +40,7 @@ def markdown(inspection: DatasetInspection) -> str:
         _verdict(inspection),
         NOT_A_DEVICE,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return document(parts)
 
 
 def completeness(found: Published) -> str:
@@ -99,14 +100,14 @@ def _split_table(found: DatasetInspection) -> str:
     if official.test_films is not None or official.tune_films is not None:
         said.append(f"patients on both sides: {official.patients_on_both_sides:,}")
     said += [f"recognised: {name}" for name in official.recognised]
-    table = _table(("Split", "Films", "Share", "Patients", "Used", "Film list"), rows)
-    return f"## Films\n\n{'; '.join(said)}\n\n{table}"
+    header = ("Split", "Films", "Share", "Patients", "Used", "Film list")
+    return f"## Films\n\n{'; '.join(said)}\n\n{_numbers(header, rows)}"
 
 
 def _group_table(title: str, groups: Mapping[str, SplitCounts]) -> str:
     total = sum(group.films for group in groups.values())
     rows = [_group_row(name, group, total) for name, group in groups.items()]
-    return _table((title, "Films", "Share", "Patients", "Used"), rows)
+    return _numbers((title, "Films", "Share", "Patients", "Used"), rows)
 
 
 def _group_row(name: str, group: SplitCounts, total: int) -> tuple[str, ...]:
@@ -146,13 +147,13 @@ def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
         for name, f in ordered
     ]
     said = "As listed, all films; then as training would see it. Prevalence by film and by patient."
-    return f"## Labels\n\n{said}\n\n{_table(header, rows)}"
+    return f"## Labels\n\n{said}\n\n{_numbers(header, rows)}"
 
 
 def _histogram(found: DatasetInspection) -> str:
     counts = found.labels.findings_per_film
     header = ("Findings on a film", *map(str, counts))
-    return _table(header, [("films", *(f"{films:,}" for films in counts.values()))])
+    return _numbers(header, [("films", *(f"{films:,}" for films in counts.values()))])
 
 
 def _label_remarks(found: DatasetInspection) -> str:
@@ -200,7 +201,7 @@ def _copies(films: FilmInspection) -> str:
         )
         for copy in films.copies[:20]
     ]
-    return _table(header, rows) if rows else ""
+    return _numbers(header, rows) if rows else ""
 
 
 def _notes(found: DatasetInspection) -> Iterator[str]:
@@ -224,14 +225,6 @@ def _percent(share: float | None) -> str:
     return _NONE if share is None else f"{100 * share:.1f} %"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are also aligned for the eye; numbers stand right."""
-    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *rest = zip(cells, widths, strict=True)
-        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
-        return f"| {' | '.join(padded)} |"
-
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join([line(header), f"| {' | '.join(rule)} |", *map(line, rows)])
+def _numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that also aligns in a terminal; numbers stand right."""
+    return table(header, rows, "lr", ALIGNED)

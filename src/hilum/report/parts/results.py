@@ -1,17 +1,34 @@
-"""What a report on a batch is made from: the results, and the facts of the bundle."""
+"""Input of a report on a batch: its results, facts of the bundle, and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import statistics
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
+from typing import Self
 
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.documents.results import ImageResult
+from hilum.domain.documents.results import FindingResult, ImageResult
+from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
-from hilum.report.parts.counts import BatchTally
+from hilum.domain.radiograph import ViewPosition
+from hilum.report.parts.text import by_hand
 
-__all__ = ["BatchResults", "BundleFacts"]
+__all__ = [
+    "SHOWN",
+    "BatchResults",
+    "BatchTally",
+    "BundleFacts",
+    "FindingCount",
+    "InputOutcome",
+    "Spread",
+    "ranked",
+    "spread",
+]
 
 
 @dataclass(frozen=True)
@@ -81,3 +98,189 @@ class BatchResults:
     def tally(self) -> BatchTally:
         """What is counted of the results, from one look at each for all reports."""
         return BatchTally.of(self.results, self.labels)
+
+
+SHOWN = 200
+"""Inputs without a score that are kept to be named; of more, the table names all."""
+
+
+class InputOutcome(StrEnum):
+    """What one input came to, in the words of the reports. Every input has exactly one."""
+
+    POSITIVE = "with a positive finding"
+    NEGATIVE = "none above threshold"
+    UNCALLED = "scored, no thresholds"
+    UNSCORED = "not scored"
+
+    @classmethod
+    def of(cls, result: ImageResult) -> InputOutcome:
+        """The outcome of one input."""
+        if result.findings is None:
+            return cls.UNSCORED
+        if result.positives:
+            return cls.POSITIVE
+        called = any(finding.positive is not None for finding in result.findings.values())
+        return cls.NEGATIVE if called else cls.UNCALLED
+
+
+@dataclass(frozen=True)
+class FindingCount:
+    """How often one finding was called.
+
+    Attributes:
+        finding: its name.
+        positive: films at or above its threshold.
+        called: films that were scored and had a threshold; the denominator.
+    """
+
+    finding: str
+    positive: int
+    called: int
+
+
+@dataclass(frozen=True)
+class BatchTally:
+    """Everything that is counted of a batch, from one look at each result.
+
+    A large batch reads its results from disk each time it is looked through, so that is done once,
+    and what is kept of a film is its probabilities.
+
+    Attributes:
+        labels: the findings scored.
+        statuses: inputs of each status.
+        codes: inputs that have each code.
+        views: inputs of each view position.
+        unscored: the first of the inputs without a score.
+    """
+
+    labels: LabelSet
+    statuses: Counter[Status] = field(default_factory=Counter)
+    codes: Counter[ReasonCode] = field(default_factory=Counter)
+    views: Counter[ViewPosition] = field(default_factory=Counter)
+    unscored: list[ImageResult] = field(default_factory=list)
+    _by_hand: list[float] = field(default_factory=list)
+    _outcomes: Counter[InputOutcome] = field(default_factory=Counter)
+    _found: Counter[int] = field(default_factory=Counter)
+    _calls: Counter[tuple[str, bool | None]] = field(default_factory=Counter)
+    _probabilities: dict[str, array[float]] = field(default_factory=dict)
+    _thresholds: dict[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Iterable[ImageResult], labels: LabelSet) -> Self:
+        """The counts of a batch."""
+        tally = cls(labels)
+        for result in results:
+            tally._add(result)
+        return tally
+
+    def _add(self, result: ImageResult) -> None:
+        self.statuses[result.status] += 1
+        self.codes.update(result.codes)
+        self.views[result.view] += 1
+        self._outcomes[InputOutcome.of(result)] += 1
+        if result.findings is None:
+            if len(self.unscored) < SHOWN:
+                self.unscored.append(result)
+            return
+        if not self._by_hand and (given := by_hand(result)) is not None:
+            self._by_hand.append(given)
+        self._found[len(result.positives)] += 1
+        for name, finding in result.findings.items():
+            self._calls[name, finding.positive] += 1
+            self._probabilities.setdefault(name, array("d")).append(finding.probability)
+            self._thresholds.setdefault(name, finding.threshold)
+
+    @property
+    def by_hand(self) -> float | None:
+        """The threshold that was given by hand; None where the bundle's are used."""
+        return self._by_hand[0] if self._by_hand else None
+
+    @property
+    def total(self) -> int:
+        """Inputs."""
+        return self.statuses.total()
+
+    @property
+    def scored(self) -> int:
+        """Films that carry probabilities."""
+        return self._found.total()
+
+    def outcomes(self) -> list[tuple[InputOutcome, int]]:
+        """How many inputs came to each outcome; they add up to all inputs.
+
+        The outcome of a bundle without thresholds is left out where it does not occur.
+        """
+        return [
+            (outcome, self._outcomes[outcome])
+            for outcome in InputOutcome
+            if self._outcomes[outcome] or outcome is not InputOutcome.UNCALLED
+        ]
+
+    def findings(self) -> list[FindingCount]:
+        """One count a finding, in the label set's order."""
+        return [
+            FindingCount(
+                name, self._calls[name, True], self._calls[name, True] + self._calls[name, False]
+            )
+            for name in self.labels
+        ]
+
+    def findings_a_film(self) -> list[tuple[int, int]]:
+        """(positive findings, films that have so many), over scored films, from 0 without gaps."""
+        return [(number, self._found[number]) for number in range(max(self._found, default=-1) + 1)]
+
+    def spread(self, finding: str) -> Spread:
+        """How one finding's probabilities are distributed."""
+        values = self._probabilities.get(finding, array("d"))
+        return spread(finding, values, self._thresholds.get(finding))
+
+
+def ranked(result: ImageResult, labels: LabelSet) -> list[tuple[str, FindingResult]]:
+    """The findings of a film, most probable first, ties in the label set's order; or none."""
+    findings = result.findings
+    if findings is None:
+        return []
+    return sorted(
+        ((name, findings[name]) for name in labels), key=lambda pair: -pair[1].probability
+    )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The distribution of one finding's probabilities over a batch.
+
+    Attributes:
+        finding: its name.
+        n: scored films.
+        median: of their probabilities; None without films.
+        upper: right end of the axis, in (0, 1].
+        counts: films in each of the equal bins of [0, upper]; the last one includes `upper`.
+        threshold: its operating point, or None.
+    """
+
+    finding: str
+    n: int
+    median: float | None
+    upper: float
+    counts: tuple[int, ...]
+    threshold: float | None
+
+
+_BINS = 20
+_AXIS_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def spread(finding: str, values: Sequence[float], threshold: float | None) -> Spread:
+    """Counts of one finding's probabilities in 20 bins.
+
+    Calibrated probabilities of rare findings crowd near zero, where an axis to 1 would show a
+    single column. So the axis ends at the first of 1, 2, 5, 10, 20, 50, 100 % that holds every
+    probability and the threshold.
+    """
+    highest = max([*values, threshold or 0.0])
+    upper = next(end for end in _AXIS_ENDS if end >= min(highest, 1.0))
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(int(value / upper * _BINS), _BINS - 1)] += 1
+    median = statistics.median(values) if values else None
+    return Spread(finding, len(values), median, upper, tuple(counts), threshold)

@@ -8,15 +8,14 @@ from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.parts.counts import ranked
-from hilum.report.parts.names import shown
-from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import (
+from hilum.report.parts.results import BatchResults, ranked
+from hilum.report.parts.text import (
     BY_HAND,
     NONE_POSITIVE,
     REASONS,
     evaluation_headline,
     percent2,
+    shown,
 )
 from hilum.report.printed.base import Printed
 

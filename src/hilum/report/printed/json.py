@@ -7,7 +7,7 @@ from typing import Any
 
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import evaluation_headline
+from hilum.report.parts.text import evaluation_headline
 from hilum.report.printed.base import Printed
 
 __all__ = ["PRINTED", "render"]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.report.parts.counts import ranked
-from hilum.report.parts.names import shown
-from hilum.report.parts.results import BatchResults
-from hilum.report.parts.sentences import (
+from hilum.report.parts.markdown import TableForm, code, table, text
+from hilum.report.parts.results import BatchResults, ranked
+from hilum.report.parts.text import (
     BY_HAND,
     REASONS,
     evaluation_headline,
@@ -24,6 +22,7 @@ from hilum.report.printed.base import Printed
 __all__ = ["PRINTED", "render"]
 
 _FINDING, _SHARE = "Disease", "Confidence (%)"
+_FORM = TableForm(left=":--", right="--:", gap="", padded=True)
 
 
 def render(batch: BatchResults) -> str:
@@ -36,14 +35,14 @@ PRINTED: Printed = Printed(render)
 
 
 def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
-    yield f"## {_code(result.image_id)}"
+    yield f"## {code(result.image_id)}"
     yield ""
     if result.status is not Status.OK:
         yield f"Status: {result.status}"
         yield ""
         yield from (f"- {REASONS[code]} `{code}`" for code in result.codes)
         if result.message:
-            yield f"- Detail: {_code(result.message)}"
+            yield f"- Detail: {code(result.message)}"
         yield ""
     rows = [(name, percent2(one.probability)) for name, one in ranked(result, labels)]
     if not rows:
@@ -52,18 +51,11 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
     yield ""
     yield "All Predictions:"
     yield ""
-    yield from _table([(name, said.removesuffix("%")) for name, said in rows])
+    shares = [(name, said.removesuffix("%")) for name, said in rows]
+    yield table((_FINDING, _SHARE), shares, "lr", _FORM)
     yield ""
     yield f"Summary: {summary(result)}."
     yield ""
-
-
-def _table(rows: list[tuple[str, str]]) -> Iterator[str]:
-    first = max(len(name) for name, _ in (*rows, (_FINDING, "")))
-    second = len(_SHARE)
-    yield f"| {_FINDING:<{first}} | {_SHARE} |"
-    yield f"|:{'-' * (first + 1)}|{'-' * (second + 1)}:|"
-    yield from (f"| {name:<{first}} | {said:>{second}} |" for name, said in rows)
 
 
 def _foot(batch: BatchResults) -> Iterator[str]:
@@ -73,30 +65,10 @@ def _foot(batch: BatchResults) -> Iterator[str]:
         yield f"Threshold {threshold:g}, {BY_HAND}."
         yield ""
     yield (
-        f"Bundle {_code(bundle.name)} ({_code(bundle.id)}), {_code(bundle.precision)}; "
-        f"probabilities by {_code(bundle.calibrator)}."
+        f"Bundle {code(bundle.name)} ({code(bundle.id)}), {code(bundle.precision)}; "
+        f"probabilities by {code(bundle.calibrator)}."
     )
     yield ""
-    yield _text(evaluation_headline(bundle.evaluation))
+    yield text(evaluation_headline(bundle.evaluation))
     yield ""
     yield f"*{NOT_A_DEVICE}*"
-
-
-def _code(text: str) -> str:
-    """Text from outside as code, in which no markup counts.
-
-    A fence longer than any run of backticks in it cannot be closed from inside.
-    """
-    said = shown(text)
-    if not said.strip():
-        return "(blank)"
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", said)), default=0))
-    # one blank on each side is taken off again by who reads it
-    return (
-        f"{fence} {said} {fence}" if said[0] in " `" or said[-1] in " `" else fence + said + fence
-    )
-
-
-def _text(text: str) -> str:
-    """Text from outside among our words."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&$!])", r"\\\1", shown(text))

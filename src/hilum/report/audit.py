@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hilum.audit.claims import MACRO
 from hilum.domain.documents.audit import Audit, ClaimMetric, ClaimResult
+from hilum.report.parts.markdown import EXPLICIT, cell, table
 
 __all__ = ["markdown"]
 
@@ -20,7 +21,7 @@ def markdown(audit: Audit) -> str:
 
 def _head(audit: Audit) -> Iterator[str]:
     split = audit.split
-    yield f"# Audit of {_cell(audit.predictions)}"
+    yield f"# Audit of {cell(audit.predictions)}"
     yield ""
     yield (
         f"{split.images:,} films of {split.patients:,} patients ({split.name}); "
@@ -32,20 +33,21 @@ def _head(audit: Audit) -> Iterator[str]:
 def _claims(audit: Audit) -> Iterator[str]:
     if not audit.claims:
         return
-    yield "| claim | computed again | of | constant predictor | verdict |"
-    yield "| :-- | :-- | :-- | --: | :-- |"
-    for claim in audit.claims:
-        cells = (
-            _cell(claim.claim),
+    rows = (
+        (
+            cell(claim.claim),
             claim.recomputed.short(4),
             _of(claim, len(audit.findings)),
             "—" if claim.constant is None else f"{claim.constant:.4f}",
             f"**{claim.verdict}**",
         )
-        yield f"| {' | '.join(cells)} |"
+        for claim in audit.claims
+    )
+    header = ("claim", "computed again", "of", "constant predictor", "verdict")
+    yield table(header, rows, "lllrl", EXPLICIT)
     yield ""
     for claim in audit.claims:
-        yield f"- {_cell(claim.claim)}: {_cell(_why(claim))}."
+        yield f"- {cell(claim.claim)}: {cell(_why(claim))}."
     yield ""
     if any(claim.metric is ClaimMetric.ACCURACY for claim in audit.claims):
         yield "Accuracy is no headline: of a rare finding, calling every film negative has most."
@@ -75,19 +77,19 @@ def _remarks(audit: Audit) -> Iterator[str]:
     yield "## What was met in the table"
     yield ""
     for remark in audit.remarks:
-        yield f"- {remark.kind}{_whose(remark.findings)}: {_cell(remark.words)}."
+        yield f"- {remark.kind}{_whose(remark.findings)}: {cell(remark.words)}."
     yield ""
 
 
 def _whose(findings: tuple[str, ...]) -> str:
     if len(findings) > _NAMED:
         return f" ({len(findings)} findings)"
-    return f" ({_cell(', '.join(findings))})" if findings else ""
+    return f" ({cell(', '.join(findings))})" if findings else ""
 
 
 def _foot(audit: Audit) -> Iterator[str]:
     for note in audit.notes:
-        yield f"- {_cell(note)}"
+        yield f"- {cell(note)}"
     if audit.notes:
         yield ""
     yield f"Predictions sha256 {audit.predictions_sha256}; films sha256 {audit.split.sha256}."
@@ -99,7 +101,3 @@ def _foot(audit: Audit) -> Iterator[str]:
     yield ""
     yield audit.notice
     yield ""
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

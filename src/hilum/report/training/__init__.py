@@ -1,1 +1,0 @@
-"""How a training run went, as a figure."""
