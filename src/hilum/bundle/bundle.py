@@ -23,7 +23,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.domain.scores import Logits
 from hilum.explain.colors import Style
 from hilum.explain.request import HeatmapRequest
-from hilum.files.sealed import file_sha256, read_sealed, seal
+from hilum.files.sealed import file_sha256, read_seal, read_sealed
 from hilum.imaging.gate import screen
 from hilum.inference.engine import Engine, Library, Output, Precision
 
@@ -50,7 +50,7 @@ class Bundle:
         self.root = root
         self.manifest = manifest
         self.engine = engine
-        self.id = seal(manifest.model_dump(mode="json"))[:12]
+        self.id = read_seal(root / "bundle.json")[:12]
 
     @classmethod
     def load(
