@@ -23,9 +23,9 @@ from hilum.model.export import export_onnx
 from hilum.phantom.corpus import PhantomCorpus, write_film
 from hilum.phantom.nih import write_nih
 from hilum.reading.stack import read_stack
-from hilum.runs.facts import RunFacts
+from hilum.runs.facts import BoundFilms, NetworkFacts, RunFacts, Trained
 from hilum.runs.folder import RunFolder
-from hilum.runs.recipe import load_config
+from hilum.runs.recipe import TrainingConfig, load_config
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.training.quantise import quantise_run
@@ -126,7 +126,7 @@ def make_bundle(root: Path, precision: Precision) -> Path:
     paths = [record.path for record in cohort.records if record.path is not None]
     settle_norms(network, paths[:NORM_FILMS], config.preprocessing)
     export_onnx(network, run.model, config.preprocessing.size, config.preprocessing.channels)
-    run.write_facts(facts(run, cohort, splits, config.sha256()))
+    run.write_facts(facts(run, cohort, splits, config))
     request = CalibrationRequest(target=Target.SPECIFICITY, goal=0.90, precision=precision)
     calibrate = splits.of(cohort, Split.CALIBRATE)
     if precision.quantised:
@@ -150,20 +150,19 @@ def settle_norms(network: Classifier, paths: list[Path], preprocessing: Preproce
     network.eval()
 
 
-def facts(run: RunFolder, cohort: Cohort, splits: SplitTable, config_sha256: str) -> RunFacts:
-    """What training writes of itself, for a run that trained nothing."""
+def facts(run: RunFolder, cohort: Cohort, splits: SplitTable, config: TrainingConfig) -> RunFacts:
+    """Return what training would write, for a run that trained nothing."""
     return RunFacts(
-        dataset=cohort.dataset,
-        data=str(run.root.parent / "corpus"),
-        label_set=cohort.labels.name,
-        labels=cohort.labels.findings,
-        records_sha256=cohort.sha256(),
-        config_sha256=config_sha256,
-        split_name=splits.name,
-        split_sha256={split.value: splits.sha256(split) for split in Split},
-        train_prevalence={},
-        best_epoch=1,
-        best_tune_auroc=None,
-        model_sha256=file_sha256(run.model),
-        parity={},
+        network=NetworkFacts(
+            name=config.name,
+            label_set=cohort.labels.name,
+            labels=cohort.labels.findings,
+            preprocessing=config.preprocessing,
+            architecture=config.model.in_words(),
+            model_sha256=file_sha256(run.model),
+        ),
+        origin=Trained(
+            config_sha256=config.sha256(), seed=config.seed, best_epoch=1, best_tune_auroc=None
+        ),
+        films=BoundFilms.from_splits(cohort, splits, run.root.parent / "corpus", config.labels),
     )

@@ -82,6 +82,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
 
     models = {
         "audit": Audit,
+        "bundle": Manifest,
         "calibration_effect": CalibrationEffect,
         "check": DatasetInspection,
         "comparison": Comparison,
@@ -92,8 +93,6 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "sanity": Sanity,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
-    # a bundle is written by a serialiser of its own, of which pydantic knows no fields
-    made["bundle"] = Manifest.model_json_schema(mode="validation")
     return {"results": schema(), **made}
 
 

@@ -177,9 +177,8 @@ def trained(run: object, films: Path) -> None:
     import onnx
 
     from hilum.datasets import open_dataset
-    from hilum.domain.record import Split
     from hilum.files.sealed import file_sha256
-    from hilum.runs.facts import RunFacts
+    from hilum.runs.facts import BoundFilms, NetworkFacts, RunFacts, Trained
     from hilum.runs.recipe import load_config
     from hilum.splits import assign
 
@@ -195,19 +194,18 @@ def trained(run: object, films: Path) -> None:
     onnx.save(one_convolution(), run.model)
     run.write_facts(
         RunFacts(
-            dataset=cohort.dataset,
-            data=str(films),
-            label_set=cohort.labels.name,
-            labels=cohort.labels.findings,
-            records_sha256=cohort.sha256(),
-            config_sha256=config.sha256(),
-            split_name=splits.name,
-            split_sha256={split.value: splits.sha256(split) for split in Split},
-            train_prevalence={},
-            best_epoch=1,
-            best_tune_auroc=None,
-            model_sha256=file_sha256(run.model),
-            parity={},
+            network=NetworkFacts(
+                name=config.name,
+                label_set=cohort.labels.name,
+                labels=cohort.labels.findings,
+                preprocessing=config.preprocessing,
+                architecture="one convolution",
+                model_sha256=file_sha256(run.model),
+            ),
+            origin=Trained(
+                config_sha256=config.sha256(), seed=0, best_epoch=1, best_tune_auroc=None
+            ),
+            films=BoundFilms.from_splits(cohort, splits, films, config.labels),
         )
     )
 

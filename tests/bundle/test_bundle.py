@@ -13,7 +13,7 @@ import pytest
 
 import hilum
 from hilum import Bundle
-from hilum.bundle import write_bundle
+from hilum.bundle import BundleParts, write_bundle
 from hilum.bundle.analysis import ScreenedFilm
 from hilum.bundle.prediction import Prediction
 from hilum.cli.bundle import write
@@ -191,7 +191,7 @@ def test_parts_of_two_runs_make_no_bundle(run: RunFolder, tmp_path: Path, networ
 def test_a_folder_is_never_written_over(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     with pytest.raises(UsageError, match="a bundle is written to a new folder"):
-        write_bundle(run, [], tmp_path / "bundle")
+        write_bundle(BundleParts.from_run(run), [], tmp_path / "bundle")
 
 
 # what it takes for a film

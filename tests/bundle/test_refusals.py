@@ -38,6 +38,14 @@ def refused(root: Path, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def served(tree: Tree) -> Tree:
+    return tree["facts"]["network"]
+
+
+def permuted(tree: Tree) -> None:
+    served(tree)["labels"].sort()
+
+
 def resealed(root: Path, change: Callable[[Tree], object], name: str = "bundle.json") -> None:
     """Edit a file and make its seal anew, as somebody would who knows how."""
     path = root / name
@@ -58,7 +66,8 @@ def forged(root: Path, change: Callable[[Tree], object] = dict) -> None:
         tree["files"] = {name: file_sha256(root / name) for name in tree["files"]}
         part = tree["calibration"]
         part["model_sha256"] = tree["files"]["model.onnx"]
-        part["preprocessing_sha256"] = Preprocessing(**tree["preprocessing"]).sha256()
+        preprocessing = Preprocessing(**served(tree)["preprocessing"])
+        part["preprocessing_sha256"] = preprocessing.sha256()
         part["bond"] = ""
         tree["calibration"] = Calibration.model_validate(part).model_dump(mode="json")
 
@@ -120,9 +129,12 @@ def test_a_manifest_that_is_none_is_refused(copy: Path, text: str | None, messag
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tree: tree.pop("labels"), "labels: Field required"),
+        (lambda tree: served(tree).pop("labels"), "facts.network.labels: Field required"),
         (lambda tree: tree.update(extra=1), "extra: Extra inputs are not permitted"),
-        (lambda tree: tree["preprocessing"].update(size=0), "preprocessing.size: Input should be"),
+        (
+            lambda tree: served(tree)["preprocessing"].update(size=0),
+            "network.preprocessing.size: Input should be",
+        ),
     ],
 )
 def test_a_manifest_of_another_make_is_refused(
@@ -133,17 +145,17 @@ def test_a_manifest_of_another_make_is_refused(
 
 
 def test_a_permuted_label_order_is_refused_under_a_fresh_seal(copy: Path) -> None:
-    resealed(copy, lambda tree: tree.update(labels=sorted(tree["labels"])))
+    resealed(copy, permuted)
     refused(copy, "label order must be the one the network was tested with; bundle says")
 
 
 def test_a_permuted_label_order_is_refused_though_every_hash_was_made_anew(copy: Path) -> None:
-    forged(copy, lambda tree: tree.update(labels=sorted(tree["labels"])))
+    forged(copy, permuted)
     refused(copy, "label order must be the one the network was tested with")
 
 
 def test_a_label_too_few_is_refused(copy: Path) -> None:
-    resealed(copy, lambda tree: tree.update(labels=tree["labels"][:-1]))
+    resealed(copy, lambda tree: served(tree).update(labels=served(tree)["labels"][:-1]))
     refused(copy, "must have one output for each of the 13 findings of NIH-14; it has 14")
 
 
@@ -183,11 +195,11 @@ def test_the_calibration_of_another_model_is_refused(copy: Path, field: str, par
 
 
 def test_changed_preprocessing_is_refused(copy: Path) -> None:
-    resealed(copy, lambda tree: tree["preprocessing"].update(mean=[0.4]))
+    resealed(copy, lambda tree: served(tree)["preprocessing"].update(mean=[0.4]))
     refused(copy, "must belong to the bundle's preprocessing")
     forged(copy)
     refused(copy, "the network must give the self-test's logits within")
-    forged(copy, lambda tree: tree["preprocessing"].update(mean=[0.5], fit="stretch"))
+    forged(copy, lambda tree: served(tree)["preprocessing"].update(mean=[0.5], fit="stretch"))
     refused(copy, "preprocessing must give the self-test's rasters")
 
 

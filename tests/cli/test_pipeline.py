@@ -70,16 +70,17 @@ def test_training_left_a_whole_run(pipeline: Path) -> None:
         *("environment.json", "prevalence.csv", "weights.csv", "learning_rates.csv"),
         *("calibration.json", "evaluation.json", "evaluation.md", "localisation.json"),
     }
-    assert facts.labels == nih14().findings
-    assert facts.config_sha256 == run.config().sha256()
-    head, rest = facts.phases
+    trained = run.trained()
+    assert facts.network.labels == nih14().findings
+    assert trained.config_sha256 == run.config().sha256()
+    head, rest = trained.phases
     assert (head.phase, rest.phase) == ("head", "all")
     assert head.backbone_before == head.backbone_after == rest.backbone_before
     assert rest.backbone_before != rest.backbone_after
     epochs = run.epochs()
     best = max(epochs, key=lambda line: line["tune_auroc"])
-    assert (facts.best_epoch, facts.best_tune_auroc) == (best["epoch"], best["tune_auroc"])
-    assert max(facts.parity.values()) < 1e-3
+    assert (trained.best_epoch, trained.best_tune_auroc) == (best["epoch"], best["tune_auroc"])
+    assert max(facts.network.parity.values()) < 1e-3
 
 
 def test_the_official_test_list_is_the_test_split(pipeline: Path) -> None:
@@ -89,7 +90,7 @@ def test_the_official_test_list_is_the_test_split(pipeline: Path) -> None:
     )
     evaluation = read_sealed(Evaluation, pipeline / "run" / "evaluation.json")
     assert evaluation.split.images == len(listed)
-    assert evaluation.split.sha256 == RunFolder(pipeline / "run").facts().split_sha256["test"]
+    assert evaluation.split.sha256 == RunFolder(pipeline / "run").films().split_sha256["test"]
 
 
 def test_the_table_is_the_one_promised(pipeline: Path) -> None:
@@ -109,7 +110,7 @@ def test_the_bundle_holds_what_was_promised_and_loads(pipeline: Path) -> None:
     run = RunFolder(pipeline / "run")
     assert bundle.manifest.preprocessing == run.config().preprocessing
     # all that the run knows but where it lay
-    assert bundle.manifest.training == run.facts().model_copy(update={"data": ""})
+    assert bundle.manifest.facts == run.facts().for_bundle()
     assert "not a medical device" in (pipeline / "bundle" / "CARD.md").read_text()
 
 

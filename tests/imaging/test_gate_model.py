@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hilum.bundle.manifest import Manifest
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.domain.radiograph import Radiograph
 from hilum.files.sealed import seal
@@ -161,13 +162,15 @@ def test_the_model_file_is_small_plain_and_says_where_it_is_from() -> None:
     assert "/" not in json.dumps([row["part"] for row in about["rates"]])
 
 
-def test_a_bundle_without_a_gate_keeps_its_seal_and_has_the_default() -> None:
+def test_a_bundle_without_a_gate_keeps_its_id_and_has_the_default(tmp_path: Path) -> None:
     from hilum.bundle import Bundle
+    from hilum.bundle.shipped import locate
 
-    manifest = Bundle.load("starter").manifest
-    tree = manifest.model_dump(mode="json")
-    assert manifest.gate == GateRules()
-    if "gate" not in tree:  # sealed before bundles had one
-        told = Manifest.model_validate({**tree, "gate": GateRules(min_age_years=21)})
-        assert told.model_dump(mode="json")["gate"]["min_age_years"] == 21
-        assert seal(told.model_dump(mode="json")) != seal(tree)
+    copy = Path(shutil.copytree(locate("starter"), tmp_path / "bundle"))
+    tree = json.loads((copy / "bundle.json").read_text())
+    del tree["gate"]
+    tree["seal"] = seal(tree)
+    (copy / "bundle.json").write_text(json.dumps(tree))
+    bundle = Bundle.load(copy)
+    assert bundle.manifest.gate == GateRules()
+    assert bundle.id == tree["seal"][:12] != Bundle.load("starter").id

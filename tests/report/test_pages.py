@@ -26,7 +26,7 @@ VOID = {"meta", "img", "input", "br", "link"}
 # Whatever the templates and charts write themselves; nothing else may come out.
 OURS = [
     *files("hilum.report").joinpath("templates").iterdir(),
-    files("hilum.report.parts").joinpath("charts.py"),
+    files("hilum.report.parts").joinpath("plots.py"),
 ]
 TAGS = {
     tag.lower()

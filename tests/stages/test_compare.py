@@ -37,8 +37,9 @@ def made(
     shutil.copytree(toy / "run", root / "first")
     second = RunFolder(Path(shutil.copytree(toy / "run", root / "second")))
     onnx.save(network(seed=1), second.model)
-    facts = second.facts().model_copy(update={"model_sha256": file_sha256(second.model)})
-    second.write_facts(facts)
+    facts = second.facts()
+    network = facts.network.model_copy(update={"model_sha256": file_sha256(second.model)})
+    second.write_facts(facts.model_copy(update={"network": network}))
     calibrate_run(second, split_of(second, Split.CALIBRATE, None), CalibrationRequest())
     evaluate_run(second, split_of(second, Split.TEST, None), resamples=100, seed=0)
     return root
@@ -61,7 +62,7 @@ def test_runs_are_compared_on_tune_and_test_stays_unread(
     looks = [run.ledger.read_text() for run in runs]
     found = compare_runs(tuned(runs), REQUEST)
     assert found.split.name == "tune"
-    assert found.split.sha256 == runs[0].facts().split_sha256["tune"]
+    assert found.split.sha256 == runs[0].films().split_sha256["tune"]
     assert set(found.models) == {"first", "second"}
     assert found.models["second"].test_auroc is not None
     assert found.chosen in ("first", "second")

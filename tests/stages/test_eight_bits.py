@@ -57,9 +57,9 @@ def eight(made: Path, tmp_path: Path) -> RunFolder:
 def test_a_run_has_both_networks_and_says_where_the_second_comes_from(
     toy: Path, eight: RunFolder
 ) -> None:
-    assert file_sha256(eight.model) == eight.facts().model_sha256
+    assert file_sha256(eight.model) == eight.facts().network.model_sha256
     facts, calibration = eight.quantisation(), read_calibration(eight)
-    assert facts.model_sha256 == eight.facts().model_sha256
+    assert facts.model_sha256 == eight.facts().network.model_sha256
     assert facts.quantised_sha256 == file_sha256(eight.quantised) == calibration.model_sha256
     cohort = split_of(eight, Split.CALIBRATE, toy / "films")
     assert facts.films.images == min(FILMS, len(cohort))

@@ -136,7 +136,7 @@ def test_sanity_of_a_network_of_one_convolution(subject: Subject, cohort: Cohort
 def test_a_look_at_a_runs_test_films_is_counted(run: Path) -> None:
     subject = subject_of(run)
     films = split_of(RunFolder(run), Split.TEST, None)
-    place = Path(RunFolder(run).facts().data)
+    place = Path(RunFolder(run).films().data)
     looks = [localize(subject, films, place, seed=0).look for _ in range(2)]
     assert looks == [1, 2]
 

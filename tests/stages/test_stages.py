@@ -64,7 +64,7 @@ def test_calibration_is_fitted_on_calibrate_and_says_so(run: RunFolder) -> None:
         len(cohort),
         len(set(cohort.patients())),
     )
-    assert facts.sha256 == run.facts().split_sha256["calibrate"]
+    assert facts.sha256 == run.films().split_sha256["calibrate"]
     states = cohort.states()
     for column, finding in enumerate(cohort.labels):
         assert calibration.prevalence[finding] == pytest.approx(states[:, column].mean())
@@ -123,7 +123,7 @@ def test_an_edited_configuration_is_refused(
         (None, r"a finished run must have run\.json"),
         ("{", r"run\.json must be JSON"),
         ("[]", r"run\.json must be as hilum wrote it"),
-        (json.dumps({"a": 1, "seal": seal({"a": 1})}), r"run\.json: dataset: Field required"),
+        (json.dumps({"a": 1, "seal": seal({"a": 1})}), r"run\.json: network: Field required"),
     ],
 )
 def test_a_run_without_its_facts_is_refused(run: RunFolder, text: str | None, message: str) -> None:
@@ -213,11 +213,11 @@ def test_evaluation_is_what_scikit_learn_says_of_the_bundle(toy: Path, run: RunF
             assert numbers.auroc.value is None
     assert checked > 3
     assert done.evaluation.provenance["bond"] == bundle.manifest.calibration.bond
-    assert done.evaluation.split.sha256 == run.facts().split_sha256["test"]
+    assert done.evaluation.split.sha256 == run.films().split_sha256["test"]
     # the first look was the toy's own
     assert done.evaluation.look == 2
     lines = [json.loads(line) for line in run.ledger.read_text().splitlines()]
-    assert [line["model_sha256"] for line in lines] == [run.facts().model_sha256] * 2
+    assert [line["model_sha256"] for line in lines] == [run.facts().network.model_sha256] * 2
 
 
 @pytest.mark.parametrize("split", [Split.TRAIN, Split.TUNE, Split.CALIBRATE])

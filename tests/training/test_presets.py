@@ -68,14 +68,14 @@ def test_a_preset_ends_in_a_bundle_that_predicts(
     code, _, err = said("predict", bundle, film, "-o", out)
     assert code == 0, err
 
-    preset, facts = load_config(name), RunFolder(run).facts()
+    preset, facts = load_config(name), RunFolder(run)
     with (out / "final_clinical_report.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     findings = label_set(preset.labels.label_set) if preset.labels.label_set else nih14()
-    assert facts.labels == findings.findings
+    assert facts.labels() == findings
     assert all(0.0 <= float(row[finding]) <= 1.0 for finding in findings)
 
-    for phase, proved in zip(preset.phases, facts.phases, strict=True):
+    for phase, proved in zip(preset.phases, facts.trained().phases, strict=True):
         assert proved.phase == phase.name
         assert proved.head_before != proved.head_after
         frozen = set(phase.trains) == {"head"}

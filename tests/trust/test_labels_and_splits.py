@@ -510,7 +510,7 @@ def test_e20_another_test_set_than_the_one_trained_with_is_refused(
     assert "the split must be the one the run was trained with" in message
     assert "films are others. Restore it" in message
     table.write(run.split)
-    assert run.facts().split_sha256["test"] == before
+    assert run.films().split_sha256["test"] == before
     assert json.loads(run.evaluation.read_text())["split"]["sha256"] == before
 
 

@@ -20,7 +20,7 @@ from hilum.domain.errors import BundleError, FilmError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.explain.overlay import Style
 from hilum.explain.request import HeatmapRequest
-from hilum.files.sealed import file_sha256, read_sealed, seal
+from hilum.files.sealed import file_sha256, read_seal, read_sealed
 from hilum.imaging.gate import screened
 from hilum.inference.engine import Engine, Library, Precision
 
@@ -47,7 +47,7 @@ class Bundle:
         self.root = root
         self.manifest = manifest
         self.engine = engine
-        self.id = seal(manifest.model_dump(mode="json"))[:12]
+        self.id = read_seal(root / "bundle.json")[:12]
 
     @classmethod
     def load(

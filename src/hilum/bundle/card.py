@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hilum.bundle.manifest import Manifest
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.evaluation.table import markdown
-
-if TYPE_CHECKING:
-    from hilum.runs.recipe import TrainingConfig
+from hilum.runs.facts import BoundFilms, Imported, RunFacts, Trained
 
 __all__ = ["card"]
 
@@ -19,12 +15,16 @@ CRITERIA = {
     "average_precision": "macro average precision",
     "loss": "the loss",
 }
+"""Selection metrics of the epoch in words."""
 
 
-def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | None) -> str:
-    """The model card as Markdown, from the manifest, the configuration and the evaluation."""
-    training, calibration = manifest.training, manifest.calibration
-    preprocessing = manifest.preprocessing
+def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
+    """Return the model card as Markdown, from the manifest and the evaluation.
+
+    Words about training stand only on the card of a network that hilum trained.
+    """
+    facts, calibration = manifest.facts, manifest.calibration
+    network, preprocessing = facts.network, manifest.preprocessing
     lines = [
         f"# {manifest.name}",
         "",
@@ -36,21 +36,16 @@ def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | No
         "Heatmaps are exact Grad-CAM: regions that raised a score, not the location of disease.",
         "",
         "## How it came to be",
-        f"- network: {config.model.backbone} {_options(config)}, global average pooling, "
-        f"linear head; input {preprocessing.size} px, {preprocessing.channels} channels, "
+        f"- network: {network.architecture}; "
+        f"input {preprocessing.size} px, {preprocessing.channels} channels, "
         f"aspect {preprocessing.fit.value}",
-        f"- trained on: {training.dataset}{', synthetic films' if training.synthetic else ''}, "
-        f"split `{training.split_name}` "
-        f"(train films sha256 {training.split_sha256['train'][:12]}), "
-        f"records sha256 {training.records_sha256[:12]}",
-        f"- chosen: epoch {training.best_epoch} by {CRITERIA[training.chosen_by]} on tune "
-        f"({_number(training.best_tune)}, optimistic, since it was chosen by it)",
+        *_origin(facts),
         f"- calibrator: {calibration.calibrator.method}, fitted on {calibration.fitted_on.images} "
         f"films of {calibration.fitted_on.patients} patients of the calibrate split, "
         f"in {calibration.precision.value}",
-        f"- seed {config.seed}, configuration sha256 {training.config_sha256[:12]}, "
-        f"code sha256 {training.provenance.get('code_sha256', '')[:12]}, "
-        f"hilum {training.provenance.get('hilum', '')}",
+        f"- {_made(facts)}, "
+        f"code sha256 {network.provenance.get('code_sha256', '')[:12]}, "
+        f"hilum {network.provenance.get('hilum', '')}",
         "",
         "## Operating points",
         "| Finding | Threshold | Target | Prevalence where fitted | Calibrator | Positives |",
@@ -66,22 +61,61 @@ def card(manifest: Manifest, config: TrainingConfig, evaluation: Evaluation | No
     lines += ["", "## Evaluation"]
     lines.append(markdown(evaluation) if evaluation else "Not evaluated. Nothing is known of it.")
     lines += ["", "## Limits"]
-    if config.limits:
-        lines += [config.limits, ""]
+    if network.limits:
+        lines += [network.limits, ""]
     lines.append(
         "Probabilities are calibrated to the labels and the prevalence of the films it was fitted "
-        "on; elsewhere they shift. It knows only these findings, and only films like those it was "
-        "trained on. Calibrate and evaluate it on your own films first."
+        f"on; elsewhere they shift. {_knows(facts)}"
+        "Calibrate and evaluate it on your own films first."
     )
-    notes = (*training.notes, *calibration.notes)
+    notes = (*network.notes, *calibration.notes)
     if notes:
         lines += ["", "## Notes", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
-def _options(config: TrainingConfig) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in config.model.options.items())
-    return f"({options})" if options else ""
+def _origin(facts: RunFacts) -> list[str]:
+    """The lines on where the network comes from and which films it is bound to."""
+    origin, films = facts.origin, facts.films
+    if isinstance(origin, Imported):
+        lines = [
+            f"- imported from: `{origin.file}` (sha256 {origin.sha256[:12]}), {origin.format}, "
+            f"profile {origin.profile}"
+        ]
+        return [*lines, f"- films: {_films(films, 'calibrate')}"] if films else lines
+    return [
+        *([f"- trained on: {_films(films, 'train')}"] if films else []),
+        f"- chosen: epoch {origin.best_epoch} by {CRITERIA[origin.chosen_by]} on tune "
+        f"({_number(origin.best_tune)}, optimistic, since it was chosen by it)",
+    ]
+
+
+def _films(films: BoundFilms, split: str) -> str:
+    """Dataset and split in words, with the hash of one split's films."""
+    drawn = ", synthetic films" if films.synthetic else ""
+    return (
+        f"{films.dataset}{drawn}, split `{films.split_name}` "
+        f"({split} films sha256 {films.split_sha256[split][:12]}), "
+        f"records sha256 {films.records_sha256[:12]}"
+    )
+
+
+def _made(facts: RunFacts) -> str:
+    """Seed and configuration of a trained network; the exported file of an imported one."""
+    origin = facts.origin
+    if isinstance(origin, Trained):
+        return f"seed {origin.seed}, configuration sha256 {origin.config_sha256[:12]}"
+    return f"model sha256 {facts.network.model_sha256[:12]}"
+
+
+def _knows(facts: RunFacts) -> str:
+    """What the network cannot know."""
+    if isinstance(facts.origin, Trained):
+        return "It knows only these findings, and only films like those it was trained on. "
+    return (
+        "It knows only these findings. Which films its authors used is known only as far as they "
+        "published it. "
+    )
 
 
 def _number(value: float | None) -> str:

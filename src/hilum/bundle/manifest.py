@@ -6,13 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.bundle.network import network_sha256
 from hilum.calibration import FittedCalibrator
@@ -30,6 +24,13 @@ from hilum.runs.facts import RunFacts
 from hilum.runs.folder import RunFolder
 
 __all__ = ["Calibration", "Manifest", "read_calibration", "read_evaluation"]
+
+
+_OWN = ("name", "label_set", "labels", "preprocessing")
+"""Facts of the network that schema 1 had at the top; what it serves by."""
+
+_FLAT = frozenset({"schema_version", "training", *_OWN})
+"""All keys of schema 1 that schema 2 has elsewhere."""
 
 
 class _Frozen(BaseModel):
@@ -90,35 +91,47 @@ class Calibration(_Frozen):
 class Manifest(_Frozen):
     """Everything in bundle.json but the seal."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     notice: str = NOT_A_DEVICE
-    name: str
-    label_set: str
-    labels: tuple[str, ...]
-    """The findings of the network's outputs, in order."""
-    preprocessing: Preprocessing
+    facts: RunFacts
+    """The network, its origin and the films it was calibrated on; without paths of the lab."""
     gate: GateRules = GateRules()
-    """Which films it lets through. A bundle that says nothing of it has the installed hilum's."""
+    """Rules of the input gate. A bundle without this field has those of the installed hilum."""
     calibration: Calibration
-    training: RunFacts
-    """How the network came to be."""
     provenance: dict[str, str]
-    """The code that made the bundle."""
+    """Code and libraries that made the bundle."""
     files: dict[str, str]
-    """File to sha256."""
+    """sha256 of each file by name."""
 
-    @model_serializer(mode="wrap")
-    def _as_it_was_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `gate` where none was given: older bundles keep their seal and their id."""
-        tree = handler(self)
-        if "gate" not in self.model_fields_set:
-            del tree["gate"]
-        return tree
+    @model_validator(mode="before")
+    @classmethod
+    def _lift(cls, tree: Any) -> Any:
+        """Sort schema 1, whose network's facts stood at the top and under `training`."""
+        if not isinstance(tree, dict) or not isinstance(tree.get("training"), dict):
+            return tree
+        lifted = {key: value for key, value in tree.items() if key not in _FLAT}
+        network = {key: tree[key] for key in _OWN if key in tree}
+        return {**lifted, "facts": {**tree["training"], **network}}
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+        return self.facts.network.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Findings of the network's outputs, in order."""
+        return self.facts.network.labels
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The way from a film to the network's input."""
+        return self.facts.network.preprocessing
 
     @property
     def label_set_of_outputs(self) -> LabelSet:
-        """The label set of the network."""
-        return LabelSet(self.label_set, self.labels)
+        """Label set of the network's outputs."""
+        return self.facts.network.outputs
 
 
 def read_calibration(run: RunFolder) -> Calibration:

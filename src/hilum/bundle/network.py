@@ -18,16 +18,16 @@ def network_sha256(run: RunFolder, precision: Precision) -> str:
     Raises:
         BundleError: when the run was not quantised, or what was quantised is another network.
     """
-    trained = run.facts().model_sha256
+    exported = run.facts().network.model_sha256
     if not precision.quantised:
-        return trained
+        return exported
     if not run.quantised.is_file():
         raise BundleError(
             f"precision {precision} is that of a quantised network; {run.root} has none. Run "
             f"`hilum calibrate RUN --precision {precision}`"
         )
     facts = run.quantisation()
-    if facts.model_sha256 != trained:
+    if facts.model_sha256 != exported:
         raise BundleError(
             f"a quantised network must come from the run's own; {run.quantised} was made of "
             f"another. Run `hilum calibrate RUN --precision {precision}` again"

@@ -1,82 +1,138 @@
-"""From a finished run to a bundle."""
+"""From the facts and files of a network to a bundle."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from hilum.bundle.bundle import Bundle
 from hilum.bundle.card import card
 from hilum.bundle.golden import write_golden
-from hilum.bundle.manifest import Manifest, read_calibration, read_evaluation
+from hilum.bundle.manifest import Calibration, Manifest, read_calibration, read_evaluation
 from hilum.bundle.network import network_of
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
+from hilum.runs.facts import RunFacts
 from hilum.runs.folder import RunFolder
 
-__all__ = ["PRIVATE", "write_bundle"]
+__all__ = ["PRIVATE", "BundleParts", "write_bundle"]
 
 PRIVATE = frozenset({"table"})
-"""Readers of data that is nobody's publication. A hash can be guessed from a patient's number, so
+"""Dataset readers for unpublished data. A hash can be guessed from a patient's number, so
 the patients seen travel only with bundles of public datasets."""
 
 
-def write_bundle(
-    run: RunFolder, films: Sequence[Radiograph], path: Path, gate: GateRules | None = None
-) -> Bundle:
-    """Put a run's network, calibrator, thresholds and evaluation into one sealed folder.
+@dataclass(frozen=True)
+class BundleParts:
+    """Everything that a bundle is made of, wherever the network came from.
 
-    Written beside its place and moved there whole, then loaded as a user would.
+    Attributes:
+        facts: the network, its origin and the films it is bound to.
+        network: the ONNX file that serves, in the precision of the calibration.
+        calibration: calibrator and operating points of exactly this network.
+        evaluation: evaluation.json of this network and calibration; None if not evaluated.
+        seen: hashes of the patients that the network has seen; None where they are not known.
+    """
+
+    facts: RunFacts
+    network: Path
+    calibration: Calibration
+    evaluation: Path | None = None
+    seen: Path | None = None
+
+    @classmethod
+    def from_run(cls, run: RunFolder) -> Self:
+        """Collect the parts of a calibrated run.
+
+        Raises:
+            BundleError: when the run is not calibrated, or a part was edited or belongs to another
+                run.
+        """
+        run.refuse_edited_config()
+        calibration = read_calibration(run)
+        return cls(
+            run.facts(),
+            network_of(run, calibration.precision),
+            calibration,
+            run.evaluation if run.evaluation.exists() else None,
+            run.seen if run.seen.exists() else None,
+        )
+
+    def refuse_mixed(self) -> None:
+        """Refuse a calibration that was fitted on a different network or preprocessing.
+
+        Raises:
+            BundleError: naming the part that differs.
+        """
+        found = {
+            "network": (file_sha256(self.network), self.calibration.model_sha256),
+            "preprocessing": (
+                self.facts.network.preprocessing.sha256(),
+                self.calibration.preprocessing_sha256,
+            ),
+        }
+        for part, (own, fitted) in found.items():
+            if own != fitted:
+                raise BundleError(
+                    f"a bundle's {part} must be the one that was calibrated; its sha256 is "
+                    f"{own[:12]}, the calibration was fitted on {fitted[:12]}. Run `hilum "
+                    "calibrate` again"
+                )
+
+
+def write_bundle(
+    parts: BundleParts, films: Sequence[Radiograph], path: Path, gate: GateRules | None = None
+) -> Bundle:
+    """Put network, calibrator, thresholds and evaluation into one sealed folder.
+
+    Written to a temporary folder and moved to its place whole, then loaded as a user would.
 
     Args:
-        run: trained and calibrated; evaluated or not.
+        parts: facts and files, as `BundleParts.from_run` collects them.
         films: synthetic films for the self-test.
         path: the bundle's folder, which must not exist yet.
-        gate: what the bundle takes for a film; None for the default rules.
+        gate: the rules of the input gate; None for the default rules.
 
     Raises:
         UsageError: when the folder exists.
-        BundleError: when the run is not calibrated, or a part belongs to another.
+        BundleError: when a part belongs to a different network.
     """
     if path.exists():
         raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
-    facts, config = run.facts(), run.config()
-    calibration = read_calibration(run)
-    network = network_of(run, calibration.precision)
-    labels = run.labels()
+    parts.refuse_mixed()
+    facts, calibration = parts.facts, parts.calibration
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        shutil.copyfile(network, work / "model.onnx")
-        engine = Engine(network, config.preprocessing, labels, calibration.precision)
+        shutil.copyfile(parts.network, work / "model.onnx")
+        outputs, preprocessing = facts.network.outputs, facts.network.preprocessing
+        engine = Engine(parts.network, preprocessing, outputs, calibration.precision)
         write_golden(engine, films, work / "golden.npz")
         evaluation = None
-        if run.evaluation.exists():
-            evaluation = read_evaluation(run.evaluation, calibration)
-            shutil.copyfile(run.evaluation, work / "evaluation.json")
-        if run.seen.exists() and facts.dataset not in PRIVATE:
-            shutil.copyfile(run.seen, work / run.seen.name)
-        written = {
-            "name": config.name,
-            "label_set": labels.name,
-            "labels": labels.findings,
-            "preprocessing": config.preprocessing,
-            "gate": gate or GateRules(),
-            "calibration": calibration,
-            "training": facts.model_copy(update={"data": ""}),  # a path of the lab
-            "provenance": provenance(),
-        }
-        text = card(Manifest.model_validate({**written, "files": {}}), config, evaluation)
-        (work / "CARD.md").write_text(text, "utf-8")
+        if parts.evaluation is not None:
+            evaluation = read_evaluation(parts.evaluation, calibration)
+            shutil.copyfile(parts.evaluation, work / "evaluation.json")
+        public = facts.films is not None and facts.films.dataset not in PRIVATE
+        if parts.seen is not None and public:
+            shutil.copyfile(parts.seen, work / "seen_patients.txt")
+        manifest = Manifest(
+            facts=facts.for_bundle(),
+            gate=gate or GateRules(),
+            calibration=calibration,
+            provenance=provenance(),
+            files={},
+        )
+        (work / "CARD.md").write_text(card(manifest, evaluation), "utf-8")
         files = {file.name: file_sha256(file) for file in sorted(work.iterdir())}
-        manifest = Manifest.model_validate({**written, "files": files})
-        write_sealed(manifest, work / "bundle.json")
+        write_sealed(manifest.model_copy(update={"files": files}), work / "bundle.json")
         work.chmod(0o755)
         work.replace(path)
     except BaseException:

@@ -30,7 +30,7 @@ def bundle(
 
 def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     """Write the bundle; its short id."""
-    from hilum.bundle import write_bundle
+    from hilum.bundle import BundleParts, write_bundle
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
     from hilum.runs.folder import RunFolder
@@ -38,7 +38,7 @@ def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     # Drawn films, one of them oblong: a bundle carries no patient, and tests its geometry too.
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
-    return write_bundle(RunFolder(run), films, out, _rules(gate)).id
+    return write_bundle(BundleParts.from_run(RunFolder(run)), films, out, _rules(gate)).id
 
 
 def _rules(words: Sequence[str]) -> GateRules:

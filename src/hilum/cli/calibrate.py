@@ -40,7 +40,7 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Fit probabilities and thresholds on the calibrate split, in the precision served."""
-    from hilum.cli.cohorts import split_of
+    from hilum.cli.cohorts import bind, split_of
     from hilum.domain.record import Split
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
@@ -48,6 +48,8 @@ def calibrate(
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 
     folder = RunFolder(run)
+    if data is not None:
+        bind(folder, data)
     cohort = split_of(folder, Split.CALIBRATE, data)
     request = CalibrationRequest(
         method,

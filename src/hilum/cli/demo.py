@@ -107,7 +107,7 @@ def _against_masks(
     from hilum.evaluation.localize import Mapped
     from hilum.stages.evaluate import GRID, map_on_grid
 
-    preprocessing = run.config().preprocessing
+    preprocessing = run.facts().network.preprocessing
     plans = {plan.image_id: plan for plan in corpus.films()}
     records = done.scored.cohort.records
     for row, record in enumerate(records):

@@ -106,7 +106,7 @@ def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet
         done = evaluate_run(
             run, cohort, *draws, lambda read, total: step("reading test", read, total), out
         )
-    localisation = localize_boxes(done.scored, run.config().preprocessing, draws[1])
+    localisation = localize_boxes(done.scored, run.facts().network.preprocessing, draws[1])
     if localisation.mean is not None:
         write_sealed(localisation, out / "localisation.json")
         say(pointing_line(localisation), quiet)

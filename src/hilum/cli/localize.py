@@ -89,7 +89,7 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
     if data is not None and (root / "bundle.json").is_file():
         return open_dataset(data), data
     run = RunFolder(root)
-    return split_of(run, Split.TEST, data), data or Path(run.facts().data)
+    return split_of(run, Split.TEST, data), data or Path(run.films().data)
 
 
 def _write(folder: Path, name: str, document: BaseModel, text: str) -> None:

@@ -167,9 +167,9 @@ def _train(
     with progress(quiet) as step, opened(words, run.root, config) as told:
         train_run(config, cohort, splits, places, Watching(step, quiet, told), ranks)
     if ranks.main:
-        facts = run.facts()
-        best = "none" if facts.best_tune_auroc is None else f"{facts.best_tune_auroc:.3f}"
-        say(f"kept epoch {facts.best_epoch}: macro AUROC {best} on tune (chosen by it)", quiet)
+        trained = run.trained()
+        best = "none" if trained.best_tune_auroc is None else f"{trained.best_tune_auroc:.3f}"
+        say(f"kept epoch {trained.best_epoch}: macro AUROC {best} on tune (chosen by it)", quiet)
 
 
 def _epoch_line(line: dict[str, Any]) -> str:

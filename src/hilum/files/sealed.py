@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,15 @@ from pydantic import BaseModel, ValidationError
 
 from hilum.domain.errors import BundleError
 
-__all__ = ["file_sha256", "first_fault", "is_sealed", "read_sealed", "seal", "write_sealed"]
+__all__ = [
+    "file_sha256",
+    "first_fault",
+    "is_sealed",
+    "read_seal",
+    "read_sealed",
+    "seal",
+    "write_sealed",
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -62,23 +70,51 @@ def write_sealed(document: BaseModel, path: Path) -> None:
     path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def read_sealed(kind: type[M], path: Path) -> M:
+def read_sealed(
+    kind: type[M], path: Path, lift: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> M:
     """Read what `write_sealed` wrote.
+
+    Args:
+        kind: the model to read.
+        path: the file.
+        lift: turns the checked content, seal excluded, into the present shape of `kind`; for
+            documents whose older shapes are completed from another file.
 
     Raises:
         BundleError: for a missing, edited or foreign file.
     """
+    tree = _read_tree(path)
+    del tree["seal"]
     try:
-        tree = json.loads(path.read_text("utf-8"))
-        if not isinstance(tree, dict) or not is_sealed(tree):
-            raise BundleError(
-                f"{path.name} must be as hilum wrote it; {path} was edited since, so its labels, "
-                "thresholds and hashes cannot be trusted. Restore it or make it again"
-            )
-        return kind.model_validate({key: value for key, value in tree.items() if key != "seal"})
-    except OSError:
-        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
+        return kind.model_validate(tree if lift is None else lift(tree))
     except ValidationError as error:
         raise BundleError(f"{path}: {first_fault(error)}") from None
+
+
+def read_seal(path: Path) -> str:
+    """Return the seal (sha256, hex) that a document carries, once it is found unbroken.
+
+    It identifies the document. It is read from the file and not computed from a model, so that a
+    document of an older shape keeps its identity in a version that reads it into a newer shape.
+
+    Raises:
+        BundleError: for a missing, edited or foreign file.
+    """
+    return _read_tree(path)["seal"]
+
+
+def _read_tree(path: Path) -> dict[str, Any]:
+    """The content of a sealed file, its seal checked and included."""
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise BundleError(f"{path.name} must be there; {path.parent} has none") from None
     except ValueError as error:
         raise BundleError(f"{path.name} must be JSON; {path}: {error}") from None
+    if not isinstance(tree, dict) or not is_sealed(tree):
+        raise BundleError(
+            f"{path.name} must be as hilum wrote it; {path} was edited since, so its labels, "
+            "thresholds and hashes cannot be trusted. Restore it or make it again"
+        )
+    return tree

@@ -39,7 +39,7 @@ from hilum.domain.findings import LabelSet
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import LOCK
 from hilum.files.sealed import first_fault, read_sealed, write_sealed
-from hilum.runs.facts import Quantisation, RunFacts
+from hilum.runs.facts import BoundFilms, Quantisation, RunFacts, Trained
 
 if TYPE_CHECKING:
     from hilum.runs.recipe import TrainingConfig
@@ -175,12 +175,25 @@ class RunFolder:
             unfinished.write_text(text, "utf-8")
 
     def config(self) -> TrainingConfig:
-        """Read the configuration.
+        """Read the configuration of a trained run.
 
         Raises:
             BundleError: when the folder has none, one of another version, or one that is not what
-                the run was trained with.
+                the run was trained with; and for an imported run, which has none.
         """
+        return self._config(self.trained().config_sha256)
+
+    def refuse_edited_config(self) -> None:
+        """Refuse a trained run whose config.yaml is missing or edited.
+
+        Raises:
+            BundleError: as `config` does. An imported run has no configuration and passes.
+        """
+        origin = self.facts().origin
+        if isinstance(origin, Trained):
+            self._config(origin.config_sha256)
+
+    def _config(self, sha256: str) -> TrainingConfig:
         from hilum.runs.recipe import TrainingConfig  # a bundle's user needs none of it
 
         path = self.root / "config.yaml"
@@ -194,7 +207,7 @@ class RunFolder:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise BundleError(f"config.yaml must be YAML; {path}: {reason}") from None
-        if TrainingConfig.tree_sha256(tree) != self.facts().config_sha256:
+        if TrainingConfig.tree_sha256(tree) != sha256:
             raise BundleError(
                 f"config.yaml must be what the run was trained with; {path} was edited since. "
                 "Restore it or train again"
@@ -218,7 +231,50 @@ class RunFolder:
                 f"a finished run must have run.json; {self.root} has none. Train it with "
                 "`hilum train PRESET --data ROOT -o RUN`"
             )
-        return read_sealed(RunFacts, path)
+        return read_sealed(RunFacts, path, self._completed)
+
+    def _completed(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """Add what schema 2 and earlier left to config.yaml: name, input, limits, seed, policy."""
+        if "network" in tree or "config_sha256" not in tree:
+            return tree
+        config = self._config(tree["config_sha256"])
+        return {
+            **tree,
+            "name": config.name,
+            "preprocessing": config.preprocessing,
+            "architecture": config.model.in_words(),
+            "limits": config.limits,
+            "seed": config.seed,
+            "policy": config.labels,
+        }
+
+    def trained(self) -> Trained:
+        """How the run was trained.
+
+        Raises:
+            BundleError: when training did not finish here, or the network was imported.
+        """
+        origin = self.facts().origin
+        if not isinstance(origin, Trained):
+            raise BundleError(
+                f"only a trained run has a configuration; the network in {self.root} was imported "
+                f"from {origin.file}. Name a run of `hilum train`"
+            )
+        return origin
+
+    def films(self) -> BoundFilms:
+        """The films that the run is bound to.
+
+        Raises:
+            UsageError: for an imported network that no dataset was named for.
+        """
+        films = self.facts().films
+        if films is None:
+            raise UsageError(
+                f"a run must be bound to films; the network in {self.root} was imported and has "
+                f"none. Name the dataset with --data: hilum calibrate {self.root} --data ROOT"
+            )
+        return films
 
     def write_quantisation(self, facts: Quantisation) -> None:
         """Write quantisation.json, sealed."""
@@ -234,8 +290,7 @@ class RunFolder:
 
     def labels(self) -> LabelSet:
         """The findings of the network's outputs, in order."""
-        facts = self.facts()
-        return LabelSet(facts.label_set, facts.labels)
+        return self.facts().network.outputs
 
     def epochs(self) -> list[dict[str, Any]]:
         """The lines of the log."""

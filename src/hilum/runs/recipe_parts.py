@@ -65,6 +65,16 @@ class ModelConfig(Part):
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Stochastic depth of backbones that have it (Huang et al. 2016)."""
 
+    def in_words(self) -> str:
+        """Return backbone, pooling and head in words, as the card shows them.
+
+        >>> ModelConfig(options={"growth_rate": 4}).in_words()
+        'densenet121 (growth_rate 4), global average pooling, linear head'
+        """
+        options = ", ".join(f"{name} {value}" for name, value in self.options.items())
+        listed = f"({options})" if options else ""
+        return f"{self.backbone} {listed}, global average pooling, linear head"
+
 
 class Weighting(StrEnum):
     """How much a positive and a negative film of a finding count, from their numbers n+ and n-."""

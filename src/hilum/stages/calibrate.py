@@ -104,7 +104,7 @@ def calibrate_run(
     refused = (f"{p.finding}: no threshold, {p.reason}" for p in served if p.threshold is None)
     calibration = Calibration(
         model_sha256=network_sha256(run, request.precision),
-        preprocessing_sha256=run.config().preprocessing.sha256(),
+        preprocessing_sha256=run.facts().network.preprocessing.sha256(),
         precision=request.precision,
         calibrator=calibrator,
         operating_points=served,
@@ -157,4 +157,6 @@ def engine_of(run: RunFolder, precision: Precision) -> Engine:
         BundleError: when it is not the one that training exported, or that was quantised of it.
     """
     network = network_of(run, precision)
-    return Engine(network, run.config().preprocessing, run.labels(), precision)
+    run.refuse_edited_config()
+    facts = run.facts().network
+    return Engine(network, facts.preprocessing, facts.outputs, precision)

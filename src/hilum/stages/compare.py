@@ -24,6 +24,7 @@ from hilum.files.sealed import read_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.predictions.read import Predictions, read_predictions
+from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
 from hilum.stages.ledger import mark_choice
@@ -215,11 +216,19 @@ def _names(tables: Sequence[Path]) -> list[str]:
 
 
 def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
-    """What sets the runs apart: the fields of their configurations that are not all the same."""
-    flat = {run.root.name: _flat(run.config().model_dump(mode="json")) for run in runs}
+    """Fields of the runs' configurations, or origins, that are not all the same."""
+    flat = {run.root.name: _flat(_choices(run)) for run in runs}
     keys = dict.fromkeys(key for fields in flat.values() for key in fields if key != "name")
     apart = [key for key in keys if len({fields.get(key) for fields in flat.values()}) > 1]
     return {name: {key: fields.get(key, "") for key in apart} for name, fields in flat.items()}
+
+
+def _choices(run: RunFolder) -> dict[str, Any]:
+    """The configuration of a trained run, or the origin of an imported one."""
+    origin = run.facts().origin
+    if isinstance(origin, Imported):
+        return origin.model_dump(mode="json")
+    return run.config().model_dump(mode="json")
 
 
 def _flat(tree: Mapping[Any, Any], above: str = "") -> dict[str, str]:

@@ -80,13 +80,14 @@ def _request(
     run: RunFolder, calibration: Calibration, scored: Scored, draws: tuple[int, int]
 ) -> EvaluationRequest:
     """What was fixed before the look, and the look counted."""
-    facts = run.facts()
+    facts, films = run.facts(), run.films()
+    network = facts.network
     split_sha256 = digest(scored.cohort.image_ids())
-    hashes = {"model_sha256": facts.model_sha256, "bond": calibration.bond}
+    hashes = {"model_sha256": network.model_sha256, "bond": calibration.bond}
     return EvaluationRequest(
-        model=run.config().name,
-        split=f"{Split.TEST.value} of {facts.split_name}"
-        + (", synthetic films" if facts.synthetic else ""),
+        model=network.name,
+        split=f"{Split.TEST.value} of {films.split_name}"
+        + (", synthetic films" if films.synthetic else ""),
         operating_points=(*calibration.operating_points, *calibration.other_points),
         chosen_on="the calibrate split",
         shared_threshold=calibration.shared_threshold or 0.5,
@@ -96,13 +97,13 @@ def _request(
         prevalence_from="the calibrate split",
         provenance={
             **hashes,
-            "config_sha256": facts.config_sha256,
-            "records_sha256": facts.records_sha256,
-            **facts.provenance,
+            **facts.origin.hashes(),
+            "records_sha256": films.records_sha256,
+            **network.provenance,
         },
         precision=calibration.precision.value,
-        notes=(*facts.notes, *scored.notes, *_flags(run, split_sha256)),
-        policy=run.config().labels.in_words(),
+        notes=(*network.notes, *scored.notes, *_flags(run, split_sha256)),
+        policy={} if films.policy is None else films.policy.in_words(),
         look=count_look(run.ledger, split_sha256, hashes),
         intervals_by=Unit.FILMS if NO_PATIENTS in scored.cohort.notes else Unit.PATIENTS,
     )

@@ -75,7 +75,7 @@ def subject_of(root: Path) -> Subject:
     precision = read_calibration(run).precision if run.calibration.is_file() else Precision.F32
     facts = {"model_sha256": network_sha256(run, precision)}
     engine = engine_of(run, precision)
-    return Subject(run.config().name, run.model, engine, facts, run.seen, run.ledger)
+    return Subject(run.facts().network.name, run.model, engine, facts, run.seen, run.ledger)
 
 
 def unseen(subject: Subject, cohort: Cohort) -> Cohort:

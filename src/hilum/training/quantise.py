@@ -46,7 +46,7 @@ def quantise_run(
     spread = np.linspace(0, len(present) - 1, min(FILMS, len(present))).round().astype(int)
     chosen = [present.records[row] for row in spread]
     paths = [record.path for record in chosen if record.path is not None]
-    preprocessing = run.config().preprocessing
+    preprocessing = run.facts().network.preprocessing
     stack = read_stack(paths, preprocessing, advance=advance)
     if not stack.kept:
         raise DatasetError(

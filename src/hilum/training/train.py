@@ -15,7 +15,7 @@ from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
 from hilum.report.training import draw_curves
-from hilum.runs.facts import RunFacts
+from hilum.runs.facts import BoundFilms, NetworkFacts, RunFacts, Trained
 from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SeenPatients, SplitTable
@@ -191,27 +191,29 @@ class _Source:
         y, mask = losses.targets(films.train.states, config.labels, config.seed)
         state_weights = weighting.state_weights(y, mask, config.loss).tolist()
         kept = run.epochs()[fitted.epoch - 1]
-        return RunFacts(
-            dataset=cohort.dataset,
-            data=data,
-            synthetic=cohort.synthetic,
+        network = NetworkFacts(
+            name=config.name,
             label_set=cohort.labels.name,
             labels=cohort.labels.findings,
-            records_sha256=cohort.sha256(),
-            config_sha256=config.sha256(),
-            split_name=splits.name,
-            split_sha256={split.value: splits.sha256(split) for split in Split},
-            patients_sha256={split.value: splits.patients_sha256(split) for split in Split},
+            preprocessing=config.preprocessing,
+            architecture=config.model.in_words(),
+            limits=config.limits,
+            model_sha256=file_sha256(run.model),
             seen_sha256=self.seen().sha256,
             train_prevalence=prevalences(cohort.labels, films.train.states),
+            parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
+            notes=(*cohort.notes, *start_notes(config), *films.notes, *fitted.notes),
+            provenance=provenance(),
+        )
+        origin = Trained(
+            config_sha256=config.sha256(),
+            seed=config.seed,
             state_weights=dict(zip(cohort.labels, map(tuple, state_weights), strict=True)),
             chosen_by=config.choice.by.value,
             best_epoch=fitted.epoch,
             best_tune=fitted.value,
             best_tune_auroc=kept["tune_auroc"],
-            model_sha256=file_sha256(run.model),
-            parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
             phases=fitted.phases,
-            notes=(*cohort.notes, *start_notes(config), *films.notes, *fitted.notes),
-            provenance=provenance(),
         )
+        bound = BoundFilms.from_splits(cohort, splits, data, config.labels)
+        return RunFacts(network=network, origin=origin, films=bound)
