@@ -86,10 +86,10 @@ def test_an_unknown_preset_shows_those_there_are(said: Said, films: Path) -> Non
 @pytest.mark.parametrize(
     ("left", "words", "message"),
     [
-        ("run.json", (), r"holds a finished one. Name another with -o"),
-        ("run.json", ("--resume",), r"holds a finished one. Name another with -o"),
-        ("config.yaml", (), "holds one that was stopped. Go on with it by --resume"),
-        ("notes.txt", (), "is no run and not empty"),
+        ("run.json", (), r"holds a finished one. Name a different folder with -o"),
+        ("run.json", ("--resume",), r"holds a finished one. Name a different folder with -o"),
+        ("config.yaml", (), "holds one that was stopped. Resume it with --resume"),
+        ("notes.txt", (), "is not a run and not empty"),
     ],
 )
 def test_a_folder_that_is_used_is_refused(

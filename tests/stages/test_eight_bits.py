@@ -110,7 +110,7 @@ def test_no_other_network_passes_for_the_quantised_one(eight: RunFolder, toy: Pa
         read_calibration(eight)
     facts = eight.quantisation()
     eight.write_quantisation(facts.model_copy(update={"model_sha256": "0" * 64}))
-    with pytest.raises(BundleError, match="was made of another"):
+    with pytest.raises(BundleError, match="was made from a different one"):
         engine_of(eight, Precision.INT8)
 
 

@@ -172,14 +172,14 @@ def test_a_patient_moved_whole_to_another_split_is_refused(run: RunFolder) -> No
         for line in lines
     ]
     run.split.write_text("\n".join(moved))
-    message = "the split must be the one the run was trained with; .* its train films are others"
+    message = "the split must be the one of the run; .* its train films are different"
     refused(DatasetError, message, split_of, run, Split.TEST, None)
 
 
 def test_labels_that_changed_since_are_refused(run: RunFolder, films: Path) -> None:
     table = films / "Data_Entry_2017_v2020.csv"
     table.write_text(table.read_text().replace("No Finding", "Hernia", 1))
-    message = "the dataset must be the one the run was trained on"
+    message = "the dataset must be the one of the run"
     refused(DatasetError, message, split_of, run, Split.TEST, films)
 
 
@@ -239,7 +239,7 @@ def test_evaluation_needs_the_run_s_own_calibration(run: RunFolder) -> None:
         "bond": "",
     }
     run.calibration.write_text(json.dumps(other | {"seal": seal(other)}))
-    refused(BundleError, "was fitted on another", evaluate_run, run, cohort, 100, 0)
+    refused(BundleError, "was fitted on a different one", evaluate_run, run, cohort, 100, 0)
     run.calibration.unlink()
     refused(BundleError, r"calibration\.json must be there", evaluate_run, run, cohort, 100, 0)
 

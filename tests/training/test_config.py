@@ -66,7 +66,7 @@ def test_any_field_can_be_set(file: Path, change: str, value: object) -> None:
         ("threads: 1", "own.yaml:3: threads: no such field. Did you mean 'compute.threads'?"),
         ("\n\nbatch_size: one", "own.yaml:5: batch_size: Input should be a valid integer"),
         ("augment:\n  noise: 2", "own.yaml:4: augment.noise: Input should be less than 0.5"),
-        ("seed: 1\nseed: 2", "own.yaml:4: seed: stands in line 3 already"),
+        ("seed: 1\nseed: 2", "own.yaml:4: seed: this key is in line 3 already"),
     ],
 )
 def test_a_fault_in_a_file_is_told_with_its_line(file: Path, lines: str, message: str) -> None:
@@ -136,11 +136,11 @@ def test_of_two_changes_the_later_holds(file: Path) -> None:
         ("split.train=0.9", r"own\.yaml: split fractions must add up to 1"),
         ("seed", "a change must read key=value"),
         ("seed=[1", "must be YAML; the value of seed"),
-        ("phases.9.epochs=1", "must name a field that is there, .* got 'phases.9.epochs'"),
-        ("phases.last.epochs=1", "must name a field that is there"),
-        ("phases.9=1", "must name a field that is there"),
-        ("name.first=1", "must name a field that is there"),
-        ("name.first.second=1", "must name a field that is there"),
+        ("phases.9.epochs=1", "must name an existing field, .* got 'phases.9.epochs'"),
+        ("phases.last.epochs=1", "must name an existing field"),
+        ("phases.9=1", "must name an existing field"),
+        ("name.first=1", "must name an existing field"),
+        ("name.first.second=1", "must name an existing field"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_in_one_line(

@@ -214,7 +214,7 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     run.refuse_used(resume=True)
     (tmp_path / "thesis.tex").touch()
     for resume in (False, True):
-        with pytest.raises(UsageError, match="is no run and not empty"):
+        with pytest.raises(UsageError, match="is not a run and not empty"):
             run.refuse_used(resume)
 
 

@@ -507,8 +507,8 @@ def test_e20_another_test_set_than_the_one_trained_with_is_refused(
     }
     SplitTable(table.name, films).write(run.split)
     message = refused(said, "evaluate", run.root, "-o", run.root.with_name("out"))
-    assert "the split must be the one the run was trained with" in message
-    assert "films are others. Restore it" in message
+    assert "the split must be the one of the run" in message
+    assert "films are different. Restore it" in message
     table.write(run.split)
     assert run.films().split_sha256["test"] == before
     assert json.loads(run.evaluation.read_text())["split"]["sha256"] == before

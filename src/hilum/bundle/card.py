@@ -1,4 +1,4 @@
-"""CARD.md: what a person must know before using a bundle."""
+"""CARD.md: the model card, to be read before using a bundle."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _made(facts: RunFacts) -> str:
 
 
 def _knows(facts: RunFacts) -> str:
-    """What the network cannot know."""
+    """Limits of what the network knows, in a sentence or two."""
     if isinstance(facts.origin, Trained):
         return "It knows only these findings, and only films like those it was trained on. "
     return (

@@ -1,4 +1,4 @@
-"""bundle.json: what a bundle is made of, sealed."""
+"""bundle.json: the sealed contents of a bundle."""
 
 from __future__ import annotations
 
@@ -41,25 +41,31 @@ class Calibration(_Frozen):
     """Calibrator and operating points, bound to the network and preprocessing they were fitted on.
 
     The bond is a hash over model, preprocessing, precision and calibrator. A threshold is a number
-    on one scale; on any other scale it means nothing.
+    on one scale and has no meaning on a different one.
     """
 
     model_sha256: str
+    """Hash of the network."""
     preprocessing_sha256: str
+    """Hash of the preprocessing."""
     precision: Precision
-    """The network computed in it when these were fitted, and must when they are used."""
+    """Precision that the network computed in when these were fitted, and must serve in."""
     calibrator: FittedCalibrator
+    """The fitted curve of each finding."""
     operating_points: tuple[OperatingPoint, ...]
-    """The thresholds that serve, one a finding."""
+    """Thresholds that serve, one per finding."""
     other_points: tuple[OperatingPoint, ...] = ()
-    """Thresholds for other targets, chosen on the same films: evaluated, never served."""
+    """Thresholds for other targets, chosen on the same films; evaluated, never served."""
     shared_threshold: float | None = None
-    """The one threshold for all findings with the largest macro F1 there: never served."""
+    """One threshold for all findings, with the largest macro F1 on the same films; never served."""
     fitted_on: SplitFacts
+    """Films that calibrator and thresholds were fitted on."""
     prevalence: dict[str, float]
-    """Share of positives among the labelled films it was fitted on."""
+    """Share of positives of each finding among the labelled films of `fitted_on`, in [0, 1]."""
     notes: tuple[str, ...] = ()
+    """What a reader of the probabilities must know."""
     bond: str = ""
+    """sha256 (hex) over network, preprocessing, precision, calibrator and thresholds."""
 
     @model_validator(mode="after")
     def _bonded(self) -> Self:
@@ -84,7 +90,7 @@ class Calibration(_Frozen):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def thresholds(self) -> dict[str, float | None]:
-        """Finding to threshold; None where none could be chosen."""
+        """Return the threshold of each finding; None where none could be chosen."""
         return {point.finding: point.threshold for point in self.operating_points}
 
 
@@ -135,7 +141,7 @@ class Manifest(_Frozen):
 
 
 def read_calibration(run: RunFolder) -> Calibration:
-    """The calibration of exactly the network that the run trained.
+    """Read the calibration of exactly the run's network.
 
     Raises:
         BundleError: when there is none, it was edited, or it was fitted on another network.
@@ -143,22 +149,22 @@ def read_calibration(run: RunFolder) -> Calibration:
     calibration = read_sealed(Calibration, run.calibration)
     if calibration.model_sha256 != network_sha256(run, calibration.precision):
         raise BundleError(
-            f"a calibration must belong to the run's network; {run.calibration} was fitted on "
-            "another. Run `hilum calibrate` again"
+            f"a calibration must belong to the run's network; {run.calibration} was fitted on a "
+            "different one. Run `hilum calibrate` again"
         )
     return calibration
 
 
 def read_evaluation(path: Path, calibration: Calibration) -> Evaluation:
-    """The numbers of exactly this network, calibrator and these operating points.
+    """Read the evaluation of exactly this network, calibrator and these operating points.
 
     Raises:
-        BundleError: for a missing or edited file, or the evaluation of another bond.
+        BundleError: for a missing or edited file, or one with a different bond.
     """
     evaluation = read_sealed(Evaluation, path)
     if evaluation.provenance.get("bond") != calibration.bond:
         raise BundleError(
             f"an evaluation must be of this network with these operating points; {path} is of "
-            "others. Run `hilum evaluate` again"
+            "different ones. Run `hilum evaluate` again"
         )
     return evaluation

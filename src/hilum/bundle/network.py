@@ -1,4 +1,4 @@
-"""Which of a run's networks computes in a precision, and that it is the one it should be."""
+"""The network of a run for a precision, checked by its hash."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ __all__ = ["network_of", "network_sha256"]
 
 
 def network_sha256(run: RunFolder, precision: Precision) -> str:
-    """sha256 (hex) that the run's network of a precision must have.
+    """Return the sha256 (hex) that the run's network of a precision must have.
 
     Raises:
-        BundleError: when the run was not quantised, or what was quantised is another network.
+        BundleError: when the run was not quantized, or a different network was.
     """
     exported = run.facts().network.model_sha256
     if not precision.quantised:
         return exported
     if not run.quantised.is_file():
         raise BundleError(
-            f"precision {precision} is that of a quantised network; {run.root} has none. Run "
+            f"precision {precision} needs a quantized network; {run.root} has none. Run "
             f"`hilum calibrate RUN --precision {precision}`"
         )
     facts = run.quantisation()
     if facts.model_sha256 != exported:
         raise BundleError(
-            f"a quantised network must come from the run's own; {run.quantised} was made of "
-            f"another. Run `hilum calibrate RUN --precision {precision}` again"
+            f"a quantized network must come from the run's own; {run.quantised} was made from a "
+            f"different one. Run `hilum calibrate RUN --precision {precision}` again"
         )
     return facts.quantised_sha256
 
 
 def network_of(run: RunFolder, precision: Precision) -> Path:
-    """The run's network for a precision: what training exported, or that in 8 bits.
+    """Return the run's network for a precision: the exported one, or that in 8 bits.
 
     Raises:
-        BundleError: when there is none, or it was changed.
+        BundleError: when there is none, or it was modified.
     """
     path = run.quantised if precision.quantised else run.model
     expected = network_sha256(run, precision)

@@ -1,4 +1,4 @@
-"""The bundles that come with hilum, asked for by name instead of by folder."""
+"""Bundles that ship with hilum, found by name instead of by folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["locate", "shipped"]
 
 
 def shipped() -> dict[str, Path]:
-    """Names and folders of the bundles that come with hilum.
+    """Return names and folders of the bundles that ship with hilum.
 
-    In an installed package they lie beside this file, in a checkout in its `models/`.
+    An installed package has them beside this file, a checkout in its `models/`.
     """
     here = Path(str(files("hilum.bundle")))
     for home in (here / "shipped", here.parents[2] / "models"):
@@ -23,9 +23,9 @@ def shipped() -> dict[str, Path]:
 
 
 def locate(bundle: Path | str) -> Path:
-    """The folder of a bundle: the path itself, or a bundle that comes with hilum, by its name.
+    """Return the folder of a bundle: the path itself, or a bundle that ships with hilum, by name.
 
-    A folder of that name in the working directory goes first.
+    A folder of that name in the working directory takes precedence.
 
     Raises:
         BundleError: when there is neither.

@@ -1,4 +1,4 @@
-"""`hilum bundle`: from a run to the one folder that leaves the lab."""
+"""`hilum bundle`: write the one folder that leaves the lab."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def bundle(
 
 
 def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
-    """Write the bundle; its short id."""
+    """Write the bundle and return its short id."""
     from hilum.bundle import BundleParts, write_bundle
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
     from hilum.runs.folder import RunFolder
 
-    # Drawn films, one of them oblong: a bundle carries no patient, and tests its geometry too.
+    # drawn, since a bundle carries no patient; one is oblong, to test the geometry too
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
     return write_bundle(BundleParts.from_run(RunFolder(run)), films, out, _rules(gate)).id
 
 
 def _rules(words: Sequence[str]) -> GateRules:
-    """The default rules of the gate, with those changed that `RULE=value` words name."""
+    """The default rules of the gate, changed by words of the form `RULE=value`."""
     import yaml
     from pydantic import ValidationError
 

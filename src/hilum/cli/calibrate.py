@@ -25,7 +25,7 @@ def calibrate(
     target: Annotated[
         str,
         typer.Option(
-            help="What thresholds are chosen for: f1, youden, balanced_accuracy, sensitivity, "
+            help="Target of the thresholds: f1, youden, balanced_accuracy, sensitivity, "
             "specificity or ppv."
         ),
     ] = "f1",

@@ -66,14 +66,14 @@ def split_of(run: RunFolder, split: Split, data: Path | None) -> Cohort:
     cohort = settle(cohort, films.policy or DEFAULT_POLICY)
     if cohort.sha256() != films.records_sha256:
         raise DatasetError(
-            f"the dataset must be the one the run was trained on; films, patients or labels in "
+            f"the dataset must be the one of the run; films, patients or labels in "
             f"{root} differ from those of {run.root}. Name the right folder with --data"
         )
     table = SplitTable.read(run.split)
     for name, expected in films.split_sha256.items():
         if table.sha256(Split(name)) != expected:
             raise DatasetError(
-                f"the split must be the one the run was trained with; {run.split} was changed: "
-                f"its {name} films are others. Restore it"
+                f"the split must be the one of the run; {run.split} was modified: its {name} films "
+                "are different. Restore it"
             )
     return table.of(cohort, split)

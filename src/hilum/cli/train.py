@@ -1,4 +1,4 @@
-"""`hilum train`: from a dataset to a run."""
+"""`hilum train`: train a network on a dataset."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def train(
 
 @dataclass(frozen=True)
 class Request:
-    """Which films are asked for, and what they are to be."""
+    """The films to train on, and the configuration to train with."""
 
     config: TrainingConfig
     data: Path
@@ -96,14 +96,14 @@ class Request:
     allow_unlabelled: bool
 
     def unwanted(self) -> frozenset[str]:
-        """The films to leave out, by name."""
+        """Return the names of the films to leave out."""
         return frozenset() if self.exclude is None else film_names(self.exclude)
 
     def read(self) -> Cohort:
-        """The dataset as it is, less the films to leave out.
+        """Read the dataset without the films to leave out.
 
         Raises:
-            DatasetError: for no dataset, or films that no row describes.
+            DatasetError: when there is no dataset, or films without a row in its table.
         """
         from hilum.datasets import open_dataset, without
 
@@ -115,10 +115,10 @@ class Request:
         return without(cohort, self.unwanted(), f"listed in {self.exclude.name}")
 
     def settled(self, cohort: Cohort) -> tuple[Cohort, SplitTable]:
-        """The cohort as the policy has it, and its split.
+        """Return the cohort after the label policy, and its split.
 
         Raises:
-            DatasetError: when train, tune or calibrate is empty: now, and not after hours.
+            DatasetError: when train, tune or calibrate is empty; found before training, not after.
         """
         from hilum.domain.policy import settle
         from hilum.domain.record import Split
@@ -133,18 +133,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Watching:
-    """Progress to the terminal, and finished epochs to the sinks too."""
+    """Progress shown in the terminal; finished epochs also go to the sinks."""
 
     step: Step
     quiet: bool = False
     sinks: Sinks | None = None
 
     def advance(self, what: str, done: int, total: int) -> None:
-        """Move the bar."""
+        """Move the progress bar."""
         self.step(what, done, total)
 
     def log(self, line: dict[str, Any]) -> None:
-        """Say a finished epoch."""
+        """Print a finished epoch and send it to the sinks."""
         if self.sinks is not None:
             self.sinks.line(line)
         say(_epoch_line(line), self.quiet)
@@ -164,8 +164,8 @@ def _train(
         run.excluded.write_text("".join(f"{name}\n" for name in names), "utf-8")
     say(f"{cohort.dataset}: {len(cohort):,} films; split {splits.name}", quiet)
     words = sinks if ranks.main else ()
-    with progress(quiet) as step, opened(words, run.root, config) as told:
-        train_run(config, cohort, splits, places, Watching(step, quiet, told), ranks)
+    with progress(quiet) as step, opened(words, run.root, config) as channels:
+        train_run(config, cohort, splits, places, Watching(step, quiet, channels), ranks)
     if ranks.main:
         trained = run.trained()
         best = "none" if trained.best_tune_auroc is None else f"{trained.best_tune_auroc:.3f}"
@@ -175,33 +175,33 @@ def _train(
 def _epoch_line(line: dict[str, Any]) -> str:
     """One finished epoch in words."""
     area = line["tune_auroc"]
-    said = "none" if area is None else f"{area:.3f}"
+    shown = "none" if area is None else f"{area:.3f}"
     peak = line["peak_memory_mb"]
     memory = "" if peak is None else f", {peak / 1e3:.1f} GB at most"
     return (
         f"epoch {line['epoch']}, {line['phase']}: loss {line['train_loss']:.4f} on train, "
-        f"{line['tune_loss']:.4f} on tune; macro AUROC {said} on tune; "
+        f"{line['tune_loss']:.4f} on tune; macro AUROC {shown} on tune; "
         f"{line['films_per_s']:,.0f} films/s{memory}"
     )
 
 
 def _weights(request: Request) -> list[str]:
-    """What each label of the train split weighs in the loss, as a table."""
+    """The weight of each label of the train split in the loss, as a table."""
     from hilum.domain.record import Split
     from hilum.training import weighting
 
     cohort = request.read()
     settled, splits = request.settled(cohort)
     films = splits.of(settled, Split.TRAIN)
-    said = weighting.said(cohort, films)
-    rows = weighting.effective(films.labels, said, films.states(), request.config)
+    states = weighting.said(cohort, films)
+    rows = weighting.effective(films.labels, states, films.states(), request.config)
     return weighting.lines(rows)
 
 
 def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:
-    """Refuse films that no row describes: a table that was cut short would train on what is left.
+    """Refuse films without a row: a truncated table would silently train on fewer films.
 
-    Rows without a film, as a part of a download has, are no such thing.
+    Rows without a film are allowed, since a partial download has them.
     """
     from hilum.datasets.parts.records import first_names
     from hilum.datasets.parts.tables import folder_of

@@ -1,1 +1,1 @@
-"""A run: its recipe, and the folder that training or importing leaves. Needs no torch."""
+"""A run: its configuration, its facts, and the folder that training or importing writes. No torch."""

@@ -1,25 +1,25 @@
-"""The run folder: everything a training run leaves, and the only way its stages talk.
+"""The run folder: all files of a training run, through which its stages communicate.
 
 ::
 
     RUN/
-      run.json          labels, hashes, seed, code, what was refused; only a finished run has it
+      run.json          network, origin, films: labels, hashes, seed, code; only in a finished run
       config.yaml       the resolved configuration
       environment.json  machine and packages
       split.csv         every film's split
       prevalence.csv    how many films are labelled how, by finding and split
-      weights.csv       what each finding and state weighs in the loss
+      weights.csv       weight of each finding and state in the loss
       excluded.txt      films left out on request
       seen_patients.txt hashes of all patients that trained, tuned or calibrated it
-      log.jsonl         one line an epoch
+      log.jsonl         one line per epoch
       learning_rates.csv
       curves.png
       checkpoints/      best.safetensors, last.safetensors
-      checkpoints/state.safetensors   what a stopped run goes on from; a finished one has none
-      stopped_batch.json              films of the step in which the loss ceased to be a number
+      checkpoints/state.safetensors   checkpoint of a stopped run; a finished run has none
+      stopped_batch.json              films of the step in which the loss became NaN or infinite
       model.onnx        the best weights, with the heatmaps in the graph
-      model-int8.onnx   the same with convolutions in 8 bits, if it was calibrated so
-      quantisation.json where their ranges come from
+      model-int8.onnx   the same with convolutions in 8 bits, after `hilum calibrate --precision`
+      quantisation.json films that set the ranges of the 8-bit convolutions
       calibration.json  calibrator and operating points, after `hilum calibrate`
       evaluation.json   the numbers on test, after `hilum evaluate`
 """
@@ -70,7 +70,7 @@ class RunFolder:
 
     @property
     def excluded(self) -> Path:
-        """Names of the films that were left out on request, one a line."""
+        """Names of the films that were left out on request, one per line."""
         return self.root / "excluded.txt"
 
     @property
@@ -80,37 +80,37 @@ class RunFolder:
 
     @property
     def ledger(self) -> Path:
-        """One line for every look at test."""
+        """Ledger with one line for every look at test."""
         return self.root / "test_ledger.jsonl"
 
     @property
     def log(self) -> Path:
-        """One JSON object an epoch."""
+        """Log with one JSON object per epoch."""
         return self.root / "log.jsonl"
 
     @property
     def rates(self) -> Path:
-        """The rate of every part at every step."""
+        """Learning rate of every part at every step."""
         return self.root / "learning_rates.csv"
 
     @property
     def curves(self) -> Path:
-        """How training went, as a picture."""
+        """Picture of the training curves."""
         return self.root / "curves.png"
 
     @property
     def state(self) -> Path:
-        """What a stopped run goes on from."""
+        """Checkpoint that a stopped run resumes from."""
         return self.checkpoint("state")
 
     @property
     def stopped_batch(self) -> Path:
-        """The films of the step in which the loss ceased to be a number."""
+        """The films of the step in which the loss became NaN or infinite."""
         return self.root / "stopped_batch.json"
 
     @property
     def calibration(self) -> Path:
-        """The fitted calibrator and the frozen thresholds."""
+        """Fitted calibrator and frozen thresholds."""
         return self.root / "calibration.json"
 
     @property
@@ -119,31 +119,31 @@ class RunFolder:
         return self.root / "evaluation.json"
 
     def checkpoint(self, name: str) -> Path:
-        """`best` or `last` weights, or the `state`."""
+        """Return the path of the `best` or `last` weights, or of the `state`."""
         return self.root / "checkpoints" / f"{name}.safetensors"
 
     @property
     def finished(self) -> bool:
-        """Whether training has come to its end here."""
+        """Whether training or the import finished here."""
         return (self.root / "run.json").exists()
 
     def refuse_finished(self) -> None:
-        """Refuse to train where a run was trained.
+        """Refuse to train in the folder of a finished run.
 
         Raises:
             UsageError: for a finished run.
         """
         if self.finished:
             raise UsageError(
-                f"a run is trained in a new folder; {self.root} holds a finished one. Name another "
-                "with -o"
+                f"a run is trained in a new folder; {self.root} holds a finished one. Name a different "
+                "folder with -o"
             )
 
     def refuse_used(self, resume: bool) -> None:
-        """Refuse to begin a run where there is one, or anything else.
+        """Refuse to start a run in a folder that holds a run or other files.
 
         Args:
-            resume: go on with a stopped run; where there is none, one begins.
+            resume: go on with a stopped run; where there is none, a new one starts.
 
         Raises:
             UsageError: for a finished run, a stopped one that is not to be resumed, or a folder
@@ -153,17 +153,17 @@ class RunFolder:
         begun = (self.root / "config.yaml").exists()
         if begun and not resume:
             raise UsageError(
-                f"a run is trained in a new folder; {self.root} holds one that was stopped. Go on "
-                "with it by --resume, or name another folder with -o"
+                f"a run is trained in a new folder; {self.root} holds one that was stopped. Resume "
+                "it with --resume, or name a different folder with -o"
             )
         if not begun and self._foreign():
             raise UsageError(
-                f"a run is trained in a new folder; {self.root} is no run and not empty. Name "
-                "another with -o"
+                f"a run is trained in a new folder; {self.root} is not a run and not empty. "
+                "Name a different folder with -o"
             )
 
     def _foreign(self) -> bool:
-        """Whether files lie here that a run stopped while reading films has not left."""
+        """Whether the folder has files other than those of a run that was stopped while reading."""
         found = self.root.iterdir() if self.root.exists() else ()
         known = (self.excluded, self.root / LOCK)
         return any(path.is_file() and path not in known for path in found)
@@ -194,7 +194,9 @@ class RunFolder:
             self._config(origin.config_sha256)
 
     def _config(self, sha256: str) -> TrainingConfig:
-        from hilum.runs.recipe import TrainingConfig  # a bundle's user needs none of it
+        from hilum.runs.recipe import (
+            TrainingConfig,
+        )  # slow to import, and loading a bundle does not need it
 
         path = self.root / "config.yaml"
         try:
@@ -215,7 +217,7 @@ class RunFolder:
         return config
 
     def write_facts(self, facts: RunFacts) -> None:
-        """Write run.json, sealed, last of all: a folder that has it is a finished run."""
+        """Write run.json, sealed, as the last file: a folder that has it is a finished run."""
         with atomic_file(self.root / "run.json") as unfinished:
             write_sealed(facts, unfinished)
 
@@ -249,7 +251,7 @@ class RunFolder:
         }
 
     def trained(self) -> Trained:
-        """How the run was trained.
+        """Return how the run was trained.
 
         Raises:
             BundleError: when training did not finish here, or the network was imported.
@@ -263,7 +265,7 @@ class RunFolder:
         return origin
 
     def films(self) -> BoundFilms:
-        """The films that the run is bound to.
+        """Return the films that the run is bound to.
 
         Raises:
             UsageError: for an imported network that no dataset was named for.
@@ -289,22 +291,22 @@ class RunFolder:
         return read_sealed(Quantisation, self.root / "quantisation.json")
 
     def labels(self) -> LabelSet:
-        """The findings of the network's outputs, in order."""
+        """Return the findings of the network's outputs, in order."""
         return self.facts().network.outputs
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The lines of the log."""
+        """Return the lines of the log."""
         return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run reads and writes.
+    """Folders that a training run reads and writes.
 
     Attributes:
-        run: the run folder, made here.
-        data: the dataset's folder, written down.
-        cache: where the reduced films are kept for the next run; None reads them into memory.
+        run: the run folder, created by training.
+        data: the dataset's folder, recorded in run.json.
+        cache: folder that keeps the reduced films for the next run; None reads them into memory.
     """
 
     run: RunFolder

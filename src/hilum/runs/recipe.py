@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
 from hilum.imaging.preprocess import Preprocessing
-from hilum.runs.recipe_errors import Key, Source, told
+from hilum.runs.recipe_errors import Key, Source, describe
 from hilum.runs.recipe_parts import (
     AugmentConfig,
     ChoiceConfig,
@@ -33,14 +33,14 @@ __all__ = ["TrainingConfig", "load_config", "presets"]
 
 
 class TrainingConfig(Part):
-    """A whole run. Written, resolved, into every artefact that comes of it."""
+    """Configuration of a whole training run, written resolved into every artifact of it."""
 
     name: str
-    """Stands on the bundle, its card and every report."""
+    """Name that the bundle, its card and every report show."""
     limits: str = ""
-    """What the card says first of what the network must not be used for."""
+    """What the network must not be used for, shown first among the limits on the card."""
     seed: int = 0
-    """Of initial weights, batches, augmentation and split: all randomness there is."""
+    """Seed of initial weights, batches, augmentation and split: all randomness there is."""
     split: Fractions = DEFAULT_FRACTIONS
     """Shares of the patients; an official test list, where there is one, is the test split."""
     preprocessing: Preprocessing = Preprocessing()
@@ -48,9 +48,9 @@ class TrainingConfig(Part):
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
-    """Trained one after the other."""
+    """Phases, trained one after the other."""
     batch_size: int = Field(default=32, ge=2)
-    """Films a batch over all processes; the odd films at an epoch's end wait for another."""
+    """Films in a batch, over all processes; an incomplete last batch is left out of the epoch."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     choice: ChoiceConfig = ChoiceConfig()
@@ -72,23 +72,26 @@ class TrainingConfig(Part):
         if self.data.augment_on == "device" and any(on_cpu_only.values()):
             name = next(name for name, chance in on_cpu_only.items() if chance)
             raise UsageError(
-                f"augment.{name} must be 0 where data.augment_on is device: it has no form in "
-                "whole batches. Set data.augment_on to cpu, or leave it out"
+                f"augment.{name} must be 0 where data.augment_on is device: it is not implemented "
+                "for whole batches. Set data.augment_on to cpu, or leave it out"
             )
         return self
 
     def sha256(self) -> str:
-        """Hash of the resolved configuration."""
+        """Return the sha256 (hex) of the resolved configuration."""
         return self.tree_sha256(self.model_dump(mode="json"))
 
     @staticmethod
     def tree_sha256(tree: object) -> str:
-        """Hash of a configuration as it stands in a file: a field added since changes nothing."""
+        """Return the sha256 (hex) of a configuration as its file has it.
+
+        A field that a later version adds does not change it.
+        """
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def presets() -> tuple[str, ...]:
-    """Names of the presets inside the package.
+    """Return the names of the presets inside the package.
 
     >>> "demo" in presets()
     True
@@ -98,7 +101,7 @@ def presets() -> tuple[str, ...]:
 
 
 def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
-    """A preset by name, or a YAML file by path, with changes such as `model.backbone=densenet121`.
+    """Load a preset by name or a YAML file by path, with changes such as `model.backbone=resnet50`.
 
     Raises:
         UsageError: for an unknown preset, a file that is not there, an unknown key or a value out
@@ -128,7 +131,7 @@ def load_config(name: str, changes: tuple[str, ...] = ()) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(tree)
     except ValidationError as error:
-        raise UsageError(told(error, TrainingConfig, source)) from None
+        raise UsageError(describe(error, TrainingConfig, source)) from None
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
 
@@ -157,12 +160,12 @@ def _parsed(text: str, where: str) -> Any:
 
 
 def _steps(name: str) -> Key:
-    """`phases.1.epochs` as the way to a value: a number steps into a list."""
+    """The path `phases.1.epochs` as a key; a number is an index of a list."""
     return tuple(int(step) if step.isdecimal() else step for step in name.split("."))
 
 
 def _put(tree: dict[str, Any], name: str, value: object) -> None:
-    """Set a nested value; a number steps into a list, such as phases.1.epochs."""
+    """Set a nested value; a number is an index of a list, as in phases.1.epochs."""
     *parents, last = name.split(".")
     here: Any = tree
     try:
@@ -171,5 +174,5 @@ def _put(tree: dict[str, Any], name: str, value: object) -> None:
         here[int(last) if isinstance(here, list) else last] = value
     except (AttributeError, IndexError, TypeError, ValueError):
         raise UsageError(
-            f"a change must name a field that is there, such as phases.0.epochs; got '{name}'"
+            f"a change must name an existing field, such as phases.0.epochs; got '{name}'"
         ) from None

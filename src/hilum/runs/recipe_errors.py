@@ -1,4 +1,4 @@
-"""What is wrong in a configuration, in one line: the file's line, the key, and the nearest one."""
+"""Error messages for a configuration, one line each: the file's line, the key, a suggestion."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic import BaseModel, ValidationError
 from hilum.domain.errors import UsageError, suggestion
 from hilum.files.sealed import first_fault
 
-__all__ = ["Key", "Source", "told"]
+__all__ = ["Key", "Source", "describe"]
 
 Key = tuple[str | int, ...]
-"""The way to a value: `("phases", 0, "epochs")`."""
+"""Path to a value, such as `("phases", 0, "epochs")`."""
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-"""What pydantic calls a key that nobody declared, in a model and in a dataclass."""
+"""Error types of pydantic for an undeclared key, in a model and in a dataclass."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Source:
     """Where the values of a configuration were written.
 
     Attributes:
-        name: of the preset or the file.
-        lines: of each key in it, counted from 1.
+        name: name of the preset or the file.
+        lines: line of each key in it, counted from 1.
     """
 
     name: str
@@ -35,10 +35,10 @@ class Source:
 
     @staticmethod
     def of(name: str, text: str) -> Source:
-        r"""The lines of the keys in a YAML text.
+        r"""Return the lines of the keys in a YAML text.
 
         Raises:
-            UsageError: for a key that stands twice: YAML would take the last without a word.
+            UsageError: for a key that occurs twice; YAML would silently take the last one.
 
         >>> Source.of("own.yaml", "name: own\nloss:\n  name: focal\n").lines
         {('name',): 1, ('loss',): 2, ('loss', 'name'): 3}
@@ -47,28 +47,29 @@ class Source:
         for key, line in _keys(yaml.compose(text, Loader=yaml.SafeLoader), ()):
             if key in lines:
                 raise UsageError(
-                    f"{name}:{line}: {_dotted(key)}: stands in line {lines[key]} already"
+                    f"{name}:{line}: {_dotted(key)}: this key is in line {lines[key]} already. "
+                    "Remove one of them"
                 )
             lines[key] = line
         return Source(name, lines)
 
     def without(self, key: Key) -> Source:
-        """The source less what a change has replaced: that stands in no line."""
+        """Return the source without a key that a change has replaced, and so has no line."""
         kept = {at: line for at, line in self.lines.items() if at[: len(key)] != key}
         return Source(self.name, kept)
 
     def place(self, key: Key) -> str:
-        """`own.yaml:7`, or the name alone for what stands in no line."""
+        """Return `own.yaml:7`, or the name alone for a key without a line."""
         return f"{self.name}:{self.lines[key]}" if key in self.lines else self.name
 
 
-def told(error: ValidationError, kind: type[BaseModel], source: Source) -> str:
-    """The first fault in one line.
+def describe(error: ValidationError, kind: type[BaseModel], source: Source) -> str:
+    """Return the first fault in one line.
 
     Args:
-        error: of validating `kind`.
+        error: what validating `kind` raised.
         kind: the model of the whole file.
-        source: of the values.
+        source: where the values were written.
     """
     first = error.errors()[0]
     key: Key = first["loc"]
@@ -79,18 +80,18 @@ def told(error: ValidationError, kind: type[BaseModel], source: Source) -> str:
 
 
 def _nearest(key: Key, known: list[Key]) -> str:
-    """A field of the same part that is spelt alike, or one of that very name in another part."""
+    """A field of the same part with a similar name, or a field of that name in another part."""
     part, word = key[:-1], str(key[-1])
     siblings = [str(at[-1]) for at in known if at[:-1] == _first_items(part)]
-    spelt = suggestion(word, siblings).replace("'", f"'{_dotted((*part, ''))}", 1)
+    similar = suggestion(word, siblings).replace("'", f"'{_dotted((*part, ''))}", 1)
     elsewhere = [f" Did you mean '{_dotted(at)}'?" for at in known if at[-1] == word]
-    # at the top a word is more likely out of its part than misspelt
-    ways = [*elsewhere[:1], spelt] if not part else [spelt, *elsewhere[:1]]
+    # at the top a word more likely belongs to a part than is misspelled
+    ways = [*elsewhere[:1], similar] if not part else [similar, *elsewhere[:1]]
     return next(filter(None, ways), f" There are {', '.join(siblings)}")
 
 
 def _first_items(part: Key) -> Key:
-    """The part as `_known` lists it: all items of a list are alike."""
+    """The part as `_known` lists it, where every item of a list has index 0."""
     return tuple(0 if isinstance(step, int) else step for step in part)
 
 
@@ -106,7 +107,7 @@ def _keys(node: yaml.Node | None, above: Key) -> Iterator[tuple[Key, int]]:
 
 
 def _known(kind: object, above: Key) -> Iterator[Key]:
-    """Every field there is, those of the parts too."""
+    """Every field of a model, including those of its parts."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             yield (*above, name)

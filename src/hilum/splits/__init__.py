@@ -1,7 +1,7 @@
-"""Which patient is for what: train, tune, calibrate or test, and never two of them.
+"""Splits by patient: each patient is in exactly one of train, tune, calibrate and test.
 
-`assign` makes a table of uses, `SplitTable` holds and checks one; `check_disjoint` and
-`SeenPatients` refuse patients that a model has seen, and `recognise` knows the field's own lists.
+`assign` makes a split table, `SplitTable` holds and checks one; `check_disjoint` and
+`SeenPatients` refuse patients that a model has seen, and `recognise` knows the published lists.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Giving every patient one use, by the hash of the patient's name."""
+"""Assignment of every patient to one split, by the hash of the patient's name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["DEFAULT_FRACTIONS", "Fractions", "assign"]
 
 @dataclass(frozen=True)
 class Fractions:
-    """The share of the patients that each use gets. The four add up to 1.
+    """Shares of the patients in each split. The four add up to 1.
 
     The defaults give calibration and test 15 % each, since isotonic curves and intervals of rare
-    findings are short of positives first, and tuning the least: it only ranks epochs.
+    findings need the most positives, and tuning the least, since it only ranks epochs.
 
     Where a dataset has an official test list, that list is the test set and the other three keep
     their proportions among the patients left (by default 70.6, 11.8 and 17.6 %); the same holds of
@@ -43,14 +43,14 @@ class Fractions:
 
     def __post_init__(self) -> None:
         shares = (self.train, self.tune, self.calibrate, self.test)
-        said = " + ".join(f"{share:g}" for share in shares)
+        added = " + ".join(f"{share:g}" for share in shares)
         if not all(0.0 <= share <= 1.0 for share in shares):
-            raise UsageError(f"split fractions must lie in [0, 1]; got {said}")
+            raise UsageError(f"split fractions must lie in [0, 1]; got {added}")
         if not math.isclose(math.fsum(shares), 1.0, abs_tol=1e-9):
-            raise UsageError(f"split fractions must add up to 1; got {said} = {sum(shares):g}")
+            raise UsageError(f"split fractions must add up to 1; got {added} = {sum(shares):g}")
 
     def shares(self, official_test: bool, official_tune: bool = False) -> dict[Split, float]:
-        """The share of each use among the patients that are drawn, beside the official lists.
+        """Return the share of each split among the patients that are on no official list.
 
         >>> Fractions(0.5, 0.1, 0.2, 0.2).shares(official_test=True)[Split.TRAIN]
         0.625
@@ -77,28 +77,28 @@ DEFAULT_FRACTIONS = Fractions()
 
 
 def assign(cohort: Cohort, fractions: Fractions = DEFAULT_FRACTIONS, seed: int = 0) -> SplitTable:
-    """Give every patient one use, by the hash of the patient's name.
+    """Assign every patient to one split, by the hash of the patient's name.
 
     A hash needs no list of patients: adding or leaving out patients never moves the others, and
     two sites that split the same dataset agree. The patient's number is
     ``u = sha256(seed, dataset, patient) / 2**256`` in [0, 1), cut at the running sums of the
     shares; shares are met approximately, as with any random draw.
 
-    Official lists are honoured: exactly their films are test, or tune, whatever the fractions say;
-    the other uses keep their proportions among the patients left.
+    Official lists are respected: exactly their films are test, or tune, whatever the fractions are;
+    the other splits keep their proportions among the patients left.
 
     Args:
         cohort: the whole dataset, before any selection.
-        fractions: the shares of the four uses.
-        seed: another seed, another draw.
+        fractions: the shares of the four splits.
+        seed: a different seed gives a different draw.
 
     Returns:
-        A table named "<dataset>-official" where a test list was honoured, "<dataset>-official-tune"
+        A table named "<dataset>-official" where a test list was used, "<dataset>-official-tune"
         where only a tune list was, else "patient-hash".
 
     Raises:
         LeakError: when a film is on both official lists, or a patient has films on one and off it.
-        UsageError: when no use without an official list has a share.
+        UsageError: when no split without an official list has a share.
     """
     test, tune = cohort.official_test, cohort.official_tune
     shares = fractions.shares(official_test=test is not None, official_tune=tune is not None)

@@ -1,4 +1,4 @@
-"""The film lists that the field trains and tests on, recognised by their hash."""
+"""Published film lists for training and testing, recognized by their hash."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True)
 class KnownSplit:
-    """A film list of the field.
+    """A published film list.
 
     Attributes:
-        name: what to call it in a report.
-        dataset: the reader's name.
-        family: lists that were divided together; no patient is in two of one family's.
-        uses: what its films are for.
-        films, patients: how many.
-        sha256: of the sorted film names; or the two ends of it with an ellipsis between, where no
+        name: name of the list in reports.
+        dataset: name of the dataset's reader.
+        family: lists that were divided together; no patient is in two lists of one family.
+        uses: the splits that its films are for.
+        films, patients: number of each.
+        sha256: hash of the sorted film names; or its two ends with an ellipsis between, where no
             more was published.
-        source: where it is from.
+        source: origin of the list.
     """
 
     name: str
@@ -44,14 +44,14 @@ class KnownSplit:
     source: str
 
     def matches(self, count: int, sha256: str) -> bool:
-        """Whether a list of so many films with this hash is the one."""
+        """Return whether a list with this number of films and this hash is this list."""
         start, _, end = self.sha256.partition(_ELLIPSIS)
         return count == self.films and sha256.startswith(start) and sha256.endswith(end)
 
 
 @dataclass(frozen=True)
 class _Crossing:
-    """Films of one family's test set that another family trains or tunes on."""
+    """Films of one family's test set that a different family trains or tunes on."""
 
     trained: str
     tested: str
@@ -62,7 +62,7 @@ class _Crossing:
 
 @cache
 def known_splits() -> tuple[KnownSplit, ...]:
-    """Every list that is known, grouped by family.
+    """Return every known list, grouped by family.
 
     >>> [split.name for split in known_splits() if Split.TEST in split.uses]
     ['NIH official test', 'NIH random test']
@@ -74,12 +74,12 @@ def known_splits() -> tuple[KnownSplit, ...]:
 
 
 def recognise(image_ids: Iterable[str]) -> KnownSplit | None:
-    """The known list that holds exactly these films, in any order; None for any other set.
+    """Return the known list with exactly these films, in any order; None for any other set.
 
-    A hash knows whole lists only: a part of one is not recognised.
+    A hash identifies whole lists only: a part of one is not recognized.
 
     Args:
-        image_ids: film names as the dataset has them, such as "00000001_000.png".
+        image_ids: film names of the dataset, such as "00000001_000.png".
 
     >>> recognise(["00000001_000.png"]) is None
     True
@@ -92,14 +92,14 @@ def recognise(image_ids: Iterable[str]) -> KnownSplit | None:
 
 
 def refuse_other_family(trained: KnownSplit | str, test: KnownSplit) -> None:
-    """Refuse to test weights of one family on a list that they may have learned from.
+    """Refuse to test weights of one family on a list that may have trained them.
 
     Args:
         trained: the list that the weights were trained on, or the name of its family.
         test: the list to be tested on.
 
     Raises:
-        LeakError: when the families differ, or the weights were trained on the very list.
+        LeakError: when the families differ, or the weights were trained on this list.
         UsageError: for a family that is not known.
 
     >>> official = next(split for split in known_splits() if split.name == "NIH official test")

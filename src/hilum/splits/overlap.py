@@ -1,4 +1,4 @@
-"""How far the films of one use are of patients that another use has seen."""
+"""Overlap of patients between training films and the films of a different use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Overlap", "check_disjoint", "first_names", "overlap_of", "percent"]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Films and patients of one use, and how many of them belong to training patients.
+    """Number of films and patients of one use, and of those that belong to training patients.
 
     Attributes:
-        films, patients: of the use, all of them.
-        leaking_films, leaking_patients: of these, the ones that belong to training patients.
+        films, patients: number of all films and patients of the use.
+        leaking_films, leaking_patients: number of these that belong to training patients.
         first: the first few leaking patients.
     """
 
@@ -27,7 +27,7 @@ class Overlap:
     first: tuple[str, ...]
 
     def sentence(self, use: str = "evaluation") -> str:
-        """The shares that leak, in words; without a leak, a certificate of it.
+        """Return the shares that leak in words, or that none does.
 
         >>> overlap_of(["1"], ["2", "3"]).sentence()
         '0 of 2 evaluation films and 0 of 2 evaluation patients belong to training patients'
@@ -51,7 +51,7 @@ def overlap_of(training: Iterable[str], patients: Iterable[str]) -> Overlap:
 
     Args:
         training: patients of the training films, in any order.
-        patients: the patient of each film of the other use, a film an entry.
+        patients: the patient of each film of the other use, one entry per film.
     """
     films = list(patients)
     everyone = set(films)
@@ -72,8 +72,8 @@ def check_disjoint(
 
     Args:
         training: patients of the training films, in any order.
-        patients: the patient of each film of the other use, a film an entry.
-        use: what the other films are for, as the message says it.
+        patients: the patient of each film of the other use, one entry per film.
+        use: name of the other use in the message.
 
     Raises:
         LeakError: with the share of films and of patients that leak.
@@ -93,7 +93,7 @@ def check_disjoint(
 
 
 def percent(part: int, whole: int) -> str:
-    """A share as messages print it.
+    """Return a share as a percentage.
 
     >>> percent(1, 3)
     '33.3 %'
@@ -102,7 +102,7 @@ def percent(part: int, whole: int) -> str:
 
 
 def first_names(names: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """The first few names; shorter ones first, so that numbers stand in their own order.
+    """Return the first few names; shorter ones first, so that numbers are in numeric order.
 
     >>> first_names(["11", "9", "100", "10"])
     ('9', '10', '11')

@@ -19,12 +19,12 @@ _DIGITS = 16
 
 @dataclass(frozen=True)
 class SeenPatients:
-    """Which patients trained, tuned or calibrated a model, by 64-bit hash.
+    """Patients that trained, tuned or calibrated a model, by 64-bit hash.
 
-    A later evaluation asks whether one of its patients is among them, without a list of names
-    having to leave the lab. Two patients of 100,000 share a hash by chance once in a billion sets.
-    A hash is no de-identification: whoever has the names can tell who is in the set. Publish it for
-    public datasets only.
+    A later evaluation checks whether one of its patients is among them, while no list of names
+    has to leave the lab. Two patients of 100,000 share a hash by chance once in a billion sets.
+    A hash is not de-identification: anybody with the names can find out who is in the set. Publish
+    it for public datasets only.
 
     Attributes:
         hashes: dataset to the hashes of its patients: the first 16 hex digits of
@@ -44,14 +44,14 @@ class SeenPatients:
 
     @classmethod
     def of(cls, dataset: str, patients: Iterable[str]) -> SeenPatients:
-        """The set of some patients of one dataset."""
+        """Return the set of some patients of one dataset."""
         return cls({dataset: frozenset(_hashed(dataset, patient) for patient in set(patients))})
 
     def __len__(self) -> int:
         return sum(map(len, self.hashes.values()))
 
     def union(self, other: SeenPatients) -> SeenPatients:
-        """Patients of either set: what a model has seen that learned in two places."""
+        """Return the patients of either set: those seen by a model that was trained twice."""
         datasets = [*self.hashes, *other.hashes]
         nobody: frozenset[str] = frozenset()
         return SeenPatients(
@@ -62,7 +62,7 @@ class SeenPatients:
         )
 
     def among(self, dataset: str, patients: Iterable[str]) -> frozenset[str]:
-        """Those of the patients that are in the set."""
+        """Return the patients that are in the set."""
         known = self.hashes.get(dataset, frozenset())
         return frozenset(p for p in set(patients) if _hashed(dataset, p) in known)
 
@@ -70,9 +70,9 @@ class SeenPatients:
         """Refuse films of patients in the set.
 
         Args:
-            dataset: whose they are, `Cohort.population`, such as "nih".
-            patients: the patient of each film, a film an entry.
-            use: what the films are for, as the message says it.
+            dataset: the dataset of the patients, `Cohort.population`, such as "nih".
+            patients: the patient of each film, one entry per film.
+            use: use of the films in the message.
 
         Raises:
             LeakError: with the share of films and of patients that leak.
@@ -82,7 +82,7 @@ class SeenPatients:
 
     @property
     def sha256(self) -> str:
-        """Hash of the hashes, sorted, one a line."""
+        """Hash of the hashes, sorted, one per line."""
         return digest(line for hashes in self.hashes.values() for line in hashes)
 
     def write(self, path: Path) -> Path:
@@ -98,7 +98,7 @@ class SeenPatients:
         """Read what `write` wrote.
 
         Raises:
-            BundleError: for a file that is missing, cut short or of another make.
+            BundleError: for a file that is missing, truncated or of a different format.
         """
         try:
             lines = path.read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""A split: the use of every film, and the file that says it."""
+"""Split table: the split of every film, and its file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = ("image_id", "patient_id", "split", "table")
 
 
 class Place(NamedTuple):
-    """Where one film stands: its patient, and what the patient is used for."""
+    """Patient and split of one film."""
 
     patient_id: str
     split: Split
@@ -30,7 +30,7 @@ class SplitTable:
     """The split of every film of a dataset. A table with a patient in two splits cannot exist.
 
     Attributes:
-        name: how it was made, such as "nih-official" or "patient-hash".
+        name: origin of the table, such as "nih-official" or "patient-hash".
         films: image id to patient and split.
 
     Raises:
@@ -50,7 +50,7 @@ class SplitTable:
         _refuse_crossing(self.films.values())
 
     def of(self, cohort: Cohort, split: Split) -> Cohort:
-        """The cohort's films of one split, in the cohort's order; checked first.
+        """Return the cohort's films of one split, in the cohort's order; checked first.
 
         Raises:
             LeakError: see `check`.
@@ -91,25 +91,25 @@ class SplitTable:
             )
 
     def sha256(self, split: Split) -> str:
-        """Hash of one split's film names, sorted, one a line: says which films, whoever asks.
+        """Return the hash of one split's film names, sorted, one per line.
 
         The official test list of NIH ChestX-ray14, complete, has 3d0c44b6…d226.
         """
         return digest(name for name, place in self.films.items() if place.split is split)
 
     def patients_sha256(self, split: Split) -> str:
-        """Hash of one split's patients, sorted, one a line."""
+        """Return the hash of one split's patients, sorted, one per line."""
         return digest(self.patients(split))
 
     def patients(self, split: Split) -> frozenset[str]:
-        """The patients of one split."""
+        """Return the patients of one split."""
         return frozenset(place.patient_id for place in self.films.values() if place.split is split)
 
     def write(self, path: Path) -> Path:
         """Write the table as CSV, a row for each film, sorted by name; return the path.
 
-        Columns: image_id, patient_id, split, and the table's name on every row, so that the file
-        says what it is wherever it is copied to.
+        Columns: image_id, patient_id, split, and the table's name on every row, so that a copy of
+        the file identifies itself.
         """
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
@@ -156,8 +156,8 @@ class SplitTable:
         except csv.Error as error:
             raise DatasetError(f"{path.name} line {rows.line_num}: {error}") from error
         if len(names) != 1:
-            said = ", ".join(sorted(names)) or "none"
-            raise DatasetError(f"{path.name} must hold the films of one split table; got {said}")
+            found = ", ".join(sorted(names)) or "none"
+            raise DatasetError(f"{path.name} must hold the films of one split table; got {found}")
         return cls(names.pop(), films)
 
 

@@ -1,4 +1,4 @@
-"""What a model was trained on, as its owner can say it: a list, a split, a run or a bundle."""
+"""Films that a model was trained on: from a list, a split table, a run or a bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrainingFilms:
     """Films that trained, tuned or calibrated a model, and their patients.
 
     Attributes:
-        source: where it was read, in words.
+        source: file and splits that were read, in words.
         films: names of the films.
         patients: their patients, as far as they are known.
         unknown: films whose patient is not known, since the labels do not list them.
@@ -36,16 +36,16 @@ class TrainingFilms:
 
 
 def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
-    """Read what a model was trained on.
+    """Read the films that a model was trained on.
 
     Args:
-        place: a list of films, one a line (further columns, after a blank or a comma, are passed
-            over); a split table, of which every use but test counts; a run folder that has one; or
-            a bundle, which knows its patients as hashes.
-        cohort: the dataset, to tell the patient of each listed film.
+        place: a list of films, one per line (further columns, after a blank or a comma, are
+            ignored); a split table, of which every split but test counts; a run folder that has
+            one; or a bundle, which has its patients as hashes.
+        cohort: the dataset, which gives the patient of each listed film.
 
     Raises:
-        UsageError: for a file that is not there.
+        UsageError: for a file that does not exist.
         DatasetError: for a list that names no film, or none of the cohort.
         LeakError: for a split table with a patient in two splits.
     """
@@ -90,14 +90,14 @@ def _of_table(table: SplitTable, name: str) -> TrainingFilms:
 
 
 def _of_seen(seen: SeenPatients, cohort: Cohort, name: str) -> TrainingFilms:
-    """The patients alone: a bundle does not carry the names of films."""
+    """Patients only: a bundle does not carry the names of films."""
     patients = seen.among(cohort.population, cohort.patients().tolist())
     source = f"{len(seen):,} patients that {name} has seen"
     return TrainingFilms(source, frozenset(), patients, unknown=0)
 
 
 def _with_seen(found: TrainingFilms, seen: SeenPatients, cohort: Cohort) -> TrainingFilms:
-    """A run has also seen the patients of the weights it started from."""
+    """Add the patients of the weights that the run started from."""
     more = seen.among(cohort.population, cohort.patients().tolist())
     return replace(found, patients=found.patients | more)
 
@@ -122,12 +122,12 @@ def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
 
 
 def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
-    """The film of a line: of all of it, else of what stands before a blank or a comma."""
+    """The film named by the whole line, else by its part before a blank or a comma."""
     whole = line.strip()
     field = whole.replace(",", " ").split()[0] if whole.strip(", ") else whole
     for candidate in (whole, field, field.strip('"')):
         found = names.find(candidate)
-        # films of which only a part of the path agrees may be others' films of the same name
+        # films that match by a part of the path may be different films of the same name
         if found.row is not None and not found.parts:
             return cohort.records[found.row].image_id
     return field

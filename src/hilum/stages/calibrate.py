@@ -1,4 +1,4 @@
-"""From a run and its calibrate split to calibrator and operating points."""
+"""Fit calibrator and operating points of a run on its calibrate split."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ GOALS: Mapping[Target, float | None] = {
     Target.SPECIFICITY: 0.90,
     Target.PPV: 0.50,
 }
-"""The targets that operating points are chosen for, with the goal where one is needed."""
+"""Targets that operating points are chosen for, with their default goal where one is needed."""
 
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """How a run is calibrated.
+    """Method, target and precision of a calibration.
 
     Attributes:
-        method: the calibrator.
+        method: name of the calibrator.
         target: what the thresholds that serve are chosen for; the other targets' thresholds are
             chosen too, for the evaluation's table.
         goal: the value to reach, where the target needs one; None for its value in `GOALS`.
-        precision: the arithmetic that serving will use; one with 8 bits needs the run's quantised
+        precision: the arithmetic that serving will use; one with 8 bits needs the run's quantized
             network (`hilum.training.quantise`).
         prevalences: share of films with a finding where the bundle will serve, by finding; the
-            probabilities are moved there from the calibrate films' own. Never guessed.
+            probabilities are shifted to it from the prevalence of the calibrate films. Never guessed.
     """
 
     method: str = "platt"
@@ -66,7 +66,7 @@ class CalibrationRequest:
             )
 
     def goals(self) -> Mapping[Target, float | None]:
-        """The targets to choose for, the serving one first."""
+        """Return the targets to choose thresholds for, the serving one first."""
         goal = GOALS[self.target] if self.goal is None else self.goal
         rest = {target: own for target, own in GOALS.items() if target is not self.target}
         return {self.target: goal, **rest}
@@ -87,7 +87,7 @@ def calibrate_run(
         advance: called with (done, total) films read.
 
     Raises:
-        LeakError: for a film of another split: what trained, tuned or tests must not calibrate.
+        LeakError: for a film of a different split; only calibrate films may calibrate.
     """
     _refuse_other_splits(run, cohort)
     scored = score_cohort(engine_of(run, request.precision), cohort, advance)
@@ -121,7 +121,7 @@ def calibrate_run(
 def _moved(
     run: RunFolder, scored: Scored, advance: Callable[[int, int], None] | None
 ) -> tuple[str]:
-    """What 8 bits did to the calibrate films, in a sentence."""
+    """Difference of 8 bits from float32 on the calibrate films, in a sentence."""
     floats = score_cohort(engine_of(run, Precision.F32), scored.cohort, advance)
     moved = np.abs(scored.logits.values - floats.logits.values)
     pairs = zip(_maps(scored), _maps(floats), strict=True)
@@ -151,10 +151,11 @@ def _refuse_other_splits(run: RunFolder, cohort: Cohort) -> None:
 
 
 def engine_of(run: RunFolder, precision: Precision) -> Engine:
-    """The run's network for a precision.
+    """Load the run's network for a precision.
 
     Raises:
-        BundleError: when it is not the one that training exported, or that was quantised of it.
+        BundleError: when the file is not the exported network or its quantized form, or when
+            config.yaml of a trained run was edited.
     """
     network = network_of(run, precision)
     run.refuse_edited_config()

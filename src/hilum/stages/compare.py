@@ -1,4 +1,4 @@
-"""Runs, or anybody's predictions, against each other on the same films."""
+"""Comparison of runs, or of tables of predictions, on the same films."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compare_runs(
     """Score each run's tune films and compare; test is not read.
 
     Runs may differ in their label policy. Only labels that all policies agree on count, so that
-    the models are measured by one yardstick. Numbers on test are shown where a run was evaluated.
+    all models are measured alike. Numbers on test are shown where a run was evaluated.
 
     Args:
         runs: finished, each with its tune split; two or more.
@@ -53,7 +53,7 @@ def compare_runs(
         advance: called with (run, done, total) films read.
 
     Raises:
-        UsageError: for two runs of one name.
+        UsageError: for two runs with the same name.
         DatasetError: when the runs' tune films or findings are not the same.
     """
     cohort = _agreed(runs)
@@ -64,11 +64,11 @@ def compare_runs(
     for run, own in runs:
         name = run.root.name
 
-        def told(done: int, total: int, name: str = name) -> None:
+        def report(done: int, total: int, name: str = name) -> None:
             if advance is not None:
                 advance(name, done, total)
 
-        scored = score_cohort(engine_of(run, Precision.F32), own, told)
+        scored = score_cohort(engine_of(run, Precision.F32), own, report)
         notes += [f"{name}: {note}" for note in scored.notes]
         kept &= set(scored.cohort.image_ids())
         scores.append((scored.cohort, _probabilities(run, scored.logits, scored.cohort)))
@@ -83,16 +83,16 @@ def compare_runs(
                 differing[run.root.name],
             )
         )
-    asked = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
-    return compare(contenders, common, asked)
+    complete = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
+    return compare(contenders, common, complete)
 
 
 def compare_predictions(
     tables: Sequence[Path], cohort: Cohort, request: ComparisonRequest
 ) -> Comparison:
-    """Compare anybody's predictions on the films and findings that all tables have.
+    """Compare tables of predictions on the films and findings that all tables have.
 
-    Nothing is chosen: nobody can know which films a table's thresholds and models were chosen on.
+    Nothing is chosen: the films on which a table's models were chosen are not known.
 
     Raises:
         DatasetError: when the tables have no film or finding in common, or name films in one and
@@ -101,8 +101,8 @@ def compare_predictions(
     read = [read_predictions(table, cohort) for table in tables]
     names = _names(tables)
     if len({one.level for one in read}) > 1:
-        said = ", ".join(f"{name}: {one.level}" for name, one in zip(names, read, strict=True))
-        raise DatasetError(f"all tables must be of films, or all of studies; got {said}")
+        levels = ", ".join(f"{name}: {one.level}" for name, one in zip(names, read, strict=True))
+        raise DatasetError(f"all tables must be of films, or all of studies; got {levels}")
     labels = _shared_labels(read, cohort.labels)
     films = set.intersection(*(set(one.cohort.image_ids()) for one in read))
     common = read[0].cohort.select(lambda record: record.image_id in films)
@@ -122,17 +122,17 @@ def compare_predictions(
         for name, one in zip(names, read, strict=True)
         if len(one.cohort) > len(common)
     ]
-    asked = replace(
+    complete = replace(
         request,
         may_choose=False,
         level=read[0].level.value,
         notes=(*request.notes, *notes),
     )
-    return compare(contenders, common, asked)
+    return compare(contenders, common, complete)
 
 
 def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Comparison:
-    """The comparison with the winner by test AUROC, flagged here and in each run's ledger.
+    """Choose the winner by test AUROC, flagged in the comparison and in each run's ledger.
 
     Raises:
         UsageError: when a run was not evaluated on test.
@@ -152,7 +152,7 @@ def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Compari
 
 
 def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
-    """The first cohort, with only the labels that all runs' policies agree on."""
+    """The first cohort with only the labels that all runs' policies agree on."""
     (first, cohort), *others = runs
     labels, states = cohort.labels, cohort.states()
     agree = np.ones(states.shape, bool)
@@ -172,12 +172,12 @@ def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
 
 
 def _patient_notes(cohort: Cohort) -> list[str]:
-    """That patients are not known, where they are not: the intervals are then by film."""
+    """The note that patients are not known, where it applies: intervals are then by film."""
     return [note for note in cohort.notes if note == NO_PATIENTS]
 
 
 def _probabilities(run: RunFolder, logits: Logits, cohort: Cohort) -> Probabilities:
-    """As the run serves them; the plain sigmoid where it is not calibrated."""
+    """Probabilities as the run serves them; the plain sigmoid where it is not calibrated."""
     if run.calibration.exists():
         calibration = read_sealed(Calibration, run.calibration)
         if calibration.precision is Precision.F32:
@@ -205,7 +205,7 @@ def _shared_labels(read: Sequence[Predictions], labels: LabelSet) -> LabelSet:
 
 
 def _names(tables: Sequence[Path]) -> list[str]:
-    """The file's name, with as many folders as tell the tables apart."""
+    """Names of the files, with as many parent folders as needed to make them unique."""
     depth = 1
     while depth < 8:
         names = ["/".join(table.parts[-depth:]) for table in tables]

@@ -1,4 +1,4 @@
-"""From a calibrated run and its test split to the evaluation."""
+"""Evaluate a calibrated run on its test split."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from hilum.stages.ledger import count_look, was_chosen_by
 __all__ = ["GRID", "Evaluated", "evaluate_run", "localize_boxes", "map_on_grid"]
 
 GRID = (256, 256)
-"""Rows and columns that heatmaps and masks are compared on."""
+"""Rows and columns of the grid on which heatmaps and masks are compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """The numbers, and the scores behind them."""
+    """An evaluation and the scores behind it."""
 
     evaluation: Evaluation
     scored: Scored
@@ -50,19 +50,19 @@ def evaluate_run(
     advance: Callable[[int, int], None] | None = None,
     out: Path | None = None,
 ) -> Evaluated:
-    """Score the test films once more, count the look, and write what `write_evaluation` writes.
+    """Score the test films, count the look, and write the evaluation's files.
 
     Args:
         run: trained and calibrated.
         cohort: its test split.
         resamples: patient resamples behind each interval.
-        seed: of the resamples.
+        seed: seed of the resamples.
         advance: called with (done, total) films read.
-        out: where to write; None for the run's own folder.
+        out: the folder to write to; None for the run's own folder.
 
     Raises:
-        BundleError: when the run is not calibrated, or its calibration is of another network.
-        LeakError: when a test patient trained, tuned or calibrated it.
+        BundleError: when the run is not calibrated, or its calibration is of a different network.
+        LeakError: when a test patient trained, tuned or calibrated the network.
     """
     calibration = read_calibration(run)
     _refuse_seen(run, cohort)
@@ -79,7 +79,7 @@ def evaluate_run(
 def _request(
     run: RunFolder, calibration: Calibration, scored: Scored, draws: tuple[int, int]
 ) -> EvaluationRequest:
-    """What was fixed before the look, and the look counted."""
+    """The choices fixed before the look; counts the look."""
     facts, films = run.facts(), run.films()
     network = facts.network
     split_sha256 = digest(scored.cohort.image_ids())
@@ -116,7 +116,7 @@ def _write_effect(
     evaluation: Evaluation,
     folder: Path,
 ) -> None:
-    """What the calibrator did to the network's own sigmoid, on the films that test it."""
+    """Write the calibrated probabilities compared with the plain sigmoid, on the test films."""
     cohort = scored.cohort
     plain = fit("sigmoid", scored.logits, cohort.states()).apply(scored.logits)
     effect = effect_of_calibration(
@@ -129,7 +129,7 @@ def _write_effect(
 
 
 def _refuse_seen(run: RunFolder, cohort: Cohort) -> None:
-    """Refuse patients of the run's other splits, and those that its starting weights have seen."""
+    """Refuse patients of the run's other splits and those that its starting weights have seen."""
     table = SplitTable.read(run.split)
     seen = [table.patients(split) for split in Split if split is not Split.TEST]
     patients = cohort.patients().tolist()
@@ -148,7 +148,7 @@ def _flags(run: RunFolder, split_sha256: str) -> tuple[str, ...]:
 
 
 def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding: str) -> np.ndarray:
-    """A film's heatmap of a finding, (rows, columns) of `GRID` over the whole film."""
+    """Return a film's heatmap of a finding, (rows, columns) of `GRID` over the whole film."""
     import cv2
 
     heatmap = scored.heatmaps[row, scored.cohort.labels.index(finding)]
@@ -157,7 +157,7 @@ def map_on_grid(scored: Scored, preprocessing: Preprocessing, row: int, finding:
 
 
 def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> Localization:
-    """The pointing game on the films that have reader boxes."""
+    """Play the pointing game on the films that have reader boxes."""
 
     def entries() -> Iterator[Mapped]:
         for row, record in enumerate(scored.cohort.records):
@@ -171,7 +171,7 @@ def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> L
 
 
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:
-    """The union of boxes on the grid; a box covers the cells whose centre lies in it."""
+    """The union of boxes on the grid; a box covers the cells whose center lies in it."""
     rows = (np.arange(GRID[0]) + 0.5)[:, None] / GRID[0]
     columns = (np.arange(GRID[1]) + 0.5)[None, :] / GRID[1]
     mask = np.zeros(GRID, np.bool_)

@@ -1,4 +1,4 @@
-"""How often a test split was looked at: one line a look, beside the numbers."""
+"""Ledger of looks at a test split: one line per look, beside the evaluation."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ NAME = "test_ledger.jsonl"
 
 
 def count_look(ledger: Path, split_sha256: str, facts: Mapping[str, str]) -> int:
-    """Write that these films were looked at; return how many looks that makes.
+    """Record a look at these films; return the number of looks so far.
 
-    A test set that was looked at often is a tuning set: whoever chooses among many evaluations
-    reports the luckiest. Only looks at the same films count.
+    A test set that was evaluated often becomes a tuning set: the best of many evaluations is too
+    good by chance. Only looks at the same films count.
 
     Args:
-        ledger: the file; made where it is missing.
-        split_sha256: hash of the film names, sorted, one a line.
-        facts: what was evaluated, as hashes and names.
+        ledger: the file; created where it is missing.
+        split_sha256: hash of the film names, sorted, one per line.
+        facts: hashes and names of what was evaluated.
 
     Raises:
-        BundleError: when the ledger was edited into something else.
+        BundleError: when the ledger is no longer JSON lines with the expected keys.
     """
     _append(ledger, {"split_sha256": split_sha256, **facts})
     return sum("chosen" not in line for line in _lines(ledger, split_sha256))
 
 
 def mark_choice(ledger: Path, split_sha256: str, chosen: str) -> None:
-    """Write that a model was chosen by its numbers on these test films."""
+    """Record that a model was chosen by its numbers on these test films."""
     _append(ledger, {"split_sha256": split_sha256, "chosen": chosen})
 
 
 def was_chosen_by(ledger: Path, split_sha256: str) -> bool:
-    """Whether these test films were used to choose between models."""
+    """Return whether these test films were used to choose between models."""
     return ledger.exists() and any("chosen" in line for line in _lines(ledger, split_sha256))
 
 

@@ -1,4 +1,4 @@
-"""One call from a cohort and its splits to a finished run folder."""
+"""Train a network: from a cohort and its splits to a finished run folder."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ def train(
 ) -> None:
     """Train on the train split, choose on tune, export; calibrate and test are not read.
 
-    A run that was stopped in the folder goes on, if it was begun with the same configuration,
-    records, split and films.
+    A stopped run in the folder is resumed if it was started with the same configuration, records,
+    split and films.
 
     Args:
-        config: the run.
+        config: configuration of the run.
         cohort: records with films; those without one are left out and counted.
-        splits: of the cohort; refused when a patient stands in two.
+        splits: the split of each film; refused when a patient is in two.
         places: the run folder, the dataset's, and where reduced films are kept.
-        watch: told as films are read and trained on, and of every epoch.
+        watch: receives progress on films read and trained on, and every epoch.
         ranks: the processes that train together, as `joined` gives them. All call this with the
             same arguments; rank 0 writes.
 
     Raises:
         LeakError: when patients cross splits.
         DatasetError: when train or tune has no readable film.
-        UsageError: for a folder that another process trains in, a finished run, a stopped one that
-            was begun otherwise, a configuration that cannot be, or a loss that is not finite.
+        UsageError: for a folder that a different process trains in, a finished run, a stopped one
+            that was started differently, an invalid configuration, or a loss that is not finite.
         BundleError: when a phase did not train what it promised.
-        KeyboardInterrupt: after a wish to stop; the run can go on.
+        KeyboardInterrupt: after a request to stop; the run can be resumed.
     """
     source = _Source(config, cohort, splits, places.run)
     source.refuse_unfit(ranks)
@@ -98,7 +98,7 @@ def _train(
 
 @dataclass(frozen=True)
 class _Films:
-    """The films of a run that could be read, and notes on the others."""
+    """Films of a run that could be read, and notes on the others."""
 
     train: Films
     tune: Films
@@ -111,7 +111,7 @@ class _Films:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a run is made from, and where it goes."""
+    """Inputs of a run, and its folder."""
 
     config: TrainingConfig
     cohort: Cohort
@@ -119,7 +119,7 @@ class _Source:
     run: RunFolder
 
     def refuse_unfit(self, ranks: Ranks) -> None:
-        """Refuse at once what would be refused, or be wrong, after hours."""
+        """Refuse before training what would be refused, or be wrong, after hours of it."""
         config = self.config
         self.run.refuse_finished()
         self.splits.check(self.cohort)
@@ -132,7 +132,7 @@ class _Source:
             )
 
     def making(self, ranks: Ranks) -> Making:
-        """What a state must have been made from for this run to go on with it."""
+        """Return what a checkpoint must have been made from for this run to resume it."""
         return Making(
             config=self.config.model_dump(mode="json"),
             labels=self.cohort.labels.findings,
@@ -143,7 +143,7 @@ class _Source:
         )
 
     def films(self, cache: Path | None, watch: Watch) -> _Films:
-        """Train's and tune's films, from the cache where there is to be one."""
+        """Read the films of train and tune, from the cache where one is used."""
         cohorts = {s: self.splits.of(self.cohort, s) for s in (Split.TRAIN, Split.TUNE)}
         preprocessing, threads = self.config.preprocessing, self.config.compute.threads
         cached = None
@@ -158,14 +158,14 @@ class _Source:
         return _Films(train, tune, (*missed, *missed_too))
 
     def write_tables(self, films: _Films, ranks: Ranks) -> None:
-        """What is known before the first step: split, patients, labels, weights, machine."""
+        """Write what is known before the first step: split, patients, labels, weights, machine."""
         config, labels, run = self.config, self.cohort.labels, self.run
         self.splits.write(run.split)
         self.seen().write(run.seen)
         states = {Split.TRAIN.value: films.train.states, Split.TUNE.value: films.tune.states}
         write_prevalence(run.root / "prevalence.csv", labels, states)
-        learned_from = films.train.states
-        rows = weighting.effective(labels, learned_from, learned_from, config)
+        train_states = films.train.states
+        rows = weighting.effective(labels, train_states, train_states, config)
         write_rows(run.root / "weights.csv", rows)
         device = Device.of(config.compute, ranks.local)
         precision = str(device.kind).removeprefix("torch.")
@@ -173,20 +173,20 @@ class _Source:
         write_environment(path, config.compute, device.name, precision, ranks.size)
 
     def seen(self) -> SeenPatients:
-        """Whom the run will have seen: its patients but test's, and those of its first weights."""
+        """Return the patients that the run sees: all but test, plus those of the starting weights."""
         own = (self.splits.patients(split) for split in Split if split is not Split.TEST)
         patients = SeenPatients.of(self.cohort.population, frozenset[str]().union(*own))
         return patients.union(inherited_patients(self.config.model))
 
     def export(self) -> Parity:
-        """Write the best weights, read back into a network of their own, as ONNX."""
+        """Write the best weights, read back into a new network, as ONNX."""
         network, shape = empty_network(self.config, self.cohort.labels), self.config.preprocessing
         weights.load(network, self.run.checkpoint("best"))
         half = self.config.model.half
         return export_onnx(network, self.run.model, shape.size, shape.channels, half)
 
     def facts(self, data: str, films: _Films, fitted: Fitted, parity: Parity) -> RunFacts:
-        """run.json."""
+        """Return the facts for run.json."""
         config, cohort, splits, run = self.config, self.cohort, self.splits, self.run
         y, mask = losses.targets(films.train.states, config.labels, config.seed)
         state_weights = weighting.state_weights(y, mask, config.loss).tolist()
