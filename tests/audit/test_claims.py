@@ -59,9 +59,9 @@ def test_several_claims_stand_in_one_text_or_in_several() -> None:
         ("aurok=0.8", "no metric 'aurok'; .* Did you mean 'auroc'"),
         ("=0.8", "no metric ''"),
         ("Efusion.auroc=0.8", "'Efusion' must be a finding, macro or micro. Did you mean 'Effus"),
-        ("f1=0.5", "must name the threshold it was taken at, such as f1@0.5"),
-        ("sensitivity=0.5", "must name the specificity it was taken at"),
-        ("auroc@0.5=0.5", "auroc is taken at no point; leave out @0.5"),
+        ("f1=0.5", "must name the threshold it was computed at, such as f1@0.5"),
+        ("sensitivity=0.5", "must name the specificity it was computed at"),
+        ("auroc@0.5=0.5", "auroc must have no point; leave out @0.5"),
         ("f1@high=0.5", "must give a number"),
     ],
 )

@@ -1,4 +1,4 @@
-"""An audit: a table of predictions looked at, and each claim made of it judged."""
+"""Audit of a table of predictions: remarks on the table, and a verdict on each claim."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _INTERVAL = "95 % percentile interval of {:,} {} bootstrap resamples"
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What is to be audited.
+    """Facts that an audit needs beside the scores.
 
     Attributes:
         predictions: name of the table.
         predictions_sha256: of its bytes.
-        claims: what is said of it; none to inspect the table only.
+        claims: claims made of the table; none to inspect the table only.
         training: what the model was trained on, where that is known.
         resamples: patient resamples behind each interval.
         seed: of resamples and draws.
@@ -93,20 +93,20 @@ def audit(scores: Scores, request: AuditRequest) -> Audit:
 
 
 def _drawn(cohort: Cohort) -> str:
-    """What a resample draws, in words."""
+    """Name the unit that a resample draws."""
     return "image-level (by film)" if NO_PATIENTS in cohort.notes else "patient"
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known when a claim is judged.
+    """Facts by which claims are judged.
 
     Attributes:
         scores: the table beside its labels.
         resamples: patient resamples behind each interval.
         seed: of resamples and draws; every claim sees the same resamples.
-        in_sample: findings whose calibration was fitted on these very rows.
-        moved: findings whose scores seem to stand in another column.
+        in_sample: findings with a calibration fitted on these very rows.
+        moved: findings with scores that seem to stand in another column.
         leak: films of training patients, where the training list is known.
     """
 
@@ -119,7 +119,7 @@ class Evidence:
 
 
 def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
-    """Compute a claim's number again, compare, and say what it proves.
+    """Compute a claim's number again, compare the two, and judge what the claim proves.
 
     A claim that proves nothing is meaningless whether the number holds or not, and says both. It
     proves nothing when a predictor that says the same of every film does as well; when an ECE is
@@ -147,7 +147,7 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
 
 
 def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str]:
-    """The findings that the claim is about; or why there is none, in words."""
+    """Return the findings that a claim is about, or the reason why there is none."""
     if not scores.named:
         return {}, "the columns have no names; name them with --label-order"
     if claim.of not in (MACRO, MICRO):
@@ -168,7 +168,7 @@ def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str
 
 
 def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str] | None:
-    """Why the metric cannot be taken of these scores at all."""
+    """Return the reason why the metric cannot be computed from these scores, or None."""
     broken = [name for name, part in parts.items() if not part.finite]
     if broken:
         return Reason.NOT_FINITE, f"scores of {_some(broken)} are blank, no number or infinite"
@@ -185,7 +185,7 @@ def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str]
 def _circumstances(
     evidence: Evidence, parts: dict[str, LabelledScores]
 ) -> Iterator[tuple[Reason, str]]:
-    """What spoils every number of a table."""
+    """Give reasons that make every number of the table meaningless."""
     if evidence.leak is not None and evidence.leak.leaking_films:
         yield Reason.LEAK, evidence.leak.certificate
     moved = sorted(evidence.moved & parts.keys())
@@ -237,8 +237,8 @@ def _result(
     agreement, words = _agreement(claim, number)
     if proofs:
         unknown = agreement is ClaimVerdict.NOT_COMPUTABLE
-        said = [*([] if unknown else [words]), *(text for _, text in proofs)]
-        words = "; ".join(dict.fromkeys(said))
+        reasons = [*([] if unknown else [words]), *(text for _, text in proofs)]
+        words = "; ".join(dict.fromkeys(reasons))
     return ClaimResult(
         claim=claim.text,
         metric=claim.metric,
@@ -255,7 +255,7 @@ def _result(
 
 
 def _agreement(claim: Claim, number: Interval) -> tuple[ClaimVerdict, str]:
-    """How claim and number compare, and in words."""
+    """Compare a claim with its number, and say so in words."""
     if number.value is None:
         return ClaimVerdict.NOT_COMPUTABLE, number.reason
     if claim.rounds_to(number.value):

@@ -1,4 +1,4 @@
-"""Claims as people write them: `auroc=0.844, ece=0.00`, `Effusion.auroc=0.92`, `f1@0.5=41%`."""
+"""Reader of claims such as `auroc=0.844, ece=0.00`, `Effusion.auroc=0.92`, `f1@0.5=41%`."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _SPELLINGS = {
 }
 _LARGEST = max(word.count("_") for word in _SPELLINGS)
 _NUMBER = re.compile(r"(\d+(?:\.(\d*))?|\.(\d+))\s*(%?)")
-_WHAT_FOR = {
-    ClaimMetric.F1: "the threshold it was taken at, such as f1@0.5",
-    ClaimMetric.SENSITIVITY: "the specificity it was taken at, such as sensitivity@0.8",
+_POINT_NEEDED = {
+    ClaimMetric.F1: "the threshold it was computed at, such as f1@0.5",
+    ClaimMetric.SENSITIVITY: "the specificity it was computed at, such as sensitivity@0.8",
 }
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One number that somebody says a model has.
+    """One number that is claimed of a model.
 
     Attributes:
         text: the claim as it was written.
-        metric: of what.
+        metric: the metric claimed.
         of: "macro" (mean over findings), "micro" (all entries pooled), or a finding.
         value: the number, in [0, 1].
         decimals: how many it was given to; two more where it was a percentage.
@@ -63,11 +63,11 @@ class Claim:
 
     @property
     def half_unit(self) -> float:
-        """Half of the last decimal: what rounds to the claim lies no further from it."""
+        """Half a unit of the last decimal: a value that rounds to the claim is within it."""
         return 0.5 * 10.0**-self.decimals
 
     def rounds_to(self, value: float) -> bool:
-        """Whether a value, rounded as the claim is, gives the claim.
+        """Return whether a value, rounded to the claim's decimals, equals the claim.
 
         >>> claim, = read_claims(["auroc=0.844"])
         >>> claim.rounds_to(0.8436), claim.rounds_to(0.8434)
@@ -76,7 +76,7 @@ class Claim:
         return abs(value - self.value) <= self.half_unit * (1 + 1e-9)
 
     def reached_by(self, value: float) -> bool:
-        """Whether a value is as good as the claim, or rounds to it."""
+        """Return whether a value is as good as the claim, or rounds to it."""
         ahead = value - self.value if self.metric.higher_is_better else self.value - value
         return ahead >= 0.0 or self.rounds_to(value)
 
@@ -113,12 +113,12 @@ def _claim(text: str) -> Claim:
 
 
 def _subject(name: str, text: str) -> tuple[ClaimMetric, str]:
-    """The metric at the end of the words, and whose it is."""
+    """Return the metric at the end of the words, and the finding or mean before it."""
     words = name.replace(".", " ").replace("-", "_").split()
     for count in range(min(_LARGEST + 1, len(words)), 0, -1):
         metric = _SPELLINGS.get("_".join(words[-count:]).casefold())
         if metric is not None:
-            return metric, _whose(" ".join(words[:-count]), text)
+            return metric, _subject_name(" ".join(words[:-count]), text)
     word = words[-1] if words else ""
     raise UsageError(
         f"claim '{text}': no metric '{word}'; there are {', '.join(ClaimMetric)}."
@@ -126,7 +126,7 @@ def _subject(name: str, text: str) -> tuple[ClaimMetric, str]:
     )
 
 
-def _whose(word: str, text: str) -> str:
+def _subject_name(word: str, text: str) -> str:
     if word.casefold() in ("", "mean", MACRO):
         return MACRO
     if word.casefold() == MICRO:
@@ -155,12 +155,12 @@ def _number(word: str, text: str) -> tuple[float, int]:
 
 
 def _point(metric: ClaimMetric, word: str, text: str) -> float | None:
-    if metric in _WHAT_FOR and not word:
-        raise UsageError(f"claim '{text}' must name {_WHAT_FOR[metric]}")
+    if metric in _POINT_NEEDED and not word:
+        raise UsageError(f"claim '{text}' must name {_POINT_NEEDED[metric]}")
     if metric is ClaimMetric.ACCURACY and not word:
         return 0.5
     if not word:
         return None
-    if metric not in (*_WHAT_FOR, ClaimMetric.ACCURACY):
-        raise UsageError(f"claim '{text}': {metric} is taken at no point; leave out @{word}")
+    if metric not in (*_POINT_NEEDED, ClaimMetric.ACCURACY):
+        raise UsageError(f"claim '{text}': {metric} must have no point; leave out @{word}")
     return _number(word, text)[0]

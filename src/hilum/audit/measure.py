@@ -1,4 +1,4 @@
-"""A claim's number computed again: on the films, on patient resamples, and of a constant."""
+"""Claimed numbers computed again: on the films, on patient resamples, and for a constant."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BINNINGS = {ClaimMetric.ECE: Binning.EQUAL_WIDTH, ClaimMetric.ECE_EQUAL_MASS: B
 
 @dataclass(frozen=True, eq=False)
 class ClaimData:
-    """What a claim is about: some findings' films, and how they are put together.
+    """Films that a claim is about, by finding, and how they are combined.
 
     Attributes:
         patients: (N,) patient of each evaluated film.
@@ -48,7 +48,7 @@ class ClaimData:
 
     @cached_property
     def groups(self) -> tuple[_Group, ...]:
-        """What the metric is taken of before the mean: each finding, or all entries at once."""
+        """Groups of entries with a value each, to be averaged: each finding, or all at once."""
         parts = list(self.parts.values())
         if self.pooled:
             parts = [
@@ -61,12 +61,12 @@ class ClaimData:
         return tuple(_Group(part) for part in parts)
 
     def rescored(self, scores: Mapping[str, NDArray[np.float64]]) -> ClaimData:
-        """The same films with other scores."""
+        """Return the same films with other scores."""
         parts = {name: replace(part, scores=scores[name]) for name, part in self.parts.items()}
         return ClaimData(self.patients, parts, self.pooled)
 
     def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
-        """(R,) the claim's number on each resample; NaN where it does not exist."""
+        """Return (R,) the claim's number on each resample; NaN where it does not exist."""
         return mean_present(np.stack([group.values(claim, weights) for group in self.groups]))
 
 
@@ -83,7 +83,7 @@ class _Group:
         return Binned.of(self.entries.positives, self.entries.scores, self.entries.films)
 
     def values(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
-        """(R,) the claim's number of these entries alone."""
+        """Return (R,) the claim's number for these entries alone."""
         if claim.metric is ClaimMetric.AUROC:
             return self._ranking.counts(weights).auroc()
         if claim.metric is ClaimMetric.AVERAGE_PRECISION:
@@ -97,7 +97,7 @@ class _Group:
         return self._of_decisions(claim, weights)
 
     def _of_decisions(self, claim: Claim, weights: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Brier score, accuracy or F1."""
+        """Return (R,) Brier score, accuracy or F1."""
         positives, scores = self.entries.positives, self.entries.scores
         if claim.metric is ClaimMetric.BRIER:
             errors, count = self._sums(weights, [squared_errors(positives, scores), 1.0])
@@ -112,7 +112,7 @@ class _Group:
     def _sums(
         self, weights: NDArray[np.integer], rows: Sequence[ArrayLike]
     ) -> list[NDArray[np.float64]]:
-        """(R,) weighted sum of each row of (n,) values; the same to the bit on any machine."""
+        """Return (R,) weighted sums of rows of (n,) values; the same to the bit on any machine."""
         from scipy.sparse import csr_array
 
         films = self.entries.films
@@ -126,9 +126,9 @@ class _Group:
 
 
 def measure(claim: Claim, of: ClaimData, resamples: int, rng: np.random.Generator) -> Interval:
-    """A claim's number with its 95 % interval over patient resamples.
+    """Compute a claim's number with its 95 % interval over patient resamples.
 
-    Patients are drawn and bring all their films. A mean over findings is taken of those that have a
+    Patients are drawn and bring all their films. A mean over findings counts those that have a
     value in the resample.
 
     Args:
@@ -146,26 +146,26 @@ def measure(claim: Claim, of: ClaimData, resamples: int, rng: np.random.Generato
 
 
 def constant_value(claim: Claim, of: ClaimData, rng: np.random.Generator) -> float:
-    """The claim's number of a predictor that says the same of every film.
+    """Compute the claim's number for a predictor that gives every film the same score.
 
-    For Brier, AUROC and AP it says each finding's prevalence; for accuracy the commoner answer; for
-    F1 that every film is positive. A sensitivity is what a coin gives: 1 - specificity. For ECE the
-    prevalence is learned on one half of the patients and said of the other, the mean over
-    20 halvings, since said of the films that it was learned on its error is 0 by construction.
+    The score is each finding's prevalence for Brier, AUROC and AP, the commoner class for accuracy,
+    and positive for F1. A sensitivity is what a coin gives: 1 - specificity. For ECE the
+    prevalence of one half of the patients is the score of the other half, mean over 20 halvings:
+    on the films that it comes from, its error is 0 by construction.
     """
     if claim.metric is ClaimMetric.SENSITIVITY and claim.at is not None:
         return 1.0 - claim.at
     if claim.metric in _BINNINGS:
         return _constant_ece(of, rng)
     shares = {name: float(part.positives.mean()) for name, part in of.parts.items()}
-    said = {
+    score = {
         ClaimMetric.F1: dict.fromkeys(shares, 1.0),
         ClaimMetric.ACCURACY: {name: float(share > 0.5) for name, share in shares.items()},
     }.get(claim.metric, shares)
-    told = of.rescored({n: np.full(len(p.positives), said[n]) for n, p in of.parts.items()})
-    # what is said is a decision already, so any threshold above 0 reads it as one
+    constant = of.rescored({n: np.full(len(p.positives), score[n]) for n, p in of.parts.items()})
+    # these scores are decisions, 0 or 1, so one threshold serves for any point
     decided = replace(claim, at=0.5) if claim.at is not None else claim
-    return float(told.values(decided, np.ones((1, len(of.patients)), np.int32))[0])
+    return float(constant.values(decided, np.ones((1, len(of.patients)), np.int32))[0])
 
 
 def _constant_ece(of: ClaimData, rng: np.random.Generator) -> float:
@@ -187,7 +187,7 @@ def _constant_ece(of: ClaimData, rng: np.random.Generator) -> float:
 def band_under_calibration(
     claim: Claim, of: ClaimData, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Where the ECE of a perfectly calibrated model with these scores lies, 95 times of 100.
+    """Compute the 95 % range of the ECE of a perfectly calibrated model with these scores.
 
     Outcomes are drawn as `y ~ Bernoulli(p)`, 200 times. A smaller error than the lower end cannot
     come from films that the calibration had not seen.

@@ -1,4 +1,4 @@
-"""Whether the columns of a table hold the findings that their names say.
+"""Order of the columns: does each hold the finding that its name says?
 
 Published AUROCs have come from columns in another order than the labels. A table cannot say so,
 but its scores can: each column is scored against every finding's labels, and the best assignment of
@@ -32,7 +32,7 @@ LEAST_GAIN = 0.03
 """Mean AUROC that the moved findings must gain: related findings rank each other nearly as well."""
 
 _FEWEST = 10
-"""Positive films without which a finding tells nothing of the order."""
+"""Positive and negative films that a finding needs to count in the comparison of orders."""
 _DRAWS = 1000
 _HEAD_START = 3.0
 _SMALLEST_ERROR = 0.002
@@ -59,7 +59,7 @@ class AurocMatrix:
         return np.maximum(np.sqrt(variances.mean(axis=1)), _SMALLEST_ERROR)
 
     def inverted(self, given: Mapping[str, int]) -> tuple[str, ...]:
-        """Findings whose own column ranks worse than chance, by more than 4 standard errors."""
+        """Return findings with a column that ranks worse than chance by over 4 standard errors."""
         found: list[str] = []
         for k, finding in enumerate(self.findings):
             column = given[finding]
@@ -95,7 +95,7 @@ class Order:
 
 
 def auroc_matrix(scores: Scores) -> AurocMatrix | None:
-    """Score every column against every finding; None where nothing can be told.
+    """Score every column against every finding; None where the order cannot be tested.
 
     Findings with fewer than 10 positive or negative films are left out, and so is the whole
     question when a score is not finite, or fewer than two columns or findings are left.
@@ -164,7 +164,7 @@ def compare_order(matrix: AurocMatrix, given: Mapping[str, int], rng: np.random.
 
 
 def _best(values: NDArray[np.float64], own: NDArray[np.intp]) -> tuple[NDArray[np.intp], float]:
-    """(K,) best column of each finding, each used once, and what the sum of values gains by it.
+    """Return (K,) the best column of each finding, each used once, and the gain in the sum.
 
     Args:
         values: (M, K) in standard errors; the findings' own columns are worth three more.
@@ -180,7 +180,7 @@ def _best(values: NDArray[np.float64], own: NDArray[np.intp]) -> tuple[NDArray[n
 
 
 def _largest_luck(matrix: AurocMatrix, own: NDArray[np.intp], rng: np.random.Generator) -> float:
-    """The largest gain over the given order that noise alone makes, in 1,000 draws."""
+    """Return the largest gain over the given order that noise alone makes in 1,000 draws."""
     columns = len(matrix.values)
     noise = np.stack(
         [
@@ -193,7 +193,7 @@ def _largest_luck(matrix: AurocMatrix, own: NDArray[np.intp], rng: np.random.Gen
 
 
 def known_orders(labels: LabelSet) -> dict[str, LabelSet]:
-    """The orders in which tables without names come: the dataset's own, and the alphabet's.
+    """Return the usual orders of unnamed columns: the dataset's own, and alphabetical.
 
     >>> from hilum.domain.findings import nih14
     >>> [order.findings[2] for order in known_orders(nih14()).values()]
@@ -206,7 +206,7 @@ def known_orders(labels: LabelSet) -> dict[str, LabelSet]:
 
 
 def order_remarks(scores: Scores, rng: np.random.Generator) -> tuple[list[Remark], tuple[str, ...]]:
-    """What is to be said of the order of columns, and the findings that stand elsewhere."""
+    """Return remarks on the order of columns, and the findings that stand in another column."""
     if not scores.named:
         return [_unnamed(scores, rng)], ()
     matrix = auroc_matrix(scores)
@@ -238,7 +238,7 @@ def _permuted(scores: Scores, order: Order) -> Remark:
 
 
 def _well_known(scores: Scores, order: Order) -> str:
-    """Whether the best order is a well-known one under the names of another."""
+    """Name the well-known order that the best order is, if it is one."""
     by_column = {column: finding for finding, column in order.best.items()}
     for name, known in known_orders(scores.cohort.labels).items():
         fits = len(known) == len(scores.columns) and len(by_column) > len(known) // 2
@@ -256,7 +256,7 @@ def _unnamed(scores: Scores, rng: np.random.Generator) -> Remark:
 
 
 def _guesses(scores: Scores, rng: np.random.Generator) -> Iterator[str]:
-    """What the scores tell of the order of columns that have no names."""
+    """Describe how well each known order fits columns that have no names."""
     matrix = auroc_matrix(scores)
     labels = scores.cohort.labels
     if matrix is None or len(labels) != len(scores.columns):

@@ -1,4 +1,4 @@
-"""What an audit remarks without being asked: on the scores, on the films, and on a leak."""
+"""Remarks of an audit that need no claim: on the scores, the films and a leak of patients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ROWS_ON_STEPS = 30
 
 
 def score_remarks(scores: Scores) -> Iterator[Remark]:
-    """Everything that the values alone tell of a table, a remark a kind."""
+    """Give everything that the values alone tell of a table, one remark for each kind."""
     columns = dict(zip(_names(scores), scores.values.T, strict=True))
     finite = {name: column for name, column in columns.items() if np.isfinite(column).all()}
     missing = [name for name in columns if name not in finite]
@@ -47,7 +47,7 @@ def score_remarks(scores: Scores) -> Iterator[Remark]:
             findings=tuple(missing),
             words=f"{count:,} films have a score that is blank, no number or infinite",
         )
-    for kind, holds, words in _LOOKS:
+    for kind, holds, words in _SCORE_CHECKS:
         found = tuple(name for name, column in finite.items() if holds(column))
         if found:
             yield Remark(kind=kind, findings=found, words=words)
@@ -70,7 +70,7 @@ def score_remarks(scores: Scores) -> Iterator[Remark]:
 
 
 def fitted_on_these_rows(entries: LabelledScores) -> bool:
-    """Whether scores are steps as high as the share of positive films on each.
+    """Return whether scores are steps as high as the share of positive films on each.
 
     That is what isotonic regression leaves on the rows it was fitted on. Films with one score form
     a step; steps of positive or of negative films only say nothing, as clipping moves them. The
@@ -122,7 +122,7 @@ def _pile_at_half(column: NDArray[np.float64]) -> bool:
     return not _unbounded(column) and not _percentages(column) and piles_above_half(column)
 
 
-_LOOKS: tuple[tuple[RemarkKind, Callable[[NDArray[np.float64]], bool], str], ...] = (
+_SCORE_CHECKS: tuple[tuple[RemarkKind, Callable[[NDArray[np.float64]], bool], str], ...] = (
     (
         RemarkKind.CONSTANT_SCORES,
         _constant,
@@ -154,7 +154,7 @@ _LOOKS: tuple[tuple[RemarkKind, Callable[[NDArray[np.float64]], bool], str], ...
 
 
 def _identical(columns: Mapping[str, NDArray[np.float64]]) -> Iterator[Remark]:
-    """Columns that are copies of another."""
+    """Find columns that are copies of another."""
     groups: dict[bytes, list[str]] = {}
     for name, column in columns.items():
         if not _constant(column):
@@ -169,7 +169,7 @@ def _identical(columns: Mapping[str, NDArray[np.float64]]) -> Iterator[Remark]:
 
 
 def leak_of(training: TrainingFilms, cohort: Cohort) -> Leak:
-    """How far the evaluated films are of training patients, with a certificate in words.
+    """Count the evaluated films of training patients, with a certificate in words.
 
     Args:
         training: what the model was trained on.
@@ -200,19 +200,19 @@ def leak_of(training: TrainingFilms, cohort: Cohort) -> Leak:
 
 
 def leak_remarks(leak: Leak) -> Iterator[Remark]:
-    """The leak, or that there is none, in a line."""
+    """Give the leak, or its absence, as a remark."""
     kind = RemarkKind.LEAK if leak.leaking_films else RemarkKind.NO_LEAK_FOUND
     yield Remark(kind=kind, words=leak.certificate)
 
 
 def split_name(cohort: Cohort) -> str:
-    """What to call the evaluated films: the known list that they are, or what they came from."""
+    """Name the evaluated films: the known list that they are, or the table."""
     known = recognise(cohort.image_ids())
     return "films of the table" if known is None else known.name
 
 
 def split_remarks(cohort: Cohort, training: TrainingFilms | None) -> Iterator[Remark]:
-    """Known and official lists that the films belong to, and families that do not go together."""
+    """Name known and official lists that the films belong to, and training lists that clash."""
     known = recognise(cohort.image_ids())
     if known is not None:
         yield Remark(
@@ -226,7 +226,7 @@ def split_remarks(cohort: Cohort, training: TrainingFilms | None) -> Iterator[Re
 
 
 def _official(cohort: Cohort) -> Iterator[Remark]:
-    """How many films are on the lists that the dataset's authors set aside."""
+    """Count the films that are on the official lists of the dataset."""
     names = set(cohort.image_ids())
     for listed, use in ((cohort.official_test, "test"), (cohort.official_tune, "tune")):
         if listed is None:

@@ -1,4 +1,4 @@
-"""`hilum audit`: other people's numbers, computed again."""
+"""`hilum audit`: check claimed numbers against predictions and labels."""
 
 from __future__ import annotations
 
@@ -18,28 +18,39 @@ __all__ = ["audit"]
 
 
 def audit(
-    predictions: Annotated[Path, typer.Argument(help="A CSV of scores, a row a film.")],
-    labels: Annotated[Path, typer.Option("--labels", help="The dataset or table of labels.")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Table of scores (CSV or TSV): one row per film.")
+    ],
+    labels: Annotated[
+        Path, typer.Option("--labels", help="Labels: a dataset folder or one table.")
+    ],
     claim: Annotated[
         list[str] | None,
-        typer.Option("--claim", help="Such as 'auroc=0.844, Effusion.ap=51%, f1@0.5=0.4'."),
+        typer.Option("--claim", help="Claims to check, such as 'auroc=0.844, Effusion.ap=51%'."),
     ] = None,
     trained_on: TrainedOn = None,
     label_order: Annotated[
         str | None,
         typer.Option(
-            "--label-order", help="What the columns are: a label set, 'alphabetical', or names."
+            "--label-order",
+            help="Findings of unnamed columns: a label set, 'alphabetical', or names.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print audit.json instead.")] = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Patient resamples.")] = 2000,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder to write to (default: print only).")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print audit.json instead of the report.")
+    ] = False,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Patient resamples for intervals (default: 2000).")
+    ] = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Check what is claimed of anybody's predictions, and the table itself.
+    """Check claims made of a table of predictions, and the table itself.
 
-    Each claim is computed again and called reproduced, inside or outside the interval, meaningless
-    (and why) or not computable. Claims that fail are a result: the exit code is 0.
+    Each claim gets a verdict: reproduced, inside or outside the interval, meaningless (with the
+    reason), or not computable. A claim that fails is a result: the exit code is 0.
     """
     from hilum.audit.audit import AuditRequest
     from hilum.audit.audit import audit as audit_scores
@@ -75,7 +86,7 @@ def audit(
 
 
 def _order(words: str, cohort: Cohort) -> LabelSet:
-    """The findings of the columns, as the option says them."""
+    """Return the findings of the columns that the option names."""
     from hilum.audit.order import known_orders
     from hilum.domain.errors import suggestion
     from hilum.domain.findings import LabelSet, label_sets

@@ -1,4 +1,4 @@
-"""`hilum compare`: whether one model is better than another on the same films."""
+"""`hilum compare`: is one model better than another on the same films?"""
 
 from __future__ import annotations
 
@@ -21,31 +21,36 @@ __all__ = ["compare"]
 
 
 def compare(
-    models: Annotated[list[Path], typer.Argument(help="Runs, or predictions CSVs; two or more.")],
+    models: Annotated[
+        list[Path], typer.Argument(help="Two or more runs, or two or more tables of predictions.")
+    ],
     out: Out,
     labels: Annotated[
-        Path | None, typer.Option("--labels", "--data", help="The dataset with the labels.")
+        Path | None,
+        typer.Option("--labels", "--data", help="Labels: a dataset folder or one table."),
     ] = None,
     choose_on: Annotated[
         str,
-        typer.Option(help="Which films choose between runs: tune. A choice on test is flagged."),
+        typer.Option(help="Films to choose a run by: tune, or test (flagged in the result)."),
     ] = "tune",
     margin: Annotated[
-        float, typer.Option(min=0.0, help="AUROC that may be lost and still be called no worse.")
+        float, typer.Option(min=0.0, help="Loss of AUROC that still counts as no worse.")
     ] = 0.0,
     uncertain: Uncertain = None,
     blank: Blank = None,
     views: Views = None,
     label_set: LabelSet = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Patient resamples.")] = 2000,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Patient resamples for intervals (default: 2000).")
+    ] = 2000,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models in pairs, every one with the first: differences, intervals, verdict in words.
+    """Compare every model with the first: paired differences, intervals and a verdict.
 
-    Runs are compared and chosen on their tune films; their test numbers, where they have any, are
-    shown beside. Predictions are compared on the films and findings that all tables have; the
-    options on labels are for them, as runs bring their own policy.
+    Runs are compared and chosen on their tune films, with their test numbers beside. Tables of
+    predictions are compared on the films and findings that all of them have. The label options
+    apply to tables only: a run has its own label policy.
     """
     from hilum.evaluation.compare import ComparisonRequest
     from hilum.files.sealed import write_sealed

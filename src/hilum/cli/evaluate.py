@@ -1,4 +1,4 @@
-"""`hilum evaluate`: the numbers of a run, or of anybody's predictions, with their intervals."""
+"""`hilum evaluate`: numbers of a run or a table of predictions, with their intervals."""
 
 from __future__ import annotations
 
@@ -29,22 +29,34 @@ __all__ = ["evaluate"]
 TABLES = (".csv", ".tsv", ".gz")
 
 Level = Annotated[
-    str | None, typer.Option(help="film, study or patient; else what the table names.")
+    str | None,
+    typer.Option(help="Unit of a row: film, study or patient (default: as in the table)."),
 ]
-Combine = Annotated[str | None, typer.Option(help="Films' scores become one by: max or mean.")]
-Calibrate = Annotated[str | None, typer.Option(help="Cross-fit this calibrator by patient first.")]
+Combine = Annotated[
+    str | None, typer.Option(help="Rule to combine films: max or mean (default: max).")
+]
+Calibrate = Annotated[
+    str | None, typer.Option(help="Calibrator to cross-fit by patient first (default: none).")
+]
 Thresholds = Annotated[
-    Path | None, typer.Option(help="Thresholds fixed before, as JSON; else cross-fitted.")
+    Path | None, typer.Option(help="JSON file of fixed thresholds (default: cross-fitted).")
 ]
-Top = Annotated[int | None, typer.Option(min=0, help="Films of each kind in cases.csv, 20.")]
+Top = Annotated[
+    int | None, typer.Option(min=0, help="Films of each kind in cases.csv (default: 20).")
+]
 
 
 def evaluate(
-    subject: Annotated[Path, typer.Argument(help="A calibrated run, or a predictions CSV.")],
+    subject: Annotated[
+        Path, typer.Argument(help="A calibrated run, or a table of predictions (CSV or TSV).")
+    ],
     labels: Annotated[
-        Path | None, typer.Option("--labels", "--data", help="The labels: a folder or a table.")
+        Path | None,
+        typer.Option("--labels", "--data", help="Labels: a dataset folder or one table."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder to write to (default: the run).")
+    ] = None,
     level: Level = None,
     combine: Combine = None,
     calibrate: Calibrate = None,
@@ -58,15 +70,19 @@ def evaluate(
     views: Views = None,
     votes: Votes = None,
     label_set: LabelSet = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Patient resamples.")] = 2000,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Patient resamples for intervals (default: 2000).")
+    ] = 2000,
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print evaluation.json.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print evaluation.json instead of the tables.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate: AUROC, AP, operating points, Brier and calibration, with intervals.
+    """Compute AUROC, AP, operating points, Brier score and calibration, with intervals.
 
-    A run is scored on its own test split, and the look is counted. A CSV is matched with labels by
-    film or study, and by finding; what must be fitted is cross-fitted by patient.
+    A run is scored on its own test split, and each look is counted. A table is matched with labels
+    by film or study, and by finding; calibrators and thresholds are cross-fitted by patient.
     """
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -84,7 +100,7 @@ def evaluate(
 
 
 def _refuse_for_runs(options: Mapping[str, object]) -> None:
-    given = [f"--{name.replace('_', '-')}" for name, said in options.items() if said is not None]
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if given:
         raise UsageError(
             f"{', '.join(given)}: for a predictions CSV only; a run's labels, calibration and "
@@ -118,18 +134,18 @@ def _predictions(
     from hilum.predictions import levels
     from hilum.stages.predictions import PredictionsRequest, evaluate_predictions
 
-    said = {name: word for name, word in choices.items() if word is not None}
-    if "level" in said:
-        said["level"] = choice(levels.Level, said["level"], "--level")
-    if "combine" in said:
-        said["combine"] = choice(levels.Combine, said["combine"], "--combine")
-    said["prevalences"] = prevalences(said.pop("prevalence", None))
-    done = evaluate_predictions(table, labels, out, PredictionsRequest(**said))
+    chosen = {name: word for name, word in choices.items() if word is not None}
+    if "level" in chosen:
+        chosen["level"] = choice(levels.Level, chosen["level"], "--level")
+    if "combine" in chosen:
+        chosen["combine"] = choice(levels.Combine, chosen["combine"], "--combine")
+    chosen["prevalences"] = prevalences(chosen.pop("prevalence", None))
+    done = evaluate_predictions(table, labels, out, PredictionsRequest(**chosen))
     say(_mapping(table, done.read), quiet)
 
 
 def _mapping(table: Path, read: Predictions) -> str:
-    """Which column was read as which finding."""
+    """List which column was read as which finding."""
     pairs = (
         finding if column == finding else f"{column} as {finding}"
         for finding, column in read.columns.items()

@@ -1,1 +1,1 @@
-"""A model's numbers on one split, each with its interval; and anybody's predictions read back."""
+"""Numbers of a model on one split, each with its interval, and comparisons of models."""

@@ -1,4 +1,4 @@
-"""Paired differences between models: the same films, the same resamples, model by model."""
+"""Paired differences between models, on the same films and the same resamples."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A model's scores of the cohort's films, (N, L), and what is said of it beside them."""
+    """A model with its scores of the cohort's films, (N, L), and facts to print beside them."""
 
     name: str
     scores: Probabilities
@@ -45,7 +45,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is compared on, and how.
+    """Films, resamples and margin of a comparison.
 
     Attributes:
         split: name of the films, such as "tune".
@@ -77,7 +77,7 @@ class _Areas:
 def compare(
     contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
 ) -> Comparison:
-    """Every model against the first, on the same films and the same patient resamples.
+    """Compare every model with the first, on the same films and the same patient resamples.
 
     Films that are hard are hard for both models, so the paired difference is known better than
     either number: two overlapping intervals do not show that two models are alike. P-values of the
@@ -139,7 +139,7 @@ def _check(contenders: Sequence[Contender], cohort: Cohort) -> None:
 def _measured(
     contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
 ) -> list[tuple[Contender, _Areas]]:
-    """The areas of each model on the films themselves and on each resample."""
+    """Measure the areas of each model on the films themselves and on each resample."""
     labels = contenders[0].scores.labels
     states = cohort.states()[:, cohort.labels.columns(labels)]
     counted = {name: labelled(states[:, column]) for column, name in enumerate(labels)}
@@ -169,7 +169,7 @@ def _measured(
 
 
 def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    """By finding, and the mean of the findings that a resample has."""
+    """Join values by finding, and add the mean of the findings that a resample has."""
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if not found:
         return found
@@ -215,7 +215,7 @@ def _pair(areas: Mapping[str, _Areas], first: str, second: str) -> Pair:
 def _differences(
     a: Mapping[str, NDArray[np.float64]], b: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, PairDifference]:
-    """By finding, with Holm's correction over the findings; macro, not yet corrected."""
+    """Judge each finding with Holm's correction over findings; macro is not yet corrected."""
     raw = {
         name: (
             paired_interval(a[name][1:], b[name][1:], float(a[name][0]), float(b[name][0])),
@@ -240,7 +240,7 @@ def _judge(difference: Interval, p: float | None, p_holm: float | None) -> PairD
 def _judged(
     pairs: Sequence[Pair], split: SplitFacts, request: ComparisonRequest
 ) -> tuple[Pair, ...]:
-    """The pairs with macro p-values corrected over the pairs, and the verdict in words."""
+    """Correct macro p-values over the pairs, and add the verdict in words."""
     done: list[Pair] = []
     auroc = holm([pair.macro_auroc.p for pair in pairs])
     precision = holm([pair.macro_average_precision.p for pair in pairs])
@@ -266,10 +266,10 @@ def _words(
         at += f" of {split.patients:,} patients"
     if number.value is None or number.low is None or number.high is None:
         return f"{pair.second} and {pair.first}: not comparable at {at} ({number.reason})"
-    said = f"macro AUROC {number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}] at {at}"
+    numbers = f"macro AUROC {number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}] at {at}"
     if judged.verdict in (PairVerdict.BETTER, PairVerdict.WORSE):
-        return f"{pair.second} is {judged.verdict} than {pair.first}: {said}"
-    words = f"{pair.second} and {pair.first} are not separable: {said}"
+        return f"{pair.second} is {judged.verdict} than {pair.first}: {numbers}"
+    words = f"{pair.second} and {pair.first} are not separable: {numbers}"
     if request.margin > 0.0:
         no_worse = number.low > -request.margin
         words += (

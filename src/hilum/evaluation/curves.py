@@ -1,4 +1,4 @@
-"""The curves behind the numbers: ROC, precision-recall, reliability, decision, and thresholds."""
+"""Curves behind the numbers: ROC, precision-recall, reliability, decision, and thresholds."""
 
 from __future__ import annotations
 
@@ -76,16 +76,16 @@ class FindingCurves:
 
     @property
     def n(self) -> int:
-        """Labelled films."""
+        """Number of labelled films."""
         return len(self.positives)
 
     @property
     def found(self) -> int:
-        """Films with the finding."""
+        """Number of films with the finding."""
         return int(self.positives.sum())
 
     def at(self, threshold: float) -> GridRow:
-        """What another threshold gives."""
+        """Return the counts at another threshold."""
         return GridRow.of(self.positives, self.probabilities, threshold)
 
 
@@ -103,7 +103,7 @@ class Curves:
 
 
 def curves_of(probabilities: Probabilities, cohort: Cohort, seed: int) -> Curves:
-    """The curves of every finding.
+    """Compute the curves of every finding.
 
     Args:
         probabilities: (N, L), a row for each record of the cohort, in its order.
@@ -142,7 +142,7 @@ def _curves(
 
 
 def round_up(value: float) -> float:
-    """The next round number, at most 1: where an axis ends that must hold the value.
+    """Return the next round number, at most 1: the end of an axis that must hold the value.
 
     >>> round_up(0.0123), round_up(0.47), round_up(0.93), round_up(0.0)
     (0.015, 0.5, 1.0, 0.001)
@@ -153,7 +153,7 @@ def round_up(value: float) -> float:
 
 
 def _roc(y: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K, 2) the corners of the ROC curve; films of one score make a slanted line."""
+    """Return (K, 2) the corners of the ROC curve; films of one score make a slanted line."""
     order = np.argsort(-p, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
     hits = np.append(0, np.cumsum(y[order])[ends])
@@ -165,14 +165,14 @@ def _roc(y: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _precision_recall(y: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K, 2) recall and precision at each score of a positive film, from high to low."""
+    """Return (K, 2) recall and precision at each score of a positive film, from high to low."""
     counts = Ranking.of(y, p).counts()
     hits, false = counts.flagged_positives[0], counts.flagged_negatives[0]
     return np.column_stack([hits / y.sum(), hits / (hits + false)])
 
 
 def _thinned(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most `POINTS` of the points, spread evenly along the curve, both ends among them."""
+    """Keep at most `POINTS` points, spread evenly along the curve, both ends among them."""
     if len(points) <= POINTS:
         return points
     length = np.append(0.0, np.abs(np.diff(points, axis=0)).sum(axis=1).cumsum())
@@ -191,7 +191,7 @@ def _histogram(y: NDArray[np.bool_], p: NDArray[np.float64], end: float) -> Hist
 
 
 def _thresholds(y: NDArray[np.bool_], p: NDArray[np.float64]) -> tuple[GridRow, ...]:
-    """The grid 0.05 to 0.95, and quantiles of all films and of the positive ones between.
+    """Return the grid 0.05 to 0.95, and quantiles of all films and of the positive ones between.
 
     Most films of a rare finding lie below the grid, and its positive films among the top few
     percent. Quantiles are rounded to four digits, so that what is shown is what was counted.

@@ -1,4 +1,4 @@
-"""Before and after calibration: the same films, the same resamples, other probabilities."""
+"""Effect of calibration: numbers before and after, on the same films and resamples."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def effect_of_calibration(
     cohort: Cohort,
     evaluation: Evaluation,
 ) -> CalibrationEffect:
-    """What calibration changed, with intervals of the paired change.
+    """Measure what calibration changed, with intervals of the paired change.
 
     Calibration moves a Brier score by about one part in a hundred; discrimination moves it far
-    more. A calibrator that was fitted on these very films would show an error of nothing: give
-    films that neither trained nor calibrated.
+    more. A calibrator fitted on these very films would show an error near 0: give films
+    that neither trained nor calibrated.
 
     Args:
         before: in words, and (N, L) as they were.

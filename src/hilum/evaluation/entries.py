@@ -51,7 +51,7 @@ class Measure(StrEnum):
 
 
 def at(measure: Measure, level: float) -> str:
-    """The name of a measure that has a level.
+    """Return the name of a measure at a level.
 
     >>> at(Measure.NET_BENEFIT, 0.05)
     'net_benefit 0.05'
@@ -86,10 +86,10 @@ class Ratios:
         patients: NDArray[np.intp],
         columns: Mapping[str, tuple[_Column, _Column]],
     ) -> Ratios:
-        """From what each entry adds, above and below the line.
+        """Build from each entry's numerator and denominator.
 
         Args:
-            patients: (n,) whose entry it is.
+            patients: (n,) number of each entry's patient.
             columns: name to two (n,) columns.
         """
         from scipy.sparse import csr_array
@@ -99,7 +99,7 @@ class Ratios:
         return cls(tuple(columns), sums.shape[1], csr_array(sums))
 
     def values(self, times: NDArray[np.integer]) -> Values:
-        """Every measure on each resample.
+        """Return every measure on each resample.
 
         Args:
             times: (R, P) how often each patient stands in each resample.
@@ -110,14 +110,14 @@ class Ratios:
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """What was said of some films, and what was so. One finding, or several pooled.
+    """Scored and labelled films of one finding, or of several findings pooled.
 
     Attributes:
         films: (n,) row of the split that each entry belongs to.
         patients: (n,) number of its patient, from 0.
-        positives: (n,) whether the finding is there.
+        positives: (n,) whether the finding is present.
         probabilities: (n,) in [0, 1].
-        constants: (n,) what the constant predictor says of each entry.
+        constants: (n,) the constant predictor's score of each entry.
     """
 
     films: NDArray[np.intp]
@@ -128,7 +128,7 @@ class Entries:
 
     @classmethod
     def pooled(cls, parts: Iterable[Entries]) -> Entries:
-        """All entries of several findings as one ranking."""
+        """Pool the entries of several findings into one ranking."""
         every = list(parts)
         return cls(
             np.concatenate([part.films for part in every]),
@@ -139,11 +139,11 @@ class Entries:
         )
 
     def constant(self) -> Entries:
-        """The same entries as the constant predictor scores them."""
+        """Return the same entries with the constant predictor's scores."""
         return Entries(self.films, self.patients, self.positives, self.constants, self.constants)
 
     def where(self, keep: NDArray[np.bool_]) -> Entries:
-        """The entries of some films.
+        """Return the entries of some films.
 
         Args:
             keep: (N,) whether a film of the split stays.
@@ -179,7 +179,7 @@ class Entries:
 
     @cached_property
     def _means(self) -> Ratios:
-        """What needs neither order nor bins."""
+        """Measures that need neither order nor bins."""
         y, p = self.positives, self.probabilities
         one, error = np.ones(len(y)), squared_errors(y, p)
         columns = {
@@ -196,7 +196,7 @@ class Entries:
         return Ratios.of(self.patients, {**columns, **worth})
 
     def values(self, times: NDArray[np.integer]) -> Values:
-        """Every measure that needs no operating point.
+        """Return every measure that needs no operating point.
 
         Args:
             times: (R, P) how often each patient stands in each resample.
@@ -234,7 +234,7 @@ class Called:
 
     @classmethod
     def of(cls, entries: Entries, threshold: float | NDArray[np.float64]) -> Called:
-        """By the rule `probability >= threshold`, one for all entries or (n,) one for each."""
+        """Call entries at `probability >= threshold`: one threshold for all, or (n,) one each."""
         y, called = entries.positives, entries.probabilities >= threshold
         hits, spared = called & y, ~called & ~y
         columns: dict[str, tuple[_Column, _Column]] = {
@@ -247,7 +247,7 @@ class Called:
         return cls(Ratios.of(entries.patients, columns))
 
     def values(self, times: NDArray[np.integer]) -> Values:
-        """Sensitivity, specificity, PPV, NPV and F1 on each resample."""
+        """Return sensitivity, specificity, PPV, NPV and F1 on each resample."""
         found = self.ratios.values(times)
         # F1 has a value, 0, where no film is positive; it tells nothing there
         absent = np.isnan(found[Measure.SENSITIVITY])

@@ -1,4 +1,4 @@
-"""From probabilities and labels to evaluation.json, every number with its interval."""
+"""Evaluation of probabilities against labels: every number with its interval."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _UNCALLED = "no finding has an operating point"
 def evaluate(
     probabilities: Probabilities, cohort: Cohort, request: EvaluationRequest
 ) -> Evaluation:
-    """All numbers of a model on one split.
+    """Compute all numbers of a model on one split.
 
     Only films labelled positive or negative count for a finding; uncertain and unlabelled ones do
     not. Macro means count the findings that have both. Intervals draw patients, not films, and
-    hold the model, its calibrator and its thresholds fixed: they do not tell how another training
+    hold the model, its calibrator and its thresholds fixed: they do not tell how a new training
     would have gone, nor how another hospital's patients would score.
 
     Args:
@@ -105,7 +105,7 @@ def evaluate(
 def _scored(
     probabilities: Probabilities, cohort: Cohort, request: EvaluationRequest
 ) -> ScoredSplit:
-    """The labelled entries of each finding, matched by name."""
+    """Return the labelled entries of each finding, matched by name."""
     by_film = request.intervals_by == Unit.FILMS
     patients = np.array(cohort.image_ids()) if by_film else cohort.patients()
     number = _numbered(patients)
@@ -133,7 +133,7 @@ def _scored(
 
 
 def _numbered(patients: np.ndarray) -> np.ndarray:
-    """(N,) each film's patient as a number, in the order patients first appear."""
+    """Return (N,) each film's patient as a number, in the order patients first appear."""
     _, first, inverse = np.unique(patients, return_index=True, return_inverse=True)
     number = np.empty(len(first), np.intp)
     number[np.argsort(first)] = np.arange(len(first))
@@ -181,7 +181,7 @@ def _macro(split: ScoredSplit, numbers: Numbers) -> MacroEvaluation:
 
 
 def _baseline(known: Iterable[Entries | str]) -> Interval:
-    """Macro AUROC of the metadata, over the findings they could score."""
+    """Compute the macro AUROC of the metadata, over the findings they could score."""
     every = list(known)
     absent = next((reason for reason in every if isinstance(reason, str)), "")
     return mean_auroc([entries for entries in every if isinstance(entries, Entries)], absent)

@@ -1,4 +1,4 @@
-"""All numbers of one finding."""
+"""Numbers of one finding, and the verdict on its calibration."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BRIER_RESAMPLES = 200
 
 @dataclass(frozen=True, eq=False)
 class FindingData:
-    """What every finding's numbers are made from.
+    """Data that every finding's numbers are computed from.
 
     Attributes:
         cohort: the films.
@@ -57,7 +57,7 @@ class FindingData:
 
 
 def evaluate_finding(name: str, facts: FindingData) -> FindingEvaluation:
-    """All numbers of one finding.
+    """Compute all numbers of one finding.
 
     Args:
         name: the finding.
@@ -104,12 +104,12 @@ def evaluate_finding(name: str, facts: FindingData) -> FindingEvaluation:
 
 
 def levels(measure: Measure, number: Callable[[str], Interval]) -> dict[str, Interval]:
-    """A measure at each of `LEVELS`, by the level in words such as "0.80"."""
+    """Return a measure at each of `LEVELS`, by the level in words such as "0.80"."""
     return {f"{level:.2f}": number(at(measure, level)) for level in LEVELS}
 
 
 def _area(entries: Entries) -> Interval:
-    """AUROC with its interval by DeLong's formula for clusters."""
+    """Compute the AUROC with its interval by DeLong's formula for clusters."""
     return delong_interval(
         delong(entries.positives, entries.probabilities[None], entries.patients), 0
     )
@@ -130,9 +130,10 @@ def _brier_parts(entries: Entries, facts: FindingData) -> BrierParts:
         for value, part in zip(values, zip(*drawn, strict=True), strict=True)
     ]
     if resamples < facts.request.resamples:
-        said = f"interval of the first {resamples} resamples"
+        reason = f"interval of the first {resamples} resamples"
         parts = [
-            part if part.low is None else part.model_copy(update={"reason": said}) for part in parts
+            part if part.low is None else part.model_copy(update={"reason": reason})
+            for part in parts
         ]
     return BrierParts(miscalibration=parts[0], discrimination=parts[1], uncertainty=parts[2])
 
@@ -189,8 +190,8 @@ def calibration_verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibration
     """Say whether a finding may be called calibrated; else how far off it is.
 
     Calibrated only if the interval of the slope contains 1, that of O/E contains 1, and the
-    equal-mass ECE is no larger than what chance gives a calibrated model. With few films that is
-    easily had, hence the "as far as".
+    equal-mass ECE is no larger than the 95th percentile that chance gives a calibrated model. Few
+    films make wide intervals, so the verdict says "as far as these films can tell".
 
     >>> right, mass = Interval(value=1.0, low=0.9, high=1.1), Interval(value=0.01)
     >>> ece = ExpectedCalibrationError(
@@ -222,7 +223,7 @@ def calibration_verdict(slope: Interval, o_e: Interval, ece: ExpectedCalibration
 
 
 def _side(number: Interval) -> int:
-    """-1 where the interval lies below 1, 1 where above, 0 where it contains 1."""
+    """Return -1 where the interval lies below 1, 1 where above, 0 where it contains 1."""
     if number.low is None or number.high is None:
         return 0
     return int(number.low > 1.0) - int(number.high < 1.0)

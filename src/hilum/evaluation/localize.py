@@ -1,4 +1,4 @@
-"""Do heatmaps point at the finding, and better than a guess made without the film?"""
+"""Localization: do heatmaps point at the finding, better than a guess made without the film?"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Mapped:
     """One film's map of a finding it has, and where the finding is, on one grid.
 
     Attributes:
-        patient_id, finding: whose, and of what.
+        patient_id, finding: the film's patient, and the finding.
         heatmap: (H, W), >= 0; of the film's own size for CheXlocalize's numbers to be its own.
         mask: (H, W) where the finding is.
         image_id: the film's name; empty where each map counts as a film of its own.
@@ -123,7 +123,7 @@ def measured(
     boxes: NDArray[np.int32],
     drawn: NDArray[np.int32] | None = None,
 ) -> dict[str, float]:
-    """All measures of one map; NaN where a measure leaves the film out.
+    """Compute all measures of one map; NaN where a measure leaves the film out.
 
     Args:
         heatmap: (H, W), finite and >= 0.
@@ -150,12 +150,12 @@ def measured(
 
 
 def _share_found(found: NDArray[np.bool_]) -> float:
-    """Of the reference boxes, the columns, those that some box of the map found."""
+    """Return the share of reference boxes (columns) that some box of the map found."""
     return float(found.any(axis=0).mean()) if found.shape[1] else float("nan")
 
 
 def _inside(found: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(n, m) whether a found box holds the centre of another."""
+    """Return (n, m) whether a found box holds the centre of another."""
     centre = ((boxes[:, :2] + boxes[:, 2:]) / 2.0)[None]
     begun, not_ended = centre >= found[:, None, :2], centre < found[:, None, 2:]
     return np.logical_and.reduce(np.concatenate([begun, not_ended], axis=2), axis=2)
@@ -198,14 +198,14 @@ def _scores(group: Sequence[_Kept], rng: np.random.Generator) -> _Scores:
 
 
 def _on_one_grid(masks: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """(n, rows, columns), for masks that may differ in size."""
+    """Return (n, rows, columns) masks on one grid, for masks that may differ in size."""
     if len({mask.shape for mask in masks}) == 1 and masks[0].size <= GRID[0] * GRID[1]:
         return np.stack(masks)
     return np.stack([_on_grid(mask) for mask in masks])
 
 
 def _on_grid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The cells of `GRID` that the finding covers by half, or what it covers most of."""
+    """Return the cells of `GRID` that the finding covers by half, or what it covers most of."""
     import cv2
 
     cover = cv2.resize(mask.astype(np.float32), GRID[::-1], interpolation=cv2.INTER_AREA)
@@ -217,7 +217,7 @@ def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.float6
 
 
 def _film_draws(kept: Sequence[_Kept]) -> dict[str, NDArray[np.int32]]:
-    """By film, (R,) how often it stands in each of CheXlocalize's resamples."""
+    """Return by film (R,) how often it stands in each of CheXlocalize's resamples."""
     films = np.array(sorted({one.image_id for one in kept}), np.str_)
     draws = patient_resamples(films, RESAMPLES, np.random.default_rng(FILM_SEED))
     return dict(zip(films.tolist(), np.concatenate(list(draws)).T, strict=True)) if kept else {}

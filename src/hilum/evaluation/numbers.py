@@ -70,7 +70,7 @@ class ScoredSplit:
         return {point.finding: point for point in reversed(self.points)}
 
     def cut(self, point: OperatingPoint, entries: Entries) -> NDArray[np.float64]:
-        """(n,) the threshold that each entry is called at; NaN calls none."""
+        """Return (n,) the threshold that each entry is called at; NaN calls none."""
         own = self.film_thresholds.get((point.finding, point.name))
         if own is not None:
             return own[entries.films]
@@ -78,7 +78,7 @@ class ScoredSplit:
 
     @cached_property
     def _parts(self) -> Mapping[str, Entries | Called]:
-        """What is resampled, by row."""
+        """Parts to resample, by row."""
         parts: dict[str, Entries | Called] = dict(self.entries)
         for point in self.points:
             if point.threshold is not None:
@@ -91,7 +91,7 @@ class ScoredSplit:
         return {**parts, MICRO: pooled, CONSTANT_MICRO: pooled.constant()}
 
     def rows(self, times: NDArray[np.integer]) -> Iterator[tuple[str, Values]]:
-        """Every row of the evaluation that is no mean, and its measures on the resamples given.
+        """Give every row that is not a mean, and its measures on the resamples given.
 
         Args:
             times: (R, P) how often each patient stands in each resample.
@@ -100,9 +100,9 @@ class ScoredSplit:
             yield row, part.values(times)
 
     def means(self, values: Mapping[str, Values]) -> Iterator[tuple[str, Values]]:
-        """The rows that are means over findings.
+        """Give the rows that are means over findings.
 
-        A mean is taken of the findings that have a value in the resample: a finding of few
+        A mean counts the findings that have a value in the resample: a finding of few
         patients is missing from some, which must not remove the other findings' evidence.
         """
         first = {name: self.first_points.get(name) for name in self.counted}
@@ -118,7 +118,7 @@ class ScoredSplit:
 
 
 def point_row(point: OperatingPoint) -> str:
-    """The row of an operating point."""
+    """Return the row of an operating point."""
     return f"{point.finding} at {point.name}"
 
 
@@ -131,7 +131,7 @@ def _constant_row(finding: str) -> str:
 
 
 def _mean(parts: Iterable[Values]) -> Values:
-    """The mean of each measure over the parts that have a value; none without parts."""
+    """Return the mean of each measure over the parts that have a value; none without parts."""
     every = list(parts)
     return {
         measure: mean_present(np.stack([part[measure] for part in every]))
@@ -153,7 +153,7 @@ class Numbers:
 
     @classmethod
     def of(cls, split: ScoredSplit, resamples: int, rng: np.random.Generator) -> Numbers:
-        """Measures the split once as it is, and once for each resample of its patients."""
+        """Measure the split once as it is, and once for each resample of its patients."""
         people = split.people
         values = dict(split.rows(np.ones((1, len(people)), np.int32)))
         parts: dict[str, list[Values]] = {row: [] for row in values}
@@ -173,7 +173,7 @@ class Numbers:
         )
 
     def interval(self, row: str, measure: str, absent: str) -> Interval:
-        """The number with its interval; null, with the reason `absent`, where it does not exist."""
+        """Return the number with its interval, or null with the reason `absent`."""
         value = self.values.get(row, {}).get(measure)
         if value is None:
             return Interval(value=None, reason=absent)

@@ -1,4 +1,4 @@
-"""What was fixed before an evaluation: model, split, resamples, and operating points.
+"""Request of an evaluation: model, split, resamples, and thresholds that were fixed before.
 
 A threshold chosen on the films that it is then tried on looks better than it is. A bare table
 brings no films to choose on, so patients are dealt into folds: each fold is called at the threshold
@@ -28,20 +28,20 @@ __all__ = ["EvaluationRequest", "Thresholds", "Unit", "cross_fitted", "read_thre
 
 
 class Unit(StrEnum):
-    """What a resample draws: what can be taken as independent."""
+    """Unit that a resample draws: units count as independent of each other."""
 
     PATIENTS = "patients"
     """Patients, each with all its films."""
     FILMS = "films"
-    """Films, where nobody knows whose they are: intervals are then too narrow."""
+    """Films, where patients are not known: intervals are then too narrow."""
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Which model on which split, and what was fixed before.
+    """Model and split of an evaluation, and everything that was fixed before.
 
     Attributes:
-        model: what made the scores, as the reader shall see it.
+        model: what made the scores, as printed in reports.
         split: name of the split, such as "test".
         operating_points: thresholds chosen on other films; any number for a finding.
         chosen_on: the films that thresholds were chosen on, in words.
@@ -51,7 +51,7 @@ class EvaluationRequest:
         shared_threshold: one threshold for all findings, to compare their own with.
         resamples: resamples behind each interval.
         seed: of resamples, null bands and the folds of the metadata baseline.
-        prevalences: what the constant predictor says of each finding, by name, learned on other
+        prevalences: the constant predictor's score of each finding, by name, from other
             films; None to take the shares of the evaluated films themselves.
         prevalence_from: where they come from, in words.
         provenance: hashes and versions, copied into the result.
@@ -96,7 +96,7 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """Operating points, and how they came to be.
+    """Operating points, and how they were chosen.
 
     Attributes:
         points: one a finding and target.
@@ -113,7 +113,7 @@ class Thresholds:
     )
 
     def by_film(self) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """(finding, point name) to the (N,) threshold of each film; empty without folds."""
+        """Return (finding, point name) to the (N,) threshold of each film; empty without folds."""
         if self.folds is None:
             return {}
         return {key: chosen[self.folds] for key, chosen in self.by_fold.items()}
@@ -125,7 +125,7 @@ def cross_fitted(
     folds: NDArray[np.intp],
     goals: Mapping[Target, float | None],
 ) -> Thresholds:
-    """Chooses thresholds on all folds but one, for each fold, and on all films.
+    """Choose thresholds on all folds but one, for each fold, and on all films.
 
     Args:
         probabilities: (N, L).
@@ -164,7 +164,7 @@ def cross_fitted(
 
 
 def read_thresholds(path: Path, labels: LabelSet) -> Thresholds:
-    """Thresholds that were fixed before.
+    """Read thresholds that were fixed before.
 
     Args:
         path: JSON: a run's calibration.json; or target to finding to threshold, such as

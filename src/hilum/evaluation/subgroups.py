@@ -1,4 +1,4 @@
-"""What view, sex, age and visit tell: numbers by group of films, and a rival without pixels."""
+"""Sex, age, view and visit: numbers by group of films, and a baseline that sees no pixel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNKNOWN = "unknown"
 
 
 def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
-    """Numbers of every group of sex, age band, view and visit, unknown ones counted at the end.
+    """Compute numbers for every group of sex, age band, view and visit; unknown groups last.
 
     Intervals are normal ones, from what each patient adds to the number (O/E on a log scale), and
     not resampled. Groups differ in more than their name: bedside films are of sicker patients, so
@@ -50,7 +50,7 @@ def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
 
 
 def _groups(records: Iterable[Record]) -> Iterator[tuple[str, list[str]]]:
-    """Each attribute, and the group of each film."""
+    """Give each attribute with the group of each film."""
     every = list(records)
     yield "sex", [r.sex.value for r in every]
     yield "age", [_age_band(r.age_years) for r in every]
@@ -71,7 +71,7 @@ def _visit(follow_up: int | None) -> str:
 
 
 def _ordered(attribute: str, groups: list[str]) -> list[str]:
-    """The groups that have films, in a fixed order; unknown last."""
+    """Return the groups that have films, in a fixed order; unknown last."""
     order = {
         "sex": [sex.value for sex in Sex],
         "age": [name for _, name in AGES],
@@ -127,7 +127,7 @@ def _finding(name: str, entries: Entries, split: ScoredSplit) -> SubgroupFinding
 
 
 def within_views(cohort: Cohort, entries: Entries) -> dict[str, Interval]:
-    """AUROC among films of one view, for each known view that has films.
+    """Compute the AUROC among films of one view, for each known view that has films.
 
     A model that reads the view position, and through it how ill the patient is, loses here what it
     won by it.
@@ -148,7 +148,7 @@ def within_views(cohort: Cohort, entries: Entries) -> dict[str, Interval]:
 
 
 def mean_auroc(findings: list[Entries], absent: str) -> Interval:
-    """The mean AUROC over findings of the same films, with its interval clustered by patient.
+    """Compute the mean AUROC over findings of the same films; its interval is by patient.
 
     What a patient adds to the mean is the mean of what it adds to each AUROC, so that findings
     which come together in a patient do not count as independent.
@@ -175,7 +175,7 @@ def mean_auroc(findings: list[Entries], absent: str) -> Interval:
 def _share(
     entries: Entries, part: NDArray[np.bool_], whole: NDArray[np.bool_], absent: str
 ) -> Interval:
-    """A share of films with its interval, normal on its own scale, clipped to [0, 1]."""
+    """Compute a share of films with its interval, normal on its own scale, clipped to [0, 1]."""
     value, half = _ratio(entries, part.astype(np.float64), whole.astype(np.float64))
     if value is None:
         return _none(absent)
@@ -185,7 +185,7 @@ def _share(
 
 
 def _observed_expected(entries: Entries) -> Interval:
-    """Observed / expected positive films; the interval on a log scale, where it is symmetric."""
+    """Compute observed / expected positives; the interval is symmetric on a log scale."""
     value, half = _ratio(entries, entries.positives.astype(np.float64), entries.probabilities)
     if not value:
         return _none("every probability is 0")
@@ -198,7 +198,7 @@ def _observed_expected(entries: Entries) -> Interval:
 def _ratio(
     entries: Entries, part: NDArray[np.float64], whole: NDArray[np.float64]
 ) -> tuple[float | None, float | None]:
-    """`sum part / sum whole` and the half width of its interval, clustered by patient."""
+    """Return `sum part / sum whole` and the half width of its interval, clustered by patient."""
     total = float(whole.sum())
     if total <= 0.0:
         return None, None
@@ -208,7 +208,7 @@ def _ratio(
 
 
 def _half_width(added: NDArray[np.float64], patients: int) -> float | None:
-    """1.96 standard errors of a number to which each patient adds so much; None for one patient."""
+    """Return 1.96 standard errors of a sum over patients; None for one patient."""
     if patients < 2:
         return None
     return NORMAL_975 * math.sqrt(patients / (patients - 1) * float((added**2).sum()))
@@ -236,11 +236,11 @@ class Metadata:
 
     @classmethod
     def of(cls, cohort: Cohort, patients: NDArray[np.str_], seed: int) -> Metadata:
-        """Reads the metadata.
+        """Read the metadata.
 
         Args:
             cohort: the split's films, one at least.
-            patients: (N,) whose films they are.
+            patients: (N,) patient of each film.
             seed: of the folds.
         """
         # what is the same for every film tells nothing
@@ -256,7 +256,7 @@ class Metadata:
 
     @property
     def features(self) -> str:
-        """What is known of the films, and how it was used, in words."""
+        """Metadata that is known of the films, and how it was used, in words."""
         if not self.known:
             return "none: view, sex, age and follow-up number are unknown, or the same for all"
         return (
@@ -265,13 +265,13 @@ class Metadata:
         )
 
     def scored(self, entries: Entries) -> Entries | str:
-        """The same entries as the metadata score them, or why they cannot.
+        """Return the same entries scored by the metadata, or the reason why they cannot be.
 
         Args:
             entries: one finding's.
 
         Returns:
-            Entries whose probabilities are the scores of the metadata, on no scale.
+            Entries with the metadata's scores as probabilities; only their order counts.
         """
         if not entries.both_classes:
             return entries.missing
@@ -288,7 +288,7 @@ class Metadata:
 
 
 def _columns(records: Iterable[Record]) -> dict[str, NDArray[np.float64]]:
-    """(N, k) numbers of each kind of metadata; what is unknown has a column of its own."""
+    """Return (N, k) numbers of each kind of metadata; unknown values have their own column."""
     every = list(records)
     views = np.array([[r.view is view for view in ViewPosition] for r in every], float)
     sexes = np.array([[r.sex is sex for sex in Sex] for r in every], float)
@@ -305,14 +305,14 @@ def _columns(records: Iterable[Record]) -> dict[str, NDArray[np.float64]]:
 
 
 def _filled(*columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The columns with 0 where unknown, and a last one that says where."""
+    """Return the columns with 0 where unknown, and a last column that says where."""
     return np.column_stack([*(np.nan_to_num(x) for x in columns), np.isnan(columns[0])])
 
 
 def _scores(
     x: NDArray[np.float64], y: NDArray[np.bool_], films: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Scores of films whose patients were not fitted on.
+    """Return scores of films with patients that were not fitted on.
 
     Without the intercept: it is higher where fewer of the films left out are positive, and would
     rank whole folds the wrong way round.

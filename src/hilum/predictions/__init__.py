@@ -1,1 +1,1 @@
-"""Anybody's predictions: a table of scores, read tolerantly into films and findings."""
+"""Anybody's table of scores: films and findings by name, values as they are."""

@@ -1,4 +1,4 @@
-"""What the columns of somebody's table hold: films and studies, and scores of a finding."""
+"""Columns of anybody's table: which name films or studies, and which hold scores of a finding."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _UNNAMED = re.compile(r"(\D*[_ ])?\d+(\.\d+)?|[a-z]+\d+|", re.IGNORECASE)
 
 
 class ScoreKind(IntEnum):
-    """What a column's name says of its scores; of two columns of a finding the smaller counts."""
+    """Kind of score that a column's name tells; of two columns of a finding the smaller counts."""
 
     PROBABILITY = 0
     """A probability: `prob_Mass`, `Mass_score`."""
     LOGIT = 1
     """A logit: `logit_Mass`."""
     PLAIN = 2
-    """Nothing: the finding's name alone."""
+    """Not told: the finding's name alone."""
     DECISION = 3
     """Perhaps a decision, 0 or 1: `Mass_pred`."""
 
@@ -67,7 +67,7 @@ _WORDS = {
 
 
 def parse_score_name(column: str) -> tuple[ScoreKind, str | None]:
-    """Return what a column's name says of its scores, and the finding in it, or None.
+    """Return the kind of score that a column's name tells, and the finding in it, or None.
 
     The word that says the kind stands before or after the finding; case, blanks and underscores do
     not matter.
@@ -89,7 +89,7 @@ def parse_score_name(column: str) -> tuple[ScoreKind, str | None]:
 
 
 def is_unnamed(column: str) -> bool:
-    """Whether a name tells no more than a position: `3`, `class_3`, `label3`, `0.12`, or blank.
+    """Return whether a name tells only a position: `3`, `class_3`, `label3`, `0.12`, or blank.
 
     >>> is_unnamed("class_3"), is_unnamed(""), is_unnamed("Mass")
     (True, True, False)
@@ -120,7 +120,7 @@ def _finding(words: Sequence[str]) -> str | None:
 
 @contextmanager
 def open_rows(path: Path) -> Generator[Iterator[tuple[list[str], int]]]:
-    """Open a table and give each row that is not blank with its line number, one at a time."""
+    """Open a table and give its rows one at a time with line numbers, without blank rows."""
     try:
         with text_lines(path) as lines:
             first = list(_to_first_text(lines))
@@ -202,7 +202,7 @@ def find_films(path: Path, cohort: Cohort) -> FilmColumn:
 
 
 def _best(path: Path, names: FilmNames, called: Sequence[int], others: Sequence[int]) -> int | None:
-    """Return the first of the columns called right that names a film, else the best other one."""
+    """Return the first well-named column with a film in it, else the column with the most films."""
     with open_rows(path) as rows:
         found = _tally(islice(rows, _SAMPLE), names, [*called, *others])
     if not any(found[at] for at in called or others):

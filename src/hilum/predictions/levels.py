@@ -1,4 +1,4 @@
-"""From films to studies or patients: one score and one label for all films of a group."""
+"""Scores and labels of studies and patients: one of each for all films of a group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Combine", "Level", "at_level", "grouped"]
 
 
 class Level(StrEnum):
-    """What a row of an evaluation is."""
+    """Unit of a row in an evaluation."""
 
     FILM = "film"
     """One film."""
@@ -30,7 +30,7 @@ class Level(StrEnum):
 
 
 class Combine(StrEnum):
-    """How the films' probabilities become one."""
+    """Rule that makes one probability of several films' probabilities."""
 
     MAX = "max"
     """The largest: a finding that one film shows is there."""
@@ -41,7 +41,7 @@ class Combine(StrEnum):
 def at_level(
     probabilities: Probabilities, cohort: Cohort, level: Level, combine: Combine = Combine.MAX
 ) -> tuple[Probabilities, Cohort]:
-    """Scores and labels of studies or patients, in the order in which they first appear.
+    """Return scores and labels of studies or patients, in the order in which they first appear.
 
     The largest of several calibrated probabilities is no longer calibrated: it is too high. Rank by
     it, and calibrate again before believing it.
@@ -49,8 +49,8 @@ def at_level(
     Args:
         probabilities: (N, L), a row for each record of the cohort.
         cohort: the films.
-        level: what a row shall be.
-        combine: how films' probabilities become one.
+        level: unit of a row in the result.
+        combine: rule that makes one probability of several.
 
     Returns:
         (G, L) probabilities and the G records that `grouped` makes.
@@ -75,7 +75,7 @@ def at_level(
 
 
 def grouped(cohort: Cohort, level: Level) -> Cohort:
-    """One record a study or patient, named after it.
+    """Return one record for each study or patient, named after it.
 
     A finding is positive where any film shows it, negative where none does and at least one is
     labelled negative, uncertain where nothing else is known, else unlabelled. View and sex are kept
@@ -96,7 +96,7 @@ def grouped(cohort: Cohort, level: Level) -> Cohort:
     if level is Level.FILM:
         return cohort
     if not cohort.records:
-        raise DatasetError(f"{cohort.dataset}: there must be a film to make a {level} of; got none")
+        raise DatasetError(f"{cohort.dataset}: a {level} must have a film; got no films")
     keys = _keys(cohort, level)
     order, starts = _runs(keys)
     # the states' numbers are in order of precedence: 1 positive, 0 negative, -1 uncertain, -2 none
@@ -126,7 +126,7 @@ def _keys(cohort: Cohort, level: Level) -> list[str]:
 
 
 def _runs(keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows in order of their group's first appearance, and where each group starts among them."""
+    """Return rows in order of their group's first appearance, and where each group starts."""
     first: dict[str, int] = {}
     number = np.array([first.setdefault(key, len(first)) for key in keys], np.intp)
     order = np.argsort(number, kind="stable")

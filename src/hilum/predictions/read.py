@@ -1,4 +1,4 @@
-"""A table for two purposes: strictly, to be evaluated, and as it is, faults and all, to be audited.
+"""Two ways to take anybody's table: strict, to evaluate it, and with all faults, to audit it.
 
 Both stand on `hilum.predictions.table.read_table`, and find the same films and columns.
 """
@@ -57,11 +57,11 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """What was said of the labelled films of one finding, and what was so.
+    """Scores and labels of one finding, for the films that are labelled.
 
     Attributes:
         films: (n,) rows of the evaluated films.
-        positives: (n,) whether the finding is there.
+        positives: (n,) whether the finding is present.
         scores: (n,) as the table has them.
     """
 
@@ -107,33 +107,33 @@ class Scores:
 
     @property
     def named(self) -> bool:
-        """Whether the columns can be told by name."""
+        """Whether any column is named after a finding."""
         return any(self.findings)
 
     def labels(self) -> LabelSet:
-        """The findings that have a column, in the cohort's order."""
+        """Return the findings that have a column, in the cohort's order."""
         present = tuple(name for name in self.cohort.labels if name in self.findings)
         return LabelSet(f"{len(present)} findings of {self.cohort.labels.name}", present)
 
     @cached_property
     def _states(self) -> NDArray[np.int8]:
-        """(N, L) of the cohort, made once: it is asked for each column and finding."""
+        """(N, L) label states of the cohort, computed once for all columns and findings."""
         return self.cohort.states()
 
     def of(self, finding: str) -> LabelledScores:
-        """The labelled films of a finding with the scores of the column named after it."""
+        """Return the labelled films of a finding with the scores of the column named after it."""
         return self.entries(self.findings.index(finding), finding)
 
     def entries(self, column: int, finding: str) -> LabelledScores:
-        """The labelled films of a finding with the scores of any column."""
+        """Return the labelled films of a finding with the scores of any column."""
         known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
         return LabelledScores(known, positives, self.values[known, column])
 
     def in_order(self, order: LabelSet) -> Scores:
-        """The same scores, each column named by its position.
+        """Return the same scores, each column named by its position.
 
         Raises:
-            UsageError: for another number of findings than columns, or one without labels.
+            UsageError: when the number of findings differs from the number of columns.
         """
         if len(order) != len(self.columns):
             raise UsageError(
@@ -275,7 +275,7 @@ def _nameless(table: ScoreTable, labels: LabelSet) -> str:
 
 
 def _refuse_faults(table: ScoreTable, read: Iterable[TableColumn]) -> None:
-    """Refuse the first row that is cut short, names no film or has a score that is none."""
+    """Refuse the first row that is cut short, names no film or has a cell that is not a score."""
     columns = [table.film, *([table.status] if table.status else []), *read]
     faults = [(column.fault, column) for column in columns if column.fault is not None]
     if faults:

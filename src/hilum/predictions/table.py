@@ -1,7 +1,6 @@
-"""One reader of anybody's table of scores: films by name, columns by finding, values as they are.
+"""Reader of anybody's table of scores: films by name, columns by finding, values as they are.
 
-`hilum.predictions.read` takes from it what can be evaluated and refuses the rest, or takes
-everything, for an audit.
+`hilum.predictions.read` builds on it: predictions to evaluate, and scores to audit.
 """
 
 from __future__ import annotations
@@ -59,8 +58,8 @@ class TableColumn:
     Attributes:
         place: position in the row, from 0.
         name: as the header has it; blank where it has none.
-        kind: what the name says of the scores.
-        finding: finding of the labels that it is named after, or None.
+        kind: kind of score that the name tells.
+        finding: finding in the name, if the labels have it, or None.
         numeric: whether any cell is a number: words are not scores.
         fault: first cell that is not a number in [0, 1]; for the film column, first blank one.
     """
@@ -73,7 +72,7 @@ class TableColumn:
     fault: TableCell | None = None
 
     def number(self, row: Sequence[str], line: int) -> float:
-        """Return the column's cell of a row as a number, NaN where it is none, and take note."""
+        """Return the column's cell of a row as a number or NaN, and note what it was."""
         try:
             value = float(row[self.place])
             self.numeric = True
@@ -224,7 +223,7 @@ def read_table(path: Path, cohort: Cohort) -> ScoreTable:
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """The part that each column plays."""
+    """Role of each column."""
 
     film: TableColumn
     status: TableColumn | None
@@ -233,7 +232,7 @@ class _Layout:
 
 
 def _layout(films: FilmColumn, labels: LabelSet) -> _Layout:
-    """Give every column its part; what a new part is told by (patient, truth) belongs here."""
+    """Assign a role to every column. A new role (patient, reference standard) belongs here."""
     status = next((at for at in places_named(films.header, ["status"]) if at != films.place), None)
     scores: list[TableColumn] = []
     others: list[TableColumn] = []
@@ -269,7 +268,7 @@ class _Sheet:
         return cls(np.zeros((records, columns)), np.zeros(records, np.int64))
 
     def write(self, row: int, values: Sequence[float], name: str, line: int) -> None:
-        """Write a record's scores; of a record that was there before only take note."""
+        """Keep a record's scores, or note that the record was there before."""
         self.matched += 1
         if not (before := int(self.lines[row])):
             self.values[row], self.lines[row] = values, line
@@ -285,10 +284,11 @@ class _Sheet:
 
 
 def _read(path: Path, films: FilmColumn, layout: _Layout, counts: Counter[str]) -> _Sheet:
-    """Read the rows whose name is known.
+    """Read the rows that name a record.
 
-    A table names its films in one way: rows of which only the last parts agree count where no row
-    fits better, or a film that is not here would lend its scores to one that is named alike.
+    A table names its films in one way. Rows that match by the last parts of the path only count if
+    no row matches as a whole; else a film that is not here would give its scores to another film
+    with a similar name.
     """
     whole, partial = (_Sheet.of(len(films.names), len(layout.scores)) for _ in range(2))
     with open_rows(path) as rows:
@@ -316,7 +316,7 @@ def _read(path: Path, films: FilmColumn, layout: _Layout, counts: Counter[str]) 
 
 
 def _probabilities(row: Sequence[str], columns: Sequence[TableColumn]) -> list[float] | None:
-    """Return a row's scores where all are in [0, 1], which most rows' are: half the time."""
+    """Return a row's scores if all are in [0, 1]: this takes half the time for most rows."""
     try:
         values = [float(row[column.place]) for column in columns]
     except (ValueError, IndexError):

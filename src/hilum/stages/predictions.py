@@ -1,8 +1,8 @@
-"""From anybody's predictions and a dataset's labels to the evaluation.
+"""Evaluation of anybody's predictions against a dataset's labels.
 
 A table brings neither calibrate films nor thresholds, so whatever must be fitted is fitted by
 patient cross-fitting on the very films: five folds, each film met by a calibrator and by thresholds
-that were made without its patient. The thresholds reach `evaluate` film by film, as
+that were fitted without its patient. The thresholds reach `evaluate` film by film, as
 `EvaluationRequest.film_thresholds`; what is printed is the threshold of all films.
 """
 
@@ -48,7 +48,7 @@ __all__ = ["EvaluatedPredictions", "PredictionsRequest", "evaluate_predictions"]
 
 @dataclass(frozen=True)
 class PredictionsRequest:
-    """How a table of predictions is evaluated.
+    """Options for evaluating a table of predictions.
 
     Attributes:
         policy: what counts as what among the labels.
@@ -76,7 +76,7 @@ class PredictionsRequest:
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedPredictions:
-    """The numbers, what was read, and what was scored.
+    """Result of an evaluation: the numbers, the table as read, and the films scored.
 
     Attributes:
         evaluation: as written to evaluation.json.
@@ -151,7 +151,7 @@ def evaluate_predictions(
 
 
 def _write_effect(method: str, given: Probabilities, done: EvaluatedPredictions, out: Path) -> None:
-    """What cross-fitted calibration did to the table's own probabilities."""
+    """Write the effect of cross-fitted calibration on the table's own probabilities."""
     effect = effect_of_calibration(
         ("the table's own probabilities", given),
         (f"{method}, cross-fitted by patient", done.probabilities),
@@ -191,12 +191,12 @@ def _fitted(
     states: NDArray[np.int8],
     request: PredictionsRequest,
 ) -> tuple[Probabilities, NDArray[np.intp] | None, tuple[str, ...]]:
-    """Probabilities calibrated and moved as asked for, each row's fold, and what to say of it."""
+    """Return probabilities calibrated and shifted as requested, each row's fold, and notes."""
     patients = cohort.patients().tolist()
     notes: list[str] = []
     folds = None
     if request.calibrate is not None:
-        _refuse_normalised(probabilities)
+        _refuse_normalized(probabilities)
         logits = logits_of(probabilities)
         crossed = cross_fit(request.calibrate, logits, states, patients, FOLDS, request.seed)
         folds, probabilities = crossed.fold, crossed.probabilities
@@ -220,7 +220,7 @@ def _fitted(
     return probabilities, folds, tuple(notes)
 
 
-def _refuse_normalised(probabilities: Probabilities) -> None:
+def _refuse_normalized(probabilities: Probabilities) -> None:
     """Refuse to calibrate scores that had their threshold mapped to 0.5."""
     if piled := normalized_findings(probabilities):
         raise UsageError(
