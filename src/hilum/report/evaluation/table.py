@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hilum.domain.documents.base import Interval
+from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
@@ -12,6 +13,7 @@ from hilum.report.parts.markdown import document, table
 __all__ = [
     "calibration_table",
     "comparison_markdown",
+    "effect_table",
     "findings_table",
     "markdown",
     "points_table",
@@ -321,3 +323,34 @@ def _pair(pair: Pair) -> str:
 def _cells(difference: PairDifference) -> tuple[str, str, str]:
     p = difference.p_holm
     return shown(difference.difference), "–" if p is None else f"{p:.3g}", difference.verdict.value
+
+
+def effect_table(effect: CalibrationEffect) -> str:
+    """Markdown: mean probability beside the prevalence, Brier and ECE before and after."""
+    header = (
+        *("Finding", "Prevalence", "Mean p before", "Mean p after", "Slope before"),
+        *("Slope after", "Brier, change", "ECE before", "ECE after", "ECE, change"),
+    )
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            NONE if found.prevalence is None else f"{found.prevalence:.4f}",
+            shown(found.before.mean_probability, 4),
+            shown(found.after.mean_probability, 4),
+            shown(found.before.slope, 2),
+            shown(found.after.slope, 2),
+            shown(found.change.brier, 4),
+            shown(found.before.ece_equal_mass, 4),
+            shown(found.after.ece_equal_mass, 4),
+            shown(found.change.ece_equal_mass, 4),
+        )
+        for name, found in effect.findings.items()
+    ]
+    macro = effect.macro_change
+    rows.append(
+        ("**macro**", *[""] * 5, shown(macro.brier, 4), "", "", shown(macro.ece_equal_mass, 4))
+    )
+    return (
+        f"Before: {effect.before}. After: {effect.after}. On {effect.split.name}, which fitted "
+        "neither. Below 0 is better.\n\n" + table(header, rows, "lr")
+    )
