@@ -1,4 +1,4 @@
-"""What a report is: a file name, and a pure function from a batch's results to its text.
+"""Contract of a report: a file name, and a pure function from a batch's results to its text.
 
 A member of this folder is a file that defines `REPORT`. Adding one touches that file and a line
 of the changelog; `reports()` finds it.

@@ -302,7 +302,7 @@ class Explorer:
 
     @property
     def data(self) -> dict[str, object]:
-        """What the page's script works on: of each stop the threshold, films called and hits."""
+        """Input of the page's script: threshold, films called and hits of each stop."""
         return {
             "n": self.stops[0].n,
             "found": self.stops[0].found,

@@ -30,7 +30,7 @@ NOW_LINE = Markup('<path class="now" data-now="threshold"/>')
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityDiagram:
-    """What a reliability diagram shows of one finding.
+    """Reliability diagram of one finding: its curve, and the ends of its axes.
 
     Axes end at the 99.5th percentile of the probabilities, rounded up, and so does the curve:
     beyond it a handful of films would decide the look of the diagram.

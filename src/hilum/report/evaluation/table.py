@@ -49,7 +49,7 @@ def markdown(evaluation: Evaluation) -> str:
         _ranking_words(evaluation),
         "**By finding**",
         findings_table(evaluation),
-        "**Beside rivals that see no film**",
+        "**Compared with baselines that see no film**",
         rivals_table(evaluation),
         "**Calibration**",
         calibration_table(evaluation),
@@ -86,7 +86,7 @@ def ranking_table(evaluation: Evaluation) -> str:
 
 
 def findings_table(evaluation: Evaluation) -> str:
-    """What each finding's numbers rest on, and what they mean.
+    """Return the table of each finding's films and patients, and what its numbers mean.
 
     Beside the AUROC that view, sex and age reach without a film, and the model's own among films
     of one view.
@@ -178,7 +178,7 @@ def scores_table(evaluation: Evaluation) -> str:
 
 
 def points_table(evaluation: Evaluation) -> str:
-    """What each operating point, frozen before, gives on these films; empty without any."""
+    """Return the table of operating points, frozen before, on these films; empty without any."""
     rows = [
         (
             name,
@@ -268,7 +268,7 @@ def _remarks(evaluation: Evaluation) -> str:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """What was compared on, the models' own numbers, and every pair with its verdict.
+    """Return the films compared on, the models' own numbers, and every pair with its verdict.
 
     Numbers on test stand in a column of their own where the models have them; the choice was made
     without them.

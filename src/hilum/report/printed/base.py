@@ -1,4 +1,4 @@
-"""What a printed form is: a pure function from a batch's results to what stands on the screen.
+"""Contract of a printed form: a pure function from a batch's results to what stands on the screen.
 
 A member of this folder is a file that defines `render`. Names from outside can hold anything that
 a terminal or a page would obey: control characters, colours, text turned around, markup. What a
