@@ -13,11 +13,13 @@ from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
+from hilum.evaluation.curves import curves_of
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
 from hilum.metrics.reliability import ece
-from hilum.report.evaluation.effect import effect_table, write_effect_figure
+from hilum.report.evaluation.figure import write_effect_figure
+from hilum.report.evaluation.table import effect_table
 
 LABELS = LabelSet("two", ("Effusion", "Mass"))
 
@@ -100,9 +102,9 @@ def test_the_table_and_the_json_say_it_all() -> None:
 
 def test_the_figure_is_a_picture_and_the_same_every_time(tmp_path: Path) -> None:
     cohort, found = effect()
-    _, sure, truth = drawn()
+    before, after = (curves_of(scores, cohort, found.seed) for scores in drawn()[1:])
     for name in ("one.png", "two.png"):
-        write_effect_figure(found, sure, truth, cohort, tmp_path / name)
+        write_effect_figure(found, before, after, tmp_path / name)
     with Image.open(tmp_path / "one.png") as picture:
         assert min(picture.size) > 200
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

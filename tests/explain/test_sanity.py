@@ -18,7 +18,7 @@ from hilum.domain.documents.base import SplitFacts
 from hilum.domain.documents.sanity import Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.explain.sanity import (
-    Asked,
+    CheckedMap,
     SanityRun,
     check_sanity,
     normalized,
@@ -74,7 +74,7 @@ def maps_of(file: Path) -> np.ndarray:
 
 
 def checked(path: Path, kind: str, seed: int = 0) -> Sanity:
-    asked = [Asked(row, column, f"p{row}") for row in range(8) for column in (0, 1)]
+    asked = [CheckedMap(row, column, f"p{row}") for row in range(8) for column in (0, 1)]
     split = SplitFacts(name="drawn", sha256="0" * 64, images=8, patients=8)
     run = SanityRun(network(path, kind), kind, FINDINGS, "f32", {}, split, ("a note",), seed)
     return check_sanity(run, maps_of, asked)
@@ -126,7 +126,7 @@ def test_without_two_patients_there_is_nothing_to_compare(tmp_path: Path) -> Non
     path = network(tmp_path / "net.xml", "honest")
     run = SanityRun(path, "one", FINDINGS, "f32", {}, split, (), 0)
     with pytest.raises(ValueError, match="two patients"):
-        check_sanity(run, maps_of, [Asked(0, 0, "p"), Asked(1, 0, "p")])
+        check_sanity(run, maps_of, [CheckedMap(0, 0, "p"), CheckedMap(1, 0, "p")])
 
 
 # layers

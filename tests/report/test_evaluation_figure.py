@@ -11,6 +11,7 @@ from PIL import Image
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities, Target
+from hilum.evaluation.curves import curves_of
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
 from hilum.metrics.operating import choose_all
@@ -34,7 +35,7 @@ def test_the_same_evaluation_gives_the_same_png(tmp_path: Path) -> None:
     request = EvaluationRequest("a model", "test", points, resamples=20)
     result = evaluate(scores, cohort, request)
     for name in ("one.png", "two.png"):
-        write_figure(scores, cohort, result, tmp_path / name)
+        write_figure(result, curves_of(scores, cohort, 0), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     with Image.open(tmp_path / "one.png") as image:
         assert image.width > 400

@@ -156,7 +156,7 @@ def test_a_missing_number_is_a_dash_with_its_reason_in_a_footnote(html: str) -> 
     notes = [attrs["id"] for tag, attrs in page.tags if tag == "li" and "id" in attrs]
     links = {attrs["href"] for tag, attrs in page.tags if tag == "a" and "title" in attrs}
     assert {f"#{note}" for note in notes} == links
-    footnotes = page.text[page.text.index("Why a number") :]
+    footnotes = page.text[page.text.index("Missing numbers and intervals") :]
     assert "no film is positive" in footnotes
     assert "nan" not in page.text.lower().split()
     assert "None" not in page.text
@@ -164,7 +164,7 @@ def test_a_missing_number_is_a_dash_with_its_reason_in_a_footnote(html: str) -> 
 
 def test_a_finding_of_few_patients_is_not_ranked(html: str) -> None:
     text = Page(html).text
-    table = text[text.index("How well each") : text.index("Each finding in numbers")]
+    table = text[text.index("Ranking of each finding") : text.index("Numbers of each finding")]
     apart = table.index("Fewer than 30 patients")
     assert table.index("Mass") < apart < table.index("Pneumonia")
 

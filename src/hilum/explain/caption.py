@@ -1,4 +1,4 @@
-"""What stands by every heatmap: finding, probability, threshold, and what the map is not."""
+"""Words beside every heatmap: finding, probability, threshold, and what the map is not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Caption:
         return f"{self.title}. {map_is}{_EVIDENCE} Research software, not a medical device."
 
     def long(self, style: Style, empty: bool) -> tuple[str, str]:
-        """What the colours say, and what the software is."""
+        """Return the meaning of the colors, and what the software is."""
         said = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
         return f"{said} {_EVIDENCE}", NOT_A_DEVICE
 

@@ -114,7 +114,7 @@ class _Use:
 
 
 _KERNELS = ("Convolution", "GroupConvolution", "MatMul")
-"""What multiplies with its weights and adds up, even where they are a vector."""
+"""Operations that multiply with their weights and add up, even where they are a vector."""
 _NORM_SCALES = (1, 4)
 """Ports of a batch norm's factor and variance; the others are its offset and mean."""
 

@@ -106,7 +106,7 @@ class HeatmapRequest:
         return self.findings
 
     def __str__(self) -> str:
-        """What `parse` reads."""
+        """Return the text that `parse` reads."""
         return ",".join(self.findings) or self.selection.value
 
 
@@ -127,7 +127,7 @@ class Pictures:
     stored: PictureFormat = PictureFormat.PNG
 
     def options(self) -> dict[str, str]:
-        """What pictures depend on, for a journal: other options are another batch.
+        """Return the options that pictures depend on, for a journal: other options are a different batch.
 
         >>> Pictures(panel=True).options()
         {'heatmaps': 'positives', 'style': 'hot', 'panel': 'yes'}

@@ -21,7 +21,7 @@ from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.metrics.resampling import interval, patient_resamples, share
 
 __all__ = [
-    "Asked",
+    "CheckedMap",
     "SanityRun",
     "check_sanity",
     "normalized",
@@ -33,7 +33,7 @@ Maps = Callable[[Path], NDArray[np.float32]]
 """From a network's file to its heatmaps of the films, (N, L, h, w)."""
 
 STEPS = 8
-"""Of the cascade, the head's own first."""
+"""Steps of the cascade, the head's own first."""
 RESAMPLES = 1000
 PAIRS = 50
 """Random pairs of maps behind the baseline, of each finding, as in Arun et al. 2021."""
@@ -42,7 +42,7 @@ LIMIT = 0.9
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckedMap:
     """A map to check: of which film, of whom, of which finding.
 
     Attributes:
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class SanityRun:
-    """What is checked.
+    """Network, films and seed of a sanity check.
 
     Attributes:
         network: the `.onnx` file.
@@ -82,7 +82,7 @@ class SanityRun:
 def check_sanity(
     run: SanityRun,
     maps: Maps,
-    asked: Sequence[Asked],
+    requested: Sequence[CheckedMap],
     advance: Callable[[int, int], None] | None = None,
 ) -> Sanity:
     """Draw the network's layers anew, from the head down to the stem, and compare its maps.
@@ -94,14 +94,14 @@ def check_sanity(
     Args:
         run: what is checked.
         maps: scores the films with a network.
-        asked: the maps to compare, of findings that the films have.
+        requested: the maps to compare, of findings that the films have.
         advance: called with (done, total) networks.
 
     Raises:
         ValueError: when no two patients have maps of the same finding with anything in them.
     """
     trained = maps(run.network)
-    kept = [one for one in asked if trained[one.row, one.column].any()]
+    kept = [one for one in requested if trained[one.row, one.column].any()]
     others = _random_pairs(trained, kept, run.seed)
     if not others:
         raise ValueError("two patients with the same finding must have maps that are not empty")
@@ -119,7 +119,7 @@ def check_sanity(
         provenance=run.provenance,
         notes=run.notes,
         maps=len(kept),
-        empty=len(asked) - len(kept),
+        empty=len(requested) - len(kept),
         baseline=baseline,
         steps=steps,
         depends_on_weights=_below(steps[-1].likeness, baseline.ssim.value),
@@ -133,7 +133,7 @@ def _cascaded(
     run: SanityRun,
     maps: Maps,
     trained: NDArray[np.float32],
-    kept: Sequence[Asked],
+    kept: Sequence[CheckedMap],
     advance: Callable[[int, int], None] | None,
 ) -> Iterator[CascadeStep]:
     """The maps of ever less trained networks, beside those of the trained one."""
@@ -182,7 +182,9 @@ def _below(likeness: MapLikeness, limit: float | None) -> bool:
     return bound is not None and limit is not None and bound < limit
 
 
-def _random_pairs(trained: NDArray[np.float32], kept: Sequence[Asked], seed: int) -> list[_Pair]:
+def _random_pairs(
+    trained: NDArray[np.float32], kept: Sequence[CheckedMap], seed: int
+) -> list[_Pair]:
     """Pairs of films of two patients, each pair with the same finding."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, 0xBA5E)))
     pairs: list[_Pair] = []
@@ -196,7 +198,7 @@ def _random_pairs(trained: NDArray[np.float32], kept: Sequence[Asked], seed: int
     return pairs
 
 
-def _pairs_of_findings(trained: NDArray[np.float32], kept: Sequence[Asked]) -> list[_Pair]:
+def _pairs_of_findings(trained: NDArray[np.float32], kept: Sequence[CheckedMap]) -> list[_Pair]:
     return [
         (trained[one.row, one.column], trained[two.row, two.column], one.patient_id)
         for group in _by(kept, lambda one: one.row).values()
@@ -204,8 +206,10 @@ def _pairs_of_findings(trained: NDArray[np.float32], kept: Sequence[Asked]) -> l
     ]
 
 
-def _by(kept: Sequence[Asked], key: Callable[[Asked], int]) -> Mapping[int, list[Asked]]:
-    groups: dict[int, list[Asked]] = {}
+def _by(
+    kept: Sequence[CheckedMap], key: Callable[[CheckedMap], int]
+) -> Mapping[int, list[CheckedMap]]:
+    groups: dict[int, list[CheckedMap]] = {}
     for one in kept:
         groups.setdefault(key(one), []).append(one)
     return groups

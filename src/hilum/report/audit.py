@@ -71,10 +71,10 @@ def _of(claim: ClaimResult, findings: int) -> str:
 
 def _remarks(audit: Audit) -> Iterator[str]:
     if not audit.remarks:
-        yield "Nothing else was met in the table."
+        yield "Nothing else was found in the table."
         yield ""
         return
-    yield "## What was met in the table"
+    yield "## Found in the table"
     yield ""
     for remark in audit.remarks:
         yield f"- {remark.kind}{_whose(remark.findings)}: {cell(remark.words)}."

@@ -7,6 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hilum.report.parts.figures import bare, figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -14,6 +16,7 @@ __all__ = ["draw_curves"]
 
 TRAIN, TUNE = "#1f5f8b", "#c1592c"
 PARTS = ("#3b3b3b", "#4c8c4a", "#8a5a9e", "#b8860b", "#3f8f8f", "#a04050")
+STYLE = {"axes.edgecolor": "black", "text.color": "black"}
 SHADES = ("#f3f1ec", "#ffffff")
 DEEPEST = 1000.0
 """How far below a peak the axis of the rates goes: a cosine falls to nothing."""
@@ -42,21 +45,16 @@ def draw_curves(
         path: where to write.
         rates: learning_rates.csv; without it that panel is left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     stretches = _stretches(rates) if rates is not None and rates.exists() else []
     panels = 3 if stretches else 2
-    figure = Figure(figsize=(4.4 * panels, 3.6), layout="constrained", dpi=130)
-    canvas = FigureCanvasAgg(figure)
-    axes: list[Axes] = list(figure.subplots(1, panels))
-    _losses(axes[0], lines)
-    _areas(axes[1], lines, best_epoch)
-    if stretches:
-        _rates(axes[2], stretches)
-    for axis in axes:
-        _dress(axis, lines, best_epoch)
-    canvas.print_png(path, metadata={"Software": None})
+    with figure(path, (4.4 * panels, 3.6), 130, STYLE) as drawing:
+        axes: list[Axes] = list(drawing.subplots(1, panels))
+        _losses(axes[0], lines)
+        _areas(axes[1], lines, best_epoch)
+        if stretches:
+            _rates(axes[2], stretches)
+        for axis in axes:
+            _dress(axis, lines, best_epoch)
 
 
 def _losses(axis: Axes, lines: list[dict[str, Any]]) -> None:
@@ -123,7 +121,7 @@ def _dress(axis: Axes, lines: list[dict[str, Any]], best_epoch: int) -> None:
     axis.set_xlim(0.5, max(line["epoch"] for line in lines) + 0.5)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlabel("epoch")
-    axis.spines[["top", "right"]].set_visible(False)
+    bare(axis)
     axis.grid(alpha=0.2)
     axis.tick_params(labelsize=9)
 

@@ -19,7 +19,7 @@ from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.evaluation.localize import Mapped, measure_localization
-from hilum.explain.sanity import Asked, SanityRun, check_sanity
+from hilum.explain.sanity import CheckedMap, SanityRun, check_sanity
 from hilum.inference.engine import Engine, Precision
 from hilum.reading.stack import Stack, read_stack
 from hilum.runs.folder import RunFolder
@@ -178,7 +178,7 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         return engine.run(stack.rasters).heatmaps
 
     asked = [
-        Asked(row, labels.index(name), record.patient_id)
+        CheckedMap(row, labels.index(name), record.patient_id)
         for row, record in enumerate(films.records)
         for name in positives[record.image_id]
     ]

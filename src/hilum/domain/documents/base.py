@@ -1,4 +1,4 @@
-"""What all documents are made of: a frozen model, a number with its interval, a split."""
+"""Parts of all documents: a frozen model, a number with its interval, a split."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class Interval(Document):
 
 
 class SplitFacts(Document):
-    """What was evaluated on."""
+    """Films and patients of a split, with the hashes of their lists."""
 
     name: str
     sha256: str
-    """Of the sorted film names, one a line."""
+    """SHA-256 of the sorted film names, one a line."""
     images: int
     patients: int
     patients_sha256: str = ""
-    """Of the sorted patient names, one a line."""
+    """SHA-256 of the sorted patient names, one a line."""
 
     @classmethod
     def of(cls, name: str, cohort: Cohort) -> Self:

@@ -50,7 +50,7 @@ class CalibrationEffect(Document):
     model: str
     split: SplitFacts
     before: str
-    """What made the probabilities before, in words."""
+    """Source of the probabilities before, in words."""
     after: str
     interval: str
     seed: int

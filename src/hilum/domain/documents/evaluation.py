@@ -37,9 +37,9 @@ class BrierParts(Document):
     """The Brier score taken apart: miscalibration - discrimination + uncertainty."""
 
     miscalibration: Interval
-    """What a monotone recalibration on these very films would remove; 0 is best."""
+    """Part that a monotone recalibration on these very films would remove; 0 is best."""
     discrimination: Interval
-    """What the recalibrated model gains over the prevalence."""
+    """Gain of the recalibrated model over the prevalence."""
     uncertainty: Interval
     """Brier score of the prevalence: prevalence (1 - prevalence)."""
 
@@ -48,9 +48,9 @@ class CalibrationEvaluation(Document):
     """Whether probabilities can be taken at their word, by the three usual questions."""
 
     slope: Interval
-    """Of outcome on logit(p); 1 is right, below 1 means too extreme."""
+    """Slope of outcome on logit(p); 1 is right, below 1 means too extreme."""
     intercept: Interval
-    """Of outcome on logit(p) at slope 1; 0 is right, above 0 means too low."""
+    """Intercept of outcome on logit(p) at slope 1; 0 is right, above 0 means too low."""
     o_e: Interval
     """Positive films observed over expected (the sum of p); 1 is right."""
     verdict: str
@@ -58,7 +58,7 @@ class CalibrationEvaluation(Document):
 
 
 class NetBenefitEvaluation(Document):
-    """What acting at a threshold is worth, in true positives a film (Vickers and Elkin 2006)."""
+    """Worth of acting at a threshold, in true positives a film (Vickers and Elkin 2006)."""
 
     model: Interval
     """TP / n - FP / n * t / (1 - t), acting on films with p >= t."""
@@ -165,7 +165,7 @@ class MetadataBaseline(Document):
     """
 
     features: str
-    """What it knows and how it was fitted, in words."""
+    """Features it knows and how it was fitted, in words."""
     auroc: Interval
     """Macro, over the findings that have a value."""
 
@@ -207,7 +207,7 @@ class Evaluation(Document):
     split: SplitFacts
     labels: str
     level: str = "film"
-    """What a row is: film, study or patient."""
+    """Unit of a row: film, study or patient."""
     policy: dict[str, str] = {}
     """How uncertain, unlabelled and conflicting labels were counted, by the policy's word."""
     look: int | None = None

@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Variant(StrEnum):
-    """What was done to a film to make a copy of it look new."""
+    """Change that makes a copy of a film look new."""
 
     SAME = "same"
     """Nothing that moves a pixel or turns grey around."""
@@ -45,13 +45,13 @@ class Severity(StrEnum):
     """How bad a problem is."""
 
     ERROR = "error"
-    """What is trained or measured on the dataset as it is would be wrong."""
+    """A training or measurement on the dataset as it is would be wrong."""
     WARNING = "warning"
     """One must know it, and can go on."""
 
 
 class ProblemCode(StrEnum):
-    """What is wrong. The words are stable; programs may compare them."""
+    """Kind of problem. The words are stable; programs may compare them."""
 
     UNLABELLED_FILMS = "UNLABELLED_FILMS"
     """Films are here that no row describes."""
@@ -83,13 +83,13 @@ class Problem(Document):
     level: Severity
     code: ProblemCode
     count: int
-    """Of films, pairs of films, patients, labels or findings, as the message says."""
+    """Count of films, pairs of films, patients, labels or findings, as the message says."""
     message: str
-    """What is wrong, how often, where first, and what to do."""
+    """Description: what is wrong, how often, where first, and what to do."""
 
 
 class DatasetCard(Document):
-    """What is known of the dataset as it was published."""
+    """Card of the dataset as it was published."""
 
     name: str
     title: str

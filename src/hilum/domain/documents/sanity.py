@@ -24,7 +24,7 @@ class CascadeStep(Document):
     down_to: str
     """The last layer drawn anew, as the network calls it."""
     layers: int
-    """How many are."""
+    """Layers drawn anew."""
     empty: int
     """Maps that were empty then, among `likeness.pairs`."""
     likeness: MapLikeness
@@ -49,12 +49,12 @@ class Sanity(Document):
     empty: int
     """Left out: maps that are empty already."""
     baseline: MapLikeness
-    """Of random pairs of films, the same finding, the trained network: what maps share anyway."""
+    """Random pairs of films, the same finding, the trained network: what maps share anyway."""
     steps: tuple[CascadeStep, ...]
     depends_on_weights: bool
     """With every layer untrained, SSIM and its interval lie below the baseline's SSIM."""
     two_findings: MapLikeness | None
-    """Of two findings on one film that has both; None where no film has."""
+    """Maps of two findings on one film that has both; None where no film has."""
     limit: float
     """From which mean SSIM two findings' maps count as the same."""
     depends_on_finding: bool | None

@@ -101,7 +101,7 @@ def _row(result: ImageResult, labels: LabelSet) -> list[str]:
 
 
 def _thresholds(result: ImageResult) -> str:
-    """Whose the thresholds are; blank where nothing was called."""
+    """Return the source of the thresholds; blank where nothing was called."""
     if result.findings is None:
         return ""
     given = by_hand(result)

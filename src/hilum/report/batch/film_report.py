@@ -145,7 +145,7 @@ def _card(result: ImageResult, labels: LabelSet) -> _Card:
 
 
 def _about(result: ImageResult) -> tuple[str, ...]:
-    """What the file says of film and patient, as far as it says it and may be shown."""
+    """Return the view, sex, age and patient, as far as the file has them and they may be shown."""
     view = "view unknown" if result.view is ViewPosition.UNKNOWN else result.view.value
     sex = None if result.sex is Sex.UNKNOWN else result.sex.value
     age = None if result.age_years is None else f"{math.floor(result.age_years)} years"

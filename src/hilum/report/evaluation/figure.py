@@ -1,127 +1,151 @@
-"""One picture of an evaluation: ROC, reliability and thresholds of every finding."""
+"""An evaluation, and what calibration did, each as one picture with a column or panel a finding."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
-from hilum.domain.record import Cohort, labelled
-from hilum.domain.scores import Probabilities
-from hilum.metrics.ranking import Ranking
-from hilum.metrics.reliability import BINS, Binning, bins_of
+from hilum.evaluation.curves import Curves, FindingCurves
+from hilum.report.evaluation.reliability import ReliabilityDiagram, reliability_panel
 from hilum.report.evaluation.sentences import shown
+from hilum.report.parts.figures import ACCENT, GUIDE, INK, ORANGE, RUST, bare, figure, guide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.typing import RcKeyType
 
-__all__ = ["write_figure"]
+__all__ = ["write_effect_figure", "write_figure"]
 
-_INK, _ACCENT, _BAND, _GUIDE, _THIRD = "#1f2933", "#0b6e8f", "#c9d6de", "#9aa5b1", "#b4532a"
-_COLUMNS = 7
+_COLUMNS, _EFFECT_COLUMNS = 7, 5
 _LEGEND = (
-    "Circles: operating points. Dots: bins of equally many films. "
-    "Grey: where dots of a calibrated model would lie. Vertical: operating points. "
-    "In brackets:"
+    "ROC: circles are operating points. Reliability: share of positive films by probability, "
+    "isotonic (CORP); shaded: where 90 % of calibrated models would lie; dashed: perfect. "
+    "Thresholds: vertical lines are operating points. In brackets:"
 )
-_STYLE: dict[RcKeyType, object] = {
-    "font.size": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": _GUIDE,
-    "text.color": _INK,
-}
+_STYLE = {"font.size": 7.5, "axes.linewidth": 0.6}
+_SMALL = 6.5
 
 
-def write_figure(
-    probabilities: Probabilities, cohort: Cohort, evaluation: Evaluation, path: Path
-) -> None:
-    """Draws ROC curves, reliability, and what each threshold gives, one above the other, to a PNG.
+def write_figure(evaluation: Evaluation, curves: Curves, path: Path) -> None:
+    """Draw ROC curve, reliability diagram and thresholds of each finding, one above the other.
 
-    Reliability dots are equal-mass bins; the grey range behind each is where 95 % of the dots of a
-    perfectly calibrated model with as many films would lie. Its axes end at the 99.5th percentile
-    of the probabilities, or a rare finding would be a dot in the corner. Below, sensitivity,
-    specificity and F1 by threshold on these films, and the operating points that were frozen
-    before: the first as a line, others dotted.
+    The reliability diagram is that of the page. Below it, sensitivity, specificity and F1 by
+    threshold on these films, and the operating points that were frozen before: the first as a
+    line, others dotted.
 
     Args:
-        probabilities: (N, L) as evaluated.
-        cohort: the films evaluated.
-        evaluation: what `evaluate` said of them.
+        evaluation: its numbers.
+        curves: of the same probabilities and films.
         path: the PNG to write; the same input gives the same bytes.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    states = cohort.states()
     columns = min(_COLUMNS, len(evaluation.findings))
     rows = math.ceil(len(evaluation.findings) / columns)
-    with mpl.rc_context(_STYLE):
-        size = (2.1 * columns + 0.4, 6.4 * rows + 0.9)
-        figure = Figure(figsize=size, dpi=130, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        axes = figure.subplots(3 * rows, columns, squeeze=False)
+    size = (2.1 * columns + 0.4, 6.4 * rows + 0.9)
+    with figure(path, size, 130, _STYLE) as drawing:
+        axes = drawing.subplots(3 * rows, columns, squeeze=False)
         for place in axes.flat:
             place.set_axis_off()
         for index, (name, finding) in enumerate(evaluation.findings.items()):
             row, column = divmod(index, columns)
-            known, positives = labelled(states[:, cohort.labels.index(name)])
-            scores = probabilities.of(name)[known]
-            _roc(axes[3 * row, column], name, finding, Ranking.of(positives, scores))
-            if len(scores):
-                _reliability(axes[3 * row + 1, column], finding, positives, scores)
-                _thresholds(axes[3 * row + 2, column], finding, positives, scores)
+            own = curves.findings[name]
+            _roc(axes[3 * row, column], name, finding, own)
+            if own.n:
+                _reliability(axes[3 * row + 1, column], finding, own)
+                _thresholds(axes[3 * row + 2, column], finding, own)
         split = evaluation.split
-        figure.suptitle(
+        drawing.suptitle(
             f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
             f"patients, film list {split.sha256[:12]}",
             fontsize=10,
             fontweight="bold",
         )
-        figure.supxlabel(
-            f"{_LEGEND} {evaluation.interval}.\n{evaluation.notice}", fontsize=7, color=_INK
+        # a figure of few findings is narrow: about 0.05 inches a letter
+        lines = (f"{_LEGEND} {evaluation.interval}.", evaluation.notice)
+        foot = "\n".join(fill(line, int(size[0] / 0.055)) for line in lines)
+        drawing.supxlabel(foot, fontsize=7, color=INK)
+
+
+def write_effect_figure(
+    effect: CalibrationEffect, before: Curves, after: Curves, path: Path
+) -> None:
+    """Draw each finding's reliability diagram before and after calibration into one PNG.
+
+    Args:
+        effect: the numbers of the change.
+        before: curves of the uncalibrated probabilities.
+        after: curves of the calibrated ones, of the same films.
+        path: the PNG to write; the same input gives the same bytes.
+    """
+    columns = min(_EFFECT_COLUMNS, len(effect.findings))
+    rows = math.ceil(len(effect.findings) / columns)
+    size = (2.5 * columns, 2.7 * rows + 1.0)
+    with figure(path, size, 120, {"font.size": 8}) as drawing:
+        places = drawing.subplots(rows, columns, squeeze=False).ravel()
+        for place in places[len(effect.findings) :]:
+            place.set_axis_off()
+        for axes, (name, found) in zip(places, effect.findings.items(), strict=False):
+            _before_and_after(axes, before.findings[name], after.findings[name])
+            change = shown(found.change.ece_equal_mass, 4)
+            axes.set_title(f"{name}, {found.positives} positive\nECE {change}", fontsize=7.5)
+        split = effect.split
+        drawing.suptitle(
+            f"{effect.model} on {split.name}: {split.images:,} films of {split.patients:,} "
+            "patients, reliability before and after calibration",
+            fontweight="bold",
         )
-        canvas.print_png(path, metadata={"Software": None})
+        drawing.supxlabel(
+            f"Probability. Orange: {effect.before}. Blue: {effect.after}; shaded: where 90 % of "
+            f"calibrated models would lie. ECE: its change, below 0 is better.\n{effect.notice}",
+            fontsize=7.5,
+        )
+        drawing.supylabel("Share of positive films", fontsize=7.5)
 
 
-def _frame(axes: Axes, end: float) -> None:
+def _before_and_after(axes: Axes, before: FindingCurves, after: FindingCurves) -> None:
+    """Draw two diagrams on the larger of their axes; the band is that of the second."""
+    pair = [
+        (ReliabilityDiagram.of(one), color) for one, color in ((before, ORANGE), (after, ACCENT))
+    ]
+    there = [(diagram, color) for diagram, color in pair if diagram is not None]
+    end = max((diagram.end for diagram, _ in there), default=1.0)
+    top = max((diagram.top for diagram, _ in there), default=1.0)
+    for diagram, color in there:
+        reliability_panel(axes, diagram, (end, top), color, band=color == ACCENT)
+    axes.tick_params(labelsize=_SMALL)
+
+
+def _label(axes: Axes, x: str, y: str = "") -> None:
     axes.set_axis_on()
+    axes.tick_params(length=2, width=0.5, colors=INK, labelsize=_SMALL)
+    axes.set_xlabel(x, fontsize=_SMALL, labelpad=1)
+    axes.set_ylabel(y, fontsize=_SMALL, labelpad=1)
+    bare(axes)
+
+
+def _roc(axes: Axes, name: str, finding: FindingEvaluation, curves: FindingCurves) -> None:
+    _label(axes, "1 - specificity", "sensitivity")
     axes.set_aspect("equal")
-    axes.set_xlim(-0.02 * end, 1.02 * end)
-    axes.set_ylim(-0.02 * end, 1.02 * end)
-    axes.plot([0, end], [0, end], color=_GUIDE, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0.5)
-    axes.tick_params(length=2, width=0.5, colors=_INK, labelsize=6.5)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _roc(axes: Axes, name: str, finding: FindingEvaluation, ranking: Ranking) -> None:
-    _frame(axes, 1.0)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    guide(axes, 1.0)
     axes.set_xticks([0, 0.5, 1])
     axes.set_yticks([0, 0.5, 1])
     axes.set_title(name.replace("_", " "), fontsize=8.5, fontweight="bold", loc="left", pad=4)
-    axes.set_xlabel("1 - specificity", fontsize=6.5, labelpad=1)
-    axes.set_ylabel("sensitivity", fontsize=6.5, labelpad=1)
     note = f"n+ {finding.positives:,} of {finding.n:,}"
-    if finding.auroc.value is None:
-        axes.text(0.5, 0.5, finding.auroc.reason, ha="center", va="center", fontsize=6.5)
+    if curves.roc is None:
+        axes.text(0.5, 0.5, finding.auroc.reason, ha="center", va="center", fontsize=_SMALL)
     else:
-        counts = ranking.counts()
-        positives, negatives = counts.positives[0], counts.negatives[0]
-        right = counts.flagged_positives[0] / positives
-        # each threshold of a positive film: up to it through the negatives above, then its ties
-        x = np.stack([counts.higher_negatives[0], counts.flagged_negatives[0]], axis=1) / negatives
-        y = np.stack([np.append(0.0, right[:-1]), right], axis=1)
-        axes.plot([0.0, *x.ravel(), 1.0], [0.0, *y.ravel(), 1.0], color=_ACCENT, linewidth=1.3)
+        axes.plot(*curves.roc.T, color=ACCENT, linewidth=1.3)
         note = f"AUROC {shown(finding.auroc)}\n{note}"
     for point in finding.operating_points.values():
         if point.sensitivity.value is not None and point.specificity.value is not None:
             place = (1 - point.specificity.value, point.sensitivity.value)
-            axes.plot(*place, marker="o", markersize=4, color=_INK, markerfacecolor="white")
+            axes.plot(*place, marker="o", markersize=4, color=INK, markerfacecolor="white")
     # beneath the curve, so that no evidence hides behind words
     axes.annotate(
         note,
@@ -129,69 +153,45 @@ def _roc(axes: Axes, name: str, finding: FindingEvaluation, ranking: Ranking) ->
         xycoords="axes fraction",
         ha="right",
         va="bottom",
-        fontsize=6.5,
+        fontsize=_SMALL,
         linespacing=1.35,
         zorder=1,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
     )
 
 
-def _reliability(
-    axes: Axes,
-    finding: FindingEvaluation,
-    positives: NDArray[np.bool_],
-    scores: NDArray[np.float64],
-) -> None:
-    from scipy.stats import binom
-
-    bins = bins_of(scores, BINS, Binning.EQUAL_MASS)
-    films = np.bincount(bins, minlength=BINS)
-    used = films > 0
-    films = films[used]
-    predicted = np.bincount(bins, scores, BINS)[used] / films
-    observed = np.bincount(bins, positives, BINS)[used] / films
-    low, high = binom.interval(0.95, films, predicted)
-    end = max(1e-6, float(np.quantile(scores, 0.995)), 1.05 * float(observed.max()))
-    _frame(axes, end)
-    axes.locator_params(nbins=4)
-    axes.set_xlabel("probability", fontsize=6.5, labelpad=1)
-    axes.set_ylabel("share positive", fontsize=6.5, labelpad=1)
-    axes.vlines(predicted, low / films, high / films, color=_BAND, linewidth=3.5)
-    axes.plot(predicted, observed, "o", markersize=3, color=_ACCENT)
+def _reliability(axes: Axes, finding: FindingEvaluation, curves: FindingCurves) -> None:
+    diagram = ReliabilityDiagram.of(curves)
+    if diagram is None:
+        return
+    _label(axes, "probability", "share positive")
+    reliability_panel(axes, diagram, (diagram.end, diagram.top))
     ece = finding.ece
     chance = "" if ece.null_95 is None else f"\nby chance up to {ece.null_95:.3f}"
-    text = f"ECE {shown(ece.equal_mass)}{chance}"
-    axes.set_title(text, fontsize=6.5, loc="left", pad=4)
+    axes.set_title(f"ECE {shown(ece.equal_mass)}{chance}", fontsize=_SMALL, loc="left", pad=4)
 
 
-def _thresholds(
-    axes: Axes,
-    finding: FindingEvaluation,
-    positives: NDArray[np.bool_],
-    scores: NDArray[np.float64],
-) -> None:
+def _thresholds(axes: Axes, finding: FindingEvaluation, curves: FindingCurves) -> None:
     points = [p.threshold for p in finding.operating_points.values() if p.threshold is not None]
-    end = max(1e-6, float(np.quantile(scores, 0.995)), *(1.05 * cut for cut in points))
+    positives, scores = curves.positives, curves.probabilities
+    end = max(1e-6, curves.tail, *(1.05 * cut for cut in points))
     cuts = np.linspace(0.0, end, 201)
     hits = positives.sum() - np.searchsorted(np.sort(scores[positives]), cuts)
     wrong = (~positives).sum() - np.searchsorted(np.sort(scores[~positives]), cuts)
-    axes.set_axis_on()
+    _label(axes, "threshold")
     axes.set_xlim(0.0, end)
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0, 0.5, 1])
     axes.locator_params(axis="x", nbins=4)
-    axes.tick_params(length=2, width=0.5, colors=_INK, labelsize=6.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("threshold", fontsize=6.5, labelpad=1)
     if finding.auroc.value is not None:
         found, clear = int(positives.sum()), int((~positives).sum())
-        axes.plot(cuts, hits / found, color=_ACCENT, linewidth=1.1, label="sensitivity")
-        axes.plot(cuts, 1.0 - wrong / clear, color=_INK, linewidth=1.1, label="specificity")
-        axes.plot(cuts, 2 * hits / (hits + wrong + found), color=_THIRD, linewidth=1.1, label="F1")
+        axes.plot(cuts, hits / found, color=ACCENT, linewidth=1.1, label="sensitivity")
+        axes.plot(cuts, 1.0 - wrong / clear, color=INK, linewidth=1.1, label="specificity")
+        axes.plot(cuts, 2 * hits / (hits + wrong + found), color=RUST, linewidth=1.1, label="F1")
         axes.legend(fontsize=5.5, frameon=False, loc="center right", handlelength=1.2)
     for order, cut in enumerate(points):
-        axes.axvline(cut, color=_GUIDE, linewidth=0.9, linestyle=(0, (1, 2)) if order else "-")
+        axes.axvline(cut, color=GUIDE, linewidth=0.9, linestyle=(0, (1, 2)) if order else "-")
     first = next(iter(finding.operating_points.items()), None)
     if first is not None and first[1].threshold is not None:
-        text = f"{first[0]}: threshold {first[1].threshold:.3g}\nF1 {shown(first[1].f1)}"
-        axes.set_title(text, fontsize=6.5, loc="left", pad=4)
+        title = f"{first[0]}: threshold {first[1].threshold:.3g}\nF1 {shown(first[1].f1)}"
+        axes.set_title(title, fontsize=_SMALL, loc="left", pad=4)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.evaluation import FindingEvaluation, PointEvaluation
 from hilum.evaluation.curves import FindingCurves, Histogram, round_up
-from hilum.metrics.corp import ReliabilityCurve
 from hilum.metrics.operating import GridRow
+from hilum.report.evaluation.reliability import NOW_LINE
 from hilum.report.evaluation.sentences import NONE, shown
 from hilum.report.parts.plots import Axis, Plot
 from hilum.report.parts.text import percent
@@ -30,13 +30,11 @@ __all__ = [
     "decision_chart",
     "histogram_chart",
     "precision_recall_chart",
-    "reliability_chart",
     "roc_chart",
 ]
 
 _DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 _NOW = Markup('<circle class="now" r="5.5" data-now="{}"/>')
-_NOW_LINE = Markup('<path class="now" data-now="threshold"/>')
 _SQUARE = 264.0
 _ONE = 0.6
 """Where columns of a logarithmic axis begin, so that a single film has a height."""
@@ -90,38 +88,6 @@ def precision_recall_chart(
     )
 
 
-def reliability_chart(
-    name: str, finding: FindingEvaluation, curves: FindingCurves
-) -> Markup | None:
-    """Share of positive films against probability, with the band of chance; None without films.
-
-    The axis ends at the 99.5th percentile of the probabilities, rounded up, and so does the curve:
-    beyond it a handful of films would decide the look of the chart.
-    """
-    if curves.reliability is None:
-        return None
-    curve = _until(curves.reliability, curves.tail)
-    end = float(curves.histogram.edges[-1])
-    top = round_up(max(end, float(curve.observed.max()), float(curve.high.max())))
-    plot = Plot(Axis.of("probability", 0.0, end), Axis.of("share positive", 0.0, top), 148.0)
-    pairs = np.column_stack([curve.probabilities, curve.observed])
-    return plot.svg(
-        f"Reliability of {name} with a 90 % consistency band: {finding.calibration.verdict}",
-        plot.band(curve.probabilities.tolist(), curve.low.tolist(), curve.high.tolist()),
-        plot.line([(0.0, 0.0), (top, top)], "guide"),
-        plot.line(_pairs(pairs), "curve"),
-        _NOW_LINE,
-    )
-
-
-def _until(curve: ReliabilityCurve, end: float) -> ReliabilityCurve:
-    there = curve.probabilities <= end
-    there[0] = True
-    return ReliabilityCurve(
-        *(column[there] for column in (curve.probabilities, curve.observed, curve.low, curve.high))
-    )
-
-
 def histogram_chart(name: str, curves: FindingCurves) -> Markup | None:
     """Films by probability: those with the finding upwards, the others downwards; log counts.
 
@@ -147,7 +113,7 @@ def histogram_chart(name: str, curves: FindingCurves) -> Markup | None:
         *_columns(plot, bins, bins.positives, 1.0),
         *_columns(plot, bins, bins.negatives, -1.0),
         plot.line([(0.0, 0.0), (float(bins.edges[-1]), 0.0)], "axis"),
-        _NOW_LINE,
+        NOW_LINE,
     )
 
 
@@ -198,7 +164,7 @@ def decision_chart(name: str, finding: FindingEvaluation, curves: FindingCurves)
         line(curves.decision.model, "curve"),
         *(_whisker(plot, at, (of.low, of.high)) for at, of in known),
         *(plot.dot(at, 1000.0 * (of.value or 0.0), "value", f"at {at:g}") for at, of in known),
-        _NOW_LINE,
+        NOW_LINE,
     )
 
 
@@ -336,7 +302,7 @@ class Explorer:
 
     @property
     def data(self) -> dict[str, object]:
-        """What the page's script works on: of each stop the threshold, films called and hits."""
+        """Input of the page's script: threshold, films called and hits of each stop."""
         return {
             "n": self.stops[0].n,
             "found": self.stops[0].found,

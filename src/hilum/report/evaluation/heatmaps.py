@@ -141,7 +141,7 @@ def _two(sanity: Sanity) -> str:
 
 
 def _word(passed: bool | None) -> str:
-    return "could not be asked" if passed is None else ("yes" if passed else "NO")
+    return "could not be checked" if passed is None else ("yes" if passed else "NO")
 
 
 def _likeness_cells(likeness: MapLikeness) -> tuple[str, str, str]:

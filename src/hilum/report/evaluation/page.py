@@ -22,9 +22,9 @@ from hilum.report.evaluation.finding import (
     decision_chart,
     histogram_chart,
     precision_recall_chart,
-    reliability_chart,
     roc_chart,
 )
+from hilum.report.evaluation.reliability import reliability_chart
 from hilum.report.evaluation.sentences import NONE, interpretation
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis

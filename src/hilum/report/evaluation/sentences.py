@@ -1,4 +1,4 @@
-"""What the numbers of an evaluation mean, in words made by fixed rules."""
+"""Meaning of an evaluation's numbers, in words made by fixed rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def shown(number: Interval | None, digits: int = 3) -> str:
 
 
 def interpretation(finding: FindingEvaluation) -> str:
-    """What a finding's numbers mean, in a sentence.
+    """Return the meaning of a finding's numbers, in a sentence.
 
     Of the AUROC, the first that holds: there is none; it has no interval; its interval contains
     0.5, or lies below; its interval reaches down to what view, sex and age give without a film;

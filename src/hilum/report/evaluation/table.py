@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hilum.domain.documents.base import Interval
+from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
@@ -12,6 +13,7 @@ from hilum.report.parts.markdown import document, table
 __all__ = [
     "calibration_table",
     "comparison_markdown",
+    "effect_table",
     "findings_table",
     "markdown",
     "points_table",
@@ -47,7 +49,7 @@ def markdown(evaluation: Evaluation) -> str:
         _ranking_words(evaluation),
         "**By finding**",
         findings_table(evaluation),
-        "**Beside rivals that see no film**",
+        "**Compared with baselines that see no film**",
         rivals_table(evaluation),
         "**Calibration**",
         calibration_table(evaluation),
@@ -84,7 +86,7 @@ def ranking_table(evaluation: Evaluation) -> str:
 
 
 def findings_table(evaluation: Evaluation) -> str:
-    """What each finding's numbers rest on, and what they mean.
+    """Return the table of each finding's films and patients, and what its numbers mean.
 
     Beside the AUROC that view, sex and age reach without a film, and the model's own among films
     of one view.
@@ -176,7 +178,7 @@ def scores_table(evaluation: Evaluation) -> str:
 
 
 def points_table(evaluation: Evaluation) -> str:
-    """What each operating point, frozen before, gives on these films; empty without any."""
+    """Return the table of operating points, frozen before, on these films; empty without any."""
     rows = [
         (
             name,
@@ -266,7 +268,7 @@ def _remarks(evaluation: Evaluation) -> str:
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """What was compared on, the models' own numbers, and every pair with its verdict.
+    """Return the films compared on, the models' own numbers, and every pair with its verdict.
 
     Numbers on test stand in a column of their own where the models have them; the choice was made
     without them.
@@ -321,3 +323,34 @@ def _pair(pair: Pair) -> str:
 def _cells(difference: PairDifference) -> tuple[str, str, str]:
     p = difference.p_holm
     return shown(difference.difference), "–" if p is None else f"{p:.3g}", difference.verdict.value
+
+
+def effect_table(effect: CalibrationEffect) -> str:
+    """Markdown: mean probability beside the prevalence, Brier and ECE before and after."""
+    header = (
+        *("Finding", "Prevalence", "Mean p before", "Mean p after", "Slope before"),
+        *("Slope after", "Brier, change", "ECE before", "ECE after", "ECE, change"),
+    )
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            NONE if found.prevalence is None else f"{found.prevalence:.4f}",
+            shown(found.before.mean_probability, 4),
+            shown(found.after.mean_probability, 4),
+            shown(found.before.slope, 2),
+            shown(found.after.slope, 2),
+            shown(found.change.brier, 4),
+            shown(found.before.ece_equal_mass, 4),
+            shown(found.after.ece_equal_mass, 4),
+            shown(found.change.ece_equal_mass, 4),
+        )
+        for name, found in effect.findings.items()
+    ]
+    macro = effect.macro_change
+    rows.append(
+        ("**macro**", *[""] * 5, shown(macro.brier, 4), "", "", shown(macro.ece_equal_mass, 4))
+    )
+    return (
+        f"Before: {effect.before}. After: {effect.after}. On {effect.split.name}, which fitted "
+        "neither. Below 0 is better.\n\n" + table(header, rows, "lr")
+    )

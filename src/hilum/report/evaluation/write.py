@@ -20,10 +20,9 @@ from hilum.evaluation.curves import curves_of
 from hilum.evaluation.request import Thresholds
 from hilum.files.sealed import write_sealed
 from hilum.metrics.operating import GridRow, grid
-from hilum.report.evaluation.effect import effect_table, write_effect_figure
-from hilum.report.evaluation.figure import write_figure
+from hilum.report.evaluation.figure import write_effect_figure, write_figure
 from hilum.report.evaluation.page import evaluation_page
-from hilum.report.evaluation.table import markdown
+from hilum.report.evaluation.table import effect_table, markdown
 
 __all__ = [
     "TOP",
@@ -54,7 +53,7 @@ def write_evaluation(
         OUT/
           evaluation.json        every number with its interval, sealed
           evaluation.md          the tables to quote
-          evaluation.png         ROC and reliability
+          evaluation.png         ROC, reliability and thresholds
           evaluation.html        all of it to read and to try thresholds on, one file
           matched_predictions.csv  what was evaluated: probabilities and labels
           operating_points.csv   thresholds 0.05 to 0.95 and what each gives
@@ -74,8 +73,8 @@ def write_evaluation(
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(evaluation, out / "evaluation.json")
     (out / "evaluation.md").write_text(markdown(evaluation), "utf-8")
-    write_figure(probabilities, cohort, evaluation, out / "evaluation.png")
     curves = curves_of(probabilities, cohort, evaluation.seed)
+    write_figure(evaluation, curves, out / "evaluation.png")
     (out / "evaluation.html").write_bytes(evaluation_page(evaluation, curves).encode())
     folds = None if thresholds is None else thresholds.folds
     write_matched(probabilities, cohort, folds, out / "matched_predictions.csv")
@@ -95,7 +94,8 @@ def write_effect(
     write_sealed(effect, out / "calibration_effect.json")
     text = f"# Before and after calibration\n\n{effect_table(effect)}\n\n{effect.notice}\n"
     (out / "calibration_effect.md").write_text(text, "utf-8")
-    write_effect_figure(effect, before, after, cohort, out / "calibration_effect.png")
+    curves = [curves_of(scores, cohort, effect.seed) for scores in (before, after)]
+    write_effect_figure(effect, curves[0], curves[1], out / "calibration_effect.png")
 
 
 def write_matched(

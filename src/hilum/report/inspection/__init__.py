@@ -1,1 +1,1 @@
-"""What a dataset is, as tables and a figure."""
+"""An inspection of a dataset, as tables and a figure."""

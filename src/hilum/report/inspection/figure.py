@@ -10,25 +10,22 @@ import numpy as np
 from hilum.domain.documents.inspection import DatasetInspection, Labels
 from hilum.domain.radiograph import Sex
 from hilum.report.inspection.table import completeness
+from hilum.report.parts.figures import ACCENT, GUIDE, INK, SAND, bare, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.typing import RcKeyType
 
 __all__ = ["write_figure"]
 
-_INK, _ACCENT, _OTHER, _GUIDE = "#1f2933", "#0b6e8f", "#d08c3f", "#9aa5b1"
 _MOST = 24
 """Findings drawn, the most frequent ones: more cannot be read."""
 _ANNOTATED = 16
-_STYLE: dict[RcKeyType, object] = {
+_STYLE: dict[str, object] = {
     "font.size": 8.0,
     "axes.linewidth": 0.6,
-    "axes.edgecolor": _GUIDE,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -39,27 +36,20 @@ def write_figure(inspection: DatasetInspection, path: Path) -> None:
         inspection: what to draw.
         path: the PNG.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(12.0, 10.4), dpi=130, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore
-        panels = figure.subplots(2, 2, height_ratios=(1.35, 1.0))
+    with figure(path, (12.0, 10.4), 130, _STYLE) as drawing:
+        drawing.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore
+        panels = drawing.subplots(2, 2, height_ratios=(1.35, 1.0))
         names = _most_frequent(inspection.labels)
         _prevalence(panels[0, 0], inspection.labels, names)
         _together(panels[0, 1], inspection.labels, names)
         _per_film(panels[1, 0], inspection)
         _ages(panels[1, 1], inspection)
-        drawn = ". SYNTHETIC films" if inspection.synthetic else ""
-        figure.suptitle(
-            f"{inspection.card.title}: {completeness(inspection.published)}{drawn}",
+        synthetic = ". SYNTHETIC films" if inspection.synthetic else ""
+        drawing.suptitle(
+            f"{inspection.card.title}: {completeness(inspection.published)}{synthetic}",
             fontsize=11,
             fontweight="bold",
         )
-        canvas.print_png(path, metadata={"Software": None})
 
 
 def _most_frequent(labels: Labels) -> list[str]:
@@ -69,20 +59,20 @@ def _most_frequent(labels: Labels) -> list[str]:
 
 def _frame(axes: Axes, title: str, grid: str | None = None) -> None:
     axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", pad=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
     axes.tick_params(length=2, width=0.5)
     axes.set_axisbelow(True)
     if grid == "x":
-        axes.grid(axis="x", color=_GUIDE, alpha=0.3, linewidth=0.5)
+        axes.grid(axis="x", color=GUIDE, alpha=0.3, linewidth=0.5)
     if grid == "y":
-        axes.grid(axis="y", color=_GUIDE, alpha=0.3, linewidth=0.5)
+        axes.grid(axis="y", color=GUIDE, alpha=0.3, linewidth=0.5)
 
 
 def _prevalence(axes: Axes, labels: Labels, names: list[str]) -> None:
     counts = [labels.findings[name] for name in names]
     films = [finding.used.positive for finding in counts]
     at = np.arange(len(names))
-    axes.barh(at, films, color=_ACCENT, height=0.72)
+    axes.barh(at, films, color=ACCENT, height=0.72)
     for row, finding in enumerate(counts):
         share = "no known label" if finding.prevalence is None else f"{finding.prevalence:.1%}"
         note = f" {finding.used.positive:,}  ({share})"
@@ -109,7 +99,7 @@ def _together(axes: Axes, labels: Labels, names: list[str]) -> None:
         middle = 0.6 * image.get_clim()[1]
         for (row, column), count in np.ndenumerate(films):
             if row != column and count:
-                colour = "white" if share[row, column] > middle else _INK
+                colour = "white" if share[row, column] > middle else INK
                 text = f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k"
                 axes.text(column, row, text, ha="center", va="center", fontsize=5.6, color=colour)
     _frame(axes, "Together on one film (number of films)")
@@ -121,7 +111,7 @@ def _together(axes: Axes, labels: Labels, names: list[str]) -> None:
 
 def _per_film(axes: Axes, inspection: DatasetInspection) -> None:
     counts = inspection.labels.findings_per_film
-    axes.bar(list(counts), list(counts.values()), color=_ACCENT, width=0.72)
+    axes.bar(list(counts), list(counts.values()), color=ACCENT, width=0.72)
     for findings, films in counts.items():
         axes.annotate(
             f"{films:,}",
@@ -142,8 +132,8 @@ def _ages(axes: Axes, inspection: DatasetInspection) -> None:
     ages = inspection.population.age_by_sex
     at = np.arange(len(ages))
     for sex, word, colour, offset in (
-        (Sex.FEMALE.value, "female", _OTHER, -0.2),
-        (Sex.MALE.value, "male", _ACCENT, 0.2),
+        (Sex.FEMALE.value, "female", SAND, -0.2),
+        (Sex.MALE.value, "male", ACCENT, 0.2),
     ):
         films = [by_sex.get(sex, 0) for by_sex in ages.values()]
         label = f"{word}, {sum(films):,} films"
@@ -155,4 +145,4 @@ def _ages(axes: Axes, inspection: DatasetInspection) -> None:
     if ages:
         axes.legend(frameon=False, loc="upper left")
     else:
-        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=_GUIDE)
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GUIDE)

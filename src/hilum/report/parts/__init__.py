@@ -1,1 +1,1 @@
-"""What reports are put together from: shown names, sentences, counts, charts, pages."""
+"""Parts shared by reports: text, Markdown, results and counts, charts, figures, pages."""

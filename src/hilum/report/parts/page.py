@@ -20,7 +20,7 @@ from hilum.report.parts.text import BY_HAND, EVIDENCE, evaluation_headline, perc
 __all__ = ["document", "link", "page", "prepare"]
 
 _PARTS_A_PIECE = 256
-"""Of a template, which is text of a few characters each."""
+"""Parts of a template, of a few characters each, that are joined into one piece."""
 
 _FILES = {
     "report.html": "Film report",
@@ -28,7 +28,7 @@ _FILES = {
     "final_clinical_report.csv": "Table (CSV)",
     "results.jsonl": "Results (JSON lines)",
 }
-"""What lies beside a page, as its links say it."""
+"""Files beside a page, with the words of their links."""
 
 
 def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterator[str]:

@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BundleFacts:
-    """What a reader must know of the bundle that scored a batch.
+    """Facts of the bundle that scored a batch.
 
     Attributes:
         name: what its makers call it.
@@ -96,7 +96,7 @@ class BatchResults:
 
     @cached_property
     def tally(self) -> BatchTally:
-        """What is counted of the results, from one look at each for all reports."""
+        """Counts of the results, from one look at each for all reports."""
         return BatchTally.of(self.results, self.labels)
 
 
@@ -105,7 +105,7 @@ SHOWN = 200
 
 
 class InputOutcome(StrEnum):
-    """What one input came to, in the words of the reports. Every input has exactly one."""
+    """Outcome of one input, in the words of the reports. Every input has exactly one."""
 
     POSITIVE = "with a positive finding"
     NEGATIVE = "none above threshold"

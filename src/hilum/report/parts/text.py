@@ -63,7 +63,7 @@ EVIDENCE = "Supporting evidence, not the location of disease."
 """Stands by every heatmap. All saliency methods locate disease worse than a radiologist does."""
 
 NONE_POSITIVE = "No finding above its threshold"
-"""What is said of a film without a positive finding. Not "no abnormalities detected": a bundle
+"""Line for a film without a positive finding. Not "no abnormalities detected": a bundle
 looks for its own findings only, and being under a threshold is not being absent."""
 
 BY_HAND = (
