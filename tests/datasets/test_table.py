@@ -189,7 +189,7 @@ def test_a_table_that_cannot_be_read_is_recognised_and_refused(
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(data)
-    assert table.recognise(path)
+    assert table.recognize(path)
     with pytest.raises(DatasetError, match=re.escape(message)):
         open_dataset(path)
 
@@ -205,7 +205,7 @@ def test_a_gzip_that_was_damaged_on_the_way_is_refused(
     rows = "".join(f"{number:06d}.png,1\n" for number in range(5_000))
     whole = gzip.compress(f"image_id,Mass\n{rows}".encode()) + gzip.flush(zlib.Z_FULL_FLUSH)
     path.write_bytes(whole + tail)  # no block has the type of 7
-    assert table.recognise(path)
+    assert table.recognize(path)
     with pytest.raises(DatasetError, match=rf"t\.csv\.gz must be a whole archive: .*{reason}"):
         open_dataset(path)
 
@@ -222,8 +222,8 @@ def test_a_gzip_that_was_damaged_on_the_way_is_refused(
 )
 def test_other_files_are_not_recognised(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t.csv").write_bytes(data)
-    assert not table.recognise(tmp_path / "t.csv")
-    assert not table.recognise(tmp_path)
+    assert not table.recognize(tmp_path / "t.csv")
+    assert not table.recognize(tmp_path)
 
 
 def test_a_film_listed_twice_counts_once_unless_the_rows_disagree(write: Table) -> None:
@@ -310,9 +310,9 @@ def test_beside_a_single_table_nothing_is_searched(write: Table) -> None:
 def test_a_folder_has_one_table_or_it_must_be_named(write: Table) -> None:
     one = write("image_id,Mass", "a,1")
     write("film,probability", "a,0.3", name="other.csv")
-    assert table.recognise(one.parent)
+    assert table.recognize(one.parent)
     write("image_id,Edema", "a,1", name="second.csv.gz.csv")
-    assert not table.recognise(one.parent)
+    assert not table.recognize(one.parent)
     with pytest.raises(DatasetError, match=r"it has labels\.csv, second\.csv\.gz\.csv\. Name the"):
         table.read(one.parent)
     assert len(open_dataset(one)) == 1
@@ -320,7 +320,7 @@ def test_a_folder_has_one_table_or_it_must_be_named(write: Table) -> None:
 
 def test_another_dataset_s_table_is_its_reader_s(tmp_path: Path) -> None:
     root = nih.write_example(tmp_path)
-    assert table.recognise(root)
+    assert table.recognize(root)
     assert open_dataset(root).dataset == "nih"
     by_hand = open_dataset(root / "Data_Entry_2017_v2020.csv", "table")
     theirs = by_name(nih.read(root))

@@ -156,7 +156,9 @@ def test_json_holds_the_results_again(any_batch: BatchResults) -> None:
 
 
 def test_an_unknown_form_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"console, json, markdown; got 'md'"):
+    with pytest.raises(
+        UsageError, match=r"no printed form 'md'; there are: console, json, markdown"
+    ):
         printed("md")
 
 

@@ -13,7 +13,7 @@ __all__ = ["draw_dicom", "draw_film", "film_index", "is_synthetic"]
 
 
 def film_index(folders: Iterable[Path], suffix: str | tuple[str, ...]) -> dict[str, Path]:
-    """File name to path of the films in some folders, one pass each; absent folders are passed by.
+    """Map file name to path of the films in some folders; absent folders are skipped.
 
     Where two folders hold the same name, the first folder's film counts.
     """
@@ -33,12 +33,12 @@ def film_index(folders: Iterable[Path], suffix: str | tuple[str, ...]) -> dict[s
 
 
 def is_synthetic(root: Path) -> bool:
-    """Whether the folder says that its films were drawn: it holds a `SYNTHETIC.txt`."""
+    """Return whether the folder declares its films synthetic: it holds a `SYNTHETIC.txt`."""
     return (root / "SYNTHETIC.txt").is_file()
 
 
 def draw_film(path: Path, shade: int) -> None:
-    """Write a grey ramp of 64 by 64 px: it stands for a film in `write_example`, no more."""
+    """Write a gray ramp of 64 by 64 px: it stands for a film in `write_example`, no more."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ def add_once(records: dict[str, Record], record: Record, where: str) -> bool:
 
 
 def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list[str]:
-    """What to say of rows without a film here, and of films here without a row."""
+    """Return notes on rows without a film here, and on films here without a row."""
     notes: list[str] = []
     here = sum(record.path is not None for record in records.values())
     if here < len(records):
@@ -68,7 +68,7 @@ def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list
 
 
 def spelling_notes(words: Iterable[str], labels: LabelSet, source: str) -> list[str]:
-    """A note for each finding that the source spells otherwise: the mapping, in print.
+    """Return a note for each finding that the source spells differently.
 
     >>> from hilum.domain.findings import nih14
     >>> spelling_notes(["Infiltrate", "Mass"], nih14(), "boxes.csv")
@@ -83,7 +83,7 @@ def spelling_notes(words: Iterable[str], labels: LabelSet, source: str) -> list[
 
 
 def first_names(names: Iterable[str], count: int = 5) -> str:
-    """The first few of many names, for a message.
+    """Join the first few of many names, for a message.
 
     >>> first_names(["b", "a", "c"], count=2)
     'a, b, …'
@@ -93,7 +93,7 @@ def first_names(names: Iterable[str], count: int = 5) -> str:
 
 
 def age_years(text: str) -> float | None:
-    """An age in years; None for one that is blank, not above 0, or above 120.
+    """Return an age in years; None for one that is blank, not above 0, or above 120.
 
     >>> age_years("57"), age_years("060Y"), age_years("006M"), age_years("413")
     (57.0, 60.0, 0.5, None)
@@ -106,7 +106,7 @@ def age_years(text: str) -> float | None:
 
 
 def label_state(text: str) -> LabelState:
-    """The state that a table writes as a number; blank is unlabelled, never negative.
+    """Return the state that a table writes as a number; blank is unlabelled, never negative.
 
     Raises:
         DatasetError: for anything but 1, 0, -1 and blank.
@@ -125,5 +125,5 @@ def label_state(text: str) -> LabelState:
 
 @cache
 def label_states(texts: tuple[str, ...]) -> tuple[LabelState, ...]:
-    """`label_state` of each cell of a row; rows that say the same share one tuple."""
+    """Return the state of each cell of a row; rows of equal cells share one tuple."""
     return tuple(label_state(text) for text in texts)

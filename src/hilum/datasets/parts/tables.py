@@ -22,9 +22,9 @@ __all__ = [
 
 
 def find_table(place: Path, names: Sequence[str]) -> Path | None:
-    """The first of the tables that is in the folder, plain or gzipped; None if none is.
+    """Return the first of the tables that is in the folder, plain or gzipped; None if none is.
 
-    A table, where a table is given.
+    A place that is a table is returned as it is.
     """
     if place.is_file():
         return place
@@ -36,24 +36,24 @@ def find_table(place: Path, names: Sequence[str]) -> Path | None:
 
 
 def folder_of(place: Path) -> Path:
-    """The folder itself, or the one that the table stands in."""
+    """Return the folder itself, or the folder that holds the table."""
     return place.parent if place.is_file() else place
 
 
 def has_columns(table: Path, columns: Iterable[str]) -> bool:
-    """Whether a file is a CSV table with these columns: how a table is recognized."""
+    """Return whether a file is a CSV table with these columns."""
     return frozenset(columns) <= frozenset(read_header(table))
 
 
 def is_recognized(place: Path, names: Sequence[str], columns: Iterable[str]) -> bool:
-    """Whether a folder holds one of the tables, or a table has the columns."""
+    """Return whether a folder holds one of the tables, or a table has the columns."""
     if place.is_file():
         return has_columns(place, columns)
     return find_table(place, names) is not None
 
 
 def read_header(table: Path) -> list[str]:
-    """The columns of a CSV table, plain or gzipped; none for a file that is not one.
+    """Return the columns of a CSV table, plain or gzipped; none for a file that is not one.
 
     Bytes that are not UTF-8 and semicolons are let pass: the table is then recognized, and
     `read_rows` says what is wrong with it.
@@ -68,7 +68,7 @@ def read_header(table: Path) -> list[str]:
 
 
 def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Row number and the values of some columns, found by name, for each row of a CSV table.
+    """Yield row number and the values of some columns, found by name, for each row of a CSV table.
 
     Columns may stand in any order, and others beside them. A byte-order mark and CRLF are
     accepted. The row number is that of a spreadsheet: the header is row 1.
@@ -95,7 +95,7 @@ def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
 
 
 def read_list(path: Path) -> frozenset[str] | None:
-    """The film names of a list, one a line, plain or gzipped; None where there is no list.
+    """Return the film names of a list, one a line, plain or gzipped; None where there is no list.
 
     Raises:
         DatasetError: for a list without a name in it.

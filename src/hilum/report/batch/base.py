@@ -31,21 +31,21 @@ class Report(ABC):
 
     @abstractmethod
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """The file as text, a piece at a time: that of a large batch is never in memory whole.
+        """Yield the file as text, a piece at a time: a large batch is never in memory whole.
 
         It is to be written as UTF-8 with its line ends untouched.
         """
 
     def files(self, batch: BatchResults) -> Iterator[tuple[str, Iterator[str]]]:
-        """Name and pieces of each file, to be written in turn. Most reports are one file."""
+        """Yield name and pieces of each file, to be written in turn. Most reports are one file."""
         yield self.filename, self.pieces(batch)
 
     def owns(self, name: str) -> bool:
-        """Whether a file of this name is of this report, and goes where no batch writes it."""
+        """Return whether this report writes a file of this name, and so may remove an old one."""
         return name == self.filename
 
     def render(self, batch: BatchResults) -> str:
-        """The whole file as text."""
+        """Return the whole file as text."""
         return "".join(self.pieces(batch))
 
 
