@@ -198,8 +198,8 @@ def audit(
         >>> audit("scores.csv", "data", ["=0.84"])
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.UsageError: claim '=0.84': no metric ''; there are auroc, ap, ece, ece_mass,
-        brier, f1, sensitivity, accuracy.
+        hilum.domain.errors.UsageError: claim '=0.84': no metric ''; there are auroc, ap, ece,
+        ece_mass, brier, f1, sensitivity, accuracy.
     """
     from hilum.audit.audit import AuditRequest
     from hilum.audit.audit import audit as audit_scores
