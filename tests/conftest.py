@@ -141,12 +141,12 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, hilum: Hilum) -> Path:
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """films/, run/ (calibrated, evaluated) and bundle/ of a network of one convolution."""
     from hilum.cli.bundle import write
-    from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.phantom.nih import write_nih
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run
 
     root = tmp_path_factory.mktemp("toy")

@@ -5,20 +5,48 @@ Research software, not a medical device.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hilum.bundle import Bundle
+    from hilum import calibration, datasets, explain, imaging, metrics, splits
+    from hilum.api import audit, calibrate, check, compare, evaluate, read, train
+    from hilum.bundle.bundle import Bundle
 
-__all__ = ["Bundle", "__version__"]
+__all__ = [
+    "Bundle",
+    "__version__",
+    "audit",
+    "calibrate",
+    "calibration",
+    "check",
+    "compare",
+    "datasets",
+    "evaluate",
+    "explain",
+    "imaging",
+    "metrics",
+    "read",
+    "splits",
+    "train",
+]
 
 __version__ = "0.1.0"
 
+_VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "train")
+
 
 def __getattr__(name: str) -> object:
-    """Public names load on first use, so that `import hilum` costs nothing."""
+    """Load a public name on first use, so that `import hilum` costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'hilum' has no attribute '{name}'")
     if name == "Bundle":
-        from hilum.bundle import Bundle
+        return importlib.import_module("hilum.bundle").Bundle
+    if name in _VERBS:
+        return getattr(importlib.import_module("hilum.api"), name)
+    return importlib.import_module(f"hilum.{name}")
 
-        return Bundle
-    raise AttributeError(f"module 'hilum' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    """List the public names, those that are not loaded yet among them."""
+    return sorted({*globals(), *__all__})

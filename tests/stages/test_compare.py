@@ -9,7 +9,6 @@ from pathlib import Path
 import onnx
 import pytest
 
-from hilum.cli.cohorts import split_of
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Split
@@ -17,6 +16,7 @@ from hilum.evaluation.compare import ComparisonRequest
 from hilum.files.sealed import file_sha256
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+from hilum.stages.cohorts import split_of
 from hilum.stages.compare import (
     CHOSEN_ON_TEST,
     choose_on_test,

@@ -14,7 +14,6 @@ import pytest
 
 from hilum import Bundle
 from hilum.bundle.manifest import read_calibration
-from hilum.cli.cohorts import split_of
 from hilum.datasets import open_dataset
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split
@@ -22,6 +21,7 @@ from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run, engine_of
+from hilum.stages.cohorts import split_of
 from hilum.stages.localize import localize, sanity, subject_of
 from hilum.training.quantise import FILMS, quantise_run
 

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hilum.stages.cohorts import split_of
 
 from hilum import Bundle
 from hilum.bundle import BundleParts, write_bundle
 from hilum.bundle.manifest import read_calibration
 from hilum.cli.bundle import write
-from hilum.cli.cohorts import bind, split_of
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split
 from hilum.evaluation.compare import ComparisonRequest
 from hilum.runs.facts import Imported, RunFacts
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+from hilum.stages.cohorts import bind
 from hilum.stages.compare import compare_runs
 from hilum.stages.evaluate import evaluate_run
 
@@ -68,7 +69,7 @@ def test_a_named_dataset_is_bound_once(
     table.write_text(table.read_text().replace("No Finding", "Hernia", 1))
     bind(run, other)
     assert run.films() == films
-    with pytest.raises(DatasetError, match="films, patients or labels in .* differ"):
+    with pytest.raises(DatasetError, match=r"films, patients or labels in .* differ"):
         split_of(run, Split.CALIBRATE, other)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hilum.cli.cohorts import split_of
 from hilum.cli.localize import localize as verb
 from hilum.datasets import open_dataset
 from hilum.domain.documents.localization import HeatmapEvaluation
@@ -23,6 +22,7 @@ from hilum.imaging.read import read
 from hilum.metrics.localization import pointing_game
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
+from hilum.stages.cohorts import split_of
 from hilum.stages.localize import Subject, localize, sanity, subject_of, unseen
 from hilum.stages.localize_reference import DrawnMasks, FilmRead, ReaderBoxes, reference_of
 

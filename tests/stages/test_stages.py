@@ -15,7 +15,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilum import Bundle
 from hilum.bundle.manifest import Calibration
-from hilum.cli.cohorts import split_of
 from hilum.domain.errors import BundleError, DatasetError, HilumError, LeakError, UsageError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Box, Split
@@ -25,6 +24,7 @@ from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
+from hilum.stages.cohorts import split_of
 from hilum.stages.evaluate import GRID, evaluate_run, localize_boxes, map_on_grid
 
 CHOICE = CalibrationRequest()

@@ -18,7 +18,6 @@ import cv2
 import pandas as pd
 import pytest
 
-from hilum.cli.cohorts import split_of
 from hilum.datasets import open_dataset, reader
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.errors import DatasetError, LeakError
@@ -30,6 +29,7 @@ from hilum.predictions.read import read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+from hilum.stages.cohorts import split_of
 from hilum.stages.evaluate import evaluate_run
 
 Said = Callable[..., tuple[int, str, str]]

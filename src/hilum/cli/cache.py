@@ -6,7 +6,7 @@ import typer
 
 from hilum.cli.options import Data, Out, Quiet
 from hilum.cli.progress import progress, say
-from hilum.cli.train import AllowUnlabelled, Changes, Config, Exclude, Request
+from hilum.cli.train import AllowUnlabelled, Changes, Config, Exclude
 
 __all__ = ["cache"]
 
@@ -26,10 +26,13 @@ def cache(
     """
     from hilum.domain.policy import settle
     from hilum.runs.recipe import load_config
+    from hilum.stages.training_films import TrainingRequest
     from hilum.training.data.cache import write
 
     resolved = load_config(config, tuple(changes or ()))
-    cohort = settle(Request(resolved, data, exclude, allow_unlabelled).read(), resolved.labels)
+    cohort = settle(
+        TrainingRequest(resolved, data, exclude, allow_unlabelled).read(), resolved.labels
+    )
     preprocessing, threads = resolved.preprocessing, resolved.compute.threads
     with progress(quiet) as step:
         made = write(cohort, preprocessing, out, threads, step)

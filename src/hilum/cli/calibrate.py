@@ -40,12 +40,12 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Fit probabilities and thresholds on the calibrate split, in the precision served."""
-    from hilum.cli.cohorts import bind, split_of
     from hilum.domain.record import Split
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+    from hilum.stages.cohorts import bind, split_of
 
     folder = RunFolder(run)
     if data is not None:

@@ -17,7 +17,7 @@ from hilum.cli.label_options import (
     Votes,
     label_policy,
 )
-from hilum.cli.options import Quiet, Seed, film_names
+from hilum.cli.options import Quiet, Seed
 from hilum.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def check(
     """
     from hilum.inspection.inspect import InspectionRequest, inspect_dataset
     from hilum.report.inspection.table import markdown
+    from hilum.stages.training_films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}

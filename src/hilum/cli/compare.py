@@ -92,9 +92,9 @@ def _runs(
     request: ComparisonRequest,
     quiet: bool,
 ) -> Comparison:
-    from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
+    from hilum.stages.cohorts import split_of
     from hilum.stages.compare import choose_on_test, compare_runs
 
     use = choice(Split, choose_on, "--choose-on")

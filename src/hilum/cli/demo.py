@@ -79,11 +79,11 @@ def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet
 def _evaluate(
     corpus: PhantomCorpus, run: RunFolder, step: Step, quiet: bool
 ) -> tuple[Evaluated, Localization]:
-    from hilum.cli.cohorts import split_of
     from hilum.domain.record import Split
     from hilum.evaluation.localize import measure_localization
     from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run
 
     say("3/6  calibrating on patients that did not train", quiet)

@@ -109,11 +109,11 @@ def _refuse_for_runs(options: Mapping[str, object]) -> None:
 
 
 def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet: bool) -> None:
-    from hilum.cli.cohorts import split_of
     from hilum.cli.words import pointing_line
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
+    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run, localize_boxes
 
     run = RunFolder(root)

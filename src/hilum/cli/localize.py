@@ -81,10 +81,10 @@ def _measure(
 
 def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
     """A run's test split, or the whole dataset for a bundle; and the dataset's folder."""
-    from hilum.cli.cohorts import split_of
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
+    from hilum.stages.cohorts import split_of
 
     if data is not None and (root / "bundle.json").is_file():
         return open_dataset(data), data

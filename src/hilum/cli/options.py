@@ -18,7 +18,6 @@ __all__ = [
     "Seed",
     "TrainedOn",
     "choice",
-    "film_names",
     "prevalences",
 ]
 
@@ -80,15 +79,3 @@ def prevalences(words: list[str] | None) -> dict[str, float]:
             f"--prevalence must read FINDING=value with a value in (0, 1); got '{words}'"
         )
     return said
-
-
-def film_names(path: Path) -> frozenset[str]:
-    """The names in a file, one a line, that `--exclude` names.
-
-    Raises:
-        UsageError: for a file that cannot be read.
-    """
-    try:
-        return frozenset(path.read_text("utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--exclude must be a readable list of films; {path}: {error}") from None

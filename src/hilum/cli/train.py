@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hilum.cli import exits
-from hilum.cli.options import Data, Quiet, film_names
+from hilum.cli.options import Data, Quiet
 from hilum.cli.progress import Step, progress, say
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.domain.record import Cohort
     from hilum.runs.folder import Places
-    from hilum.runs.recipe import TrainingConfig
-    from hilum.splits import SplitTable
+    from hilum.stages.training_films import TrainingRequest
     from hilum.training.artefacts.sinks import Sinks
     from hilum.training.ranks import Ranks
 
-__all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Request", "Watching", "train"]
+__all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Watching", "train"]
 
 Config = Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]
 Changes = Annotated[
@@ -64,8 +62,10 @@ def train(
     processes, on one machine or more, are started by torchrun with the same command.
     """
     from hilum.runs.recipe import load_config
+    from hilum.stages.training_films import TrainingRequest
 
-    request = Request(load_config(config, tuple(changes or ())), data, exclude, allow_unlabelled)
+    resolved = load_config(config, tuple(changes or ()))
+    request = TrainingRequest(resolved, data, exclude, allow_unlabelled)
     if explain_weights:
         typer.echo("\n".join(_weights(request)))
         return
@@ -84,51 +84,6 @@ def train(
         _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
         if ranks.main:
             typer.echo(out)
-
-
-@dataclass(frozen=True)
-class Request:
-    """The films to train on, and the configuration to train with."""
-
-    config: TrainingConfig
-    data: Path
-    exclude: Path | None
-    allow_unlabelled: bool
-
-    def unwanted(self) -> frozenset[str]:
-        """Return the names of the films to leave out."""
-        return frozenset() if self.exclude is None else film_names(self.exclude)
-
-    def read(self) -> Cohort:
-        """Read the dataset without the films to leave out.
-
-        Raises:
-            DatasetError: when there is no dataset, or films without a row in its table.
-        """
-        from hilum.datasets import open_dataset, without
-
-        cohort = open_dataset(self.data)
-        if not self.allow_unlabelled:
-            _refuse_unlabelled(cohort, self.data)
-        if self.exclude is None:
-            return cohort
-        return without(cohort, self.unwanted(), f"listed in {self.exclude.name}")
-
-    def settled(self, cohort: Cohort) -> tuple[Cohort, SplitTable]:
-        """Return the cohort after the label policy, and its split.
-
-        Raises:
-            DatasetError: when train, tune or calibrate is empty; found before training, not after.
-        """
-        from hilum.domain.policy import settle
-        from hilum.domain.record import Split
-        from hilum.splits import assign
-
-        settled = settle(cohort, self.config.labels)
-        splits = assign(settled, self.config.split, self.config.seed)
-        for split in (Split.TRAIN, Split.TUNE, Split.CALIBRATE):
-            splits.of(settled, split)
-        return settled, splits
 
 
 @dataclass(frozen=True)
@@ -151,17 +106,15 @@ class Watching:
 
 
 def _train(
-    request: Request, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
+    request: TrainingRequest, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
 ) -> None:
     from hilum.training.artefacts.sinks import opened
     from hilum.training.train import train as train_run
 
     config, run = request.config, places.run
     cohort, splits = request.settled(request.read())
-    if ranks.main and request.exclude is not None and not run.excluded.exists():
-        run.root.mkdir(parents=True, exist_ok=True)
-        names = sorted(request.unwanted())
-        run.excluded.write_text("".join(f"{name}\n" for name in names), "utf-8")
+    if ranks.main:
+        request.keep_excluded(run)
     say(f"{cohort.dataset}: {len(cohort):,} films; split {splits.name}", quiet)
     words = sinks if ranks.main else ()
     with progress(quiet) as step, opened(words, run.root, config) as channels:
@@ -185,8 +138,8 @@ def _epoch_line(line: dict[str, Any]) -> str:
     )
 
 
-def _weights(request: Request) -> list[str]:
-    """The weight of each label of the train split in the loss, as a table."""
+def _weights(request: TrainingRequest) -> list[str]:
+    """What each label of the train split weighs in the loss, as a table."""
     from hilum.domain.record import Split
     from hilum.training import weighting
 
@@ -196,21 +149,3 @@ def _weights(request: Request) -> list[str]:
     states = weighting.said(cohort, films)
     rows = weighting.effective(films.labels, states, films.states(), request.config)
     return weighting.lines(rows)
-
-
-def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:
-    """Refuse films without a row: a truncated table would silently train on fewer films.
-
-    Rows without a film are allowed, since a partial download has them.
-    """
-    from hilum.datasets.parts.records import first_names
-    from hilum.datasets.parts.tables import folder_of
-    from hilum.inspection.films import films_without_row
-
-    stray = [path.as_posix() for path in films_without_row(cohort, folder_of(data))]
-    if stray:
-        raise DatasetError(
-            f"every film must have a row in the table; {len(stray):,} in {data} have none, first: "
-            f"{first_names(stray)}. Is a part of the table missing? If not, --allow-unlabelled "
-            "trains without them"
-        )

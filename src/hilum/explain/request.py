@@ -127,7 +127,7 @@ class Pictures:
     stored: PictureFormat = PictureFormat.PNG
 
     def options(self) -> dict[str, str]:
-        """Return the options that pictures depend on, for a journal: other options are a different batch.
+        """Return the options that pictures depend on, for a journal.
 
         >>> Pictures(panel=True).options()
         {'heatmaps': 'positives', 'style': 'hot', 'panel': 'yes'}

@@ -6,18 +6,26 @@ import errno
 import hashlib
 import os
 import stat
-import threading
-import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.format import Format, format_of, suffix_differs
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.origin import Origin
-from hilum.imaging.raster.decode import read_raster
+from hilum.imaging.quiet import quiet
+from hilum.imaging.raster.decode import film_of_image, read_raster
 
-__all__ = ["read"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pydicom.dataset import Dataset
+
+__all__ = ["read", "read_dataset", "read_image"]
+
+T = TypeVar("T")
 
 
 def read(source: Path | bytes, name: str | None = None, identity: bool = False) -> Radiograph:
@@ -48,20 +56,65 @@ def read(source: Path | bytes, name: str | None = None, identity: bool = False) 
     _check_length(len(data))
     found = format_of(data)
     codes = (ReasonCode.EXT_MISMATCH,) if suffix_differs(name, found) else ()
-    with _SILENCE:
-        return _decoded(
-            data, found, Origin(name, hashlib.sha256(data).hexdigest(), codes), identity
-        )
+    with quiet():
+        origin = Origin(name, hashlib.sha256(data).hexdigest(), codes)
+        return _decoded(data, found, origin, identity)
 
 
-def _decoded(data: bytes, found: Format, origin: Origin, identity: bool) -> Radiograph:
-    """The film; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
+def read_image(image: Image, name: str = "image") -> Radiograph:
+    """Make a film of a Pillow image, by the rules of an image file.
+
+    Args:
+        image: an image in any mode; one that was opened from a file and not yet loaded is loaded.
+        name: what to call the film.
+
+    Raises:
+        FilmError: when the image cannot be loaded or cannot be a film.
+
+    Example:
+        >>> from PIL import Image
+        >>> read_image(Image.new("L", (3, 2), 255)).pixels.max().item()
+        1.0
+    """
+    with quiet():
+        return _guarded("image", lambda: film_of_image(image, Origin(name)))
+
+
+def read_dataset(dataset: Dataset, name: str = "dataset") -> Radiograph:
+    """Make a film of a pydicom data set, by the rules of a DICOM file.
+
+    The data set is written to memory and read back, so that it gets every check of a file.
+    Without file meta information it is taken for Explicit VR Little Endian.
+
+    Args:
+        dataset: header and pixels.
+        name: what to call the film.
+
+    Raises:
+        FilmError: when the data set cannot be written as DICOM or cannot be a film.
+    """
+    from hilum.imaging.dicom.dataset import file_bytes
+
+    with quiet():
+        data = _guarded("data set", lambda: file_bytes(dataset))
+        film = _decoded(data, Format.DICOM, Origin(name))
+    return replace(film, sha256="")  # that of a file which nobody has
+
+
+def _decoded(
+    data: bytes, found: Format, origin: Origin, identity: bool = False
+) -> Radiograph:
+    if found is Format.DICOM:
+        from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
+
+        return _guarded(found, lambda: read_dicom(data, origin, identity))
+    return _guarded(found, lambda: read_raster(data, found, origin))
+
+
+def _guarded(found: str, decode: Callable[[], T]) -> T:
+    """Decode; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
     try:
-        if found is Format.DICOM:
-            from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
-
-            return read_dicom(data, origin, identity)
-        return read_raster(data, found, origin)
+        return decode()
     except FilmError:
         raise
     except (MemoryError, RecursionError) as error:
@@ -166,32 +219,3 @@ def _loop() -> FilmError:
     return FilmError(
         Status.SKIP, ReasonCode.SYMLINK_LOOP, "a link that leads back to itself or its own folder"
     )
-
-
-class _Silence:
-    """No decoder's warnings: what matters of them is a reason code on the film.
-
-    Python's warning filters belong to the whole process. Of several threads that read at once,
-    the first switches warnings off and the last puts the filters back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._filters = warnings.catch_warnings(action="ignore")
-                self._filters.__enter__()
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_SILENCE = _Silence()

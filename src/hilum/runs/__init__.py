@@ -1,1 +1,1 @@
-"""A run: its configuration, its facts, and the folder that training or importing writes. No torch."""
+"""A run: its configuration, its facts, and the folder that training or importing writes."""

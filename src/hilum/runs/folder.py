@@ -135,8 +135,8 @@ class RunFolder:
         """
         if self.finished:
             raise UsageError(
-                f"a run is trained in a new folder; {self.root} holds a finished one. Name a different "
-                "folder with -o"
+                f"a run is trained in a new folder; {self.root} holds a finished one. Name a "
+                "different folder with -o"
             )
 
     def refuse_used(self, resume: bool) -> None:

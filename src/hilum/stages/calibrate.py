@@ -47,7 +47,7 @@ class CalibrationRequest:
         precision: the arithmetic that serving will use; one with 8 bits needs the run's quantized
             network (`hilum.training.quantise`).
         prevalences: share of films with a finding where the bundle will serve, by finding; the
-            probabilities are shifted to it from the prevalence of the calibrate films. Never guessed.
+            probabilities are shifted to it from that of the calibrate films. Never guessed.
     """
 
     method: str = "platt"

@@ -173,7 +173,7 @@ class _Source:
         write_environment(path, config.compute, device.name, precision, ranks.size)
 
     def seen(self) -> SeenPatients:
-        """Return the patients that the run sees: all but test, plus those of the starting weights."""
+        """Return the patients seen: all but test, plus those of the starting weights."""
         own = (self.splits.patients(split) for split in Split if split is not Split.TEST)
         patients = SeenPatients.of(self.cohort.population, frozenset[str]().union(*own))
         return patients.union(inherited_patients(self.config.model))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 import zlib
+from copy import copy
 from typing import Any
 
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -27,6 +28,7 @@ from hilum.imaging.dicom.nesting import check_nesting
 from hilum.imaging.limits import MAX_INFLATED_BYTES
 
 __all__ = [
+    "file_bytes",
     "has_preamble",
     "item",
     "number",
@@ -100,6 +102,23 @@ def parse(data: bytes, more: tuple[str, ...] = ()) -> FileDataset:
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
+
+
+def file_bytes(dataset: Dataset) -> bytes:
+    """The bytes of the file that a data set would be; as Explicit VR Little Endian by default.
+
+    The data set itself is left as it is.
+    """
+    written = copy(dataset)
+    meta = FileMetaDataset()
+    meta.update(getattr(dataset, "file_meta", {}))
+    if "TransferSyntaxUID" not in meta:
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    written.file_meta = meta
+    stream = io.BytesIO()
+    dcmwrite(stream, written, enforce_file_format=False)
+    data = stream.getvalue()
+    return data if has_preamble(data) else bytes(128) + b"DICM" + data
 
 
 def text(dataset: Dataset, keyword: str) -> str:

@@ -17,7 +17,7 @@ from hilum.imaging.origin import Origin
 from hilum.imaging.raster.png import check_inflated, check_png, decode_plain
 from hilum.imaging.raster.tiff import check_tiff
 
-__all__ = ["read_raster", "unsigned_white"]
+__all__ = ["film_of_image", "read_raster", "unsigned_white"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
@@ -52,10 +52,18 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
         check_inflated(data, png)
     if found is Format.TIFF:
         check_tiff(data)
-    image = _open(data, found)
+    return film_of_image(_open(data, found), origin)
+
+
+def film_of_image(image: Image.Image, origin: Origin) -> Radiograph:
+    """A film from an image that Pillow has opened, by the rules of `read_raster`.
+
+    Raises:
+        FilmError: for pixels that cannot be decoded or a picture that cannot be a film.
+    """
     check_dimensions(image.height, image.width, _bytes_a_pixel(image.mode))
     _check_single(image)
-    if found is Format.PNG:
+    if image.format == "PNG":
         _load(image)  # its EXIF may stand behind its pixels
     turned = _orientation(image) in range(2, 9)
     white_is_zero = _white_is_zero(image)
@@ -160,6 +168,7 @@ def _check_single(image: Image.Image) -> None:
         image.seek(1)
     except EOFError:
         return
+    image.seek(0)
     raise FilmError(
         Status.REJECT,
         ReasonCode.MULTI_FRAME,

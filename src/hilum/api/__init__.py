@@ -1,0 +1,9 @@
+"""The verbs of hilum as functions: each does in Python what the command of its name does.
+
+They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on first use.
+"""
+
+from hilum.api.lab import calibrate, check, read, train
+from hilum.api.numbers import audit, compare, evaluate
+
+__all__ = ["audit", "calibrate", "check", "compare", "evaluate", "read", "train"]

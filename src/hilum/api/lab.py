@@ -1,0 +1,243 @@
+"""From a film or a dataset to a calibrated run, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hilum.api.arguments import member, nothing, path_of, shares
+
+if TYPE_CHECKING:
+    from hilum.api.arguments import Advance
+    from hilum.bundle.manifest import Calibration
+    from hilum.bundle.source import Source
+    from hilum.domain.documents.inspection import DatasetInspection
+    from hilum.domain.policy import LabelPolicy
+    from hilum.domain.radiograph import Radiograph
+    from hilum.domain.scores import Target
+    from hilum.inference.engine import Precision
+    from hilum.training.artefacts.sinks import Sinks
+    from hilum.training.watch import Watch
+
+__all__ = ["calibrate", "check", "read", "train"]
+
+
+def read(source: Source) -> Radiograph:
+    """Read one film from a file, bytes, an open file, an array, an image or a data set.
+
+    Args:
+        source: as `Bundle.predict` takes it.
+
+    Raises:
+        FilmError: when the source cannot be read or is not a film; it has a reason code.
+        UsageError: when the source is of a type that holds no film.
+
+    Example:
+        >>> import numpy as np
+        >>> read(np.zeros((512, 400), np.uint8)).shape
+        (512, 400)
+    """
+    from hilum.bundle.source import film_of
+
+    return film_of(source)
+
+
+def check(
+    place: Path | str,
+    *,
+    data_set: str | None = None,
+    policy: LabelPolicy | None = None,
+    films: bool = True,
+    sample: int | None = None,
+    exclude: Collection[str] = (),
+    allow_unlabelled: bool = False,
+    seed: int = 0,
+    advance: Advance | None = None,
+) -> DatasetInspection:
+    """Check a dataset: counts, labels, splits, missing, damaged and copied films.
+
+    Args:
+        place: the dataset's top folder, or one of its tables.
+        data_set: name of its reader, where the place is ambiguous.
+        policy: what labels count as; the default leaves uncertain labels as a problem.
+        films: whether to read the films that are here.
+        sample: how many of them to read; None for all.
+        exclude: names of films to leave out.
+        allow_unlabelled: whether films without a row are expected.
+        seed: of the sample.
+        advance: progress callback.
+
+    Returns:
+        The inspection; `sound` is False where something would make training or measuring wrong.
+
+    Raises:
+        DatasetError: when no dataset is recognised, or its table breaks its format.
+
+    Example:
+        >>> import tempfile
+        >>> from hilum.datasets import reader
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     inspection = check(reader("nih").write_example(Path(folder)), films=False)
+        >>> inspection.card.title
+        'NIH ChestX-ray14'
+    """
+    from hilum.domain.policy import LabelPolicy
+    from hilum.inspection.inspect import InspectionRequest, inspect_dataset
+
+    request = InspectionRequest(
+        place=Path(place),
+        dataset=data_set,
+        policy=LabelPolicy() if policy is None else policy,
+        films=films,
+        sample=sample,
+        seed=seed,
+        excluded=frozenset(exclude),
+        allow_unlabelled=allow_unlabelled,
+    )
+    return inspect_dataset(request, advance)
+
+
+def train(
+    config: Path | str,
+    data: Path | str,
+    out: Path | str,
+    *,
+    changes: Mapping[str, object] | None = None,
+    exclude: Path | str | None = None,
+    allow_unlabelled: bool = False,
+    resume: bool = False,
+    cache: Path | str | None = None,
+    sinks: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> Path:
+    """Train a network on a dataset's train split; calibrate and test stay unread.
+
+    It needs the extra `train`.
+
+    Args:
+        config: name of a preset, or a YAML file.
+        data: the dataset's top folder.
+        out: the run's folder, which must not hold a run unless `resume` is set.
+        changes: fields of the configuration to change, such as `{"model.backbone": "resnet50"}`.
+        exclude: a file with the names of films to leave out, one a line.
+        allow_unlabelled: whether films without a row are expected.
+        resume: go on with a run that was stopped.
+        cache: folder in which reduced films are kept and looked up.
+        sinks: where finished epochs are also logged: `tensorboard`, `mlflow` or `mlflow=URI`.
+        watch: progress callbacks.
+
+    Returns:
+        The run's folder, for `calibrate` and `evaluate`.
+
+    Raises:
+        UsageError: for an unknown preset or field, or a folder that is in use.
+        DatasetError: when no dataset is recognised, or a split is empty.
+        LeakError: when patients cross splits.
+
+    Example:
+        >>> train("demo", "data", "run", changes={"sed": 7})
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: demo: sed: no such field. Did you mean 'seed'?
+    """
+    import json
+
+    from hilum.runs.folder import Places, RunFolder
+    from hilum.runs.recipe import load_config
+    from hilum.stages.training_films import TrainingRequest
+
+    words = tuple(f"{field}={json.dumps(value)}" for field, value in (changes or {}).items())
+    request = TrainingRequest(
+        load_config(str(config), words), Path(data), path_of(exclude), allow_unlabelled
+    )
+    places = Places(RunFolder(Path(out)), Path(data), path_of(cache))
+    places.run.refuse_used(resume)
+    from hilum.training.artefacts.sinks import opened
+    from hilum.training.train import train as train_run
+    from hilum.training.watch import SILENT
+
+    cohort, splits = request.settled(request.read())
+    request.keep_excluded(places.run)
+    with opened(tuple(sinks), places.run.root, request.config) as logged:
+        watched = _Logged(SILENT if watch is None else watch, logged)
+        train_run(request.config, cohort, splits, places, watched)
+    return places.run.root
+
+
+def calibrate(
+    run: Path | str,
+    *,
+    method: str = "platt",
+    target: Target | str = "f1",
+    goal: float | None = None,
+    prevalence: Mapping[str, float] | None = None,
+    precision: Precision | str = "f32",
+    data: Path | str | None = None,
+    advance: Advance | None = None,
+) -> Calibration:
+    """Fit calibrator and operating points of a run on its calibrate split, and write them into it.
+
+    Args:
+        run: a finished run's folder.
+        method: the calibrator, one of `hilum.calibration.members()`.
+        target: what thresholds are chosen for: `f1`, `youden`, `balanced_accuracy`,
+            `sensitivity`, `specificity` or `ppv`.
+        goal: the sensitivity, specificity or PPV to reach, in (0, 1).
+        prevalence: share of films with a finding where the model will be used, by finding.
+        precision: the arithmetic of serving: `f32`, `bf16`, `int8` or `int8-bf16`; the last two
+            need the extra `train`.
+        data: the dataset's folder, if it was moved.
+        advance: progress callback.
+
+    Raises:
+        DatasetError: when the dataset differs from the one that the run was trained on.
+        LeakError: for a film of another split.
+        UsageError: for an unknown method, target or precision.
+
+    Example:
+        >>> calibrate("run", target="f2")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: target must be one of f1, youden, balanced_accuracy,
+        sensitivity, specificity, ppv, given; got 'f2'.
+    """
+    from functools import partial
+
+    from hilum.domain.record import Split
+    from hilum.domain.scores import Target
+    from hilum.inference.engine import Precision
+    from hilum.runs.folder import RunFolder
+    from hilum.stages.calibrate import CalibrationRequest, calibrate_run
+    from hilum.stages.cohorts import split_of
+
+    request = CalibrationRequest(
+        method,
+        member(Target, target, "target"),
+        goal,
+        member(Precision, precision, "precision"),
+        shares(prevalence),
+    )
+    folder = RunFolder(Path(run))
+    cohort = split_of(folder, Split.CALIBRATE, path_of(data))
+    step = advance or nothing
+    if request.precision.quantised:
+        from hilum.training.quantise import quantise_run
+
+        reading = partial(step, "reading films to quantise by")
+        quantise_run(folder, Split.CALIBRATE.value, cohort, reading)
+    return calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
+
+
+class _Logged:
+    """The callbacks of a caller, with finished epochs handed to the sinks first."""
+
+    def __init__(self, watch: Watch, sinks: Sinks) -> None:
+        self._watch, self._sinks = watch, sinks
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        self._watch.advance(what, done, total)
+
+    def log(self, line: dict[str, Any]) -> None:
+        self._sinks.line(line)
+        self._watch.log(line)

@@ -1,0 +1,311 @@
+"""Numbers about a run, or about anybody's predictions, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilum.api.arguments import member, nothing, path_of, shares
+from hilum.domain.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from hilum.api.arguments import Advance
+    from hilum.domain.documents.audit import Audit
+    from hilum.domain.documents.comparison import Comparison
+    from hilum.domain.documents.evaluation import Evaluation
+    from hilum.domain.findings import LabelSet
+    from hilum.domain.policy import LabelPolicy
+    from hilum.domain.record import Cohort
+    from hilum.evaluation.compare import ComparisonRequest
+    from hilum.predictions.levels import Combine, Level
+
+__all__ = ["audit", "compare", "evaluate", "is_table"]
+
+_TABLES = (".csv", ".gz")
+
+
+def evaluate(
+    subject: Path | str,
+    labels: Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    level: Level | str | None = None,
+    combine: Combine | str = "max",
+    calibrate: str | None = None,
+    prevalence: Mapping[str, float] | None = None,
+    thresholds: Path | str | None = None,
+    trained_on: Path | str | None = None,
+    top: int = 20,
+    policy: LabelPolicy | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    advance: Advance | None = None,
+) -> Evaluation:
+    """Evaluate a calibrated run on its test split, or anybody's predictions in a CSV.
+
+    The numbers are also written into a folder, and the look at the test films is counted there.
+    A run's labels, calibration and thresholds were fixed before, so for it only `labels`, `out`,
+    `resamples`, `seed` and `advance` count.
+
+    Args:
+        subject: a run's folder, or a CSV of predictions.
+        labels: the dataset's folder or table with the labels; for a run None for its own.
+        out: where to write; for a run None for its own folder.
+        level: `film`, `study` or `patient`; None for what the table names.
+        combine: how films' scores become one, `max` or `mean`.
+        calibrate: a calibrator to cross-fit by patient first.
+        prevalence: share of films with a finding where the model will be used, by finding.
+        thresholds: a JSON file of thresholds that were fixed before; None to cross-fit them.
+        trained_on: what the model was trained on, to refuse leaks: films, split table, run, bundle.
+        top: films of each kind to list in cases.csv.
+        policy: what labels count as.
+        resamples: patient resamples behind each interval.
+        seed: of the resamples and folds.
+        advance: progress callback.
+
+    Raises:
+        DatasetError: when predictions and labels do not fit together.
+        LeakError: when an evaluated patient trained the model.
+        UsageError: for predictions without labels or without a folder to write to.
+
+    Example:
+        >>> evaluate("scores.csv")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: a predictions CSV is evaluated with --labels DATASET and
+        -o OUT
+    """
+    place = Path(subject)
+    if not is_table(place):
+        return _evaluate_run(place, path_of(labels), path_of(out), (resamples, seed), advance)
+    if labels is None or out is None:
+        raise UsageError("a predictions CSV is evaluated with --labels DATASET and -o OUT")
+    from hilum.domain.policy import LabelPolicy
+    from hilum.predictions.levels import Combine, Level
+    from hilum.stages.predictions import PredictionsRequest, evaluate_predictions
+
+    request = PredictionsRequest(
+        policy=LabelPolicy() if policy is None else policy,
+        level=None if level is None else member(Level, level, "level"),
+        combine=member(Combine, combine, "combine"),
+        calibrate=calibrate,
+        prevalences=shares(prevalence),
+        thresholds=path_of(thresholds),
+        trained_on=path_of(trained_on),
+        resamples=resamples,
+        seed=seed,
+        top=top,
+    )
+    return evaluate_predictions(place, Path(labels), Path(out), request).evaluation
+
+
+def compare(
+    models: Sequence[Path | str],
+    labels: Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    choose_on: str = "tune",
+    margin: float = 0.0,
+    policy: LabelPolicy | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    advance: Advance | None = None,
+) -> Comparison:
+    """Compare models in pairs, every one with the first, on the same films.
+
+    Runs are compared and chosen on their tune films; predictions on the films and findings that
+    all tables have, and nothing is chosen.
+
+    Args:
+        models: folders of runs, or CSVs of predictions; two or more.
+        labels: the dataset with the labels; for runs None for their own.
+        out: where to write comparison.json and comparison.md; None to write nothing.
+        choose_on: `tune`, or `test`, which is flagged.
+        margin: AUROC that may be lost by a model that is still called no worse.
+        policy: what labels count as; for predictions only.
+        resamples: patient resamples behind each interval.
+        seed: of the resamples.
+        advance: progress callback.
+
+    Raises:
+        DatasetError: when the models have no films or findings in common.
+        UsageError: for runs mixed with CSVs, or CSVs without labels.
+
+    Example:
+        >>> compare(["a.csv", "b.csv"])
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: predictions are compared with --labels DATASET
+    """
+    from hilum.evaluation.compare import ComparisonRequest
+
+    places = [Path(model) for model in models]
+    folders = [place for place in places if place.is_dir()]
+    if folders and len(folders) < len(places):
+        raise UsageError("compare runs, or CSVs, not both; a run is a folder")
+    request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
+    if folders:
+        found = _compare_runs(folders, path_of(labels), choose_on, request, advance)
+    elif labels is None:
+        raise UsageError("predictions are compared with --labels DATASET")
+    else:
+        from hilum.datasets import open_dataset
+        from hilum.domain.policy import LabelPolicy, settle
+        from hilum.stages.compare import compare_predictions
+
+        cohort = settle(open_dataset(Path(labels)), LabelPolicy() if policy is None else policy)
+        found = compare_predictions(places, cohort, request)
+    if out is not None:
+        from hilum.report.evaluation.table import comparison_markdown
+
+        _write(found, Path(out), "comparison", comparison_markdown(found))
+    return found
+
+
+def audit(
+    predictions: Path | str,
+    labels: Path | str,
+    claims: Sequence[str] = (),
+    *,
+    trained_on: Path | str | None = None,
+    label_order: str | None = None,
+    out: Path | str | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Audit:
+    """Check what is claimed of anybody's predictions, and the table itself.
+
+    Claims that fail are a result, not an error.
+
+    Args:
+        predictions: a CSV of scores with a row a film.
+        labels: the dataset or table with the labels.
+        claims: such as "auroc=0.844", "Effusion.ap=51%" or "f1@0.5=0.4".
+        trained_on: what the model was trained on, to name leaks: films, split table, run, bundle.
+        label_order: what the columns are: a label set, "alphabetical", or names with commas.
+        out: where to write audit.json and audit.md; None to write nothing.
+        resamples: patient resamples behind each interval.
+        seed: of resamples and draws.
+
+    Raises:
+        DatasetError: when predictions and labels do not fit together.
+        UsageError: for a claim that cannot be read, or an unknown label order.
+
+    Example:
+        >>> audit("scores.csv", "data", ["=0.84"])
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: claim '=0.84': no metric ''; there are auroc, ap, ece,
+        ece_mass, brier, f1, sensitivity, accuracy.
+    """
+    from hilum.audit.audit import AuditRequest
+    from hilum.audit.audit import audit as audit_scores
+    from hilum.audit.claims import read_claims
+    from hilum.datasets import open_dataset
+    from hilum.files.sealed import file_sha256
+    from hilum.predictions.read import read_scores
+    from hilum.splits import read_training_films
+
+    table = Path(predictions)
+    read = read_claims(claims)
+    cohort = open_dataset(Path(labels))
+    scores = read_scores(table, cohort)
+    if label_order is not None:
+        scores = scores.in_order(_order(label_order, cohort))
+    seen = None if trained_on is None else read_training_films(Path(trained_on), cohort)
+    request = AuditRequest(
+        predictions=table.name,
+        predictions_sha256=file_sha256(table),
+        claims=read,
+        training=seen,
+        resamples=resamples,
+        seed=seed,
+    )
+    found = audit_scores(scores, request)
+    if out is not None:
+        from hilum.report.audit import markdown
+
+        _write(found, Path(out), "audit", markdown(found))
+    return found
+
+
+def is_table(place: Path) -> bool:
+    """Whether a path names a table of predictions, and not a run's folder.
+
+    >>> is_table(Path("scores.csv.gz")), is_table(Path("runs/first"))
+    (True, False)
+    """
+    return place.suffix.lower() in _TABLES or place.is_file()
+
+
+def _evaluate_run(
+    root: Path, data: Path | None, out: Path | None, draws: tuple[int, int], advance: Advance | None
+) -> Evaluation:
+    from functools import partial
+
+    from hilum.domain.record import Split
+    from hilum.files.sealed import write_sealed
+    from hilum.runs.folder import RunFolder
+    from hilum.stages.cohorts import split_of
+    from hilum.stages.evaluate import evaluate_run, localize_boxes
+
+    run = RunFolder(root)
+    cohort = split_of(run, Split.TEST, data)
+    done = evaluate_run(run, cohort, *draws, partial(advance or nothing, "reading test"), out)
+    boxes = localize_boxes(done.scored, run.config().preprocessing, draws[1])
+    if boxes.mean is not None:
+        write_sealed(boxes, (out or root) / "localisation.json")
+    return done.evaluation
+
+
+def _compare_runs(
+    folders: Sequence[Path],
+    data: Path | None,
+    choose_on: str,
+    request: ComparisonRequest,
+    advance: Advance | None,
+) -> Comparison:
+    from hilum.domain.record import Split
+    from hilum.runs.folder import RunFolder
+    from hilum.stages.cohorts import split_of
+    from hilum.stages.compare import choose_on_test, compare_runs
+
+    use = member(Split, choose_on, "choose_on")
+    if use not in (Split.TUNE, Split.TEST):
+        raise UsageError(f"--choose-on must be tune, or test (flagged); got {use}")
+    runs = [RunFolder(folder) for folder in folders]
+    step = advance or nothing
+    found = compare_runs(
+        [(run, split_of(run, Split.TUNE, data)) for run in runs],
+        request,
+        lambda name, done, total: step(f"reading tune for {name}", done, total),
+    )
+    return choose_on_test(found, runs) if use is Split.TEST else found
+
+
+def _order(words: str, cohort: Cohort) -> LabelSet:
+    """The findings of the columns, as `label_order` names them."""
+    from hilum.audit.order import known_orders
+    from hilum.domain.findings import LabelSet, label_sets
+
+    if "," in words:
+        return LabelSet("--label-order", tuple(word.strip() for word in words.split(",")))
+    known = {**label_sets(), **known_orders(cohort.labels)}
+    if words not in known:
+        raise UsageError(
+            f"--label-order must be names with commas, or one of {', '.join(known)}; "
+            f"got '{words}'.{suggestion(words, known)}"
+        )
+    return known[words]
+
+
+def _write(document: BaseModel, folder: Path, name: str, text: str) -> None:
+    """Write a result as sealed JSON and as Markdown."""
+    from hilum.files.sealed import write_sealed
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_sealed(document, folder / f"{name}.json")
+    (folder / f"{name}.md").write_text(text, "utf-8")
