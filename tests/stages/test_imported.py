@@ -9,7 +9,6 @@ from pathlib import Path
 
 import onnx
 import pytest
-from hilum.stages.cohorts import split_of
 
 from hilum import Bundle
 from hilum.bundle import BundleParts, write_bundle
@@ -21,7 +20,7 @@ from hilum.evaluation.compare import ComparisonRequest
 from hilum.runs.facts import Imported, RunFacts
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.cohorts import bind
+from hilum.stages.cohorts import bind, split_of
 from hilum.stages.compare import compare_runs
 from hilum.stages.evaluate import evaluate_run
 

@@ -201,9 +201,9 @@ def audit(
         hilum.domain.errors.UsageError: claim '=0.84': no metric ''; there are auroc, ap, ece,
         ece_mass, brier, f1, sensitivity, accuracy.
     """
-    from hilum.audit.audit import AuditRequest
-    from hilum.audit.audit import audit as audit_scores
-    from hilum.audit.claims import read_claims
+    from hilum.auditing.audit import AuditRequest
+    from hilum.auditing.audit import audit as audit_scores
+    from hilum.auditing.claims import read_claims
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256
     from hilum.predictions.read import read_scores
@@ -288,7 +288,7 @@ def _compare_runs(
 
 def _order(words: str, cohort: Cohort) -> LabelSet:
     """The findings of the columns, as `label_order` names them."""
-    from hilum.audit.order import known_orders
+    from hilum.auditing.order import known_orders
     from hilum.domain.findings import LabelSet, label_sets
 
     if "," in words:

@@ -52,9 +52,9 @@ def audit(
     Each claim gets a verdict: reproduced, inside or outside the interval, meaningless (with the
     reason), or not computable. A claim that fails is a result: the exit code is 0.
     """
-    from hilum.audit.audit import AuditRequest
-    from hilum.audit.audit import audit as audit_scores
-    from hilum.audit.claims import read_claims
+    from hilum.auditing.audit import AuditRequest
+    from hilum.auditing.audit import audit as audit_scores
+    from hilum.auditing.claims import read_claims
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256, write_sealed
     from hilum.predictions.read import read_scores
@@ -87,7 +87,7 @@ def audit(
 
 def _order(words: str, cohort: Cohort) -> LabelSet:
     """Return the findings of the columns that the option names."""
-    from hilum.audit.order import known_orders
+    from hilum.auditing.order import known_orders
     from hilum.domain.errors import suggestion
     from hilum.domain.findings import LabelSet, label_sets
 

@@ -101,9 +101,7 @@ def read_dataset(dataset: Dataset, name: str = "dataset") -> Radiograph:
     return replace(film, sha256="")  # that of a file which nobody has
 
 
-def _decoded(
-    data: bytes, found: Format, origin: Origin, identity: bool = False
-) -> Radiograph:
+def _decoded(data: bytes, found: Format, origin: Origin, identity: bool = False) -> Radiograph:
     if found is Format.DICOM:
         from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
 

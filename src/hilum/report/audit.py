@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.audit.claims import MACRO
+from hilum.auditing.claims import MACRO
 from hilum.domain.documents.audit import Audit, ClaimMetric, ClaimResult
 from hilum.report.parts.markdown import EXPLICIT, cell, table
 

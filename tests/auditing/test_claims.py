@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.audit.claims import Claim, read_claims
+from hilum.auditing.claims import Claim, read_claims
 from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.errors import UsageError
 

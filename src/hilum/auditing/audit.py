@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.audit.claims import MACRO, MICRO, Claim
-from hilum.audit.measure import ClaimData, band_under_calibration, constant_value, measure
-from hilum.audit.order import order_remarks
-from hilum.audit.remarks import leak_of, leak_remarks, score_remarks, split_name, split_remarks
+from hilum.auditing.claims import MACRO, MICRO, Claim
+from hilum.auditing.measure import ClaimData, band_under_calibration, constant_value, measure
+from hilum.auditing.order import order_remarks
+from hilum.auditing.remarks import leak_of, leak_remarks, score_remarks, split_name, split_remarks
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.audit import (
     Audit,

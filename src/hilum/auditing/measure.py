@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hilum.audit.claims import Claim
+from hilum.auditing.claims import Claim
 from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.documents.base import Interval
 from hilum.metrics.binned import Binned

@@ -15,8 +15,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from hilum.audit.audit import AuditRequest, audit
-from hilum.audit.claims import read_claims
+from hilum.auditing.audit import AuditRequest, audit
+from hilum.auditing.claims import read_claims
 from hilum.datasets import open_dataset
 from hilum.domain.documents.audit import Audit, ClaimResult, ClaimVerdict, Reason, RemarkKind
 from hilum.domain.findings import LabelState, nih14
