@@ -210,7 +210,7 @@ class ReaderProcess:
         return self._checked(request, self._receive())
 
     def results(self, requests: Sequence[Request[T]]) -> Iterator[T | FilmError]:
-        """Send several requests, one ahead of the answers; yield each result, or its error, in order.
+        """Send requests, one ahead of the answers; yield each result, or its error, in order.
 
         A film at which the process ended is read once more, alone and by a new process, before it
         is an error: the film before it, or a shortage of memory, may have been the cause.
