@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,20 +13,28 @@ from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading.process import ReaderProcess
 from hilum.reading.reader import FilmReader
+from hilum.reading.requests import Request
 
 
 class Inline(ReaderProcess):
-    """A reader that reads here. What it is asked and answers passes through frames all the same."""
+    """A reader without a process. Requests and answers pass through frames all the same."""
 
     def __init__(self, preprocessing: Preprocessing, gate: GateRules, *rest: Any) -> None:
         super().__init__(preprocessing, gate, *rest)
         self._reader = FilmReader(preprocessing, gate)
+        self._answers: deque[Frame] = deque()
 
-    def _asked(self, head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> Frame:
-        return _sent(*self._reader.answer(_sent(head, blobs)))
+    def _send(self, request: Request[Any]) -> None:
+        sent = _through_frames(request.head, request.blobs)
+        self._answers.append(_through_frames(*self._reader.answer(sent)))
+        self._waiting += 1
+
+    def _receive(self) -> Frame:
+        self._waiting -= 1
+        return self._answers.popleft()
 
 
-def _sent(head: dict[str, Any], blobs: Sequence[Buffer]) -> Frame:
+def _through_frames(head: dict[str, Any], blobs: Sequence[Buffer]) -> Frame:
     data = memoryview(b"".join(frame_bytes(head, blobs)))
     at = 0
 

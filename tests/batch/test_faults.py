@@ -24,7 +24,8 @@ from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import ReasonCode
 from hilum.explain.request import HeatmapRequest, Pictures
-from hilum.reading.process import ReaderProcess, Reading, Refusal
+from hilum.reading.process import ReaderProcess
+from hilum.reading.requests import Request
 
 FILMS = 3
 TOP = BatchRequest(pictures=Pictures(HeatmapRequest.parse("top")), lanes=1)
@@ -289,11 +290,11 @@ def test_an_unread_film_is_not_waited_for_twice(
 
     asked: list[str] = []
 
-    def stalls(_: ReaderProcess, head: dict[str, Any], *__: object) -> Reading | Refusal:
-        asked.append(head["do"])
+    def stalls(_: ReaderProcess, request: Request[Any]) -> None:
+        asked.append(request.head["do"])
         raise FilmError(Status.ERROR, ReasonCode.TIMEOUT, "a share does not answer")
 
-    monkeypatch.setattr(inline, "_asked", stalls)
+    monkeypatch.setattr(inline, "_send", stalls)
     done = run_batch(world.bundle, list_films([str(world.inbox)]), tmp_path, TOP)
     assert {result.codes for result in done.batch.results} == {(ReasonCode.TIMEOUT,)}
     assert asked == ["read"] * FILMS

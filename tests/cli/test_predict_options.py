@@ -166,4 +166,4 @@ def test_no_process_to_read_films_with_is_one_line_and_may_be_tried_again(
     monkeypatch.setattr("hilum.reading.COMMAND", ("/no/such/program",))
     code, out, err = predict("--quiet")
     assert (code, out) == (75, "")
-    assert err == "hilum: a process that reads films did not begin: No such file or directory\n"
+    assert err == "hilum: a process that reads films did not start: No such file or directory\n"

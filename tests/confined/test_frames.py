@@ -54,7 +54,7 @@ def test_bytes_that_are_no_frame_are_an_error(text: bytes) -> None:
 
 
 def test_a_header_that_claims_to_be_endless_is_not_waited_for() -> None:
-    with pytest.raises(FrameError, match="longer than any message"):
+    with pytest.raises(FrameError, match="longer than the longest message"):
         read_frame(io.BytesIO(b"\xff\xff\xff\xff").read)
 
 

@@ -15,10 +15,11 @@ from PIL import Image
 from hilum.datasets import open_dataset
 from hilum.domain.documents.inspection import ProblemCode, Severity, Variant
 from hilum.domain.radiograph import Radiograph
+from hilum.imaging.thumbnail import thumbnail
 from hilum.inspection.agreement import agreement
 from hilum.inspection.duplicates import LIMIT, find_duplicates
-from hilum.inspection.films import look_at
-from hilum.inspection.fingerprint import as_variant, fingerprint, has_contrast, thumbnail
+from hilum.inspection.films import look_at, thumbnail_pool
+from hilum.inspection.fingerprint import as_variant, fingerprint, has_contrast
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -69,7 +70,8 @@ def test_the_same_bytes_are_found_without_comparing_pixels(corpus: Path) -> None
     for copy in films[1:4]:
         shutil.copyfile(films[0], copy)
     cohort = open_dataset(corpus)
-    done = find_duplicates(look_at(cohort.records).read, None)
+    with thumbnail_pool(len(cohort)) as pool:
+        done = find_duplicates(look_at(cohort.records, pool).read, pool, None)
     # three pairs tie four copies together; six would say no more
     assert len(done.copies) == 3
     assert all(copy.exact and copy.first_split is None for copy in done.copies)

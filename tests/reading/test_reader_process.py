@@ -131,7 +131,7 @@ def test_what_is_said_unasked_is_not_the_next_film_s_fault(
     child = hostile._child
     assert child is not None
     assert child._process.poll() is None
-    while not child.has_more():
+    while not child.has_output():
         pass
     good(hostile, named("good"))
 
@@ -188,9 +188,9 @@ def test_pictures_are_drawn_on_the_film_read_last(toy: Path) -> None:
     ("script", "error", "said"),
     [
         ("import nothing_of_this_name", RuntimeError, r"\(exit 1\): ModuleNotFoundError: No mod"),
-        ("import os; os._exit(3)", RuntimeError, r"\(exit 3\): it said nothing"),
-        ("import os; os.kill(os.getpid(), 9)", ChildProcessError, r"\(SIGKILL\): it said nothing"),
-        ("print('hello, this is no frame')", RuntimeError, "did not begin"),
+        ("import os; os._exit(3)", RuntimeError, r"\(exit 3\): no message"),
+        ("import os; os.kill(os.getpid(), 9)", ChildProcessError, r"\(SIGKILL\): no message"),
+        ("print('hello, this is no frame')", RuntimeError, "did not start"),
     ],
 )
 def test_a_reader_that_does_not_begin_says_why(
@@ -207,7 +207,7 @@ def test_a_reader_of_other_code_reads_no_film(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("hilum.reading.process.code_sha256", lambda *_: "as it was")
     with (
         ReaderProcess(PREPROCESSING, GateRules()) as reader,
-        pytest.raises(UsageError, match="must stay as it is while a batch runs"),
+        pytest.raises(UsageError, match="files must not change during a run"),
     ):
         reader.sha256(Path("a.png"))
 
@@ -216,7 +216,7 @@ def test_a_machine_without_room_for_a_process_is_tried_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("hilum.reading.COMMAND", ("/no/such/program",))
-    with pytest.raises(ChildProcessError, match="did not begin: No such file"):
+    with pytest.raises(ChildProcessError, match="did not start: No such file"):
         ReaderProcess(PREPROCESSING, GateRules()).sha256(Path("a.png"))
 
 
@@ -245,7 +245,7 @@ def test_a_reader_is_stopped_by_another_thread_within_a_film(
     assert [str(error) for error in caught] == [
         "reading the film ended the process that read it (SIGKILL)"
     ]
-    with pytest.raises(RuntimeError, match="closed is not asked"):
+    with pytest.raises(RuntimeError, match="closed cannot be asked"):
         hostile.sha256(Path("a.png"))
 
 

@@ -1,4 +1,4 @@
-"""A child process that answers frames on its standard output: begun, asked, timed, ended."""
+"""The parent's side: start a child process, exchange frames with it, time it, end it."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from typing import IO, Any
 
 from hilum.confined.frames import Buffer, Frame, frame_bytes, read_frame
 
-__all__ = ["Child", "how_it_ended"]
+__all__ = ["Child", "describe_exit"]
 
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "VECLIB_MAXIMUM_THREADS": "1",
 }
-"""Several of these processes run beside each other, and to begin threads takes time and memory."""
+"""Several of these processes run side by side, and starting threads takes time and memory."""
 _TO_END_S = 5.0
-"""From closed pipes to a gone process."""
+"""Seconds that a process with closed pipes gets to end by itself."""
 _PIPE_BYTES = 1024**2
 _SET_PIPE_SIZE = 1031
 """fcntl's F_SETPIPE_SZ, which Python 3.11 names on Linux only."""
 _LAST_BYTES = 2000
-"""Of what it said: an error is told at the end."""
+"""Bytes of standard error that are kept: Python prints the error itself last."""
 
 
 class Child:
-    """A process that is asked one thing at a time.
+    """A process that answers requests in the order in which they are sent.
 
-    It has a process group of its own: Ctrl-C in a terminal stops who asks, who then ends it. What
-    it says on standard error is kept for whoever wants to know why it did not begin; a child that
-    has begun closes that.
+    It has a process group of its own: Ctrl-C in a terminal stops the parent, which then ends the
+    child. Its standard error is kept until `close_stderr`, to explain a child that does not start.
 
     Args:
         command: program and arguments.
-        noun: what the process is, for the message when it does not begin.
+        noun: name of the process in the message of a failed start.
 
     Raises:
-        ChildProcessError: when the system gives no process.
+        ChildProcessError: when the system cannot start a process.
     """
 
     def __init__(self, command: Sequence[str], noun: str) -> None:
@@ -58,18 +57,29 @@ class Child:
                 env={**os.environ, **_ONE_THREAD},
             )
         except OSError as error:
-            raise ChildProcessError(f"{noun} did not begin: {error.strerror or error}") from None
+            raise ChildProcessError(f"{noun} did not start: {error.strerror or error}") from None
         self._source, self._sink = _number(self._process.stdout), _number(self._process.stdin)
         os.set_blocking(self._sink, False)
         _widen(self._source)
 
     def ask(self, head: dict[str, Any], blobs: Sequence[Buffer], seconds: float) -> Frame:
-        """Send a command and wait for its answer.
+        """Send a request and wait for its answer.
 
         Raises:
-            TimeoutError: when there is none in time.
+            TimeoutError: when there is no answer within `seconds`.
             EOFError, BrokenPipeError: when the process has ended, or is about to.
-            FrameError: when the answer is none.
+            FrameError: when the answer is not a frame.
+        """
+        deadline = time.monotonic() + seconds
+        self.send(head, blobs, seconds)
+        return self.receive(max(0.0, deadline - time.monotonic()))
+
+    def send(self, head: dict[str, Any], blobs: Sequence[Buffer], seconds: float) -> None:
+        """Send a request; the child reads it when it has answered the ones before.
+
+        Raises:
+            TimeoutError: when the child does not take it within `seconds`.
+            BrokenPipeError: when the process has ended.
         """
         deadline = time.monotonic() + seconds
         for piece in frame_bytes(head, blobs):
@@ -78,34 +88,46 @@ class Child:
                 _wait_for(self._sink, select.POLLOUT, deadline)
                 view = view[os.write(self._sink, view) :]
 
+    def receive(self, seconds: float) -> Frame:
+        """Wait for the answer to the oldest request that has none.
+
+        Raises:
+            TimeoutError: when there is no answer within `seconds`.
+            EOFError, OSError: when the process has ended.
+            FrameError: when the answer is not a frame.
+        """
+        deadline = time.monotonic() + seconds
+
         def exactly(size: int) -> bytes:
             data = bytearray(size)
             view, filled = memoryview(data), 0
             while filled < size:
                 _wait_for(self._source, select.POLLIN, deadline)
-                got = os.readv(self._source, [view[filled:]])
-                if not got:
+                count = os.readv(self._source, [view[filled:]])
+                if not count:
                     break
-                filled += got
+                filled += count
             return bytes(view[:filled])
 
         return read_frame(exactly)
 
-    def has_more(self) -> bool:
-        """Whether it has died, or says something that nobody asked for."""
+    def has_output(self) -> bool:
+        """Whether the process has ended, or has sent something that no request asked for."""
         return _ready(self._source, select.POLLIN, 0.0)
 
     def kill(self) -> None:
-        """End it; for any thread. Who waits for its answer gets an error.
+        """Kill the process; safe from any thread. A thread that waits for an answer gets an error.
 
-        The pipes stay open, lest that thread writes to another file that got their number.
+        The pipes stay open: otherwise that thread could write to an unrelated file that was given
+        the same number.
         """
         self._process.kill()
 
     def end(self) -> int:
-        """End it, and close its pipes; its exit code, which is -9 for one that had to be ended.
+        """Kill the process, close its pipes and return its exit code (-9 when it was killed).
 
-        One that waits within the kernel, for a share that hangs, ends when that lets it go.
+        A process that waits inside the kernel, for a network share that hangs, ends only when the
+        kernel returns.
         """
         self._process.kill()
         code = -int(signal.SIGKILL)
@@ -118,35 +140,35 @@ class Child:
         return code
 
     def close(self) -> None:
-        """End it; for `contextlib.closing`. One that has ended stays so."""
+        """End the process; for `contextlib.closing`. A process that has ended stays ended."""
         self.end()
 
-    def ended(self) -> int:
-        """The exit code of one that has closed its pipes, and is given the time to end itself."""
+    def wait(self) -> int:
+        """Return the exit code of a process that closed its pipes; kill it after a few seconds."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TO_END_S)
         return self.end()
 
-    def begun(self) -> None:
-        """It works: what it says on standard error from now on is nobody's concern."""
+    def close_stderr(self) -> None:
+        """Close the pipe of standard error: the process has started, and nobody reads it now."""
         if self._process.stderr is not None:
             self._process.stderr.close()
 
-    def last_words(self) -> str:
-        """The last line on standard error of one that has closed its pipes; empty without one."""
+    def last_error_line(self) -> str:
+        """Return the last line on standard error of a process that has ended; "" without one."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TO_END_S)
-        source, said = _number(self._process.stderr), b""
-        while _ready(source, select.POLLIN, 0.0) and (got := os.read(source, _PIPE_BYTES)):
-            said = (said + got)[-_LAST_BYTES:]
-        lines = said.decode("utf-8", "replace").split("\n")
+        source, output = _number(self._process.stderr), b""
+        while _ready(source, select.POLLIN, 0.0) and (more := os.read(source, _PIPE_BYTES)):
+            output = (output + more)[-_LAST_BYTES:]
+        lines = output.decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def how_it_ended(code: int) -> str:
-    """An exit code for people.
+def describe_exit(code: int) -> str:
+    """Return an exit code in words.
 
-    >>> how_it_ended(-9), how_it_ended(1)
+    >>> describe_exit(-9), describe_exit(1)
     ('SIGKILL', 'exit 1')
     """
     if code >= 0:
@@ -163,14 +185,14 @@ def _wait_for(file: int, event: int, deadline: float) -> None:
 
 
 def _ready(file: int, event: int, seconds: float) -> bool:
-    # not select.select, which knows no file beyond the 1024th
+    # select.select cannot watch a file whose number is 1024 or more
     poll = select.poll()
     poll.register(file, event)
     return bool(poll.poll(seconds * 1000.0))
 
 
 def _widen(source: int) -> None:
-    """Room in the pipe for a whole answer, so that no one waits for the other within it."""
+    """Make room in the pipe for a whole answer, so that the child need not wait within one."""
     with suppress(ImportError, OSError):
         import fcntl
 
@@ -179,5 +201,5 @@ def _widen(source: int) -> None:
 
 def _number(pipe: IO[bytes] | None) -> int:
     if pipe is None:
-        raise RuntimeError("a child is begun with pipes")
+        raise RuntimeError("a child must be started with pipes")
     return pipe.fileno()

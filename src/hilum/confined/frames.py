@@ -1,8 +1,8 @@
-"""What passes between a batch and the processes that read its films: JSON, then raw bytes.
+"""Messages between a parent and a confined child: JSON, then raw bytes.
 
 A frame is the length of a header (4 bytes, big-endian), the header as JSON, and the blobs whose
 lengths the header lists. Nothing is ever unpickled: a process that hostile bytes have taken over
-can send wrong numbers, and no code.
+can send wrong numbers, but no code.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 __all__ = ["MAX_FRAME_BYTES", "Frame", "FrameError", "frame_bytes", "read_frame"]
 
 MAX_FRAME_BYTES = 256 * 1024**2
-"""More than all pictures of one film need."""
+"""More than all pictures of one film need, together."""
 
 Buffer = bytes | bytearray | memoryview
 
 
 class FrameError(Exception):
-    """Bytes that are no frame: the process on the other side is not to be believed any more."""
+    """Bytes that are not a frame: the process on the other side can no longer be trusted."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Frame:
     """One message.
 
     Attributes:
-        head: what it says.
-        blobs: bytes that go with it.
+        head: the JSON object, without the lengths of the blobs.
+        blobs: raw bytes, such as pixels.
     """
 
     head: dict[str, Any]
@@ -39,7 +39,7 @@ class Frame:
 
 
 def frame_bytes(head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> list[Buffer]:
-    """A message as the pieces to be written one after the other.
+    """Return a message as pieces, to be written one after the other.
 
     >>> b"".join(frame_bytes({"do": "read"}))[4:]
     b'{"do":"read","blobs":[]}'
@@ -50,14 +50,14 @@ def frame_bytes(head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> list[Buff
 
 
 def read_frame(read: Callable[[int], bytes]) -> Frame:
-    """The next message.
+    """Read the next message.
 
     Args:
-        read: gives exactly as many bytes as asked for; fewer where the other side has gone.
+        read: returns exactly the requested number of bytes; fewer at the end of the stream.
 
     Raises:
-        EOFError: when the other side has closed between two messages or within one.
-        FrameError: for bytes that are no message, or more than `MAX_FRAME_BYTES`.
+        EOFError: when the other side has closed the pipe, between two messages or within one.
+        FrameError: for bytes that are not a message, or more than `MAX_FRAME_BYTES`.
 
     >>> import io
     >>> sent = io.BytesIO(b"".join(frame_bytes({"do": "read"}, [b"abc"])))
@@ -66,20 +66,20 @@ def read_frame(read: Callable[[int], bytes]) -> Frame:
     """
     (length,) = struct.unpack(">I", _exactly(read, 4))
     if length > MAX_FRAME_BYTES:
-        raise FrameError("a header is longer than any message")
+        raise FrameError("a header is longer than the longest message")
     try:
         head = json.loads(_exactly(read, length))
         sizes = head.pop("blobs")
-        sound = all(type(size) is int and size >= 0 for size in sizes)
+        valid = all(type(size) is int and size >= 0 for size in sizes)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise FrameError("a header is no JSON object with blobs") from error
-    if not sound or sum(sizes) > MAX_FRAME_BYTES:
-        raise FrameError("blobs are of impossible length")
+        raise FrameError("a header is not a JSON object with blobs") from error
+    if not valid or sum(sizes) > MAX_FRAME_BYTES:
+        raise FrameError("blobs have an impossible length")
     return Frame(head, tuple(_exactly(read, size) for size in sizes))
 
 
 def _exactly(read: Callable[[int], bytes], size: int) -> bytes:
     data = read(size) if size else b""
     if len(data) < size:
-        raise EOFError("the other side has gone")
+        raise EOFError("the other side has closed the pipe")
     return data

@@ -1,4 +1,4 @@
-"""What a confined process gives up: memory, processor time, files to write, the network."""
+"""Limits of a confined process: memory, processor time, no files to write, no network."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["allow_cpu", "confine", "end_with"]
 
 
 def confine(memory_bytes: int) -> None:
-    """Give up what the work does not need: memory, files to write, the network.
+    """Give up what the work does not need: memory, writing files, the network.
 
-    What the system does not know, or does not let an ordinary user give up, stays.
+    A limit that the system does not have, or does not let an ordinary user set, is left out.
 
     Args:
-        memory_bytes: of address space, beyond what is in use now.
+        memory_bytes: address space beyond what is in use now.
     """
-    # the keys and signals that stop a job are for the parent; it ends us by closing our input
+    # signals that stop a job are for the parent, which ends this process by closing its input
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with suppress(OSError):  # where memory runs out, this process goes first and not its parent
+    with suppress(OSError):  # when memory runs out, the kernel ends this process before its parent
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     try:
         import resource
@@ -41,7 +41,7 @@ def confine(memory_bytes: int) -> None:
 
 
 def _address_space() -> int:
-    """Bytes of it that this process has; libraries reserve more of it the more processors."""
+    """Return the bytes reserved by this process; libraries reserve more on more processors."""
     import resource
 
     try:
@@ -52,7 +52,7 @@ def _address_space() -> int:
 
 
 def _without_network() -> None:
-    """An own, empty network name space, where the kernel gives one."""
+    """Enter an empty network name space, where the kernel allows it."""
     import ctypes
 
     new_network = 0x40000000
@@ -61,7 +61,7 @@ def _without_network() -> None:
 
 
 def allow_cpu(seconds: int) -> None:
-    """Grant processor time from now on; past it the kernel ends this process."""
+    """Set the processor time from now on after which the kernel ends this process."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -74,11 +74,11 @@ def allow_cpu(seconds: int) -> None:
 
 
 def end_with(source: int) -> None:
-    """End this process as soon as its parent has closed `source`, in the midst of work too."""
+    """End this process as soon as its parent closes `source`, even in the middle of work."""
     if not hasattr(select, "poll"):  # Windows
         return
     poll = select.poll()
-    poll.register(source, 0)  # a closed pipe is reported in any case
+    poll.register(source, 0)  # a closed pipe is always reported
 
     def watch() -> None:
         poll.poll()

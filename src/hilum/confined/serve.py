@@ -13,21 +13,21 @@ from hilum.confined.limits import allow_cpu, confine, end_with
 __all__ = ["Answer", "Answering", "serve"]
 
 Answer = tuple[dict[str, Any], Sequence[Buffer]]
-"""Head and blobs of the frame that goes back."""
+"""Head and blobs of the frame to send back."""
 Answering = Callable[[Frame], Answer]
-"""What answers one frame."""
+"""A function that answers one frame."""
 
 
-def serve(begin: Callable[[dict[str, Any]], tuple[Answering, dict[str, Any]]]) -> None:
+def serve(start: Callable[[dict[str, Any]], tuple[Answering, dict[str, Any]]]) -> None:
     """Answer frames from standard input on standard output until the input ends.
 
     The first frame sets the limits, `memory_bytes` and `timeout_s` (processor seconds a frame), and
-    carries whatever `begin` needs. Whatever a library prints goes nowhere: it must not pass for an
-    answer.
+    carries whatever `start` needs. The output of libraries is discarded: it must not be mistaken
+    for an answer.
 
     Args:
-        begin: from the first frame's head to the function that answers all later ones, and the head
-            that says that the process is ready.
+        start: takes the head of the first frame; returns the function that answers all later
+            frames, and the head of the answer to the first.
     """
     end_with(0)
     sink = os.fdopen(os.dup(1), "wb")
@@ -35,9 +35,9 @@ def serve(begin: Callable[[dict[str, Any]], tuple[Answering, dict[str, Any]]]) -
     source = sys.stdin.buffer
     first = read_frame(source.read).head
     confine(first["memory_bytes"])
-    answer, ready = begin(first)
+    answer, ready = start(first)
     _send(sink, ready, ())
-    # from here on nobody wants to see what a library has to say
+    # nobody reads the warnings of libraries from here on
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.dup2(2, 1)
     while True:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.inspection import Copy, Variant
 from hilum.domain.errors import FilmError
-from hilum.imaging.read import read
 from hilum.inspection.agreement import agreement
 from hilum.inspection.films import FilmPrint
-from hilum.inspection.fingerprint import as_variant, thumbnail
+from hilum.inspection.fingerprint import as_variant
 from hilum.inspection.hamming import near_pairs
+from hilum.reading.pool import ReaderPool
+from hilum.reading.requests import thumbnail_request
 from hilum.splits import SplitTable
 
 __all__ = ["LIMIT", "Duplicates", "find_duplicates"]
@@ -51,7 +52,10 @@ class _Candidate:
 
 
 def find_duplicates(
-    looks: Sequence[FilmPrint], splits: SplitTable | None, step: Step | None = None
+    looks: Sequence[FilmPrint],
+    pool: ReaderPool,
+    splits: SplitTable | None,
+    step: Step | None = None,
 ) -> Duplicates:
     """Find films that are copies of each other, whoever's they are.
 
@@ -60,6 +64,7 @@ def find_duplicates(
 
     Args:
         looks: the films, in the cohort's order.
+        pool: confined processes that read the candidates again.
         splits: to say which splits a pair spans.
         step: called with (what, done, total).
     """
@@ -76,7 +81,13 @@ def find_duplicates(
             same = _Candidate(first, look, Variant.SAME, 0)
             copies.append(_copy(same, splits, exact=True, correlation=1.0, detail=1.0))
     candidates = list(_candidates([look for look in distinct if look.hashes is not None], step))
-    squares = lru_cache(maxsize=_REMEMBERED)(_square)
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def squares(path: Path) -> NDArray[np.uint8] | None:
+        """Read a film again; None where it has gone since it was first read."""
+        (result,) = pool.results([path], thumbnail_request)
+        return None if isinstance(result, FilmError) else result.pixels
+
     for done, near in enumerate(candidates, start=1):
         if not groups.joined(near.first, near.second):
             one, other = squares(near.first.path), squares(near.second.path)
@@ -109,14 +120,6 @@ def _candidates(looks: Sequence[FilmPrint], step: Step | None) -> Iterator[_Cand
                 nearest[i, j] = (distance, variant)
     for (i, j), (distance, variant) in sorted(nearest.items(), key=lambda at: (at[1][0], at[0])):
         yield _Candidate(looks[i], looks[j], variant, distance)
-
-
-def _square(path: Path) -> NDArray[np.uint8] | None:
-    """The film again; None where it went away since it was first read."""
-    try:
-        return thumbnail(read(path))
-    except FilmError:
-        return None
 
 
 def _copy(

@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +15,24 @@ from numpy.typing import NDArray
 from hilum.domain.documents.inspection import Unreadable
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.domain.record import Cohort, Record
-from hilum.imaging.read import read
-from hilum.inspection.fingerprint import fingerprint, has_contrast, thumbnail
+from hilum.imaging.gate import GateRules
+from hilum.imaging.preprocess import Preprocessing
+from hilum.inspection.fingerprint import fingerprint, has_contrast
+from hilum.reading.pool import ReaderPool
+from hilum.reading.requests import FilmThumbnail, thumbnail_request
 
-__all__ = ["FilmPrint", "FilmPrints", "films_without_row", "look_at", "sample"]
+__all__ = [
+    "FilmPrint",
+    "FilmPrints",
+    "films_without_row",
+    "look_at",
+    "sample",
+    "thumbnail_pool",
+]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff")
-_THREADS = 2
-_CHUNK = 64
-"""Films handed to the threads at a time, so that a stop is felt soon."""
+
+_READERS = 2
 
 Advance = Callable[[int, int], None]
 
@@ -101,35 +109,49 @@ def sample(records: Sequence[Record], count: int | None, seed: int) -> list[Reco
     return [records[at] for at in np.sort(drawn)]
 
 
-def look_at(records: Sequence[Record], advance: Advance | None = None) -> FilmPrints:
-    """Read films, two at a time, and keep what is needed to find copies among them.
+def thumbnail_pool(films: int) -> ReaderPool:
+    """Return confined processes that read films for inspection: at most two.
+
+    Args:
+        films: how many films there are to read.
+    """
+    return ReaderPool(Preprocessing(), GateRules.labelled(), films, _READERS)
+
+
+def look_at(
+    records: Sequence[Record], pool: ReaderPool, advance: Advance | None = None
+) -> FilmPrints:
+    """Read films and keep what is needed to find copies among them.
 
     Args:
         records: those with a path.
+        pool: confined processes that read the films.
         advance: called with (done, total).
     """
+    paths = [_path(record) for record in records]
     found: list[FilmPrint | Unreadable] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(records), _CHUNK):
-            found += pool.map(_look, records[start : start + _CHUNK])
-            if advance is not None:
-                advance(len(found), len(records))
+    for record, result in zip(records, pool.results(paths, thumbnail_request), strict=True):
+        found.append(_print(record, result))
+        if advance is not None:
+            advance(len(found), len(records))
     return FilmPrints(
         read=tuple(film for film in found if isinstance(film, FilmPrint)),
         unreadable=tuple(film for film in found if isinstance(film, Unreadable)),
     )
 
 
-def _look(record: Record) -> FilmPrint | Unreadable:
+def _path(record: Record) -> Path:
     if record.path is None:
         raise ValueError(f"only films that are here can be read; {record.image_id} is not")
-    try:
-        film = read(record.path)
-    except FilmError as error:
-        return Unreadable(image_id=record.image_id, code=error.code.value, message=error.message)
-    pixels = thumbnail(film)
+    return record.path
+
+
+def _print(record: Record, result: FilmThumbnail | FilmError) -> FilmPrint | Unreadable:
+    if isinstance(result, FilmError):
+        return Unreadable(image_id=record.image_id, code=result.code.value, message=result.message)
+    pixels = result.pixels
     hashes = fingerprint(pixels) if has_contrast(pixels) else None
-    return FilmPrint(record, record.path, film.sha256, hashes, film.codes)
+    return FilmPrint(record, _path(record), result.sha256, hashes, result.codes)
 
 
 def _unnumbered(name: str) -> str:

@@ -6,12 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.inspection import Variant
-from hilum.domain.radiograph import Radiograph
 
-__all__ = ["SIDE", "WORDS", "as_variant", "fingerprint", "has_contrast", "thumbnail"]
+__all__ = ["WORDS", "as_variant", "fingerprint", "has_contrast"]
 
-SIDE = 256
-"""Side in px of the square that films are compared at."""
 WORDS = 4
 """Words of 64 bits in one hash. A hash of 64 bits in all is useless on chest films: within 10 bits
 it takes thousands of different patients for one film."""
@@ -30,14 +27,6 @@ def as_variant(pixels: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]
     return 255 - pixels if variant is Variant.INVERTED else pixels
 
 
-def thumbnail(film: Radiograph) -> NDArray[np.uint8]:
-    """The film as a (256, 256) square of bytes, its sides squeezed to fit."""
-    import cv2
-
-    small = cv2.resize(film.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.rint(np.asarray(small) * 255.0).astype(np.uint8)
-
-
 def has_contrast(pixels: NDArray[np.uint8]) -> bool:
     """Whether there is anything to compare: a blank film resembles every other blank film."""
     return float(pixels.std()) > _FLAT
@@ -52,7 +41,7 @@ def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     so those variants have hashes of their own.
 
     Args:
-        pixels: (256, 256), see `thumbnail`.
+        pixels: (256, 256), see `hilum.imaging.thumbnail`.
 
     Returns:
         (3, 4) uint64: a row for each `Variant`, in its order.

@@ -14,7 +14,13 @@ from hilum.domain.findings import LabelState, label_set
 from hilum.domain.policy import LabelPolicy, Uncertain, relabel, settle
 from hilum.domain.record import Cohort
 from hilum.inspection.duplicates import Duplicates, find_duplicates
-from hilum.inspection.films import FilmPrints, films_without_row, look_at, sample
+from hilum.inspection.films import (
+    FilmPrints,
+    films_without_row,
+    look_at,
+    sample,
+    thumbnail_pool,
+)
 from hilum.inspection.labels import labels_of
 from hilum.inspection.population import (
     Counted,
@@ -162,8 +168,9 @@ def _films(
             if step is not None:
                 step("reading films", done, total)
 
-        looks = look_at(asked, advance)
-        duplicates = find_duplicates(looks.read, splits, step)
+        with thumbnail_pool(len(asked)) as pool:
+            looks = look_at(asked, pool, advance)
+            duplicates = find_duplicates(looks.read, pool, splits, step)
     return FilmInspection(
         here=len(here),
         missing=len(listed) - len(here),

@@ -9,7 +9,7 @@ from hilum.confined.child import Child
 __all__ = ["COMMAND", "NOUN", "start_reader"]
 
 COMMAND = (sys.executable, "-P", "-m", "hilum.reading.reader")
-"""The child. Without `-P`, a `json.py` in a folder of films would be run from there."""
+"""The child's command line. Without `-P`, Python would run a `json.py` in a folder of films."""
 NOUN = "a process that reads films"
 
 

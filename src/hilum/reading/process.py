@@ -1,19 +1,19 @@
-"""A reader as a batch sees it: a process, begun, asked, timed, and replaced when it dies."""
+"""The parent's side of a reader: start it, send it requests, time it, replace it when it ends."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from hilum.confined.child import Child, how_it_ended
-from hilum.confined.frames import Buffer, Frame, FrameError
+from hilum.confined.child import Child, describe_exit
+from hilum.confined.frames import Frame, FrameError
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
@@ -23,34 +23,36 @@ from hilum.explain.overlay import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import NOUN, start_reader
+from hilum.reading.requests import FilmFault, Request, Sha256
 
 __all__ = ["FilmFacts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
 
-_NOT_BEGUN = f"{NOUN} did not begin"
-_TO_BEGIN_S = 120.0
-"""Imports from a slow disk, on a busy machine."""
+T = TypeVar("T")
+
+_NOT_STARTED = f"{NOUN} did not start"
+_TO_START_S = 120.0
+"""Seconds to import everything from a slow disk, on a busy machine."""
 _TO_ANSWER_S = 5.0
-"""Beyond a film's own time: the processor's clock runs out first where it is the decoder."""
+"""Seconds beyond a film's own limit: the kernel ends a decoder that computes before that."""
+_IN_FLIGHT = 2
+"""Requests sent ahead of their answers: the reader has the next one when it finishes one."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What reading one film may take.
+    """Limits of reading one film.
 
     Attributes:
-        timeout_s: seconds, of the clock and of the processor, before it is given up.
-        memory_bytes: of address space, beyond what the process has before it reads any film.
+        timeout_s: seconds of clock time and of processor time, each.
+        memory_bytes: address space beyond what the process has before its first film.
     """
 
     timeout_s: int = 30
     memory_bytes: int = 4 * 1024**3
 
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
 class FilmFacts(BaseModel):
-    """What a reader says of a film; checked, since it may have been taken over."""
+    """Facts of a film from a reader; checked, since the film may have taken the reader over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -59,32 +61,27 @@ class FilmFacts(BaseModel):
     view: ViewPosition
     codes: tuple[ReasonCode, ...]
     patient_id: str = ""
-    """As in the header: nobody's to see before it is made a pseudonym."""
+    """As in the header: not to be shown before it is made a pseudonym."""
     sop_instance_uid: str = ""
     age_years: float | None = None
     sex: Sex = Sex.UNKNOWN
     pixels_sha256: str = ""
-    """Of the stored values, where there is a SOP instance UID."""
+    """Hash of the stored values, where there is a SOP instance UID."""
     header: DicomHeader | None = Field(default=None, repr=False)
     """The DICOM identity, where it was asked for."""
 
 
-class Refusal(BaseModel):
-    """Why a reader has no film to give."""
+class Refusal(FilmFault):
+    """Why a reader has no film to give, with what a batch needs to decide about the file again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    status: Literal[Status.REJECT, Status.ERROR, Status.SKIP]
-    code: ReasonCode
-    message: Annotated[str, Field(max_length=2000)]
     sha256: Sha256 | None
-    """Of the file's bytes; None where there are none, or none that can be read."""
+    """Hash of the file's bytes; None where there are none, or none that can be read."""
     settled: bool
-    """Whether the file was afterwards as before: one that is still being copied can be cut short
-    when it is read, and whole when it is hashed."""
+    """Whether the file was the same after reading as before: a file that is still being copied can
+    be cut short when it is read, and complete when it is hashed."""
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
-    """As in `Facts`, of a film that could be read and is not to be scored."""
+    """As in `FilmFacts`, for a film that could be read but must not be scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +89,9 @@ class Reading:
     """A film that was read and screened.
 
     Attributes:
-        facts: about it.
+        facts: about the film.
         raster: (S, S) uint8, for the network.
-        preview: a small JPEG, where it was asked for.
+        preview: a small JPEG, where it was requested.
     """
 
     facts: FilmFacts
@@ -104,12 +101,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Picture:
-    """A heatmap to be drawn on the film that was read last.
+    """A heatmap to draw on the film that was read last.
 
     Attributes:
         cells: (h, w) float32, over the network's square.
-        caption, style, panel: as `hilum.explain.picture.render` takes them.
-        stored: as which kind of file.
+        caption, style, panel: as in `hilum.explain.picture.render`.
+        stored: the format of the file.
     """
 
     cells: NDArray[np.float32]
@@ -120,15 +117,15 @@ class Picture:
 
 
 class ReaderProcess:
-    """One process that reads films, begun when it is first asked, and anew after it died.
+    """One process that reads films, started at the first request, and anew after it ended.
 
-    Not for two threads at once: each asks a process of its own.
+    Not thread-safe: each thread needs a reader of its own.
 
     Args:
-        preprocessing: of the bundle that will score.
-        gate: what the bundle takes for a film.
+        preprocessing: of the network that the films are for.
+        gate: rules for what is accepted as a film.
         limits: of each film.
-        early: a process that was begun before all this was known, to be the first; ended with it.
+        early: a process that was started before all this was known, used first; ended with this.
     """
 
     def __init__(
@@ -140,7 +137,7 @@ class ReaderProcess:
     ) -> None:
         self._side = preprocessing.size
         self._limits = limits or Limits()
-        self._begin = {
+        self._settings = {
             "preprocessing": preprocessing.model_dump(mode="json"),
             "gate": gate.model_dump(mode="json"),
             "timeout_s": self._limits.timeout_s,
@@ -148,10 +145,11 @@ class ReaderProcess:
         }
         self._early = early
         self._child: Child | None = None
+        self._waiting = 0  # requests that were sent and have no answer
         self._closed = False
 
     def read(self, path: Path, with_preview: bool, with_header: bool = False) -> Reading | Refusal:
-        """Read, screen and resize a film; or why not.
+        """Read, screen and resize a film, or say why not.
 
         Args:
             path: the film.
@@ -159,27 +157,37 @@ class ReaderProcess:
             with_header: give the DICOM identity too, which names the patient.
 
         Raises:
-            FilmError: `DECODER_CRASHED` or `TIMEOUT` when it ended the process, or would not end.
+            FilmError: `DECODER_CRASHED` or `TIMEOUT` when the film ended the process, or would not
+                end.
         """
-        said = self._asked(
-            {"do": "read", "path": str(path), "preview": with_preview, "header": with_header}
-        )
-        try:
-            if "refused" in said.head:
-                return Refusal.model_validate(said.head["refused"])
-            facts = FilmFacts.model_validate(said.head)
-            raster = np.frombuffer(said.blobs[0], np.uint8).reshape(self._side, self._side)
-            return Reading(facts, raster, said.blobs[1] if with_preview else None)
-        except (ValidationError, ValueError, IndexError):
-            raise self._not_believed() from None
+
+        def result(answer: Frame) -> Reading | Refusal:
+            if "refused" in answer.head:
+                return Refusal.model_validate(answer.head["refused"])
+            facts = FilmFacts.model_validate(answer.head)
+            raster = np.frombuffer(answer.blobs[0], np.uint8).reshape(self._side, self._side)
+            return Reading(facts, raster, answer.blobs[1] if with_preview else None)
+
+        head = {
+            "do": "read",
+            "path": str(path),
+            "preview": with_preview,
+            "header": with_header,
+        }
+        return self.ask(Request(head, result))
 
     def draw(self, picture: Picture) -> bytes:
-        """The file of a heatmap on the film that was read last.
+        """Draw a heatmap on the film that was read last; the bytes of the picture file.
 
         Raises:
             FilmError: `DECODER_CRASHED` or `TIMEOUT`.
         """
-        wanted = {
+
+        def result(answer: Frame) -> bytes:
+            (file,) = answer.blobs
+            return file
+
+        head = {
             "do": "draw",
             "cells": picture.cells.shape,
             "caption": vars(picture.caption),
@@ -188,22 +196,59 @@ class ReaderProcess:
             "stored": picture.stored.value,
         }
         cells = np.ascontiguousarray(picture.cells, np.float32).data
-        drawn = self._asked(wanted, [cells]).blobs
-        if len(drawn) != 1:
-            raise self._not_believed()
-        return drawn[0]
+        return self.ask(Request(head, result, [cells]))
 
     def sha256(self, path: Path) -> str | None:
-        """The hash of a regular file's bytes; None where it is none, or cannot be read.
+        """Hash a regular file's bytes; None where it is not one, or cannot be read.
 
         Raises:
-            FilmError: `TIMEOUT`, as when a network share does not answer.
+            FilmError: `TIMEOUT`, for example when a network share does not answer.
         """
-        found = self._asked({"do": "hash", "path": str(path)}).head.get("sha256")
-        return found if isinstance(found, str) else None
+
+        def result(answer: Frame) -> str | None:
+            found = answer.head.get("sha256")
+            return found if isinstance(found, str) else None
+
+        return self.ask(Request({"do": "hash", "path": str(path)}, result))
+
+    def ask(self, request: Request[T]) -> T:
+        """Send one request and wait for its result.
+
+        Raises:
+            FilmError: the film's own fault, or `DECODER_CRASHED` or `TIMEOUT` when it ended the
+                process, or would not end.
+        """
+        self._send(request)
+        return self._checked(request, self._receive())
+
+    def results(self, requests: Sequence[Request[T]]) -> Iterator[T | FilmError]:
+        """Send requests, one ahead of the answers; yield each result, or its error, in order.
+
+        A film at which the process ended is read once more, alone and by a new process, before it
+        is an error: the film before it, or a shortage of memory, may have been the cause.
+        """
+        try:
+            for place, request in enumerate(requests):
+                try:
+                    while self._waiting < min(_IN_FLIGHT, len(requests) - place):
+                        self._send(requests[place + self._waiting])
+                    result = self._checked(request, self._receive())
+                except FilmError as error:
+                    lost = error.code is ReasonCode.DECODER_CRASHED and not self._waiting
+                    result = self._again(request) if lost else error
+                yield result
+        finally:
+            if self._waiting:  # nobody wants these answers, and the next request has another
+                self._end()
+
+    def _again(self, request: Request[T]) -> T | FilmError:
+        try:
+            return self.ask(request)
+        except FilmError as error:
+            return error
 
     def stop(self) -> None:
-        """End the process, for good; another thread that waits for its answer gets an error."""
+        """End the process, for good; a thread that waits for an answer gets an error."""
         self._closed = True
         child = self._child
         if child is not None:
@@ -218,7 +263,7 @@ class ReaderProcess:
             early.end()
 
     def _end(self) -> None:
-        child, self._child = self._child, None
+        child, self._child, self._waiting = self._child, None, 0
         if child is not None:
             child.end()
 
@@ -228,61 +273,83 @@ class ReaderProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> Frame:
-        """The answer to one command; a process that does not give one is ended and named."""
-        if self._child is not None and head["do"] != "draw" and self._child.has_more():
-            self._end()  # it died, or speaks unasked: no fault of the film that comes now
-        child = self._child or self._begun()
+    def _checked(self, request: Request[T], answer: Frame) -> T:
         try:
-            return child.ask(head, blobs, self._limits.timeout_s + _TO_ANSWER_S)
+            return request.result(answer)
+        except (ValueError, IndexError):  # pydantic's ValidationError is a ValueError
+            raise self._untrusted() from None
+
+    def _send(self, request: Request[Any]) -> None:
+        child, head = self._child, request.head
+        idle = not self._waiting and head["do"] != "draw"
+        if child is not None and idle and child.has_output():
+            self._end()  # it ended, or sent what nobody asked for: not the fault of this film
+        child = self._child or self._start()
+        self._waiting += 1
+        try:
+            child.send(head, request.blobs, self._limits.timeout_s + _TO_ANSWER_S)
+        except TimeoutError:
+            self._end()
+            raise self._too_slow() from None
+        except OSError:  # the process is gone; `_receive` finds out how
+            pass
+
+    def _receive(self) -> Frame:
+        child = self._child
+        if child is None:
+            raise RuntimeError("an answer must be that to a request; none was sent")
+        try:
+            answer = child.receive(self._limits.timeout_s + _TO_ANSWER_S)
         except TimeoutError:
             self._end()
             raise self._too_slow() from None
         except (EOFError, OSError):  # the process, or its pipes, are gone
-            self._child = None
-            code = child.ended()
+            self._child, self._waiting = None, 0
+            code = child.wait()
             raise (self._too_slow() if code == -signal.SIGXCPU else _crashed(code)) from None
         except FrameError:
-            raise self._not_believed() from None
+            raise self._untrusted() from None
+        self._waiting -= 1
+        return answer
 
-    def _begun(self) -> Child:
-        """A process that is ready.
+    def _start(self) -> Child:
+        """Start a process and wait until it is ready.
 
         Raises:
-            ChildProcessError: when the machine does not let one begin.
-            RuntimeError: when it ends itself: something is missing, or it is a bug.
-            UsageError: when hilum's own files are others than those of this process.
+            ChildProcessError: when the system does not let a process start.
+            RuntimeError: when the process ends by itself: a module is missing, or it is a bug.
+            UsageError: when hilum's own files differ from those of this process.
         """
         try:
-            return self._begun_once()
-        except ChildProcessError:  # short of memory for a moment?
-            return self._begun_once()
+            return self._start_once()
+        except ChildProcessError:  # perhaps a short lack of memory
+            return self._start_once()
 
-    def _begun_once(self) -> Child:
+    def _start_once(self) -> Child:
         child = self._child = self._early or start_reader()
         self._early = None
         if self._closed:  # by another thread, which may have seen no process to end
             self._end()
-            raise RuntimeError("a reader that was closed is not asked any more")
+            raise RuntimeError("a reader that was closed cannot be asked again")
         try:
-            theirs = child.ask(self._begin, (), _TO_BEGIN_S).head.get("code_sha256")
+            code_of_child = child.ask(self._settings, (), _TO_START_S).head.get("code_sha256")
         except TimeoutError:
             self._end()
-            raise ChildProcessError(f"{_NOT_BEGUN} within {_TO_BEGIN_S:.0f} s") from None
+            raise ChildProcessError(f"{_NOT_STARTED} within {_TO_START_S:.0f} s") from None
         except (EOFError, OSError, FrameError):
             self._child = None
-            words = child.last_words()
-            code = child.ended()
-            said = f"{_NOT_BEGUN} ({how_it_ended(code)}): {words or 'it said nothing'}"
-            raise (ChildProcessError(said) if code < 0 else RuntimeError(said)) from None
-        if theirs != code_sha256(*SCORING):
+            line = child.last_error_line() or "no message"
+            code = child.wait()
+            message = f"{_NOT_STARTED} ({describe_exit(code)}): {line}"
+            raise (ChildProcessError(message) if code < 0 else RuntimeError(message)) from None
+        if code_of_child != code_sha256(*SCORING):
             self._end()
             raise UsageError(
-                "hilum must stay as it is while a batch runs; its files were changed meanwhile, "
-                "and films would be read by other code than before. Run the batch again into "
-                "another folder"
+                "hilum's files must not change during a run; they changed after this one started, "
+                "and films would be read by different code. Start it again; a batch, into "
+                "a different folder"
             )
-        child.begun()
+        child.close_stderr()
         return child
 
     def _too_slow(self) -> FilmError:
@@ -292,7 +359,7 @@ class ReaderProcess:
             f"a film must be read within {self._limits.timeout_s} s; this one was given up",
         )
 
-    def _not_believed(self) -> FilmError:
+    def _untrusted(self) -> FilmError:
         self._end()
         return FilmError(
             Status.ERROR,
@@ -305,5 +372,5 @@ def _crashed(code: int) -> FilmError:
     return FilmError(
         Status.ERROR,
         ReasonCode.DECODER_CRASHED,
-        f"reading the film ended the process that read it ({how_it_ended(code)})",
+        f"reading the film ended the process that read it ({describe_exit(code)})",
     )

@@ -1,15 +1,17 @@
-"""A process of its own that reads films and draws on them: `python -m hilum.reading.reader`.
+"""A separate process that reads films and draws on them: `python -m hilum.reading.reader`.
 
-A film is somebody else's bytes, and decoders have had holes for thirty years. So none is decoded
+A film is somebody else's bytes, and decoders have had holes for thirty years. So no film is decoded
 in the process that holds the network and writes the results: it is decoded here, under limits of
-memory and processor time, without leave to write files, and where the kernel gives it, without a
-network.
-Commands come in on standard input and answers go out on standard output, as `frames`.
+memory and processor time, without permission to write files and, where the kernel allows it,
+without a network.
+Requests arrive on standard input and answers leave on standard output, as `frames`.
 """
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +32,17 @@ from hilum.imaging.gate import GateRules, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
+from hilum.imaging.thumbnail import thumbnail
 
 __all__ = ["FilmReader", "main"]
 
 
 class FilmReader:
-    """Answers commands; keeps the film it read last, so that it can be drawn on.
+    """Answers requests; keeps the film it read last, to draw on.
 
     Args:
-        preprocessing: of the bundle that will score.
-        gate: what the bundle takes for a film.
+        preprocessing: of the network that the films are for.
+        gate: rules for what is accepted as a film.
     """
 
     def __init__(self, preprocessing: Preprocessing, gate: GateRules) -> None:
@@ -47,46 +50,42 @@ class FilmReader:
         self._gate = gate
         self._film: Radiograph | None = None
 
-    def answer(self, asked: Frame) -> Answer:
-        """What a command asks for: `read`, `draw` or `hash`."""
-        match asked.head["do"]:
+    def answer(self, request: Frame) -> Answer:
+        """Answer a request: `read`, `draw`, `hash`, `raster` or `thumbnail`."""
+        head = request.head
+        match head["do"]:
             case "read":
-                path, wanted = Path(asked.head["path"]), asked.head
-                return self._read(path, wanted["preview"], wanted["header"])
+                return self._read(Path(head["path"]), head["preview"], head["header"])
             case "draw":
-                return self._draw(asked.head, asked.blobs[0])
+                return self._draw(head, request.blobs[0])
+            case "hash":
+                return {"sha256": _hash(Path(head["path"]))}, ()
+            case "raster":
+                return _reduced(Path(head["path"]), self._raster)
             case _:
-                return {"sha256": _hash(Path(asked.head["path"]))}, ()
+                return _reduced(Path(head["path"]), _thumbnail)
 
     def _read(self, path: Path, with_preview: bool, with_header: bool) -> Answer:
         self._film = None
         identity: dict[str, str] = {}
         before = _stamp(path)
         try:
-            film = read(path, identity=with_header)
-            identity = _identity(film)
-            return self._ready(screened(film, self._gate), identity, with_preview)
+            with _memory_limit():
+                film = read(path, identity=with_header)
+                identity = _identity(film)
+                return self._ready(screened(film, self._gate), identity, with_preview)
         except FilmError as error:
-            refusal = error
-        except MemoryError:
-            refusal = _too_much()
-        except cv2.error as error:
-            if error.code != cv2.Error.StsNoMem:
-                raise
-            refusal = _too_much()
-        said = {
-            "status": refusal.status,
-            "code": refusal.code,
-            "message": refusal.message[:2000],
-            "sha256": _hash(path),
-            "settled": before is not None and _stamp(path) == before,
-            **identity,
-        }
-        return {"refused": said}, ()
+            refusal = {
+                **_fault(error),
+                "sha256": _hash(path),
+                "settled": before is not None and _stamp(path) == before,
+                **identity,
+            }
+            return {"refused": refusal}, ()
 
-    def _ready(self, film: Radiograph, said: dict[str, Any], with_preview: bool) -> Answer:
+    def _ready(self, film: Radiograph, known: dict[str, Any], with_preview: bool) -> Answer:
         facts = {
-            **said,
+            **known,
             "codes": film.codes,
             "header": None if film.header is None else vars(film.header),
             "sha256": film.sha256,
@@ -101,55 +100,89 @@ class FilmReader:
         self._film = film
         return facts, [raster, *pictures]
 
-    def _draw(self, wanted: dict[str, Any], cells: bytes) -> Answer:
+    def _raster(self, film: Radiograph) -> Answer:
+        screen(film, self._gate)
+        return {"shape": film.shape}, [np.ascontiguousarray(self._preprocessing.raster(film)).data]
+
+    def _draw(self, head: dict[str, Any], cells: bytes) -> Answer:
         film = self._film
         if film is None:
-            raise RuntimeError("a film is drawn on after it was read")
-        heatmap = np.frombuffer(cells, np.float32).reshape(wanted["cells"])
+            raise RuntimeError("a film must be read before it is drawn on")
+        heatmap = np.frombuffer(cells, np.float32).reshape(head["cells"])
         on_film = self._preprocessing.to_film(heatmap, film.shape)
-        caption = Caption(**wanted["caption"])
-        drawn = render(film, on_film, Style(wanted["style"]), caption, wanted["panel"])
-        return {}, [PictureFormat(wanted["stored"]).file_bytes(drawn)]
+        caption = Caption(**head["caption"])
+        drawn = render(film, on_film, Style(head["style"]), caption, head["panel"])
+        return {}, [PictureFormat(head["stored"]).file_bytes(drawn)]
+
+
+def _reduced(path: Path, reduce: Callable[[Radiograph], Answer]) -> Answer:
+    """Return what is made of a film, or why it cannot be used."""
+    try:
+        with _memory_limit():
+            return reduce(read(path))
+    except FilmError as error:
+        return {"fault": _fault(error)}, ()
+
+
+def _thumbnail(film: Radiograph) -> Answer:
+    return {"sha256": film.sha256, "codes": film.codes}, [thumbnail(film).data]
+
+
+@contextmanager
+def _memory_limit() -> Generator[None]:
+    """Turn a lack of memory into the film's own fault."""
+    try:
+        yield
+    except MemoryError:
+        raise _too_much() from None
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoMem:
+            raise
+        raise _too_much() from None
+
+
+def _too_much() -> FilmError:
+    message = "reading the film would take more memory than a film needs"
+    return FilmError(Status.REJECT, ReasonCode.DECODE_LIMIT, message)
+
+
+def _fault(error: FilmError) -> dict[str, str]:
+    return {"status": error.status, "code": error.code, "message": error.message[:2000]}
 
 
 def _identity(film: Radiograph) -> dict[str, str]:
-    """What tells two films of one DICOM identity apart; nothing for a film without one."""
+    """Return what tells two films of one DICOM identity apart; nothing for a film without one."""
     if not film.sop_instance_uid:
         return {}
     return {"sop_instance_uid": film.sop_instance_uid, "pixels_sha256": film.pixels_sha256}
 
 
-def _too_much() -> FilmError:
-    said = "reading the film would take more memory than a film needs"
-    return FilmError(Status.REJECT, ReasonCode.DECODE_LIMIT, said)
-
-
 def _hash(path: Path) -> str | None:
-    """Of the bytes of a regular file; None where it is none, too long, or cannot be read."""
+    """Hash a regular file; None where it is not one, is too long, or cannot be read."""
     try:
-        found = path.stat()
-        short = found.st_size <= MAX_FILE_BYTES
-        return file_sha256(path) if stat.S_ISREG(found.st_mode) and short else None
+        status = path.stat()
+        short = status.st_size <= MAX_FILE_BYTES
+        return file_sha256(path) if stat.S_ISREG(status.st_mode) and short else None
     except (OSError, ValueError):
         return None
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written to, or replaced."""
+    """Return what changes when a file is written to, or replaced."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def main() -> None:
     """Run as the child process of `hilum.reading.process.ReaderProcess`."""
-    cv2.setNumThreads(1)  # several of these processes run beside each other
-    serve(_begin)
+    cv2.setNumThreads(1)  # several of these processes run side by side
+    serve(_start)
 
 
-def _begin(head: dict[str, Any]) -> tuple[Answering, dict[str, Any]]:
+def _start(head: dict[str, Any]) -> tuple[Answering, dict[str, Any]]:
     reader = FilmReader(
         Preprocessing.model_validate(head["preprocessing"]),
         GateRules.model_validate(head["gate"]),

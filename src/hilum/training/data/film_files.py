@@ -9,7 +9,7 @@ from pathlib import Path
 from hilum.domain.errors import ReasonCode
 from hilum.domain.record import Cohort
 from hilum.imaging.preprocess import Preprocessing
-from hilum.reading.stack import Stack, read_stack
+from hilum.reading.stack import Stack, read_stacks
 
 __all__ = ["Advance", "FilmFile", "blocks", "notes", "on_disk"]
 
@@ -58,7 +58,7 @@ def blocks(
     files: Sequence[FilmFile],
     preprocessing: Preprocessing,
     threads: int,
-    told: tuple[str, Advance],
+    progress: tuple[str, Advance],
 ) -> Iterator[tuple[Sequence[FilmFile], Stack]]:
     """Read the films a block at a time, exactly as serving reads them.
 
@@ -66,16 +66,16 @@ def blocks(
         files: the films.
         preprocessing: of the network they are for.
         threads: films read at a time.
-        told: what is being done, and who is told so after each film.
+        progress: what is being done, and the callback after each film.
     """
-    what, advance = told
-    for start in range(0, len(files), BLOCK):
-        block = files[start : start + BLOCK]
+    what, advance = progress
 
-        def step(done: int, _: int, start: int = start) -> None:
-            advance(what, start + done, len(files))
+    def step(done: int, total: int) -> None:
+        advance(what, done, total)
 
-        yield block, read_stack([file.path for file in block], preprocessing, threads, step)
+    paths = [file.path for file in files]
+    for number, stack in enumerate(read_stacks(paths, preprocessing, BLOCK, threads, step)):
+        yield files[number * BLOCK : (number + 1) * BLOCK], stack
 
 
 def notes(

@@ -1,0 +1,135 @@
+"""Requests to a reader that reduces a film, and its answers, checked like a stranger's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from hilum.confined.frames import Buffer, Frame
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.imaging.thumbnail import SIDE
+
+__all__ = [
+    "FilmFault",
+    "FilmRaster",
+    "FilmThumbnail",
+    "Request",
+    "Sha256",
+    "raster_request",
+    "thumbnail_request",
+]
+
+T = TypeVar("T")
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One request to a reader.
+
+    Attributes:
+        head: the command, `do`, and its arguments.
+        result: turns the answer into its value. It raises `FilmError` when the answer says that
+            the film cannot be used, and ValueError or IndexError when the answer makes no sense.
+        blobs: raw bytes that the command needs.
+    """
+
+    head: dict[str, Any]
+    result: Callable[[Frame], T]
+    blobs: Sequence[Buffer] = ()
+
+
+class FilmFault(BaseModel):
+    """Why a film cannot be used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Literal[Status.REJECT, Status.ERROR, Status.SKIP]
+    code: ReasonCode
+    message: Annotated[str, Field(max_length=2000)]
+
+    def error(self) -> FilmError:
+        """Return the fault as an error."""
+        return FilmError(self.status, self.code, self.message)
+
+
+@dataclass(frozen=True, eq=False)
+class FilmRaster:
+    """A film reduced to the network's square.
+
+    Attributes:
+        pixels: (S, S) uint8.
+        shape: rows and columns of the film itself.
+    """
+
+    pixels: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FilmThumbnail:
+    """A film reduced for comparison with other films.
+
+    Attributes:
+        pixels: (256, 256) uint8, see `hilum.imaging.thumbnail`.
+        sha256: hash of the file's bytes.
+        codes: reasons to warn that were found while reading.
+    """
+
+    pixels: NDArray[np.uint8]
+    sha256: str
+    codes: tuple[ReasonCode, ...]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[PositiveInt, PositiveInt]
+
+
+class _Identity(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: Sha256
+    codes: tuple[ReasonCode, ...]
+
+
+def raster_request(path: Path, side: int) -> Request[FilmRaster]:
+    """Return the request to read and screen a film, and to reduce it to the network's square.
+
+    Args:
+        path: the film's file.
+        side: S, in pixels, of the preprocessing that the reader was started with.
+    """
+
+    def result(answer: Frame) -> FilmRaster:
+        pixels = _pixels(answer, side)
+        return FilmRaster(pixels, _Shape.model_validate(answer.head).shape)
+
+    return Request({"do": "raster", "path": str(path)}, result)
+
+
+def thumbnail_request(path: Path) -> Request[FilmThumbnail]:
+    """Return the request to read a film, without screening, and to reduce it to a thumbnail."""
+
+    def result(answer: Frame) -> FilmThumbnail:
+        pixels = _pixels(answer, SIDE)
+        facts = _Identity.model_validate(answer.head)
+        return FilmThumbnail(pixels, facts.sha256, facts.codes)
+
+    return Request({"do": "thumbnail", "path": str(path)}, result)
+
+
+def _pixels(answer: Frame, side: int) -> NDArray[np.uint8]:
+    """Return the one square of an answer; raise its fault where it has one instead."""
+    if "fault" in answer.head:
+        raise FilmFault.model_validate(answer.head["fault"]).error()
+    (blob,) = answer.blobs
+    return np.frombuffer(blob, np.uint8).reshape(side, side)
