@@ -11,7 +11,7 @@ from pydicom.filewriter import dcmwrite
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.dicom import nesting
-from hilum.imaging.dicom.nesting import MAX_DEPTH, check_nesting
+from hilum.imaging.dicom.dataset import MAX_DEPTH, check_nesting
 from hilum.imaging.read import read
 
 GREY = np.add.outer(np.arange(150), np.arange(140)).astype(np.uint8)

@@ -12,11 +12,7 @@ from hilum.domain.record import Cohort, Record, Split
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe_parts import ModelConfig
 from hilum.splits import Place, SeenPatients, SplitTable, known_splits
-from hilum.training.inherited import (
-    inherited_notes,
-    inherited_patients,
-    refuse_contaminated,
-)
+from hilum.training.starting_weights import inherited_notes, inherited_patients, refuse_contaminated
 
 
 def cohort(*patients: str) -> Cohort:

@@ -27,7 +27,7 @@ from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import engine_of
 from hilum.training.ranks import Ranks
-from hilum.training.start import start_notes, starting_network
+from hilum.training.starting_weights import start_notes, starting_network
 from hilum.training.train import train
 
 CONFIG = TrainingConfig.model_validate(
@@ -162,7 +162,7 @@ def test_a_finished_run_and_another_run_s_leavings_are_refused(
         train(CONFIG, cohort, splits(cohort), Places(trained, corpus))
     run = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.score.logits", stop)
+        patch.setattr("hilum.training.selection.logits", stop)
         with pytest.raises(KeyboardInterrupt):
             train(CONFIG, cohort, splits(cohort), Places(run, corpus))
     config = (run.root / "config.yaml").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 
 from hilum.domain.errors import UsageError
 from hilum.runs.recipe import TrainingConfig, load_config
-from hilum.training.artefacts import sinks
+from hilum.training import sinks
 
 LINES = [
     {

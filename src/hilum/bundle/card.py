@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hilum.bundle.manifest import Manifest
+from hilum.domain.documents.base import NOT_A_DEVICE
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.evaluation.table import markdown
 
 if TYPE_CHECKING:

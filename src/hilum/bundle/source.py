@@ -38,7 +38,7 @@ def film_of(source: Source) -> Radiograph:
     if isinstance(source, Radiograph):
         return source
     # a batch, whose films are read in other processes, does without what reads them
-    from hilum.imaging.raster.decode import unsigned_white
+    from hilum.imaging.corrections import unsigned_white
     from hilum.imaging.read import read
 
     if isinstance(source, Path | str):

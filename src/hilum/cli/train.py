@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hilum.runs.folder import Places
     from hilum.runs.recipe import TrainingConfig
     from hilum.splits import SplitTable
-    from hilum.training.artefacts.sinks import Sinks
     from hilum.training.ranks import Ranks
+    from hilum.training.sinks import Sinks
 
 __all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Request", "Watching", "train"]
 
@@ -71,7 +71,7 @@ def train(
         return
     if out is None:
         raise UsageError("a run must have a folder; name it with -o")
-    from hilum.training.artefacts.sinks import check
+    from hilum.training.sinks import check
 
     check(sinks or ())
     from hilum.runs.folder import Places, RunFolder
@@ -153,7 +153,7 @@ class Watching:
 def _train(
     request: Request, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
 ) -> None:
-    from hilum.training.artefacts.sinks import opened
+    from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
 
     config, run = request.config, places.run
@@ -193,7 +193,7 @@ def _weights(request: Request) -> list[str]:
     cohort = request.read()
     settled, splits = request.settled(cohort)
     films = splits.of(settled, Split.TRAIN)
-    said = weighting.said(cohort, films)
+    said = weighting.dataset_states(cohort, films)
     rows = weighting.effective(films.labels, said, films.states(), request.config)
     return weighting.lines(rows)
 

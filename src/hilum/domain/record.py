@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 
-__all__ = ["Box", "Cohort", "Record", "Split", "Vote", "digest", "labelled", "prevalences"]
+__all__ = [
+    "FOLDS",
+    "Box",
+    "Cohort",
+    "Record",
+    "Split",
+    "Vote",
+    "digest",
+    "labelled",
+    "patient_folds",
+    "prevalences",
+]
 
 
 class Split(StrEnum):
@@ -187,3 +198,38 @@ def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
     """
     counted = {name: labelled(states[:, column])[1] for column, name in enumerate(labels)}
     return {name: float(own.mean()) for name, own in counted.items() if len(own)}
+
+
+FOLDS = 5
+"""The usual number: whatever is fitted is fitted on four fifths of the patients."""
+
+
+def patient_folds(patients: Sequence[str], folds: int = FOLDS, seed: int = 0) -> NDArray[np.intp]:
+    """(N,) the fold of each film's patient, 0 to folds - 1.
+
+    Patients are dealt round in the order of sha256(seed, patient): it depends on nothing else, and
+    no fold stays empty.
+
+    Args:
+        patients: (N,) the patient of each film.
+        folds: at least 2.
+        seed: another one puts patients into other folds.
+
+    Raises:
+        UsageError: for fewer than 2 folds, or fewer patients than folds.
+
+    >>> patient_folds(["a", "b", "a"], folds=2).tolist()
+    [0, 1, 0]
+    """
+
+    def drawn(patient: str) -> bytes:
+        return hashlib.sha256(f"{seed}\t{patient}".encode("utf-8", "surrogateescape")).digest()
+
+    everyone = sorted(set(patients), key=drawn)
+    if folds < 2 or len(everyone) < folds:
+        raise UsageError(
+            f"cross-fitting needs 2 folds or more, and a patient for each; got {folds} folds and "
+            f"{len(everyone)} patients"
+        )
+    place = {patient: number % folds for number, patient in enumerate(everyone)}
+    return np.array([place[patient] for patient in patients], np.intp)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.domain.record import Cohort, Record
+from hilum.domain.record import FOLDS, Cohort, Record, patient_folds
 from hilum.evaluation.entries import Entries
 
 __all__ = ["FOLDS", "Metadata"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from hilum.domain.errors import FilmError, ReasonCode, Status
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Format", "format_of", "suffix_differs"]
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Radiograph
+
+__all__ = ["Format", "Origin", "format_of", "suffix_differs"]
 
 
 class Format(StrEnum):
@@ -133,3 +138,22 @@ def _bare_dicom(data: bytes) -> bool:
     if len(data) < 8 or group not in (b"\x02\0", b"\x08\0") or element > 0x18:
         return False
     return data[4:6] in _EXPLICIT_VR or int.from_bytes(data[4:8], "little") < 256
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a film is from.
+
+    Attributes:
+        name: what the film is called.
+        sha256: of its bytes, hex.
+        codes: reasons to warn that the name or the bytes gave.
+    """
+
+    name: str
+    sha256: str = ""
+    codes: tuple[ReasonCode, ...] = ()
+
+    def film(self, pixels: NDArray[np.float32], codes: tuple[ReasonCode, ...] = ()) -> Radiograph:
+        """A film whose file says nothing beyond its pixels, with the reasons met in decoding."""
+        return Radiograph(pixels, self.name, self.sha256, codes=(*self.codes, *codes))

@@ -53,7 +53,7 @@ class Preprocessing(BaseModel):
     """How a film becomes a network's input; frozen, hashed, and invertible to the film.
 
     Two steps, so that training can cache the first and augment between the two: `raster` does the
-    geometry and ends in 8 bits, `normalise` does the arithmetic. The film is reduced by area
+    geometry and ends in 8 bits, `normalize` does the arithmetic. The film is reduced by area
     averaging, as a sparse sample of a 1024-px film would alias ribs and vessels.
 
     Example:
@@ -61,7 +61,7 @@ class Preprocessing(BaseModel):
         >>> prep = Preprocessing(size=64)
         >>> prep.placement(film.shape)
         Placement(top=0, left=16, height=64, width=32)
-        >>> batch = prep.normalise(prep.raster(film)[None])
+        >>> batch = prep.normalize(prep.raster(film)[None])
         >>> batch.shape, batch.dtype
         ((1, 3, 64, 64), dtype('float32'))
     """
@@ -129,7 +129,7 @@ class Preprocessing(BaseModel):
             inside[...] = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(inside)
         return square
 
-    def normalise(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def normalize(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's input: (B, S, S) uint8 to (B, C, S, S) float32.
 
         `(x / 255 - mean[c]) / std[c]`, through a table of 256 values a channel.

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.format import Format, format_of, suffix_differs
+from hilum.imaging.format import Format, Origin, format_of, suffix_differs
 from hilum.imaging.limits import MAX_FILE_BYTES
-from hilum.imaging.origin import Origin
 from hilum.imaging.raster.decode import read_raster
 
 __all__ = ["read"]

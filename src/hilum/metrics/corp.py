@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
-from hilum.metrics.segments import Segments
+from hilum.metrics.reliability import checked_pair
+from hilum.metrics.resampling import Segments
 
 __all__ = ["Decomposition", "ReliabilityCurve", "corp", "corp_resampled", "reliability_curve"]
 
@@ -56,7 +56,7 @@ def corp(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> D
     >>> round(found.miscalibration, 4), found.discrimination, found.uncertainty
     (0.0325, 0.125, 0.25)
     """
-    y, _ = checked(positives, probabilities)
+    y, _ = checked_pair(positives, probabilities)
     if len(y) == 0:
         return None
     once = np.ones((1, len(y)), np.int32)
@@ -82,7 +82,7 @@ def corp_resampled(
     Returns:
         (R,) miscalibration, (R,) discrimination, (R,) uncertainty; NaN without films.
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     # films of one probability share a pool: their order cannot matter
     order = np.argsort(p)
     ends = _pool_ends(y[order], p[order])
@@ -183,7 +183,7 @@ def reliability_curve(
     >>> curve.probabilities, curve.observed
     (array([0.1, 0.4, 0.5, 0.9]), array([0. , 0.5, 0.5, 1. ]))
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(y) == 0:
         return None
     order = np.argsort(p, kind="stable")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
+from hilum.metrics.reliability import checked_pair
 
 __all__ = ["NetBenefit", "net_benefit"]
 
@@ -54,7 +54,7 @@ def net_benefit(
     >>> found.model, found.treat_all
     (array([0.25  , 0.1875]), array([0.25  , 0.0625]))
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     t = np.asarray(thresholds, np.float64)
     inside = (t >= 0.0) & (t < 1.0)
     if t.ndim != 1 or not inside.all():

@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.resampling import share
-from hilum.metrics.segments import Segments
+from hilum.metrics.resampling import Segments, share
 
 __all__ = [
     "Counts",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.base import Interval
-from hilum.metrics.outcomes import checked
+from hilum.metrics.reliability import checked_pair
 from hilum.metrics.resampling import NORMAL_975
 
 __all__ = ["CLIP", "RecalibrationLine", "slope_and_intercept"]
@@ -71,7 +71,7 @@ def slope_and_intercept(
     >>> round(line.slope.value, 3), round(line.intercept.value, 3)
     (0.792, 0.171)
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     patient = np.unique(patients, return_inverse=True)[1]
     if patient.shape != y.shape:
         raise ValueError(f"patients must be (n,) as the labels; got {patient.shape}, {y.shape}")

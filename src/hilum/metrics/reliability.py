@@ -7,14 +7,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
-
 __all__ = [
     "BINS",
     "Binning",
     "bins_of",
     "brier",
     "brier_skill",
+    "checked_pair",
     "debiased_l2",
     "ece",
     "ece_null_95",
@@ -46,7 +45,7 @@ def squared_errors(
     Raises:
         ValueError: for other shapes, or probabilities outside [0, 1].
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     return (p - y) ** 2
 
 
@@ -58,7 +57,7 @@ def log_losses(
     Probabilities are clipped to one rounding step from 0 and 1, as scikit-learn does, so that one
     film that was called impossible costs 36 nats and not infinity.
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     return -np.log(np.clip(np.where(y, p, 1.0 - p), _CLIP, 1.0))
 
 
@@ -102,7 +101,7 @@ def brier_skill(
     >>> brier_skill(np.array([True, False]), np.array([0.5, 0.5]), 0.5)
     0.0
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     constant = float(((prevalence - y) ** 2).sum())
     return 1.0 - float(((p - y) ** 2).sum()) / constant if constant > 0 else None
 
@@ -161,7 +160,7 @@ def ece(
     >>> ece(np.array([False, True, False, True]), np.array([0.1, 0.7, 0.5, 0.9]), bins=2)
     0.25
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(p) == 0:
         return None
     gaps = np.bincount(bins_of(p, bins, binning), weights=p - y, minlength=bins)
@@ -192,7 +191,7 @@ def debiased_l2(
     >>> round(debiased_l2(np.arange(100) >= 50, np.full(100, 0.3), bins=1), 4)
     0.1936
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(p) == 0:
         return None
     index = bins_of(p, bins, Binning.EQUAL_MASS)
@@ -232,7 +231,7 @@ def ece_null_95(
     Returns:
         In [0, 1]; None without films.
     """
-    _, p = checked(np.zeros(np.shape(probabilities), bool), probabilities)
+    _, p = checked_pair(np.zeros(np.shape(probabilities), bool), probabilities)
     if len(p) == 0:
         return None
     order = np.argsort(p, kind="stable")
@@ -243,3 +242,29 @@ def ece_null_95(
         for _ in range(draws)
     ]
     return float(np.percentile(values, 95))
+
+
+def checked_pair(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels and probabilities as (n,) bool and (n,) float64.
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        probabilities: (n,) in [0, 1].
+
+    Raises:
+        ValueError: for other shapes, or probabilities outside [0, 1].
+
+    >>> checked_pair(np.array([1]), np.array([1.5]))
+    Traceback (most recent call last):
+    ...
+    ValueError: probabilities must lie in [0, 1]; got 1.5
+    """
+    y, p = np.asarray(positives, bool), np.asarray(probabilities, np.float64)
+    if y.ndim != 1 or y.shape != p.shape:
+        raise ValueError(f"labels and probabilities must both be (n,); got {y.shape} and {p.shape}")
+    inside = (p >= 0.0) & (p <= 1.0)
+    if not inside.all():
+        raise ValueError(f"probabilities must lie in [0, 1]; got {p[~inside][0]:g}")
+    return y, p

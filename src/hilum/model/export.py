@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
 from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half
-from hilum.model.half import rounded
 
-__all__ = ["Parity", "export_onnx", "pool_first"]
+__all__ = ["Parity", "export_onnx", "pool_first", "rounded_to_half"]
 
 TOLERANCE = 1e-3
 """Largest difference allowed between torch and the exported graph, relative to the output's range:
@@ -60,7 +59,7 @@ def export_onnx(
     Raises:
         BundleError: when the exported graph does not give what torch gives.
     """
-    plain = rounded(network) if half else copy.deepcopy(network)
+    plain = rounded_to_half(network) if half else copy.deepcopy(network)
     explained = ExplainedClassifier(plain.float().cpu().eval())
     example = torch.from_numpy(
         np.random.default_rng(0).normal(size=(2, channels, size, size)).astype(np.float32)
@@ -156,3 +155,27 @@ def _parity(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> Parit
             )
         gaps.append(gap)
     return Parity(*gaps)
+
+
+def rounded_to_half(network: Classifier) -> Classifier:
+    """A copy whose kernels and matrices hold only values that float16 has.
+
+    They make up nearly all of a network. Biases, norms and statistics stay as they are: they are
+    few, and a variance can be too small for float16.
+
+    Raises:
+        BundleError: for weights beyond 65504, float16's largest number.
+    """
+    copied = copy.deepcopy(network)
+    for name, parameter in copied.named_parameters():
+        if parameter.ndim < 2:
+            continue
+        weights = parameter.data
+        half = weights.half()
+        if not torch.isfinite(half).all():
+            largest = float(weights.abs().max())
+            raise BundleError(
+                f"weights must be within 65504 to be stored as float16; {name} reaches {largest:g}"
+            )
+        parameter.data = half.to(weights.dtype)
+    return copied

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from hilum.domain.errors import BundleError, UsageError
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
-from hilum.model.foreign import HEAD_NORM, renamed
-from hilum.model.hub import fetch, published
+from hilum.model.published import HEAD_NORM, fetch_weights, pretrained_config, with_timm_names
 
 __all__ = [
     "digest",
     "digests",
-    "expected_normalisation",
+    "expected_normalization",
     "load",
     "load_backbone",
     "load_head",
@@ -153,7 +152,7 @@ def load_backbone(network: Classifier, path: Path) -> None:
         tensors = _read_torch(path)
     else:
         raise UsageError(f"weights must be .safetensors, .pth, .pt, .ckpt or .tar; got {path}")
-    _fill_backbone(network.backbone, renamed(tensors), str(path))
+    _fill_backbone(network.backbone, with_timm_names(tensors), str(path))
 
 
 def load_head(network: Classifier, path: Path) -> None:
@@ -199,10 +198,10 @@ def load_imagenet(network: Classifier) -> None:
     name = network.backbone.timm_name
     if name is None:
         raise UsageError("pretrained weights are for timm's networks; give a file of your own")
-    _fill_backbone(network.backbone, fetch(name), f"timm's weights for {name}")
+    _fill_backbone(network.backbone, fetch_weights(name), f"timm's weights for {name}")
 
 
-def expected_normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def expected_normalization(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean and standard deviation by channel that a backbone's pretrained weights were fed with.
 
     In grey levels of 1. None where timm has no pretrained weights for it.
@@ -211,10 +210,10 @@ def expected_normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[floa
         backbone: a member of the backbones, or `timm/NAME`.
 
     Example:
-        >>> expected_normalisation("densenet121")
+        >>> expected_normalization("densenet121")
         ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     """
-    config = published(backbone.removeprefix("timm/"))
+    config = pretrained_config(backbone.removeprefix("timm/"))
     return None if config is None else (tuple(config["mean"]), tuple(config["std"]))
 
 

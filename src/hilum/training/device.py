@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe_parts import ComputeConfig
 
-__all__ = ["Device"]
+__all__ = ["Device", "peak_mb"]
 
 _KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -152,7 +153,7 @@ class Device:
         """
         levels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1)
         one_pixel = preprocessing.model_copy(update={"size": 1})
-        table = self.tensor(one_pixel.normalise(levels).reshape(256, -1))
+        table = self.tensor(one_pixel.normalize(levels).reshape(256, -1))
         grey = rasters if isinstance(rasters, Tensor) else self.tensor(rasters)
         images = functional.embedding(grey.int(), table).permute(0, 3, 1, 2)
         return images.contiguous(memory_format=self._format)
@@ -231,3 +232,21 @@ def _known_failure(error: RuntimeError) -> str | None:
             "compute.compile=false"
         )
     return None
+
+
+def peak_mb(device: str) -> float | None:
+    """The most memory that was in use at a time, in MB of 10^6 bytes: a GPU's, or the process's.
+
+    None where the system does not tell, as Windows does not.
+
+    >>> (peak_mb("cpu") or 1.0) > 0.0
+    True
+    """
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

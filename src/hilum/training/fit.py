@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,23 +23,45 @@ from hilum.runs.facts import PhaseRecord
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import PhaseConfig
-from hilum.training import guard, losses, phases, score, weighting
+from hilum.training import losses, optimizer, phases, selection, stop, weighting
+from hilum.training.checkpoint import CheckpointWriter
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
-from hilum.training.device import Device
-from hilum.training.interrupt import StopSignal, stoppable
-from hilum.training.memory import peak_mb
-from hilum.training.optimisation import optimizer, schedule
-from hilum.training.optimisation.choice import Choice, EpochScores, measure
-from hilum.training.optimisation.schedule import Plateau
+from hilum.training.device import Device, peak_mb
+from hilum.training.optimizer import Plateau
 from hilum.training.proof import Proof, check_optimizer
 from hilum.training.ranks import ALONE, Ranks
-from hilum.training.state.keeper import Keeper
-from hilum.training.state.making import Making
+from hilum.training.resume import ResumeKey
+from hilum.training.selection import Choice, EpochScores, measure
 from hilum.training.step import Learner, StepResult, Targets
-from hilum.training.watch import SILENT, Watch
+from hilum.training.stop import StopSignal
 
-__all__ = ["Fitted", "Job", "fit"]
+__all__ = ["NO_CALLBACK", "Callback", "Fitted", "Job", "NoCallback", "fit"]
+
+
+class Callback(Protocol):
+    """Told how far a run is."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """So many films of `what` are done."""
+        ...
+
+    def log(self, line: dict[str, Any]) -> None:
+        """An epoch is finished and kept; `line` is its line of log.jsonl."""
+        ...
+
+
+class NoCallback:
+    """Nobody looks on."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+NO_CALLBACK = NoCallback()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +73,14 @@ class Job:
         train: weights are fitted on these films.
         tune: the epoch is chosen on these.
         run: where log, state and weights go.
-        making: what a state must have been made from for this job to go on with it.
+        resume_key: what a state must have been made from for this job to go on with it.
     """
 
     config: TrainingConfig
     train: Films
     tune: Films
     run: RunFolder
-    making: Making
+    resume_key: ResumeKey
 
 
 @dataclass(frozen=True)
@@ -78,7 +100,9 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit(job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Watch = SILENT) -> Fitted:
+def fit(
+    job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Callback = NO_CALLBACK
+) -> Fitted:
     """Train through all phases; go on where an earlier process stopped.
 
     Args:
@@ -89,15 +113,15 @@ def fit(job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Watch = SILE
 
     Raises:
         UsageError: for fewer films than a batch, a loss that is not finite, or the state of a run
-            of another making.
+            of another resume_key.
         BundleError: when a phase did not train what it promised.
         KeyboardInterrupt: after a wish to stop, once the state is written.
     """
     config = job.config
     device = Device.of(config.compute, ranks.local)
     gpus = [] if device.index is None else [device.index]
-    with device.session(), torch.random.fork_rng(gpus), stoppable() as stop:
-        loop = _Loop(job, _learner(job, network, device, ranks), watch, stop)
+    with device.session(), torch.random.fork_rng(gpus), stop.stoppable() as signal:
+        loop = _Loop(job, _learner(job, network, device, ranks), watch, signal)
         for phase in config.phases[loop.progress.phase :]:
             loop.begin(phase)
             while loop.goes_on(phase):
@@ -118,14 +142,14 @@ def _learner(job: Job, network: Classifier, device: Device, ranks: Ranks) -> Lea
 class _Loop:
     """A run while it trains."""
 
-    def __init__(self, job: Job, learner: Learner, watch: Watch, stop: StopSignal) -> None:
+    def __init__(self, job: Job, learner: Learner, watch: Callback, signal: StopSignal) -> None:
         self.job, self.config, self.learner = job, job.config, learner
-        self.watch, self.stop, self.ranks = watch, stop, learner.ranks
+        self.watch, self.signal, self.ranks = watch, signal, learner.ranks
         self.targets = _targets(job.train, job.config)
         self.batches = steps_an_epoch(job.train, job.config)
         self.steps = math.ceil(self.batches / job.config.optimizer.accumulate)
-        self.keeper = Keeper(job.run, job.making, self.ranks)
-        self.progress, self.restored = self.keeper.restore()
+        self.writer = CheckpointWriter(job.run, job.resume_key, self.ranks)
+        self.progress, self.restored = self.writer.restore()
         self.choice = Choice(job.config.choice)
         if self.restored is not None:
             self.choice = Choice.resume(job.config.choice, self.progress.choice)
@@ -166,7 +190,7 @@ class _Loop:
                 progress.tally.seconds += now - before
                 before = now
                 self.watch.advance(what, progress.batch * size, self.batches * size)
-                if outcome.stop or self.keeper.older_than(self.config.compute.checkpoint_minutes):
+                if outcome.stop or self.writer.older_than(self.config.compute.checkpoint_minutes):
                     self._keep()
                 if outcome.stop:
                     raise KeyboardInterrupt
@@ -176,19 +200,19 @@ class _Loop:
         progress, learner, config = self.progress, self.learner, self.config
         done = progress.phase_epoch * self.steps + progress.step
         total = phase.epochs * self.steps
-        factor = schedule.factor(config.schedule, done, total, self.plateau.reductions)
+        factor = optimizer.factor(config.schedule, done, total, self.plateau.reductions)
         optimizer.set_rates(learner.optimizer, factor)
         progress.tally.rates = optimizer.rates(learner.optimizer)
         _seed(config.seed, progress.epoch + 1, progress.step, self.ranks.rank)
-        outcome = learner.learn(shares, self.targets, self.stop.asked)
+        outcome = learner.learn(shares, self.targets, self.signal.requested)
         if outcome.astray(learner.scaler is not None):
             self._stop_at(outcome, len(shares))
         progress.batch += len(shares)
         progress.step += 1
         progress.tally.add(outcome.terms, outcome.count, outcome.norm)
         progress.overflows = 0 if outcome.taken else progress.overflows + 1
-        guard.refuse_overflows(progress.overflows)
-        self.keeper.rates.add(progress.epoch + 1, progress.step, phase.name, progress.tally.rates)
+        stop.refuse_overflows(progress.overflows)
+        self.writer.rates.add(progress.epoch + 1, progress.step, phase.name, progress.tally.rates)
         if outcome.taken and not self.proved:
             self.proof.after_first_step(learner.network)
             self.proved = True
@@ -197,7 +221,7 @@ class _Loop:
     def finish_epoch(self, phase: PhaseConfig) -> None:
         """Score tune, choose, and write it all down."""
         progress, tune = self.progress, self.job.tune
-        logits = score.logits(self.learner, tune)
+        logits = selection.score(self.learner, tune)
         loss = self.learner.loss_of(logits, _targets(tune, self.config))
         measured = measure(tune.states, logits, loss)
         value = self.ranks.agreed(measured.value(self.config.choice.by))
@@ -206,15 +230,17 @@ class _Loop:
         line = {
             **self._trained(phase),
             **_scored(measured),
-            "tune_auroc_by_finding": score.areas(self.learner.network.labels, tune.states, logits),
+            "tune_auroc_by_finding": selection.areas(
+                self.learner.network.labels, tune.states, logits
+            ),
             "best": best,
         }
-        progress.log_bytes = self.keeper.log(line)
+        progress.log_bytes = self.writer.log(line)
         progress.end_epoch()
         self._keep()
         self._save_weights()
         self.watch.log(line)
-        if self.ranks.agreed(float(self.stop.asked)):
+        if self.ranks.agreed(float(self.signal.requested)):
             raise KeyboardInterrupt
 
     def end(self) -> None:
@@ -225,7 +251,7 @@ class _Loop:
         """What came of it; where tune chose no epoch, the last is kept."""
         progress, best = self.progress, self.choice.best
         if best is None:
-            self.keeper.save(self.learner, "best", progress.epoch)
+            self.writer.save(self.learner, "best", progress.epoch)
             return Fitted(progress.epoch, None, progress.records, progress.notes)
         return Fitted(best.epoch, best.value, progress.records, progress.notes)
 
@@ -262,12 +288,12 @@ class _Loop:
             "rates": progress.tally.rates,
         }
         learner.undo_statistics()
-        self.keeper.save(learner, "last", progress.epoch + 1)
+        self.writer.save(learner, "last", progress.epoch + 1)
         if self.ranks.main:
             with closing(self._shares((0, 1))) as whole_batches:
                 films = list(islice(whole_batches, batches_of_step))
-            guard.write_stopped_batch(path, learner.network.labels, self.job.train, films, told)
-        raise guard.stopped_error(told, path)
+            stop.write_stopped_batch(path, learner.network.labels, self.job.train, films, told)
+        raise stop.stopped_error(told, path)
 
     def _shares(self, share: tuple[int, int]) -> Generator[Batch]:
         """A rank's part of the epoch's batches that are not done yet."""
@@ -287,7 +313,7 @@ class _Loop:
         progress.plateau = self.plateau.state()
         progress.choice = self.choice.state()
         progress.scaler = None if scaler is None else scaler.state_dict()
-        self.keeper.keep(self.learner, progress)
+        self.writer.keep(self.learner, progress)
 
     def _save_weights(self) -> None:
         """Right after an epoch, write its weights; as the best too, if it is."""
@@ -295,8 +321,8 @@ class _Loop:
         if progress.epoch == 0 or progress.batch > 0:
             return
         if best is not None and best.epoch == progress.epoch:
-            self.keeper.save(self.learner, "best", progress.epoch)
-        self.keeper.save(self.learner, "last", progress.epoch)
+            self.writer.save(self.learner, "best", progress.epoch)
+        self.writer.save(self.learner, "last", progress.epoch)
 
 
 def _targets(films: Films, config: TrainingConfig) -> Targets:

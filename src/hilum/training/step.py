@@ -21,16 +21,15 @@ from torch.nn.parallel import DistributedDataParallel
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import PhaseConfig
-from hilum.training import losses, phases
+from hilum.training import losses, optimizer, phases
+from hilum.training.average import Average
+from hilum.training.checkpoint import State
 from hilum.training.data import augment_device
 from hilum.training.data.batches import Batch
 from hilum.training.device import Device
 from hilum.training.losses import Terms
-from hilum.training.optimisation import optimizer
-from hilum.training.optimisation.average import Average
 from hilum.training.phases import Group
 from hilum.training.ranks import Ranks
-from hilum.training.state.checkpoint import State
 
 __all__ = ["Learner", "StepResult", "Targets"]
 

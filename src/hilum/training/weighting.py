@@ -15,10 +15,17 @@ from hilum.domain.policy import relabel
 from hilum.domain.record import Cohort
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import LossConfig, Weighting
+from hilum.training.data.films import targets
 from hilum.training.losses import loss
-from hilum.training.targets import targets
 
-__all__ = ["EffectiveWeight", "check_weights", "effective", "lines", "said", "state_weights"]
+__all__ = [
+    "EffectiveWeight",
+    "check_weights",
+    "dataset_states",
+    "effective",
+    "lines",
+    "state_weights",
+]
 
 _STATES = (
     LabelState.POSITIVE,
@@ -194,7 +201,7 @@ class EffectiveWeight:
     share: float
 
 
-def said(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
+def dataset_states(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
     """What the dataset says of the films and findings of a settled cohort.
 
     Args:
@@ -212,7 +219,7 @@ def said(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
 
 def effective(
     labels: LabelSet,
-    said: NDArray[np.int8],
+    dataset_states: NDArray[np.int8],
     states: NDArray[np.int8],
     config: TrainingConfig,
 ) -> tuple[EffectiveWeight, ...]:
@@ -220,7 +227,7 @@ def effective(
 
     Args:
         labels: the findings.
-        said: (N, L) LabelState values of the train split, as the dataset has them.
+        dataset_states: (N, L) LabelState values of the train split, as the dataset has them.
         states: (N, L) the same films and findings, as the policy settled them.
         config: policy, seed and loss are used.
 
@@ -241,8 +248,11 @@ def effective(
         [('positive', 1, 1.0, 2.0), ('negative', 2, 0.0, 1.0), ('uncertain', 0, None, None),
          ('unlabelled', 1, None, 0.0)]
     """
-    if said.shape != states.shape:
-        raise ValueError(f"said must be {states.shape} as the states; got {said.shape}")
+    if dataset_states.shape != states.shape:
+        raise ValueError(
+            f"dataset_states must have the shape of states, {states.shape}; got "
+            f"{dataset_states.shape}"
+        )
     y, mask = targets(states, config.labels, config.seed)
     weights = state_weights(y, mask, config.loss)
     slopes = np.abs(_gradients(weights, config.loss))
@@ -254,7 +264,7 @@ def effective(
     rows: list[EffectiveWeight] = []
     for column, finding in enumerate(labels):
         for state in _STATES:
-            of_state = said[:, column] == state
+            of_state = dataset_states[:, column] == state
             counted = of_state & (mask[:, column] > 0)
             films, known = int(of_state.sum()), int(counted.sum())
             zero = 0.0 if films else None

@@ -12,13 +12,12 @@ from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.aspect import squared
-from hilum.imaging.color import grey_of
+from hilum.imaging.corrections import gray_from_rgb, squared
 from hilum.imaging.dicom import header
-from hilum.imaging.dicom.dataset import has_preamble, parse, text, verbatim, whole
+from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, verbatim
 from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
+from hilum.imaging.format import Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.origin import Origin
 
 __all__ = ["read_dicom"]
 
@@ -165,15 +164,15 @@ def _stated_length(element: object) -> int:
 
 def _check_layout(dataset: FileDataset) -> None:
     """Whether the pixels are of a size, depth and coding that can be decoded."""
-    frames = whole(dataset, "NumberOfFrames", 1)
+    frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise _reject(ReasonCode.MULTI_FRAME, f"a film is one picture; this object has {frames}")
-    allocated = whole(dataset, "BitsAllocated", 0)
+    allocated = integer(dataset, "BitsAllocated", 0)
     photometric, samples = text(dataset, "PhotometricInterpretation"), _samples(dataset)
     bytes_a_pixel = 6 if photometric == "PALETTE COLOR" else samples * max(1, allocated // 8)
-    check_dimensions(whole(dataset, "Rows", 0), whole(dataset, "Columns", 0), bytes_a_pixel)
-    stored = whole(dataset, "BitsStored", allocated)
-    high = whole(dataset, "HighBit", stored - 1)
+    check_dimensions(integer(dataset, "Rows", 0), integer(dataset, "Columns", 0), bytes_a_pixel)
+    stored = integer(dataset, "BitsStored", allocated)
+    high = integer(dataset, "HighBit", stored - 1)
     if allocated not in (8, 16) or not 1 <= stored <= allocated or high != stored - 1:
         raise _reject(
             ReasonCode.BITS_INVALID,
@@ -196,15 +195,15 @@ def _check_layout(dataset: FileDataset) -> None:
 
 
 def _samples(dataset: FileDataset) -> int:
-    return whole(dataset, "SamplesPerPixel", 1)
+    return integer(dataset, "SamplesPerPixel", 1)
 
 
 def _check_pixel_length(dataset: FileDataset) -> Codes:
     """Uncompressed pixels must be as many bytes as rows, columns and bits say, and one of pad."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return ()
-    pixels = whole(dataset, "Rows", 0) * whole(dataset, "Columns", 0)
-    expected = pixels * _samples(dataset) * (whole(dataset, "BitsAllocated", 0) // 8)
+    pixels = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
+    expected = pixels * _samples(dataset) * (integer(dataset, "BitsAllocated", 0) // 8)
     if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected * 2 // 3
     found = len(dataset.PixelData or b"")
@@ -230,15 +229,18 @@ def _check_identity(dataset: FileDataset) -> Codes:
 
 def _grey(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
     """The decoded picture as grey values in [0, 1]."""
-    photometric, bits = text(dataset, "PhotometricInterpretation"), whole(dataset, "BitsStored", 8)
+    photometric, bits = (
+        text(dataset, "PhotometricInterpretation"),
+        integer(dataset, "BitsStored", 8),
+    )
     if photometric.startswith("MONOCHROME"):
-        signed = whole(dataset, "PixelRepresentation", 0) == 1
+        signed = integer(dataset, "PixelRepresentation", 0) == 1
         return header.greyscale(dataset, bits, signed).render(stored)
     white = (1 << bits) - 1
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
         white = int(np.iinfo(stored.dtype).max)
-    pixels, codes = grey_of(stored.view(f"u{stored.dtype.itemsize}"), white)
+    pixels, codes = gray_from_rgb(stored.view(f"u{stored.dtype.itemsize}"), white)
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,

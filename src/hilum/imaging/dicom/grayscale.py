@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.raster.decode import unsigned_white
+from hilum.imaging.corrections import unsigned_white
 
 __all__ = ["Grayscale", "LookUp", "Window", "WindowShape"]
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.imaging.aspect import Aspect
+from hilum.imaging.corrections import Aspect
 from hilum.imaging.dicom.dataset import item, number, numbers, text, value_of
 from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
 

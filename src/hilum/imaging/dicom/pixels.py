@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.dicom.codestream import Stated, check_stated, jpeg2000_states, jpeg_states
-from hilum.imaging.dicom.dataset import text, whole
+from hilum.imaging.dicom.dataset import integer, text
 from hilum.imaging.dicom.lossless_jpeg import LOSSLESS, decode_lossless
 from hilum.imaging.dicom.rle import decode_rle
 
@@ -75,8 +75,11 @@ def decode(dataset: FileDataset) -> NDArray[np.integer]:
             f"{fragments}",
         )
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    rows, columns = whole(dataset, "Rows", 0), whole(dataset, "Columns", 0)
-    samples, allocated = whole(dataset, "SamplesPerPixel", 1), whole(dataset, "BitsAllocated", 0)
+    rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    samples, allocated = (
+        integer(dataset, "SamplesPerPixel", 1),
+        integer(dataset, "BitsAllocated", 0),
+    )
     if syntax == RLELossless:
         planes = decode_rle(frame, rows, columns, samples * (allocated // 8))
         return _in_rgb(_as_stored(_joined(planes, samples), dataset), dataset)
@@ -118,10 +121,10 @@ def _joined(planes: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
 
 def _as_stored(values: NDArray[np.unsignedinteger], dataset: FileDataset) -> NDArray[np.integer]:
     """Unsigned values to the header's type: bits above the stored ones cleared, or the sign's."""
-    allocated, stored = whole(dataset, "BitsAllocated", 8), whole(dataset, "BitsStored", 8)
+    allocated, stored = integer(dataset, "BitsAllocated", 8), integer(dataset, "BitsStored", 8)
     spare = allocated - stored
     wide = values.astype(f"u{allocated // 8}") << spare
-    if whole(dataset, "PixelRepresentation", 0) == 1:
+    if integer(dataset, "PixelRepresentation", 0) == 1:
         wide = wide.view(f"i{allocated // 8}")
     return np.ascontiguousarray(wide >> spare)
 

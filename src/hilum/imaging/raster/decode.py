@@ -10,14 +10,12 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.color import grey_of
-from hilum.imaging.format import Format
+from hilum.imaging.corrections import gray_from_rgb, unsigned_white
+from hilum.imaging.format import Format, Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.origin import Origin
-from hilum.imaging.raster.png import check_inflated, check_png, decode_plain
-from hilum.imaging.raster.tiff import check_tiff
+from hilum.imaging.raster.structure import check_inflated, check_png, check_tiff, decode_plain
 
-__all__ = ["read_raster", "unsigned_white"]
+__all__ = ["read_raster"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
@@ -69,24 +67,6 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     if turned:
         codes = (*codes, ReasonCode.EXIF_ORIENTATION_APPLIED)
     return origin.film(pixels, codes)
-
-
-def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
-    """The stored value that means white, for unsigned pixels of a depth.
-
-    12-bit detectors are often stored as 16 bits without saying so. A film none of whose values
-    passes 4095 of 65535 would be shown nearly black, so it is taken for such a one, with
-    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits cannot be told from a
-    dark film of 16 bits.
-
-    >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
-    ((4095, ()), (65535, ()))
-    >>> unsigned_white(16, 4080)
-    (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
-    """
-    if bits == 16 and brightest <= 4095:
-        return 4095, (ReasonCode.RANGE_INFERRED,)
-    return (1 << bits) - 1, ()
 
 
 def _open(data: bytes, found: Format) -> Image.Image:
@@ -191,7 +171,7 @@ def _grey(image: Image.Image, depth: int) -> Pixels:
     if mode == "F":
         return _float(np.asarray(image))
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
-        pixels, codes = grey_of(np.asarray(image.convert("RGB")), 255)
+        pixels, codes = gray_from_rgb(np.asarray(image.convert("RGB")), 255)
         return pixels, ((ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes)
     raise FilmError(
         Status.REJECT,

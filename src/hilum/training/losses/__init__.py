@@ -7,8 +7,8 @@ from pkgutil import iter_modules
 from typing import cast
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.training.data.films import targets
 from hilum.training.losses.base import Loss, Terms
-from hilum.training.targets import targets
 
 __all__ = ["Loss", "Terms", "loss", "members", "targets"]
 

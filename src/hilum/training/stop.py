@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import signal
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hilum.domain.errors import UsageError
@@ -15,7 +19,53 @@ from hilum.files.atomic import atomic_file
 from hilum.training.data.batches import Batch
 from hilum.training.data.films import Films
 
-__all__ = ["OVERFLOWS", "refuse_overflows", "stopped_error", "write_stopped_batch"]
+__all__ = [
+    "OVERFLOWS",
+    "StopSignal",
+    "refuse_overflows",
+    "stoppable",
+    "stopped_error",
+    "write_stopped_batch",
+]
+
+_POLITE = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class StopSignal:
+    """Whether somebody asked for the run to stop."""
+
+    requested: bool = False
+
+
+@contextmanager
+def stoppable() -> Generator[StopSignal]:
+    """Take the first Ctrl-C or SIGTERM as a wish, and the second as an order.
+
+    Python gives signals to the main thread only; in another one nothing is taken, and what the
+    program does with signals stays as it was.
+
+    >>> with stoppable() as stop:
+    ...     stop.requested
+    False
+    """
+    stop = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            signal.default_int_handler(number, frame)
+        stop.requested = True
+
+    before = {number: signal.signal(number, ask) for number in _POLITE}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 OVERFLOWS = 25
 """Steps that float16 may overflow in one after the other: a fresh scale halves a dozen times."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from hilum.domain.errors import UsageError, suggestion
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.artefacts.sinks.base import Member, Sink
+from hilum.training.sinks.base import Member, Sink
 
 __all__ = ["Sinks", "check", "members", "opened", "sink"]
 

@@ -13,18 +13,18 @@ from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
-from hilum.model.quantise import write_quantised
+from hilum.model.quantize import write_quantized
 from hilum.reading.stack import read_stack
 from hilum.runs.facts import Quantisation
 from hilum.runs.folder import RunFolder
 
-__all__ = ["FILMS", "quantise_run"]
+__all__ = ["FILMS", "quantize_run"]
 
 FILMS = 128
 """Films that set the ranges: with twice as many the extremes grow, and the steps with them."""
 
 
-def quantise_run(
+def quantize_run(
     run: RunFolder,
     name: str,
     cohort: Cohort,
@@ -54,8 +54,8 @@ def quantise_run(
             f"{cohort.dataset}'s {name} split can be read here"
         )
     with atomic_file(run.quantised) as unfinished:
-        images = preprocessing.normalise(stack.rasters)
-        convolutions = write_quantised(run.model, images, unfinished)
+        images = preprocessing.normalize(stack.rasters)
+        convolutions = write_quantized(run.model, images, unfinished)
     names = {chosen[position].image_id for position in stack.kept}
     facts = Quantisation(
         model_sha256=file_sha256(run.model),

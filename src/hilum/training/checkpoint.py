@@ -9,10 +9,12 @@ are functions of seed, epoch, step and rank. Nothing in it is executed when it i
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,8 +25,15 @@ from hilum.domain.errors import BundleError
 from hilum.files.atomic import atomic_file
 from hilum.model import weights
 from hilum.model.classifier import Classifier
+from hilum.runs.folder import RunFolder
+from hilum.training.ranks import Ranks
+from hilum.training.resume import Progress, ResumeKey
+from hilum.training.tables import RateTable
 
-__all__ = ["State", "read_state", "save_weights", "write_state"]
+if TYPE_CHECKING:
+    from hilum.training.step import Learner
+
+__all__ = ["CheckpointWriter", "State", "read_state", "read_stopped", "save_weights", "write_state"]
 
 _HEADER = "hilum"
 
@@ -97,3 +106,83 @@ def save_weights(network: Classifier, path: Path, facts: dict[str, str]) -> None
                     f"weights must be numbers, and read back as they were written; {name} in "
                     f"{path} does not. Lower the phase's rate; if it is finite, check the disk"
                 )
+
+
+def read_stopped(run: RunFolder) -> tuple[State, ResumeKey] | None:
+    """The state that a stopped run has left, and what it was made from; None where there is none.
+
+    Raises:
+        BundleError: for a damaged state.
+    """
+    state = read_state(run.state)
+    return None if state is None else (state, ResumeKey.model_validate(state.facts["making"]))
+
+
+class CheckpointWriter:
+    """Writes log, rates, state and weights; on rank 0 only.
+
+    Args:
+        run: the run folder.
+        resume_key: of the run.
+        ranks: who trains.
+    """
+
+    def __init__(self, run: RunFolder, resume_key: ResumeKey, ranks: Ranks) -> None:
+        self.run = run
+        self.resume_key = resume_key
+        self.main = ranks.main
+        self.rates = RateTable(run.rates)
+        self._written = time.monotonic()
+
+    def restore(self) -> tuple[Progress, State | None]:
+        """Where the run stands: at its beginning, or where its state says.
+
+        Raises:
+            UsageError: when the state is of a run of another resume_key.
+        """
+        begun = read_stopped(self.run)
+        if begun is None:
+            progress, state = Progress(), None
+        else:
+            state, resume_key = begun
+            self.resume_key.refuse_difference(resume_key, self.run.root)
+            progress = Progress.model_validate(state.facts["progress"])
+            notes = self.resume_key.notes(resume_key, progress.epoch + 1)
+            progress.notes = tuple(dict.fromkeys((*progress.notes, *notes)))
+        if self.main:
+            self.run.log.parent.mkdir(parents=True, exist_ok=True)
+            self.run.log.touch()
+            os.truncate(self.run.log, progress.log_bytes)
+            self.rates.forget_after(progress.epoch + 1, progress.step)
+        return progress, state
+
+    def older_than(self, minutes: float) -> bool:
+        """Whether the state on disk is."""
+        return time.monotonic() - self._written > 60.0 * minutes
+
+    def keep(self, learner: Learner, progress: Progress) -> None:
+        """Write the state."""
+        if not self.main:
+            return
+        self.rates.flush()
+        facts = {
+            "making": self.resume_key.model_dump(mode="json"),
+            "progress": progress.model_dump(),
+        }
+        write_state(self.run.state, State(learner.tensors(), facts))
+        self._written = time.monotonic()
+
+    def log(self, line: Mapping[str, Any]) -> int:
+        """Add a line to the log; how long the log is now, in bytes."""
+        if not self.main:
+            return 0
+        with self.run.log.open("ab") as file:
+            file.write(f"{json.dumps(line)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def save(self, learner: Learner, name: str, epoch: int) -> None:
+        """Write the kept weights as `best` or `last`."""
+        if self.main:
+            save_weights(learner.kept, self.run.checkpoint(name), {"epoch": str(epoch)})

@@ -15,10 +15,10 @@ from hilum.domain.errors import BundleError
 from hilum.domain.unreported import refuse_onnxruntime_telemetry
 from hilum.model.graph import drop_zero_biases, let_lists_grow, store_wide
 
-__all__ = ["write_quantised"]
+__all__ = ["write_quantized"]
 
 
-def write_quantised(network: Path, images: NDArray[np.float32], out: Path) -> int:
+def write_quantized(network: Path, images: NDArray[np.float32], out: Path) -> int:
     """Write the network with its convolutions in 8 bits; how many they are.
 
     Static quantisation: kernels become signed 8-bit numbers with a scale for each channel, and what

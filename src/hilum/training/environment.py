@@ -28,7 +28,7 @@ def environment(
     """
     return {
         **provenance(),
-        "git_commit": _commit(Path(__file__).resolve().parents[4]),
+        "git_commit": _commit(Path(__file__).resolve().parents[3]),
         "system": platform.platform(),
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
