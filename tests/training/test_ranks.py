@@ -216,4 +216,4 @@ def test_a_process_alone_is_its_own_main() -> None:
     assert ranks.total(values) is values
     plain = network(norm=True)
     assert ranks.wrap(plain) is plain
-    assert ranks.synchronised(plain) is plain
+    assert ranks.synchronized(plain) is plain

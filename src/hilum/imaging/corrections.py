@@ -1,4 +1,4 @@
-"""Square pixels: a film whose pixels are longer one way is stretched until they are not."""
+"""Corrections that every format needs: square pixels, gray from color, the value of white."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hilum.imaging.limits import check_dimensions
 __all__ = ["Aspect", "gray_from_rgb", "squared"]
 
 _SQUARE_WITHIN = 0.01
-"""A heart drawn a hundredth too wide is measured no worse."""
+"""Relative deviation from square that is ignored: a heart 1 % too wide is measured no worse."""
 _MOST = 4.0
-"""No detector's or digitiser's pixel is longer than this; it is a header's mistake."""
+"""Largest aspect accepted; a larger one is an error in the header."""
 
 
 @dataclass(frozen=True)
 class Aspect:
-    """What a header says of the shape of a pixel.
+    """The shape of a pixel according to the header.
 
     Attributes:
-        spacing_mm: (row, column) distance of pixel centres, where known.
+        spacing_mm: (row, column) distance of pixel centers, where known.
         ratio: height of a pixel over its width, NaN for a senseless statement.
     """
 
@@ -41,7 +41,7 @@ class Aspect:
 def squared(
     pixels: NDArray[np.float32], aspect: Aspect
 ) -> tuple[NDArray[np.float32], tuple[float, float] | None, tuple[ReasonCode, ...]]:
-    """A film with square pixels, the spacing it then has, and the reason to warn.
+    """Return the film with square pixels, its new spacing, and the reason to warn.
 
     The coarser way is stretched, by linear interpolation, so that nothing is lost. Within 1 % a
     pixel counts as square.
@@ -76,11 +76,11 @@ def squared(
 
 
 STRONG = 64 / 255
-"""Difference between the largest and smallest channel from which a pixel is clearly coloured."""
+"""Difference between the largest and smallest channel from which a pixel is clearly colored."""
 FAINT = 16 / 255
-"""Up to here a pixel is grey to the eye."""
+"""Largest difference between channels of a pixel that looks gray."""
 ANNOTATED_AT_MOST = 0.1
-"""Share of clearly coloured pixels up to which they are marks on a grey film."""
+"""Share of clearly colored pixels up to which they are marks on a gray film."""
 
 # Rec. 601, as in JPEG and Pillow.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -89,11 +89,11 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 def gray_from_rgb(
     rgb: NDArray[np.unsignedinteger], white: int
 ) -> tuple[NDArray[np.float32], tuple[ReasonCode, ...]]:
-    """Grey values of a picture in RGB, and the reason to warn where it really had colour.
+    """Return gray values of an RGB picture, and the reason to warn where it really had color.
 
-    Equal channels are a grey film in an RGB file: no warning. Otherwise the luminance
-    `0.299 R + 0.587 G + 0.114 B` is taken (one channel alone would turn a red arrow white), with
-    `COLOR_ANNOTATION` where few pixels are coloured on a grey ground, else `COLOR_CONVERTED`.
+    Equal channels are a gray film in an RGB file: no warning. Otherwise the luminance
+    `0.299 R + 0.587 G + 0.114 B` is used (one channel alone would turn a red arrow white), with
+    `COLOR_ANNOTATION` where few pixels are colored on a gray ground, else `COLOR_CONVERTED`.
 
     Args:
         rgb: (H, W, 3) unsigned integers.
@@ -121,11 +121,11 @@ def gray_from_rgb(
 
 
 def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
-    """The stored value that means white, for unsigned pixels of a depth.
+    """Return the stored value that means white, for unsigned pixels of a depth.
 
-    12-bit detectors are often stored as 16 bits without saying so. A film none of whose values
-    passes 4095 of 65535 would be shown nearly black, so it is taken for such a one, with
-    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits cannot be told from a
+    12-bit films are often stored as 16 bits without a note of it. A film none of whose values
+    passes 4095 of 65535 would be shown nearly black, so it is treated as 12-bit, with
+    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits looks like a
     dark film of 16 bits.
 
     >>> unsigned_white(12, 4080), unsigned_white(16, 60000)

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes; its suffix is only compared with that."""
+"""The format of a file, by its first bytes (the suffix is only compared), and its origin."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _EXPLICIT_VR = frozenset(
 
 
 def format_of(data: bytes) -> Format:
-    r"""The format of a file, by its content.
+    r"""Return the format of a file, by its content.
 
     Raises:
         FilmError: `EMPTY_FILE`, `FORMAT_NOT_ALLOWED` for a known format that is no film's, or
@@ -106,9 +106,9 @@ def format_of(data: bytes) -> Format:
 
 
 def suffix_differs(name: str, found: Format) -> bool:
-    """Whether a name ends like another picture format than the file's; no suffix is fine.
+    """Return whether a name has the suffix of a different format; no suffix is fine.
 
-    DICOM files are often named by a UID, so an unknown suffix such as `.113` says nothing.
+    DICOM files are often named by a UID, so an unknown suffix such as `.113` has no meaning.
 
     >>> suffix_differs("film.dcm", Format.PNG), suffix_differs("1.2.840.113", Format.DICOM)
     (True, False)
@@ -130,7 +130,7 @@ def _refused(data: bytes) -> tuple[str, Status] | None:
 
 
 def _bare_dicom(data: bytes) -> bool:
-    """Whether a data set starts at once, without the 128 bytes and `DICM` in front.
+    """Return whether a data set starts at once, without the 128 bytes and `DICM` in front.
 
     Its first element is then of group 0002 or 0008, with a VR in letters or a short length.
     """
@@ -142,7 +142,7 @@ def _bare_dicom(data: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a film is from.
+    """The source of a film: its name and the hash of its bytes.
 
     Attributes:
         name: what the film is called.
@@ -155,5 +155,5 @@ class Origin:
     codes: tuple[ReasonCode, ...] = ()
 
     def film(self, pixels: NDArray[np.float32], codes: tuple[ReasonCode, ...] = ()) -> Radiograph:
-        """A film whose file says nothing beyond its pixels, with the reasons met in decoding."""
+        """Return a film without header, with the codes met in decoding."""
         return Radiograph(pixels, self.name, self.sha256, codes=(*self.codes, *codes))

@@ -1,4 +1,4 @@
-"""A path or bytes to a film: the one way in, whatever the file is or claims to be."""
+"""Reading of a film from a path or bytes: the only entry, whatever the file claims to be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["read"]
 
 
 def read(source: Path | bytes, name: str | None = None) -> Radiograph:
-    """A film from a file or from bytes, by content and never by suffix.
+    """Read a film from a file or from bytes, by content and never by suffix.
 
     What every reader needs to know about the file (its hash, why to be wary) is on the result;
     whatever goes wrong is a `FilmError` with a status and a reason code, whichever library met it.
@@ -50,7 +50,7 @@ def read(source: Path | bytes, name: str | None = None) -> Radiograph:
 
 
 def _decoded(data: bytes, found: Format, origin: Origin) -> Radiograph:
-    """The film; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
+    """Decode the film; hostile bytes raise almost anything in a decoder, so all is caught."""
     try:
         if found is Format.DICOM:
             from hilum.imaging.dicom.decode import read_dicom  # pydicom: 0.1 s a PNG need not pay
@@ -78,10 +78,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """The bytes of a regular file, which must not change meanwhile.
+    """Return the bytes of a regular file, which must not change meanwhile.
 
     The file is opened without waiting, so that a fifo cannot hang the run, and everything is
-    asked of the open file, so that nothing can be swapped in between.
+    checked on the open file, so that nothing can be swapped in between.
     """
 
     def without_waiting(name: str, flags: int) -> int:
@@ -127,7 +127,7 @@ def _not_regular() -> FilmError:
 
 
 def _unreadable(error: OSError | ValueError) -> FilmError:
-    """The row for a file that could not be opened or read. Paths stay out of the message."""
+    """Return the error for a file that could not be opened or read, without its path."""
     if isinstance(error, PermissionError):
         return FilmError(
             Status.ERROR, ReasonCode.PERMISSION_DENIED, "no permission to read the file"
@@ -148,7 +148,7 @@ def _unreadable(error: OSError | ValueError) -> FilmError:
 
 
 def _leads_to_itself(path: Path) -> bool:
-    """Whether the path is a link to a folder that it lies in: whoever follows it never ends."""
+    """Return whether the path is a link to a folder that contains it: following it never ends."""
     try:
         if not path.is_symlink():
             return False
@@ -164,7 +164,7 @@ def _loop() -> FilmError:
 
 
 class _Silence:
-    """No decoder's warnings: what matters of them is a reason code on the film.
+    """A context without decoders' warnings: those that matter are reason codes on the film.
 
     Python's warning filters belong to the whole process. Of several threads that read at once,
     the first switches warnings off and the last puts the filters back.

@@ -1,4 +1,4 @@
-"""Whether acting on the model helps more than acting on everybody, or on nobody."""
+"""Decision curves: the net benefit of acting on the model, on all films, or on none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NetBenefit", "net_benefit"]
 
 @dataclass(frozen=True, eq=False)
 class NetBenefit:
-    """True positives per film, less the false ones that each threshold thinks them worth.
+    """Net benefit per film: true positives minus false ones, weighted by the threshold's odds.
 
     Attributes:
         model: (K,) when films with `probability >= threshold` are acted on.
@@ -32,7 +32,7 @@ def net_benefit(
     probabilities: NDArray[np.floating],
     thresholds: NDArray[np.floating],
 ) -> NetBenefit:
-    """Decision curves of the model and of its two image-free rivals.
+    """Return the decision curves of the model, of treating all films and of treating none.
 
     `TP / n - FP / n * t / (1 - t)`: who acts at probability t holds a missed finding to be
     `(1 - t) / t` times as bad as a needless action, so the threshold is argued from the clinic and

@@ -75,7 +75,7 @@ def export_onnx(
 
 
 def pool_first(network: nn.Module) -> None:
-    """Let average pooling come before the 1 x 1 convolution that it follows, at a block's end."""
+    """Move average pooling before the 1 x 1 convolution that it follows, at a block's end."""
     for block in network.modules():
         ends = list(block.named_children())[-2:] if isinstance(block, nn.Sequential) else []
         if len(ends) < 2:
@@ -87,7 +87,7 @@ def pool_first(network: nn.Module) -> None:
 
 
 def _mixes_channels(module: nn.Module) -> bool:
-    """Whether it looks at one pixel at a time: 1 x 1, without stride, padding or groups."""
+    """Return whether a module mixes channels only: 1 x 1, without stride, padding or groups."""
     return isinstance(module, nn.Conv2d) and (
         module.kernel_size == (1, 1)
         and module.stride == (1, 1)
@@ -97,7 +97,7 @@ def _mixes_channels(module: nn.Module) -> bool:
 
 
 def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
-    """The graph for any number of images of the example's size."""
+    """Return the graph for any number of images of the example's size."""
     from onnxscript import optimizer
 
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -126,7 +126,7 @@ def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:
-    """Drop the exporter's notes: they name the machine's paths, and fill most of a small file."""
+    """Drop the exporter's notes: they contain local paths, and fill most of a small file."""
     graph = model.graph
     parts: Iterable[object] = (
         *(model, graph, *graph.node, *graph.value_info, *graph.initializer),
@@ -158,7 +158,7 @@ def _parity(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> Parit
 
 
 def rounded_to_half(network: Classifier) -> Classifier:
-    """A copy whose kernels and matrices hold only values that float16 has.
+    """Return a copy whose kernels and matrices contain only values that float16 represents.
 
     They make up nearly all of a network. Biases, norms and statistics stay as they are: they are
     few, and a variance can be too small for float16.

@@ -1,4 +1,4 @@
-"""timm's pretrained weights, from the Hugging Face hub or its cache on this machine."""
+"""Published weights: timm's from the Hugging Face hub, and other files' tensors renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hilum.domain.errors import UsageError
 __all__ = ["HEAD_NORM", "fetch_weights", "pretrained_config", "with_timm_names"]
 
 TIMEOUT_S = 10.0
-"""How long the hub may take to answer."""
+"""Timeout for one request to the hub, in seconds."""
 
 WEIGHTS = "model.safetensors"
 
@@ -25,7 +25,7 @@ INSTEAD = "give a local file with model.weights=PATH"
 
 
 def pretrained_config(name: str) -> dict[str, Any] | None:
-    """What timm says of a network's pretrained weights; none where there are no such weights.
+    """Return timm's configuration of a network's pretrained weights; None where there are none.
 
     Args:
         name: timm's, with or without the tag of the weights.
@@ -43,7 +43,7 @@ def pretrained_config(name: str) -> dict[str, Any] | None:
 
 
 def fetch_weights(name: str) -> dict[str, Tensor]:
-    """The pretrained weights of a network of timm's, under timm's names, its classifier included.
+    """Return the pretrained weights of a timm network, under timm's names, classifier included.
 
     Only safetensors are fetched, which execute nothing.
 
@@ -65,7 +65,7 @@ def fetch_weights(name: str) -> dict[str, Tensor]:
 
 
 def _file(config: dict[str, Any]) -> Path:
-    """The weights on this machine, fetched if they were not yet."""
+    """Return the local file of the weights, downloaded if it is not cached."""
     repository, _, tag = str(config["hf_hub_id"]).partition("@")
     revision = tag or None
     cached = huggingface_hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision)
@@ -73,7 +73,7 @@ def _file(config: dict[str, Any]) -> Path:
         return Path(cached)
     address = huggingface_hub.hf_hub_url(repository, WEIGHTS, revision=revision)
     try:
-        # asked once first, since a download without a network is tried again and again
+        # one request first, since a download without a network is retried many times
         huggingface_hub.get_hf_file_metadata(address, timeout=TIMEOUT_S)
         return Path(
             huggingface_hub.hf_hub_download(
@@ -81,18 +81,18 @@ def _file(config: dict[str, Any]) -> Path:
             )
         )
     except Exception as error:  # the network's, the hub's and the disk's, of many libraries
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"model.weights=imagenet needs {repository} from the Hugging Face hub, which did not "
-            f"give it ({said}); {INSTEAD}"
+            f"give it ({reason}); {INSTEAD}"
         ) from None
 
 
 HEAD_NORM = "head.norm."
-"""Where timm keeps the norm of the pooled map, which is a part of our backbones."""
+"""Prefix of timm's norm of the pooled map, which is a part of our backbones."""
 
 WRAPPERS = re.compile(r"^((module|model|net|network|_orig_mod|densenet121)\.)+")
-"""What DataParallel, Lightning, torch.compile and CheXNet put before every name."""
+"""Prefixes that DataParallel, Lightning, torch.compile and CheXNet put before every name."""
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 """Names of torchvision before 0.4, `denselayer1.norm.1.weight`, as in its ImageNet file still."""
@@ -113,11 +113,11 @@ TORCHVISION_CONVNEXT = (
     (re.compile(r"\.layer_scale$"), ".gamma"),
     (re.compile(r"^classifier\.0\."), HEAD_NORM),
 )
-"""torchvision numbers what timm names; the tensors are the same."""
+"""Patterns from torchvision's numbered modules to timm's names; the tensors are the same."""
 
 
 def with_timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under timm's names.
+    """Return the tensors under timm's names.
 
     Understood are timm's own files; torchvision's, with the old names of its DenseNets; those of
     torchxrayvision and CheXNet; and hilum's checkpoints, of which the backbone is given.

@@ -1,7 +1,7 @@
-"""The state that a stopped run goes on from, and its weights.
+"""Checkpoints of a run: the state from which a stopped run resumes, its log and its weights.
 
 ``state.safetensors`` has every tensor that training changes (the network, the average of its
-weights, the optimiser's moments) and, in its header, as JSON, everything else: where the run
+weights, the optimizer's moments) and, in its header, as JSON, everything else: where the run
 stands, its sums, what was chosen. Random numbers are not in it: order, augmentation and drop-out
 are functions of seed, epoch, step and rank. Nothing in it is executed when it is read.
 """
@@ -40,7 +40,7 @@ _HEADER = "hilum"
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """All that it takes to go on.
+    """Everything needed to resume a run.
 
     Attributes:
         tensors: by name.
@@ -51,7 +51,7 @@ class State:
     facts: Mapping[str, Any]
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors below a name, by what follows it.
+        """Return the tensors below a name, keyed by the rest of their names.
 
         >>> import torch
         >>> list(State({"network.head.bias": torch.zeros(1)}, {}).part("network"))
@@ -66,14 +66,14 @@ class State:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a state in the place of the one before, at once."""
+    """Write a state atomically in place of the previous one."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
     with atomic_file(path) as unfinished:
         save_file(tensors, unfinished, metadata={_HEADER: json.dumps(state.facts, sort_keys=True)})
 
 
 def read_state(path: Path) -> State | None:
-    """Read what `write_state` wrote; None where there is nothing.
+    """Read what `write_state` wrote; return None where there is no file.
 
     Raises:
         BundleError: for a file that is damaged or of another make.
@@ -92,7 +92,7 @@ def read_state(path: Path) -> State | None:
 
 
 def save_weights(network: Classifier, path: Path, facts: dict[str, str]) -> None:
-    """Write weights in the place of those before, at once, and only if they can be read back.
+    """Write weights atomically, and only if they can be read back.
 
     Raises:
         BundleError: when weights are not finite, or would not be read as they are.
@@ -109,7 +109,7 @@ def save_weights(network: Classifier, path: Path, facts: dict[str, str]) -> None
 
 
 def read_stopped(run: RunFolder) -> tuple[State, ResumeKey] | None:
-    """The state that a stopped run has left, and what it was made from; None where there is none.
+    """Return the state of a stopped run and its resume key; None where there is none.
 
     Raises:
         BundleError: for a damaged state.
@@ -119,11 +119,11 @@ def read_stopped(run: RunFolder) -> tuple[State, ResumeKey] | None:
 
 
 class CheckpointWriter:
-    """Writes log, rates, state and weights; on rank 0 only.
+    """Writer of the log, the learning rates, the state and the weights, on rank 0 only.
 
     Args:
         run: the run folder.
-        resume_key: of the run.
+        resume_key: what must be equal for the run to resume.
         ranks: who trains.
     """
 
@@ -135,7 +135,7 @@ class CheckpointWriter:
         self._written = time.monotonic()
 
     def restore(self) -> tuple[Progress, State | None]:
-        """Where the run stands: at its beginning, or where its state says.
+        """Return the run's progress and its saved state, or a fresh start and None.
 
         Raises:
             UsageError: when the state is of a run of another resume_key.
@@ -157,7 +157,7 @@ class CheckpointWriter:
         return progress, state
 
     def older_than(self, minutes: float) -> bool:
-        """Whether the state on disk is."""
+        """Return whether the state on disk is older than so many minutes."""
         return time.monotonic() - self._written > 60.0 * minutes
 
     def keep(self, learner: Learner, progress: Progress) -> None:
@@ -173,7 +173,7 @@ class CheckpointWriter:
         self._written = time.monotonic()
 
     def log(self, line: Mapping[str, Any]) -> int:
-        """Add a line to the log; how long the log is now, in bytes."""
+        """Append a line to the log; return the log's length in bytes."""
         if not self.main:
             return 0
         with self.run.log.open("ab") as file:
@@ -183,6 +183,6 @@ class CheckpointWriter:
             return file.tell()
 
     def save(self, learner: Learner, name: str, epoch: int) -> None:
-        """Write the kept weights as `best` or `last`."""
+        """Write the selected weights as `best` or `last`."""
         if self.main:
             save_weights(learner.kept, self.run.checkpoint(name), {"epoch": str(epoch)})

@@ -1,4 +1,4 @@
-"""The optimiser: one group a part and kind of tensor, its rates, and the step they all take."""
+"""The optimizer, its parameter groups, and the schedule of their learning rates."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Plateau", "build", "factor", "rates", "set_rates", "step"]
 
 
 def build(groups: Iterable[Group], config: OptimizerConfig) -> optim.Optimizer:
-    """An optimiser of torch's over the groups; each `lr` begins at its part's peak.
+    """Return a torch optimizer over the groups; each `lr` begins at its part's peak.
 
     Biases and the weights of norms, which have one dimension, do not decay: shrinking them
-    regularises nothing, and pulls normalised features to zero (Goyal et al. 2017). The fused
+    regularizes nothing, and pulls normalized features to zero (Goyal et al. 2017). The fused
     kernels update all tensors in one pass: for the hundreds of small ones of a DenseNet on a
     processor that is up to 17 times faster.
 
     Returns:
-        An optimiser whose `param_groups` carry `part`, `peak` and `name`.
+        An optimizer whose `param_groups` carry `part`, `peak` and `name`.
 
     Example:
         >>> head = nn.Linear(2, 1)
@@ -67,7 +67,7 @@ def set_rates(optimizer: optim.Optimizer, factor: float) -> None:
 
 
 def rates(optimizer: optim.Optimizer) -> dict[str, float]:
-    """Part to its present rate."""
+    """Return the current learning rate of each part."""
     return {group["part"]: float(group["lr"]) for group in optimizer.param_groups}
 
 
@@ -76,7 +76,7 @@ def step(
     config: OptimizerConfig,
     scaler: torch.amp.GradScaler | None = None,
 ) -> float:
-    """Clip the gradients to `clip_norm`, take one step with them, and forget them.
+    """Clip the gradients to `clip_norm`, take one step with them, and clear them.
 
     To accumulate over k batches, call `backward` on each batch's share of the loss, and this once.
 
@@ -86,9 +86,9 @@ def step(
         scaler: of float16, which the gradients were scaled by.
 
     Returns:
-        The gradient's Euclidean norm before it was clipped. Where it is not finite **no step was
-        taken**: the scaler, if any, lowers its scale for the next; without one the loss has gone
-        astray.
+        The gradient's Euclidean norm before it was clipped. Where it is not finite **the step
+        was skipped**: the scaler, if any, lowers its scale for the next; without one training
+        cannot go on.
     """
     if scaler is not None:
         scaler.unscale_(optimizer)
@@ -106,15 +106,15 @@ def step(
 
 
 def factor(config: ScheduleConfig, step: int, steps: int, reductions: int = 0) -> float:
-    """What every peak rate is multiplied by in one step of a phase.
+    """Return the factor on every peak learning rate in one step of a phase.
 
     With w = floor(warmup * steps): (step + 1) / w while step < w. Then 1 (constant),
     (1 + cos(pi (step - w) / (steps - w))) / 2 (cosine), or factor ** reductions (plateau). Never
-    0: a step that is taken moves the weights.
+    0: every step that is not skipped moves the weights.
 
     Args:
         config: of the run.
-        step: optimiser steps of the phase that went before, 0 to `steps` - 1.
+        step: optimizer steps of the phase that went before, 0 to `steps` - 1.
         steps: of the whole phase.
         reductions: that `Plateau` counts.
 
@@ -141,7 +141,7 @@ def factor(config: ScheduleConfig, step: int, steps: int, reductions: int = 0) -
 
 
 class Plateau:
-    """Counts how often tune stood still for more than `patience` epochs of a phase.
+    """The number of times tune did not improve for more than `patience` epochs of a phase.
 
     Any improvement counts, however small; an epoch that could not be measured says nothing.
     Equal to torch's ReduceLROnPlateau with a threshold of 0.
@@ -160,14 +160,14 @@ class Plateau:
         self._streak = Streak(criterion)
 
     def offer(self, value: float | None) -> None:
-        """Take what the epoch reached on tune."""
+        """Add the epoch's value on tune."""
         self._streak.offer(value)
         if self._streak.since > self.config.patience:
             self.reductions += 1
             self._streak.since = 0
 
     def state(self) -> dict[str, Any]:
-        """What `resume` needs, as JSON can hold it."""
+        """Return what `resume` needs, as JSON values."""
         return {
             "reductions": self.reductions,
             "best": self._streak.best,
@@ -176,7 +176,7 @@ class Plateau:
 
     @classmethod
     def resume(cls, config: ScheduleConfig, criterion: Criterion, state: Mapping[str, Any]) -> Self:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         plateau = cls(config, criterion)
         plateau.reductions = state["reductions"]
         plateau._streak = Streak(criterion, state["best"], state["since"])

@@ -1,4 +1,4 @@
-"""The second form of a run's network: convolutions in 8 bits, ranges from films of the run."""
+"""The 8-bit form of a run's network, with ranges measured on films of the run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def quantize_run(
 
     Raises:
         DatasetError: when none of the films can be read.
-        BundleError: for a network that has nothing to quantise.
+        BundleError: for a network that has nothing to quantize.
     """
     present = cohort.select(lambda record: record.path is not None)
     spread = np.linspace(0, len(present) - 1, min(FILMS, len(present))).round().astype(int)
@@ -50,7 +50,7 @@ def quantize_run(
     stack = read_stack(paths, preprocessing, advance=advance)
     if not stack.kept:
         raise DatasetError(
-            f"a network is quantised by films that it may see; none of the {len(cohort)} of "
+            f"a network is quantized by films that it may see; none of the {len(cohort)} of "
             f"{cohort.dataset}'s {name} split can be read here"
         )
     with atomic_file(run.quantised) as unfinished:

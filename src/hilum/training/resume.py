@@ -1,4 +1,4 @@
-"""What a run is made from. A stopped run goes on only with the very same."""
+"""The resume key of a run (what must be equal to resume it), and its progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EpochTally", "Progress", "ResumeKey"]
 
 
 class ResumeKey(BaseModel):
-    """What decides the weights of a run, and what may change their last bits."""
+    """Inputs that determine the weights of a run, and those that may change their last bits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,7 @@ class ResumeKey(BaseModel):
     records: str
     """Hash of films, patients and label states."""
     split: str
-    """Hash of the use of every film."""
+    """Hash of the split of every film."""
     films: str = ""
     """Hash of the names of the train and tune films that could be read; empty before they are."""
     code: str
@@ -34,10 +34,10 @@ class ResumeKey(BaseModel):
     processes: int
 
     def refuse_difference(self, begun: ResumeKey, run: Path) -> None:
-        """Refuse to go on with a run that was begun otherwise.
+        """Refuse to resume a run that was started from different inputs.
 
         Args:
-            begun: what it was begun with.
+            begun: the key it was started with.
             run: its folder.
 
         Raises:
@@ -55,11 +55,11 @@ class ResumeKey(BaseModel):
             )
 
     def notes(self, begun: ResumeKey, epoch: int) -> tuple[str, ...]:
-        """What is other now than when the run began, and may show in the last bits of its weights.
+        """Return what differs from the run's start and may show in the last bits of its weights.
 
         Args:
-            begun: the circumstances it began under.
-            epoch: in which it goes on.
+            begun: the key it was started with.
+            epoch: in which it resumes.
         """
         found: list[str] = []
         if self.processes != begun.processes:
@@ -79,7 +79,7 @@ def _flat(resume_key: ResumeKey) -> Iterator[tuple[str, object]]:
 
 
 def _leaves(tree: object, above: str) -> Iterator[tuple[str, object]]:
-    """The values of a nested document with their dotted names."""
+    """Yield the values of a nested document with their dotted names."""
     if isinstance(tree, dict):
         below = tree.items()
     elif isinstance(tree, list):
@@ -92,7 +92,7 @@ def _leaves(tree: object, above: str) -> Iterator[tuple[str, object]]:
 
 
 class EpochTally(BaseModel):
-    """What the steps of an epoch add up to; it begins anew with each epoch.
+    """Sums over the steps of one epoch.
 
     >>> tally = EpochTally()
     >>> tally.add(6.0, 12.0, norm=2.0)
@@ -106,17 +106,17 @@ class EpochTally(BaseModel):
     terms: float = 0.0
     """Sum of the loss's terms over all ranks."""
     count: float = 0.0
-    """What the sum is divided by."""
+    """Divisor of the sum of terms."""
     norms: float = 0.0
     taken: int = 0
     skipped: int = 0
-    """Steps that were not taken, since float16 overflowed."""
+    """Steps skipped because float16 overflowed."""
     seconds: float = 0.0
     rates: dict[str, float] = {}
-    """Part to its rate in the last step."""
+    """Learning rate of each part in the last step."""
 
     def add(self, terms: float, count: float, norm: float) -> None:
-        """One step more; it was not taken if its gradient's norm is not finite."""
+        """Add one step; it counts as skipped if its gradient's norm is not finite."""
         self.terms += terms
         self.count += count
         if math.isfinite(norm):
@@ -132,12 +132,12 @@ class EpochTally(BaseModel):
 
     @property
     def gradient_norm(self) -> float | None:
-        """The mean over the steps taken, before clipping."""
+        """Mean norm over the steps that were not skipped, before clipping."""
         return self.norms / self.taken if self.taken else None
 
 
 class Progress(BaseModel):
-    """Where a run stands."""
+    """How far a run has come, as JSON: with the tensors of its state, all that resuming needs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -153,28 +153,28 @@ class Progress(BaseModel):
     """Its finished steps, of one or more batches each."""
     tally: EpochTally = Field(default_factory=EpochTally)
     overflows: int = 0
-    """Steps skipped one after the other, up to now."""
+    """Steps skipped in a row, up to now."""
     log_bytes: int = 0
-    """Length of the log: what follows was written by a run that was killed."""
+    """Length of the log in bytes; anything after it was written by a run that was killed."""
     records: tuple[PhaseRecord, ...] = ()
-    """Of the finished phases."""
+    """Records of the finished phases."""
     proof: dict[str, str] = {}
     """Hashes at the running phase's start."""
     plateau: dict[str, Any] = {}
     choice: dict[str, Any] = {}
     scaler: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
-    """Where the run went on under other circumstances than it began."""
+    """Notes on resuming under different conditions."""
 
     def end_epoch(self) -> None:
-        """One more epoch is finished."""
+        """Count one finished epoch."""
         self.epoch += 1
         self.phase_epoch += 1
         self.batch = self.step = 0
         self.tally = EpochTally()
 
     def end_phase(self, record: PhaseRecord) -> None:
-        """One more phase is finished, and proved."""
+        """Add the record of a finished and proved phase."""
         self.records = (*self.records, record)
         self.phase += 1
         self.phase_epoch = 0

@@ -1,4 +1,4 @@
-"""Which epoch is kept and when a phase stops, by what tune says; and how tune is asked."""
+"""Selection of the best epoch and early stopping, both by scores on the tune split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Choice", "EpochScores", "Kept", "Streak", "areas", "measure", "score
 
 @dataclass(frozen=True)
 class EpochScores:
-    """What tune says of an epoch.
+    """Scores of an epoch on the tune split.
 
     Attributes:
         loss: the training loss on tune.
@@ -39,7 +39,7 @@ class EpochScores:
     findings: int
 
     def value(self, criterion: Criterion) -> float | None:
-        """The number that the criterion goes by.
+        """Return the value of the selection metric.
 
         >>> EpochScores(0.3, None, None, 0).value(Criterion.AUROC) is None
         True
@@ -50,7 +50,7 @@ class EpochScores:
 
 
 def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float) -> EpochScores:
-    """Macro AUROC and average precision: means over the findings that have both states.
+    """Return macro AUROC and average precision: means over the findings that have both states.
 
     Without intervals: these choose an epoch and are no result. A finding counts as much as any
     other, however few its films.
@@ -66,7 +66,7 @@ def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float)
     Example:
         >>> states = np.array([[0, 1], [1, 1], [1, -2]], np.int8)
         >>> measure(states, np.array([[0.1, 3.0], [0.2, 1.0], [0.0, 2.0]]), 0.5)
-        Measured(loss=0.5, auroc=0.5, average_precision=0.8333333333333333, findings=1)
+        EpochScores(loss=0.5, auroc=0.5, average_precision=0.8333333333333333, findings=1)
     """
     if not np.isfinite(logits).all():
         raise UsageError(
@@ -105,7 +105,7 @@ class Streak:
     since: int = 0
 
     def offer(self, value: float | None) -> bool:
-        """Take a value; whether it is the best so far."""
+        """Add a value; return whether it is the best so far."""
         if value is None:
             return False
         if self.best is None or self._better(value, self.best):
@@ -120,7 +120,7 @@ class Streak:
 
 @dataclass(frozen=True)
 class Kept:
-    """The epoch whose weights are kept, and its value."""
+    """The selected epoch and its value."""
 
     epoch: int
     value: float
@@ -147,11 +147,11 @@ class Choice:
         self._phase = Streak(config.by)
 
     def begin_phase(self) -> None:
-        """Count the patience anew; the best epoch of the run stands."""
+        """Restart the patience; the best epoch of the run is kept."""
         self._phase = Streak(self.config.by)
 
     def offer(self, epoch: int, value: float | None) -> bool:
-        """Take an epoch's value; whether it is the best of the run. Of equals the first is."""
+        """Add an epoch's value; return whether it is the best of the run (first among equals)."""
         self._phase.offer(value)
         if value is None or not self._run.offer(value):
             return False
@@ -159,11 +159,11 @@ class Choice:
         return True
 
     def exhausted(self) -> bool:
-        """Whether the phase has not got better for `patience` epochs, and should end."""
+        """Return whether the phase has not improved for `patience` epochs, and should end."""
         return 0 < self.config.patience <= self._phase.since
 
     def state(self) -> dict[str, Any]:
-        """What `resume` needs, as JSON can hold it."""
+        """Return what `resume` needs, as JSON values."""
         return {
             "epoch": None if self.best is None else self.best.epoch,
             "value": self._run.best,
@@ -173,7 +173,7 @@ class Choice:
 
     @classmethod
     def resume(cls, config: ChoiceConfig, state: Mapping[str, Any]) -> Self:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         choice = cls(config)
         choice._run.best = state["value"]
         if state["epoch"] is not None:
@@ -184,7 +184,7 @@ class Choice:
 
 @torch.inference_mode()
 def score(learner: Learner, films: Films) -> NDArray[np.float32]:
-    """(N, L) logits of the kept weights; each rank scores its share, and all get the whole.
+    """Return (N, L) logits of the saved weights; each rank scores its share, all get all.
 
     The weights are put into evaluation mode; statistics are rank 0's.
     """
@@ -206,7 +206,7 @@ def score(learner: Learner, films: Films) -> NDArray[np.float32]:
 def areas(
     labels: LabelSet, states: NDArray[np.int8], scored: NDArray[np.float32]
 ) -> Mapping[str, float | None]:
-    """AUROC of each finding; None for one without both states.
+    """Return the AUROC of each finding; None for one without both states.
 
     Args:
         labels: of the columns.

@@ -1,4 +1,4 @@
-"""The network at a run's start, and what must be known of the weights it starts from."""
+"""The network at a run's start, and the patients that its starting weights have seen."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = [
 ]
 
 CLOSE = 0.02
-"""Grey levels, of 1, that a mean or deviation may differ by unremarked."""
+"""Largest difference of mean or deviation that needs no note, where white is 1."""
 
 
 def empty_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
-    """The run's network with the weights that its seed draws."""
+    """Return the run's network with random weights drawn from its seed."""
     model, channels = config.model, config.preprocessing.channels
     return classifier(model.backbone, labels, channels, model.options, config.seed, model.drop_path)
 
 
 def starting_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
-    """The run's network, its backbone, and the head if asked for, filled with other weights.
+    """Return the run's network, with backbone (and head, if configured) from the starting weights.
 
     Raises:
         UsageError: for an unknown backbone or option, or weights that cannot be had.
@@ -57,12 +57,12 @@ def starting_network(config: TrainingConfig, labels: LabelSet) -> Classifier:
 
 
 def start_notes(config: TrainingConfig) -> tuple[str, ...]:
-    """What the starting weights have seen, and whether they were fed as they are fed here."""
-    return (*inherited_notes(config.model), *_normalisation_notes(config))
+    """Return notes on what the starting weights were trained on, and with which normalization."""
+    return (*inherited_notes(config.model), *_normalization_notes(config))
 
 
-def _normalisation_notes(config: TrainingConfig) -> tuple[str, ...]:
-    """Whether pretrained weights get other grey levels than they learned on: slower, not wrong."""
+def _normalization_notes(config: TrainingConfig) -> tuple[str, ...]:
+    """Note whether pretrained weights get a different normalization here: slower, not wrong."""
     expected = weights.expected_normalization(config.model.backbone)
     if config.model.weights != "imagenet" or expected is None:
         return ()
@@ -74,12 +74,12 @@ def _normalisation_notes(config: TrainingConfig) -> tuple[str, ...]:
         f"mean {fmean(mean):.3f} and deviation {fmean(std):.3f}" for mean, std in (own, expected)
     ]
     return (
-        f"films are normalised to {words[0]}; the starting weights were trained with {words[1]}",
+        f"films are normalized to {words[0]}; the starting weights were trained with {words[1]}",
     )
 
 
 def inherited_patients(model: ModelConfig) -> SeenPatients:
-    """The patients of the run that the weights come from; nobody where they come from elsewhere."""
+    """Return the patients of the run that the weights come from; none where it is not a run."""
     source = _source(model)
     if source is None or not source.seen.exists():
         return SeenPatients({})
@@ -104,7 +104,7 @@ def refuse_contaminated(model: ModelConfig, cohort: Cohort, splits: SplitTable) 
 
 
 def inherited_notes(model: ModelConfig) -> tuple[str, ...]:
-    """What must be known of the weights' past, for every report of the run."""
+    """Return notes on the origin of the starting weights, for every report of the run."""
     source = _source(model)
     if model.weights is None:
         return ()
@@ -121,7 +121,7 @@ def inherited_notes(model: ModelConfig) -> tuple[str, ...]:
 
 
 def _source(model: ModelConfig) -> RunFolder | None:
-    """The run whose checkpoint the weights are."""
+    """Return the run to which the checkpoint belongs; None if it belongs to none."""
     if not isinstance(model.weights, Path) or model.weights.parent.name != "checkpoints":
         return None
     return RunFolder(model.weights.parent.parent)

@@ -1,4 +1,4 @@
-"""A loss that is no number any more: the run stops, and says with which films it happened."""
+"""Reasons to stop a run early: a signal, a loss that is not finite, repeated overflow."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _POLITE = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass
 class StopSignal:
-    """Whether somebody asked for the run to stop."""
+    """Whether a signal requested the run to stop."""
 
     requested: bool = False
 
 
 @contextmanager
 def stoppable() -> Generator[StopSignal]:
-    """Take the first Ctrl-C or SIGTERM as a wish, and the second as an order.
+    """Turn the first Ctrl-C or SIGTERM into a request, and let the second interrupt at once.
 
-    Python gives signals to the main thread only; in another one nothing is taken, and what the
+    Python delivers signals to the main thread only; in any other nothing is caught, and what the
     program does with signals stays as it was.
 
     >>> with stoppable() as stop:
@@ -68,7 +68,7 @@ def stoppable() -> Generator[StopSignal]:
 
 
 OVERFLOWS = 25
-"""Steps that float16 may overflow in one after the other: a fresh scale halves a dozen times."""
+"""Largest number of consecutive float16 overflows: a fresh scale halves a dozen times."""
 
 
 def write_stopped_batch(
@@ -76,16 +76,16 @@ def write_stopped_batch(
     labels: LabelSet,
     films: Films,
     batches: Sequence[Batch],
-    told: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> None:
-    """Write what a step consisted of, so that it can be looked at.
+    """Write the films of a step and their changes, for inspection.
 
     Args:
         path: stopped_batch.json.
         labels: of the films' states.
         films: of the train split.
         batches: of the step, over all ranks.
-        told: loss, gradient norm, rates and place of the step.
+        facts: loss, gradient norm, rates and place of the step.
     """
     shown: list[dict[str, Any]] = []
     for batch in batches:
@@ -99,28 +99,28 @@ def write_stopped_batch(
                 }
             )
     # JSON has no word for what is not finite
-    facts = {
+    values = {
         key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in told.items()
+        for key, value in facts.items()
     }
-    text = json.dumps({**facts, "films": shown}, indent=2, ensure_ascii=False)
+    text = json.dumps({**values, "films": shown}, indent=2, ensure_ascii=False)
     with atomic_file(path) as unfinished:
         unfinished.write_text(f"{text}\n", "utf-8")
 
 
-def stopped_error(told: Mapping[str, Any], path: Path) -> UsageError:
-    """The line that the run ends with."""
-    what = "loss" if not math.isfinite(told["loss"]) else "gradient_norm"
+def stopped_error(facts: Mapping[str, Any], path: Path) -> UsageError:
+    """Return the error with which the run ends."""
+    what = "loss" if not math.isfinite(facts["loss"]) else "gradient_norm"
     return UsageError(
-        f"loss and gradient must stay finite; in epoch {told['epoch']}, step {told['step']} the "
-        f"{what.replace('_', ' ')} became {told[what]}. Its films are in {path}, the weights from "
+        f"loss and gradient must stay finite; in epoch {facts['epoch']}, step {facts['step']} the "
+        f"{what.replace('_', ' ')} became {facts[what]}. Its films are in {path}, the weights from "
         "before it in checkpoints/last.safetensors. Lower the phase's rate, or train with "
         "compute.precision=float32"
     )
 
 
 def refuse_overflows(overflows: int) -> None:
-    """Refuse to go on skipping steps for ever.
+    """Refuse to continue after too many skipped steps in a row.
 
     Raises:
         UsageError: when float16 overflowed more than `OVERFLOWS` times in a row.

@@ -1,4 +1,4 @@
-"""How much each state of each finding counts, and the proof that the loss counts it so."""
+"""Loss weights of each finding's states, and the check that the loss applies them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STATES = (
 def state_weights(
     y: NDArray[np.float32], mask: NDArray[np.float32], config: LossConfig
 ) -> NDArray[np.float32]:
-    """The weights of the negative and the positive terms of each finding, from how many there are.
+    """Return the weights of negative and positive terms of each finding, from their counts.
 
     Each finding is a question of two answers, n- and n+ of its N labelled films: its weights do
     not depend on the other findings, and what is unlabelled counts for neither. A target between
@@ -74,7 +74,7 @@ def state_weights(
 
 
 def _counts(y: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(L, 2) negative and positive films among the known."""
+    """Return (L, 2) negative and positive films among the known."""
     negatives = ((1.0 - y) * mask).sum(axis=0, dtype=np.float64)
     return np.stack([negatives, (y * mask).sum(axis=0, dtype=np.float64)], axis=1)
 
@@ -111,11 +111,11 @@ _WEIGHTINGS: dict[Weighting, Callable[[NDArray[np.float64], LossConfig], NDArray
     Weighting.EFFECTIVE_NUMBER: _effective_number,
     Weighting.LOG: _log,
 }
-"""Each takes (K, 2) counts above 0 and gives (K, 2) weights."""
+"""Weighting functions: (K, 2) counts above 0 to (K, 2) weights."""
 
 
 def check_weights(labels: LabelSet, weights: NDArray[np.float32], config: LossConfig) -> None:
-    """Refuse to train with a loss in which a weight reaches another term than its own.
+    """Refuse to train with a loss that applies a weight to the wrong term.
 
     Each finding's weights must multiply the gradient of its negative and of its positive film as
     they stand, or by their product in a loss of pairs, and films where the finding is unlabelled
@@ -153,7 +153,7 @@ def check_weights(labels: LabelSet, weights: NDArray[np.float32], config: LossCo
 
 
 def _gradients(weights: NDArray[np.float32], config: LossConfig) -> NDArray[np.float64]:
-    """(L, 2) slopes of the loss at logit 0, of one negative and one positive film a finding.
+    """Return (L, 2) slopes of the loss at logit 0, of one negative and one positive film a finding.
 
     Raises:
         BundleError: when a label that is not there has a slope.
@@ -177,7 +177,7 @@ def _gradients(weights: NDArray[np.float32], config: LossConfig) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class EffectiveWeight:
-    """What one state of one finding counts in the loss, as measured on it.
+    """The weight of one state of one finding in the loss, as measured on it.
 
     Attributes:
         finding: its name.
@@ -202,7 +202,7 @@ class EffectiveWeight:
 
 
 def dataset_states(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
-    """What the dataset says of the films and findings of a settled cohort.
+    """Return the dataset's own label states for the films and findings of a settled cohort.
 
     Args:
         read: as the reader gives it, with all films of `settled`.
@@ -223,7 +223,7 @@ def effective(
     states: NDArray[np.int8],
     config: TrainingConfig,
 ) -> tuple[EffectiveWeight, ...]:
-    """The weight of every state of every finding, read from the gradients of the loss.
+    """Return the weight of every state of every finding, read from the gradients of the loss.
 
     Args:
         labels: the findings.
@@ -283,7 +283,7 @@ def effective(
 
 
 def lines(rows: Sequence[EffectiveWeight]) -> list[str]:
-    """The rows as a table of aligned columns; without uncertain or unlabelled where there is none.
+    """Return the rows as aligned columns; without uncertain or unlabelled where there is none.
 
     >>> for line in lines([EffectiveWeight("Mass", "positive", 1200, 1200, 1.0, 3.25, 0.5)]):
     ...     print(line)

@@ -63,16 +63,16 @@ _WANTED = [
 
 
 _MAX_VALUE_BYTES = 256 * 1024
-"""Of what is read as words or numbers; a full look-up table has half of it."""
+"""Largest value read as words or numbers, in bytes; a full look-up table has half of it."""
 
 
 def has_preamble(data: bytes) -> bool:
-    """Whether the file starts as PS3.10 asks: 128 bytes, then `DICM`."""
+    """Return whether the file starts as PS3.10 asks: 128 bytes, then `DICM`."""
     return data[128:132] == b"DICM"
 
 
 def parse(data: bytes) -> FileDataset:
-    """The elements a film needs, with a transfer syntax; a deflated data set is inflated first.
+    """Return the elements a film needs, with a transfer syntax; deflated data are inflated.
 
     pydicom inflates without a limit, so that is done here. Elements not needed, private ones and
     the patient's name among them, are stepped over.
@@ -102,7 +102,7 @@ def parse(data: bytes) -> FileDataset:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """An element as upper-case text without blanks around it, clipped to 64 characters.
+    """Return an element as upper-case text without blanks around it, clipped to 64 characters.
 
     That is what its VR allows a code or UID; "" where the element is absent or empty. What cannot
     be printed becomes "?", since such text stands in messages.
@@ -113,7 +113,7 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def verbatim(dataset: Dataset, keyword: str) -> str:
-    """An element's text as it stands, control characters and all, clipped to 1,024 characters."""
+    """Return an element's text, control characters included, clipped to 1,024 characters."""
     value = value_of(dataset, keyword)
     if value is None or isinstance(value, float):
         return ""
@@ -121,7 +121,7 @@ def verbatim(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """An element's numbers, NaN for what is none; empty where the element is absent or empty."""
+    """Return an element's numbers, NaN for what is no number; empty where it has none."""
     value = value_of(dataset, keyword)
     if value is None or value == "":
         return []
@@ -130,24 +130,24 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def number(dataset: Dataset, keyword: str, default: float) -> float:
-    """The first of an element's numbers, or `default` where it is absent or empty."""
+    """Return the first of an element's numbers, or `default` where it is absent or empty."""
     return next(iter(numbers(dataset, keyword)), default)
 
 
 def integer(dataset: Dataset, keyword: str, default: int) -> int:
-    """The first of an element's numbers without its fraction; -1 where it is no number."""
+    """Return the first of an element's numbers without its fraction; -1 where it is no number."""
     value = number(dataset, keyword, default)
     return int(value) if math.isfinite(value) else -1
 
 
 def item(dataset: Dataset, keyword: str) -> Dataset | None:
-    """The first item of a sequence, or None."""
+    """Return the first item of a sequence, or None."""
     sequence = value_of(dataset, keyword)
     return sequence[0] if isinstance(sequence, Sequence) and len(sequence) > 0 else None
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """An element's value, converted by pydicom when first asked for, which may raise anything.
+    """Return an element's value; pydicom converts it on first access, which may raise anything.
 
     A senseless value, or one that no film's header has room for, becomes NaN: no number and no
     known word, but not absent either.
@@ -170,7 +170,7 @@ def _float(value: object) -> float:
 
 
 def _meta(data: bytes) -> tuple[Dataset, int]:
-    """The file meta information (group 0002) and where it ends."""
+    """Return the file meta information (group 0002) and where it ends."""
     stream = io.BytesIO(data)
     stream.seek(132 if has_preamble(data) else 0)
     if data[stream.tell() : stream.tell() + 2] != b"\x02\0":
@@ -289,7 +289,7 @@ class _Walk:
         return True
 
     def _head(self, tag: int) -> tuple[bytes, int, int]:
-        """VR, length of the value, and of what stands before it; `b""` for an unknown VR."""
+        """Return VR, length of the value, and of its header; `b""` for an unknown VR."""
         vr = self.data[self.place + 4 : self.place + 6]
         if self._implicit or not vr.isalpha():
             length = self._number("I", self.place + 4)

@@ -1,4 +1,4 @@
-"""A DICOM file to a film: is it one, can it be decoded, and how its values become grey."""
+"""A DICOM file to a film: is it one, can it be decoded, and how its values become gray."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _NO_PICTURE = (
     "1.2.840.10008.5.1.4.1.1.104.",  # encapsulated documents
 )
 _PALETTE = tuple(
-    f"{colour}PaletteColorLookupTable{part}"
-    for colour in ("Red", "Green", "Blue")
+    f"{color}PaletteColorLookupTable{part}"
+    for color in ("Red", "Green", "Blue")
     for part in ("Descriptor", "Data")
 )
 _PHOTOMETRIC = {
@@ -56,7 +56,7 @@ Codes = tuple[ReasonCode, ...]
 
 
 def read_dicom(data: bytes, origin: Origin) -> Radiograph:
-    """A film from the bytes of a DICOM file, with what its header says of it.
+    """Read a film from the bytes of a DICOM file, with the values of its header.
 
     Every refusal that the header justifies comes before the pixels are decoded.
 
@@ -76,7 +76,7 @@ def read_dicom(data: bytes, origin: Origin) -> Radiograph:
     if text(dataset, "BurnedInAnnotation") == "YES":
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
     stored = decode(dataset)
-    pixels, met = _grey(dataset, stored)
+    pixels, met = _gray(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
@@ -108,7 +108,7 @@ def _is_secondary(dataset: FileDataset) -> bool:
 
 
 def _check_object(dataset: FileDataset) -> Codes:
-    """Whether the object is a radiograph, by its class and modality."""
+    """Return whether the object is a radiograph, by its class and modality."""
     kind, modality = _sop_class(dataset), text(dataset, "Modality")
     if kind == _DIRECTORY:
         raise FilmError(
@@ -140,7 +140,7 @@ def _check_object(dataset: FileDataset) -> Codes:
 
 
 def _check_complete(dataset: FileDataset, data: bytes) -> None:
-    """Tell a file that was cut from one that never had a picture."""
+    """Distinguish a truncated file from one that never had a picture."""
     if "PixelData" in dataset:
         element = dataset.get_item("PixelData")
         cut = _stated_length(element) > len(element.value or b"")
@@ -163,7 +163,7 @@ def _stated_length(element: object) -> int:
 
 
 def _check_layout(dataset: FileDataset) -> None:
-    """Whether the pixels are of a size, depth and coding that can be decoded."""
+    """Return whether the pixels are of a size, depth and coding that can be decoded."""
     frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise _reject(ReasonCode.MULTI_FRAME, f"a film is one picture; this object has {frames}")
@@ -199,7 +199,7 @@ def _samples(dataset: FileDataset) -> int:
 
 
 def _check_pixel_length(dataset: FileDataset) -> Codes:
-    """Uncompressed pixels must be as many bytes as rows, columns and bits say, and one of pad."""
+    """Check that uncompressed pixels have the size that the header implies, or one more byte."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return ()
     pixels = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
@@ -217,7 +217,7 @@ def _check_pixel_length(dataset: FileDataset) -> Codes:
 
 
 def _check_identity(dataset: FileDataset) -> Codes:
-    """Whether the object has one name of its own, in the file's head and in the data set."""
+    """Return whether the object has one name of its own, in the file's head and in the data set."""
     inside, outside = (
         text(dataset, "SOPInstanceUID"),
         text(dataset.file_meta, "MediaStorageSOPInstanceUID"),
@@ -227,15 +227,15 @@ def _check_identity(dataset: FileDataset) -> Codes:
     return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
 
 
-def _grey(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
-    """The decoded picture as grey values in [0, 1]."""
+def _gray(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
+    """Return the decoded picture as gray values in [0, 1]."""
     photometric, bits = (
         text(dataset, "PhotometricInterpretation"),
         integer(dataset, "BitsStored", 8),
     )
     if photometric.startswith("MONOCHROME"):
         signed = integer(dataset, "PixelRepresentation", 0) == 1
-        return header.greyscale(dataset, bits, signed).render(stored)
+        return header.grayscale(dataset, bits, signed).render(stored)
     white = (1 << bits) - 1
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
@@ -244,6 +244,6 @@ def _grey(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,
-            "a radiograph is grey; this picture is in colour all over",
+            "a radiograph is gray; this picture is in color all over",
         )
     return pixels, codes

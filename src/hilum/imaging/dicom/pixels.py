@@ -35,7 +35,7 @@ _JPEGS = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
 
 
 def check_transfer_syntax(syntax: UID) -> None:
-    """Whether there is a decoder.
+    """Return whether there is a decoder.
 
     Raises:
         FilmError: `TRANSFER_SYNTAX_NOT_SUPPORTED` (reject), which names the syntax.
@@ -51,7 +51,7 @@ def check_transfer_syntax(syntax: UID) -> None:
 
 
 def decode(dataset: FileDataset) -> NDArray[np.integer]:
-    """The stored values, with bits above Bits Stored cleared; native byte order.
+    """Return the stored values, with bits above Bits Stored cleared; native byte order.
 
     A compressed picture's own size is compared with the header and the limits first, since its
     decoder would believe it.
@@ -111,7 +111,7 @@ def _lossless(frame: bytes, stated: Stated) -> NDArray[np.uint16]:
 
 
 def _joined(planes: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
-    """Byte planes, of each sample the highest first, to (H, W) or (H, W, samples)."""
+    """Join byte planes, the highest of each sample first, to (H, W) or (H, W, samples)."""
     each = len(planes) // samples
     values = planes[::each].astype(np.uint16)
     if each == 2:
@@ -120,7 +120,7 @@ def _joined(planes: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
 
 
 def _as_stored(values: NDArray[np.unsignedinteger], dataset: FileDataset) -> NDArray[np.integer]:
-    """Unsigned values to the header's type: bits above the stored ones cleared, or the sign's."""
+    """Convert unsigned values to the header's type; clear or sign-extend the bits above."""
     allocated, stored = integer(dataset, "BitsAllocated", 8), integer(dataset, "BitsStored", 8)
     spare = allocated - stored
     wide = values.astype(f"u{allocated // 8}") << spare

@@ -1,4 +1,4 @@
-"""The gate: header, grey levels and picture, in this order; the first refusal ends it."""
+"""The gate: header, gray levels and picture, in this order; the first refusal ends it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _WAYS = {**_QUARTER_TURNS, **_HALF_TURNS}
 
 
 def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode, ...]:
-    """Refuse what is no upright, positive, frontal chest film of an adult; else reasons to warn.
+    """Refuse what is not an upright, positive, frontal, adult chest film; else return warnings.
 
-    Nothing is ever corrected: a film that seems turned, inverted or mirrored is named so, and what
-    to do about it is for people to say. Where the file itself asked to be turned (EXIF) or inverted
+    Nothing is ever corrected: a film that seems turned, inverted or mirrored is named so;
+    people decide what to do. Where the file itself requests a turn (EXIF) or an inversion
     (a negative rescale slope), file and picture contradict each other, and the suspicion warns
     instead of refusing.
 
@@ -46,7 +46,7 @@ def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode
         >>> screen(Radiograph(np.zeros((200, 200), np.float32), source="black.png"))
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.FilmError: a film must show more than one grey level; all of it is 0
+        hilum.domain.errors.FilmError: a film must show more than one gray level; all of it is 0
     """
     rules = rules if rules is not None else GateRules()
     if min(film.shape) < rules.min_side:
@@ -62,7 +62,7 @@ def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode
     if rules.letters or rules.pixel_model:
         reduced = overview(film.pixels)
         if rules.pixel_model:
-            # a drawing in three greys is no chest film before it is a film of few greys
+            # a drawing in three grays is no chest film before it is a film of few grays
             codes += _check_look(shipped(rules.model).look(seen(reduced)), film.codes, rules)
         if rules.letters and _lettered(reduced, rules):
             codes.append(ReasonCode.BURNED_IN_TEXT)
@@ -82,7 +82,7 @@ def _check_look(
 ) -> tuple[ReasonCode, ...]:
     """Refuse by the picture, the plainest reason first; else the reasons to warn."""
     codes: list[ReasonCode] = []
-    in_colour = ReasonCode.COLOR_CONVERTED in met  # no export of a film is in colour all over
+    in_color = ReasonCode.COLOR_CONVERTED in met  # no export of a film is in color all over
     other, collage = look.kinds["other"], look.kinds["collage"]
     turned = 1.0 - look.turns["upright"] - look.turns["mirrored"]
     lies = turned >= rules.turned or look.inverted >= rules.inverted
@@ -122,7 +122,7 @@ def _check_look(
         or other + collage >= rules.unlike
         or look.distance >= rules.unusual_distance
     )
-    if in_colour or (unusual and not lies):
+    if in_color or (unusual and not lies):
         codes.append(ReasonCode.OOD_SCORE_HIGH)
     return tuple(codes)
 
@@ -137,9 +137,9 @@ def _reject(code: ReasonCode, must: str, came: str, score: float) -> FilmError:
 
 
 OLDEST_YEARS = 120.0
-"""An older patient is a slip of the pen, and the age unknown."""
+"""Largest plausible age; above it the age counts as unknown."""
 
-_NOTHING_SAID = frozenset({"", "UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA"})
+_EMPTY_WORDS = frozenset({"", "UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA"})
 _OF_DICOM = frozenset(
     {
         ReasonCode.DICOM_NO_PREAMBLE,
@@ -152,7 +152,7 @@ _TERMS = re.compile(r"[A-Z]+")
 
 
 def has_header(film: Radiograph) -> bool:
-    """Whether the film came with a header: from DICOM, not from a PNG, JPEG or TIFF.
+    """Return whether the film has a header: from DICOM, not from a PNG, JPEG or TIFF.
 
     A film made in memory counts as such where any of its header's fields is set.
     """
@@ -201,9 +201,9 @@ def check_stated(film: Radiograph, rules: GateRules) -> tuple[ReasonCode, ...]:
 
 
 def _check_body_part(stated: str, rules: GateRules) -> None:
-    """The first word decides, as "CHEST PA" is a chest; "THORACIC SPINE" and the like are not."""
+    """Check the first word: "CHEST PA" is a chest, "THORACIC SPINE" and the like are not."""
     words = _TERMS.findall(stated.upper())
-    if not words or "".join(words) in _NOTHING_SAID:
+    if not words or "".join(words) in _EMPTY_WORDS:
         return
     if words[0] in rules.chest_words and "SPINE" not in words:
         return

@@ -1,4 +1,4 @@
-"""Films as the loop takes them: names, 8-bit squares and label states, row by row."""
+"""Films as the training loop reads them: names, 8-bit squares, label states and targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Films", "Rasters", "targets"]
 
 @dataclass(frozen=True, eq=False)
 class Rasters:
-    """Some films of a stack on disk, read when asked for, so that no split is copied to memory.
+    """Films of a stack on disk, read on access, so that no split is copied to memory.
 
     Attributes:
         store: (M, S, S) uint8, a memory map.
@@ -50,13 +50,13 @@ class Rasters:
     @overload
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.uint8]: ...
     def __getitem__(self, rows: int | slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        """(S, S) of one row, not copied; (B, S, S) of several."""
+        """Return (S, S) of one row, not copied; (B, S, S) of several."""
         return self.store[self.rows[rows]]
 
 
 @dataclass(frozen=True, eq=False)
 class Films:
-    """N films of a split, the ones that could be read.
+    """The N films of a split that could be read.
 
     Attributes:
         names: the films' names in the dataset.
@@ -94,7 +94,7 @@ class Films:
 def targets(
     states: NDArray[np.int8], policy: LabelPolicy, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Settled label states as loss targets and mask.
+    """Return loss targets and mask for settled label states.
 
     Args:
         states: (N, L) LabelState values, as `settle` leaves them: what is still uncertain is left
