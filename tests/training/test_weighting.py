@@ -404,7 +404,7 @@ def test_without_any_pair_no_share_is_made_up() -> None:
 
 
 def test_films_of_another_number_are_refused() -> None:
-    with pytest.raises(ValueError, match="dataset_states must have the shape of states"):
+    with pytest.raises(ValueError, match="given must have the shape of states"):
         effective(THREE, SAID[1:], SAID, run(LossConfig()))
 
 

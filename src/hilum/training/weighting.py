@@ -219,7 +219,7 @@ def dataset_states(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
 
 def effective(
     labels: LabelSet,
-    dataset_states: NDArray[np.int8],
+    given: NDArray[np.int8],
     states: NDArray[np.int8],
     config: TrainingConfig,
 ) -> tuple[EffectiveWeight, ...]:
@@ -227,7 +227,7 @@ def effective(
 
     Args:
         labels: the findings.
-        dataset_states: (N, L) LabelState values of the train split, as the dataset has them.
+        given: (N, L) LabelState values of the train split, as the dataset has them.
         states: (N, L) the same films and findings, as the policy settled them.
         config: policy, seed and loss are used.
 
@@ -248,11 +248,8 @@ def effective(
         [('positive', 1, 1.0, 2.0), ('negative', 2, 0.0, 1.0), ('uncertain', 0, None, None),
          ('unlabelled', 1, None, 0.0)]
     """
-    if dataset_states.shape != states.shape:
-        raise ValueError(
-            f"dataset_states must have the shape of states, {states.shape}; got "
-            f"{dataset_states.shape}"
-        )
+    if given.shape != states.shape:
+        raise ValueError(f"given must have the shape of states, {states.shape}; got {given.shape}")
     y, mask = targets(states, config.labels, config.seed)
     weights = state_weights(y, mask, config.loss)
     slopes = np.abs(_gradients(weights, config.loss))
@@ -264,7 +261,7 @@ def effective(
     rows: list[EffectiveWeight] = []
     for column, finding in enumerate(labels):
         for state in _STATES:
-            of_state = dataset_states[:, column] == state
+            of_state = given[:, column] == state
             counted = of_state & (mask[:, column] > 0)
             films, known = int(of_state.sum()), int(counted.sum())
             zero = 0.0 if films else None
