@@ -86,7 +86,7 @@ def ours(films: Films, workers: int, **augment: float) -> Callable[[], Iterable[
         }
     )
     return lambda: (
-        len(config.preprocessing.normalise(batch.rasters)) for batch in batches(films, config, 1)
+        len(config.preprocessing.normalize(batch.rasters)) for batch in batches(films, config, 1)
     )
 
 

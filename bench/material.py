@@ -28,7 +28,7 @@ from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig, load_config
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.training.quantise import quantise_run
+from hilum.training.quantize import quantize_run
 
 __all__ = ["DRAWN", "bundle_in", "draw_films", "films_in", "linked"]
 
@@ -130,7 +130,7 @@ def make_bundle(root: Path, precision: Precision) -> Path:
     request = CalibrationRequest(target=Target.SPECIFICITY, goal=0.90, precision=precision)
     calibrate = splits.of(cohort, Split.CALIBRATE)
     if precision.quantised:
-        quantise_run(run, Split.CALIBRATE.value, calibrate)
+        quantize_run(run, Split.CALIBRATE.value, calibrate)
     calibrate_run(run, calibrate, request)
     write(run.root, root / "bundle")
     return root / "bundle"
@@ -146,7 +146,7 @@ def settle_norms(network: Classifier, paths: list[Path], preprocessing: Preproce
     network.train()
     with torch.no_grad():
         for start in range(0, len(rasters), BATCH):
-            network(torch.from_numpy(preprocessing.normalise(rasters[start : start + BATCH])))
+            network(torch.from_numpy(preprocessing.normalize(rasters[start : start + BATCH])))
     network.eval()
 
 

@@ -69,7 +69,7 @@ def table(side: int) -> None:
     drawn = [corpus.draw(plan) for plan in corpus.films()[:FILMS]]
     rasters = np.stack([preprocessing.raster(Radiograph(d.pixels, source="drawn")) for d in drawn])
     network = classifier("densenet121", nih14(), 3, {}, seed=0).eval()
-    images = torch.from_numpy(preprocessing.normalise(rasters))
+    images = torch.from_numpy(preprocessing.normalize(rasters))
     rates = {
         "torch float32, film by film, scores": films_per_s(
             lambda: torch_loop(network, images), FILMS

@@ -27,9 +27,9 @@ from hilum.report.batch.base import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import Printed, printed
 from hilum.runs.recipe import load_config
-from hilum.training.artefacts.sinks import Sink, check, sink
 from hilum.training.data.samplers import Sampler, sampler
 from hilum.training.losses import Loss, loss
+from hilum.training.sinks import Sink, check, sink
 
 EMPTY = BatchResults((), LabelSet("one", ("Mass",)), BundleFacts("b", "1", "f32", "sigmoid"))
 NEW = "fresh"
@@ -194,7 +194,7 @@ def use_sampler(_folder: Path) -> None:
 
 
 SINK = """
-from hilum.training.artefacts.sinks.base import Sink
+from hilum.training.sinks.base import Sink
 
 SINK: Sink = Sink("json", lambda run, config, place, done: None)
 """
@@ -211,7 +211,7 @@ def find_report(name: str) -> Report:
 
 def find_sink(name: str) -> Sink:
     """Finds a sink whether its package is installed or not."""
-    return member("hilum.training.artefacts.sinks", name, Sink, "sink")
+    return member("hilum.training.sinks", name, Sink, "sink")
 
 
 FOLDERS = [
@@ -222,7 +222,7 @@ FOLDERS = [
     Folder("hilum.model.backbones", Backbone, backbone, BACKBONE, use_backbone),
     Folder("hilum.training.losses", Loss, loss, LOSS, use_loss),
     Folder("hilum.training.data.samplers", Sampler, sampler, SAMPLER, use_sampler),
-    Folder("hilum.training.artefacts.sinks", Sink, find_sink, SINK, use_sink),
+    Folder("hilum.training.sinks", Sink, find_sink, SINK, use_sink),
 ]
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.package)
 

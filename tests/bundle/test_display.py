@@ -17,7 +17,7 @@ from PIL import Image
 from hilum import Bundle
 from hilum.bundle import display
 from hilum.bundle.prediction import Prediction
-from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.documents.base import NOT_A_DEVICE
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example
 

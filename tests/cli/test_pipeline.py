@@ -127,7 +127,7 @@ def test_the_served_heatmaps_are_grad_cam_of_the_trained_weights(pipeline: Path)
     network.eval()
     engine = Bundle.load(pipeline / "bundle").engine
     rasters = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
-    maps = network.backbone(torch.from_numpy(config.preprocessing.normalise(rasters)))
+    maps = network.backbone(torch.from_numpy(config.preprocessing.normalize(rasters)))
     maps = maps.detach().requires_grad_()
     logits = network.head(torch.relu(maps).mean(dim=(2, 3)))
     output = engine.run(rasters)

@@ -39,7 +39,7 @@ def test_policies_of_uncertain_labels_compared(tmp_path: Path, said: Said) -> No
     train = ("train", preset, "--data", films, "--quiet")
     code, _, err = said(*train, "-o", tmp_path / "no")
     assert code == 2
-    assert "uncertain labels: what they count as must be said" in err
+    assert "uncertain labels: what they count as must be set" in err
     for policy in POLICIES:
         change = f"labels.uncertain={policy}"
         code, _, err = said(*train, "-o", tmp_path / policy, "--set", change)

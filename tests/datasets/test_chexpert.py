@@ -92,7 +92,7 @@ def test_what_uncertain_counts_as_must_be_said_and_lateral_films_are_left_out(
     example: Path,
 ) -> None:
     cohort = open_dataset(example)
-    with pytest.raises(UsageError, match="what they count as must be said"):
+    with pytest.raises(UsageError, match="what they count as must be set"):
         settle(cohort, LabelPolicy())
     settled = settle(cohort, LabelPolicy(uncertain=Uncertain.POSITIVE, blank=Blank.NEGATIVE))
     assert len(settled) == len(cohort) - 1

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
 from hilum.imaging.gate import GateRules, screen
-from hilum.imaging.gate.lettering import busiest_line
+from hilum.imaging.gate.picture import busiest_line
 
 STATED = GateRules(pixel_model=False)
 RAMP = np.linspace(0, 1, 200 * 300).reshape(200, 300)

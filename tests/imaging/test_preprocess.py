@@ -63,7 +63,7 @@ def test_stretch_averages_the_side_that_shrinks_though_the_other_grows() -> None
 def test_normalise_equals_the_formula() -> None:
     prep = Preprocessing(size=32)
     rasters = np.random.default_rng(1).integers(0, 256, (2, 32, 32), dtype=np.uint8)
-    batch = prep.normalise(rasters)
+    batch = prep.normalize(rasters)
     assert batch.shape == (2, 3, 32, 32)
     assert batch.dtype == np.float32
     for channel in range(3):
@@ -74,9 +74,9 @@ def test_normalise_equals_the_formula() -> None:
 def test_normalise_refuses_what_raster_did_not_make() -> None:
     prep = Preprocessing(size=32)
     with pytest.raises(ValueError, match="uint8"):
-        prep.normalise(np.zeros((1, 32, 32), np.float32))  # type: ignore[arg-type]
+        prep.normalize(np.zeros((1, 32, 32), np.float32))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\(B, 32, 32\)"):
-        prep.normalise(np.zeros((1, 31, 32), np.uint8))
+        prep.normalize(np.zeros((1, 31, 32), np.uint8))
 
 
 @settings(max_examples=25, deadline=None)
@@ -152,7 +152,7 @@ def test_fields_that_cannot_be_are_refused(fields: dict[str, object]) -> None:
 
 def test_one_channel() -> None:
     prep = Preprocessing(size=32, channels=1, mean=(0.5,), std=(0.25,))
-    assert prep.normalise(np.full((1, 32, 32), 255, np.uint8)).max() == pytest.approx(2.0)
+    assert prep.normalize(np.full((1, 32, 32), 255, np.uint8)).max() == pytest.approx(2.0)
 
 
 # CLAHE

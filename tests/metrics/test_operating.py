@@ -279,7 +279,7 @@ def test_a_coarser_grid_and_its_refusals() -> None:
     assert [row.threshold for row in grid(y, p, 0.3)] == [0.05, 0.35, 0.65, 0.95]
     with pytest.raises(ValueError, match="step"):
         grid(y, p, 0.0)
-    with pytest.raises(ValueError, match="maximises"):
+    with pytest.raises(ValueError, match="maximizes"):
         best_on_grid(y, p, Target.PPV)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.metrics.segments import Segments
+from hilum.metrics.resampling import Segments
 
 
 @settings(max_examples=40, deadline=None)

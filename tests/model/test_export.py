@@ -19,8 +19,7 @@ from hilum.domain.errors import BundleError
 from hilum.domain.findings import nih14
 from hilum.model import export
 from hilum.model.classifier import Classifier, ExplainedClassifier, classifier
-from hilum.model.export import export_onnx
-from hilum.model.half import rounded
+from hilum.model.export import export_onnx, rounded_to_half
 from hilum.model.weights import digest
 
 Make = Callable[..., Classifier]
@@ -103,7 +102,7 @@ def test_the_published_networks_export_in_half_the_bytes(
     weights = sum(weight.numel() for weight in network.parameters())
     assert path.stat().st_size < 2 * weights * 1.1
     films = images(3, 96, 96)
-    assert_alike(in_openvino(path, films), in_torch(rounded(network), films))
+    assert_alike(in_openvino(path, films), in_torch(rounded_to_half(network), films))
 
 
 @pytest.mark.slow
@@ -121,7 +120,7 @@ def test_a_map_with_its_channels_last_exports(
 def test_rounding_moves_kernels_by_half_a_step_and_nothing_else(make: Make) -> None:
     network = make("timm/test_convnext")
     before = digest(network)
-    low = rounded(network)
+    low = rounded_to_half(network)
     assert digest(network) == before
     for key, weight in network.named_parameters():
         other = low.get_parameter(key)
@@ -148,7 +147,7 @@ def test_half_is_stored_where_it_loses_nothing(
     weights = sum(weight.numel() for weight in network.parameters())
     assert file.stat().st_size < 2 * weights + 80_000
     films = images(3, 64, 64)
-    assert_alike(in_openvino(file, films), in_torch(rounded(network), films))
+    assert_alike(in_openvino(file, films), in_torch(rounded_to_half(network), films))
 
 
 @pytest.mark.slow

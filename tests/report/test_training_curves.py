@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hilum.report.training import draw_curves
-from hilum.training.artefacts.tables import RateTable
+from hilum.training.tables import RateTable
 
 
 def line(epoch: int, phase: str, **said: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run, engine_of
 from hilum.stages.cohorts import split_of
 from hilum.stages.localize import localize, sanity, subject_of
-from hilum.training.quantise import FILMS, quantise_run
+from hilum.training.quantize import FILMS, quantize_run
 
 Said = Callable[..., tuple[int, str, str]]
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
@@ -105,7 +105,7 @@ def test_no_other_network_passes_for_the_quantised_one(eight: RunFolder, toy: Pa
     eight.quantised.write_bytes(whole)
     engine_of(eight, Precision.INT8)
     first = cohort.records[0]
-    quantise_run(eight, "calibrate", cohort.select(lambda record: record == first))
+    quantize_run(eight, "calibrate", cohort.select(lambda record: record == first))
     with pytest.raises(BundleError, match="a calibration must belong to the run's network"):
         read_calibration(eight)
     facts = eight.quantisation()
@@ -120,7 +120,7 @@ def test_a_run_that_was_not_quantised_says_what_to_do(run: RunFolder, toy: Path)
         calibrate_run(run, cohort, CalibrationRequest(precision=Precision.INT8))
     gone = cohort.select(lambda _: False)
     with pytest.raises(DatasetError, match="none of the 0 of"):
-        quantise_run(run, "calibrate", gone)
+        quantize_run(run, "calibrate", gone)
     assert not run.quantised.exists()
 
 

@@ -15,7 +15,7 @@ from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import phases
-from hilum.training.optimisation.average import Average
+from hilum.training.average import Average
 
 
 @pytest.fixture

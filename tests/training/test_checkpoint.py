@@ -17,8 +17,8 @@ from hilum.files.atomic import atomic_file
 from hilum.model import weights
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
-from hilum.training.state import checkpoint
-from hilum.training.state.checkpoint import State, read_state, save_weights, write_state
+from hilum.training import checkpoint
+from hilum.training.checkpoint import State, read_state, save_weights, write_state
 
 
 def network() -> Classifier:

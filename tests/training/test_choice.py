@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from hilum.domain.errors import UsageError
 from hilum.runs.recipe_parts import ChoiceConfig, Criterion
-from hilum.training.optimisation.choice import Choice, EpochScores, Kept, measure
+from hilum.training.selection import Choice, EpochScores, Kept, measure
 
 VALUES = st.lists(st.sampled_from([None, 0.5, 0.6, 0.7, 0.8]), max_size=15)
 

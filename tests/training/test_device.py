@@ -183,7 +183,7 @@ def test_rasters_are_normalised_on_the_device_as_serving_does_it(
     shape = (7, preprocessing.size, preprocessing.size)
     rasters = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     images = device.pixels(rasters, preprocessing)
-    assert np.array_equal(images.numpy(), preprocessing.normalise(rasters))
+    assert np.array_equal(images.numpy(), preprocessing.normalize(rasters))
     assert torch.equal(device.pixels(torch.from_numpy(rasters), preprocessing), images)
     kind = torch.channels_last if channels_last else torch.contiguous_format
     assert images.is_contiguous(memory_format=kind)

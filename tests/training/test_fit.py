@@ -22,16 +22,15 @@ from hilum.model.classifier import Classifier, classifier
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import AugmentConfig, PhaseConfig
+from hilum.training import optimizer
+from hilum.training.checkpoint import read_state
 from hilum.training.data.batches import batches
-from hilum.training.data.films import Films
+from hilum.training.data.films import Films, targets
 from hilum.training.device import Device
 from hilum.training.fit import Fitted, Job, fit
-from hilum.training.guard import OVERFLOWS, refuse_overflows
-from hilum.training.optimisation import schedule
-from hilum.training.state.checkpoint import read_state
-from hilum.training.state.making import Making
+from hilum.training.resume import ResumeKey
 from hilum.training.step import Learner, StepResult
-from hilum.training.targets import targets
+from hilum.training.stop import OVERFLOWS, refuse_overflows
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
 PHASES = (
@@ -68,9 +67,11 @@ def network(seed: int = 0) -> Classifier:
     return classifier("timm/test_efficientnet", LABELS, 1, {}, seed)
 
 
-def making(config: TrainingConfig) -> Making:
+def resume_key(config: TrainingConfig) -> ResumeKey:
     tree = config.model_dump(mode="json")
-    return Making(config=tree, labels=LABELS.findings, records="", split="", code="", processes=1)
+    return ResumeKey(
+        config=tree, labels=LABELS.findings, records="", split="", code="", processes=1
+    )
 
 
 @dataclass
@@ -96,7 +97,7 @@ class World:
 
 def fitted(root: Path, config: TrainingConfig = CONFIG, tune: Films = TUNE) -> World:
     run, told = RunFolder(root), Told()
-    job = Job(config, TRAIN, tune, run, making(config))
+    job = Job(config, TRAIN, tune, run, resume_key(config))
     return World(run, told, fit(job, network(config.seed), watch=told))
 
 
@@ -110,7 +111,7 @@ def scores(path: Path) -> np.ndarray:
     weights.load(loaded, path)
     loaded.eval()
     with torch.no_grad():
-        images = torch.from_numpy(CONFIG.preprocessing.normalise(np.asarray(TUNE.rasters)))
+        images = torch.from_numpy(CONFIG.preprocessing.normalize(np.asarray(TUNE.rasters)))
         return loaded(images).numpy()
 
 
@@ -146,7 +147,7 @@ def test_the_log_and_the_proofs_tell_what_happened(first: World) -> None:
     assert epochs[0]["trained_tensors"] == 2 < epochs[1]["trained_tensors"]
     assert all(line["tune_findings"] == 2 for line in epochs)
     assert all(line["gradient_norm"] > 0 and line["films_per_s"] > 0 for line in epochs)
-    last = {"peak": 5e-3, "last": 5e-3 * schedule.factor(CONFIG.schedule, 11, 12)}
+    last = {"peak": 5e-3, "last": 5e-3 * optimizer.factor(CONFIG.schedule, 11, 12)}
     assert epochs[-1]["rates"] == {"all": last}
     best = [line["epoch"] for line in epochs if line["best"]]
     assert best[-1] == first.done.epoch
@@ -185,7 +186,7 @@ def by_hand(steps: int, size: int) -> Classifier:
     model = network()
     model.train()
     model.backbone.eval()
-    optimizer = torch.optim.AdamW(
+    adamw = torch.optim.AdamW(
         [
             {"params": [model.head.weight], "weight_decay": 1e-4},
             {"params": [model.head.bias], "weight_decay": 0.0},
@@ -196,18 +197,18 @@ def by_hand(steps: int, size: int) -> Classifier:
     weight = count[0] / count[1]
     shown = list(batches(TRAIN, CONFIG.model_copy(update={"batch_size": size}), 1))
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 1e-2 * schedule.factor(CONFIG.schedule, step, steps)
+        for group in adamw.param_groups:
+            group["lr"] = 1e-2 * optimizer.factor(CONFIG.schedule, step, steps)
         films, rows = shown[step].rasters, shown[step].rows
-        logits = model(torch.from_numpy(CONFIG.preprocessing.normalise(films)))
+        logits = model(torch.from_numpy(CONFIG.preprocessing.normalize(films)))
         terms = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, y[rows], pos_weight=weight, reduction="none"
         )
         loss = (terms * mask[rows]).sum() / mask[rows].sum()
-        optimizer.zero_grad()
+        adamw.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
+        adamw.step()
     return model
 
 
@@ -230,7 +231,7 @@ def test_accumulated_batches_make_the_step_of_one_large_batch(tmp_path: Path) ->
     trained = [network(), network()]
     for number, (config, model) in enumerate(zip((one, two), trained, strict=True)):
         run = RunFolder(tmp_path / str(number))
-        fit(Job(config, films, TUNE, run, making(config)), model)
+        fit(Job(config, films, TUNE, run, resume_key(config)), model)
     lines = [RunFolder(tmp_path / str(number)).epochs()[0] for number in (0, 1)]
     assert lines[0]["train_loss"] == pytest.approx(lines[1]["train_loss"], rel=1e-5)
     assert lines[0]["gradient_norm"] == pytest.approx(lines[1]["gradient_norm"], rel=1e-5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn, optim
 
 from hilum.runs.recipe_parts import OptimizerConfig
-from hilum.training.optimisation import optimizer
+from hilum.training import optimizer
 from hilum.training.phases import Group
 
 PLAIN = OptimizerConfig(name="sgd", momentum=0.0, weight_decay=0.0, clip_norm=0.0)

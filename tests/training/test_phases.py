@@ -19,8 +19,7 @@ from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest
 from hilum.runs.facts import PhaseRecord
 from hilum.runs.recipe_parts import OptimizerConfig, PhaseConfig
-from hilum.training import phases
-from hilum.training.optimisation import optimizer
+from hilum.training import optimizer, phases
 from hilum.training.phases import Group
 from hilum.training.proof import Proof, check_optimizer
 

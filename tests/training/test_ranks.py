@@ -23,7 +23,7 @@ from hilum.runs.recipe import TrainingConfig
 from hilum.training.data.films import Films
 from hilum.training.fit import Job, fit
 from hilum.training.ranks import ALONE, Ranks, joined
-from hilum.training.state.making import Making
+from hilum.training.resume import ResumeKey
 from hilum.training.step import Learner
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
@@ -76,7 +76,7 @@ def films(count: int, seed: int) -> Films:
 
 def job(root: Path, config: TrainingConfig, ranks: Ranks) -> Job:
     tree = config.model_dump(mode="json")
-    making = Making(
+    resume_key = ResumeKey(
         config=tree,
         labels=LABELS.findings,
         records="",
@@ -84,7 +84,7 @@ def job(root: Path, config: TrainingConfig, ranks: Ranks) -> Job:
         code="",
         processes=ranks.size,
     )
-    return Job(config, films(45, 0), films(25, 1), RunFolder(root), making)
+    return Job(config, films(45, 0), films(25, 1), RunFolder(root), resume_key)
 
 
 def train(root: Path, ranks: Ranks, norm: bool = False, config: TrainingConfig = CONFIG) -> None:
@@ -216,4 +216,4 @@ def test_a_process_alone_is_its_own_main() -> None:
     assert ranks.total(values) is values
     plain = network(norm=True)
     assert ranks.wrap(plain) is plain
-    assert ranks.synchronised(plain) is plain
+    assert ranks.synchronized(plain) is plain

@@ -22,10 +22,10 @@ from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
+from hilum.training.checkpoint import read_state
 from hilum.training.data.films import Films
 from hilum.training.fit import Fitted, Job, fit
-from hilum.training.state.checkpoint import read_state
-from hilum.training.state.making import Making
+from hilum.training.resume import ResumeKey
 from hilum.training.step import Learner
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
@@ -85,8 +85,8 @@ TRAIN, TUNE = films(45, 0), films(24, 1)  # 5 batches: 3 steps, the last of one 
 def job(root: Path, config: TrainingConfig = CONFIG, **changes: Any) -> Job:
     tree = config.model_dump(mode="json")
     own = {"records": "r", "split": "s", "films": "f", "code": "c", "processes": 1, **changes}
-    making = Making(config=tree, labels=LABELS.findings, **own)
-    return Job(config, TRAIN, TUNE, RunFolder(root), making)
+    resume_key = ResumeKey(config=tree, labels=LABELS.findings, **own)
+    return Job(config, TRAIN, TUNE, RunFolder(root), resume_key)
 
 
 def train(root: Path, config: TrainingConfig = CONFIG, **changes: Any) -> Fitted:
@@ -246,16 +246,16 @@ def test_a_run_begun_otherwise_is_refused_and_left_alone(
     train(tmp_path)
     before = files_of(tmp_path)
     other = job(tmp_path)
-    tree = json.loads(json.dumps(other.making.config))
+    tree = json.loads(json.dumps(other.resume_key.config))
     for key, value in changes.pop("config", {}).items():
         *parents, last = key.split(".")
         place = tree
         for parent in parents:
             place = place[int(parent) if isinstance(place, list) else parent]
         place[last] = value
-    making = other.making.model_copy(update={"config": tree, **changes})
+    resume_key = other.resume_key.model_copy(update={"config": tree, **changes})
     with pytest.raises(UsageError, match=f"begun with {named}. Give what") as caught:
-        fit(Job(other.config, TRAIN, TUNE, other.run, making), network())
+        fit(Job(other.config, TRAIN, TUNE, other.run, resume_key), network())
     assert "\n" not in str(caught.value)
     assert files_of(tmp_path) == before
 
@@ -265,7 +265,7 @@ def test_other_circumstances_are_noted(tmp_path: Path, monkeypatch: pytest.Monke
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.score.logits", stop)
+        patch.setattr("hilum.training.selection.score", stop)
         with pytest.raises(Killed):
             train(tmp_path)
     done = train(tmp_path, code="newer", processes=2)

@@ -27,7 +27,7 @@ from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SplitTable, assign
 from hilum.stages.calibrate import engine_of
 from hilum.training.ranks import Ranks
-from hilum.training.start import start_notes, starting_network
+from hilum.training.starting_weights import start_notes, starting_network
 from hilum.training.train import train
 
 CONFIG = TrainingConfig.model_validate(
@@ -166,7 +166,7 @@ def test_a_finished_run_and_another_run_s_leavings_are_refused(
         train(CONFIG, cohort, splits(cohort), Places(trained, corpus))
     run = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.score.logits", stop)
+        patch.setattr("hilum.training.selection.score", stop)
         with pytest.raises(KeyboardInterrupt):
             train(CONFIG, cohort, splits(cohort), Places(run, corpus))
     config = (run.root / "config.yaml").read_bytes()
@@ -267,7 +267,7 @@ def test_grey_levels_that_the_first_weights_do_not_know_are_noted() -> None:
     model = {"backbone": "densenet121", "weights": "imagenet"}
     config = TrainingConfig.model_validate({**CONFIG.model_dump(), "model": model})
     assert start_notes(config)[1:] == (
-        "films are normalised to mean 0.500 and deviation 0.250; the starting weights were "
+        "films are normalized to mean 0.500 and deviation 0.250; the starting weights were "
         "trained with mean 0.449 and deviation 0.226",
     )
     imagenet = {

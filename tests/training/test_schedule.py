@@ -20,8 +20,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from hilum.runs.recipe_parts import Criterion, OptimizerConfig, Schedule, ScheduleConfig
-from hilum.training.optimisation import optimizer
-from hilum.training.optimisation.schedule import Plateau, factor
+from hilum.training import optimizer
+from hilum.training.optimizer import Plateau, factor
 from hilum.training.phases import Group
 
 PEAKS = {"head": 0.3, "backbone": 1e-4}

@@ -13,7 +13,7 @@ import pytest
 from hilum.domain.errors import UsageError
 from hilum.domain.members import members
 from hilum.runs.recipe import TrainingConfig, load_config
-from hilum.training.artefacts import sinks
+from hilum.training import sinks
 
 LINES = [
     {
@@ -179,7 +179,7 @@ def test_a_place_that_mlflow_cannot_use_is_refused(tmp_path: Path, config: Train
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", members("hilum.training.artefacts.sinks"))
+@pytest.mark.parametrize("name", members("hilum.training.sinks"))
 def test_a_missing_package_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sinks, "find_spec", lambda _: None)
     with pytest.raises(UsageError) as caught:

@@ -14,8 +14,8 @@ import pytest
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import prevalences
 from hilum.runs.recipe_parts import ComputeConfig
-from hilum.training.artefacts.environment import environment, write_environment
-from hilum.training.artefacts.tables import RateTable, write_prevalence, write_rows
+from hilum.training.environment import environment, write_environment
+from hilum.training.tables import RateTable, write_prevalence, write_rows
 
 LABELS = LabelSet("two", ("Mass", "Edema"))
 
@@ -111,7 +111,7 @@ def test_the_environment_names_packages_hardware_and_commit(tmp_path: Path) -> N
 
 
 def test_the_commit_is_read_as_git_keeps_it(tmp_path: Path) -> None:
-    from hilum.training.artefacts.environment import _commit
+    from hilum.training.environment import _commit
 
     git, commit = tmp_path / ".git", "0123456789abcdef" * 2 + "01234567"
     assert _commit(tmp_path) is None

@@ -29,9 +29,9 @@ from hilum.training.losses import Loss, Terms, bce, loss, targets
 from hilum.training.weighting import (
     EffectiveWeight,
     check_weights,
+    dataset_states,
     effective,
     lines,
-    said,
     state_weights,
 )
 
@@ -337,7 +337,9 @@ def test_an_uncertain_label_weighs_what_the_policy_makes_of_it(
     policy = LabelPolicy(uncertain=uncertain, soft_range=(0.75, 0.75))
     read = cohort(SAID)
     settled = settle(read, policy)
-    rows = effective(THREE, said(read, settled), settled.states(), run(LossConfig(), policy))
+    rows = effective(
+        THREE, dataset_states(read, settled), settled.states(), run(LossConfig(), policy)
+    )
     found = row(rows, "Edema", "uncertain")
     assert (found.films, found.counted) == (2, 0 if target is None else 2)
     assert (found.target, found.weight) == (target, pytest.approx(weight))
@@ -348,7 +350,9 @@ def test_a_blank_that_counts_as_negative_is_shown_as_that() -> None:
     policy = LabelPolicy(uncertain=Uncertain.IGNORE, blank=Blank.NEGATIVE)
     read = cohort(SAID)
     settled = settle(read, policy)
-    rows = effective(THREE, said(read, settled), settled.states(), run(LossConfig(), policy))
+    rows = effective(
+        THREE, dataset_states(read, settled), settled.states(), run(LossConfig(), policy)
+    )
     found = row(rows, "Hernia", "unlabelled")
     assert (found.films, found.counted, found.target, found.weight) == (3, 3, 0.0, 1.0)
     assert found.share > 0
@@ -358,10 +362,10 @@ def test_what_was_said_is_matched_by_film_and_finding() -> None:
     read = cohort(SAID)
     settled = settle(read, LabelPolicy(uncertain=Uncertain.POSITIVE))
     some = settled.select(lambda record: record.image_id in ("4.png", "2.png"))
-    assert said(read, some).tolist() == [SAID[2].tolist(), SAID[4].tolist()]
+    assert dataset_states(read, some).tolist() == [SAID[2].tolist(), SAID[4].tolist()]
     turned = LabelSet("turned", ("Hernia", "Mass"))
     fewer = cohort(SAID[:, [2, 0]], turned)
-    assert (said(read, fewer) == SAID[:, [2, 0]]).all()
+    assert (dataset_states(read, fewer) == SAID[:, [2, 0]]).all()
 
 
 @given(SEEDS)
@@ -401,7 +405,7 @@ def test_without_any_pair_no_share_is_made_up() -> None:
 
 
 def test_films_of_another_number_are_refused() -> None:
-    with pytest.raises(ValueError, match="said must be"):
+    with pytest.raises(ValueError, match="given must have the shape of states"):
         effective(THREE, SAID[1:], SAID, run(LossConfig()))
 
 

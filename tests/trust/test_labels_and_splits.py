@@ -211,7 +211,7 @@ def test_e07_a_jpeg_copy_of_a_train_film_in_test_is_an_error(said: Said, tmp_pat
 def test_e08_uncertain_labels_have_no_default_policy(
     said: Said, chexpert: Path, tmp_path: Path
 ) -> None:
-    wanted = "uncertain labels: what they count as must be said, as ignore, positive, negative or"
+    wanted = "uncertain labels: what they count as must be set, as ignore, positive, negative or"
     assert wanted in refused(said, *train(chexpert))
     theirs = tmp_path / "theirs.csv"
     theirs.write_text("Path,Edema\nvalid/patient64541/study1/view1_frontal.jpg,0.5\n")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hilum.domain.radiograph import Radiograph
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
-    from hilum.training.artefacts.sinks import Sinks
-    from hilum.training.watch import Watch
+    from hilum.training.fit import Callback
+    from hilum.training.sinks import Sinks
 
 __all__ = ["calibrate", "check", "read", "train"]
 
@@ -109,7 +109,7 @@ def train(
     resume: bool = False,
     cache: Path | str | None = None,
     sinks: Sequence[str] = (),
-    watch: Watch | None = None,
+    watch: Callback | None = None,
 ) -> Path:
     """Train a network on a dataset's train split; calibrate and test stay unread.
 
@@ -153,14 +153,14 @@ def train(
     )
     places = Places(RunFolder(Path(out)), Path(data), path_of(cache))
     places.run.refuse_used(resume)
-    from hilum.training.artefacts.sinks import opened
+    from hilum.training.fit import NO_CALLBACK
+    from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
-    from hilum.training.watch import SILENT
 
     cohort, splits = request.settled(request.read())
     request.keep_excluded(places.run)
     with opened(tuple(sinks), places.run.root, request.config) as logged:
-        watched = _Logged(SILENT if watch is None else watch, logged)
+        watched = _Logged(NO_CALLBACK if watch is None else watch, logged)
         train_run(request.config, cohort, splits, places, watched)
     return places.run.root
 
@@ -222,17 +222,17 @@ def calibrate(
     cohort = split_of(folder, Split.CALIBRATE, path_of(data))
     step = advance or nothing
     if request.precision.quantised:
-        from hilum.training.quantise import quantise_run
+        from hilum.training.quantize import quantize_run
 
         reading = partial(step, "reading films to quantise by")
-        quantise_run(folder, Split.CALIBRATE.value, cohort, reading)
+        quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
     return calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
 
 
 class _Logged:
     """The callbacks of a caller, with finished epochs handed to the sinks first."""
 
-    def __init__(self, watch: Watch, sinks: Sinks) -> None:
+    def __init__(self, watch: Callback, sinks: Sinks) -> None:
         self._watch, self._sinks = watch, sinks
 
     def advance(self, what: str, done: int, total: int) -> None:

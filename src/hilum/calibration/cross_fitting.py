@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hilum.calibration import FittedCalibrator, curve_type, fit
 from hilum.calibration.curves.base import FEW
-from hilum.domain.folds import FOLDS, patient_folds
+from hilum.domain.record import FOLDS, patient_folds
 from hilum.domain.scores import Logits, Probabilities
 
 __all__ = ["CrossFitted", "cross_fit"]

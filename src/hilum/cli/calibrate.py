@@ -60,10 +60,10 @@ def calibrate(
     )
     with progress(quiet) as step:
         if request.precision.quantised:
-            from hilum.training.quantise import quantise_run
+            from hilum.training.quantize import quantize_run
 
             reading = partial(step, "reading films to quantise by")
-            quantise_run(folder, Split.CALIBRATE.value, cohort, reading)
+            quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
         calibration = calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
     for note in calibration.notes:
         say(note, quiet)

@@ -146,7 +146,7 @@ def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
     from hilum.cli.words import pointing_line
-    from hilum.domain.notice import NOT_A_DEVICE
+    from hilum.domain.documents.base import NOT_A_DEVICE
 
     evaluation = done.evaluation
     area = evaluation.macro.auroc

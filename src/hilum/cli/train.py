@@ -16,8 +16,8 @@ from hilum.domain.errors import UsageError
 if TYPE_CHECKING:
     from hilum.runs.folder import Places
     from hilum.stages.training_films import TrainingRequest
-    from hilum.training.artefacts.sinks import Sinks
     from hilum.training.ranks import Ranks
+    from hilum.training.sinks import Sinks
 
 __all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Watching", "train"]
 
@@ -71,7 +71,7 @@ def train(
         return
     if out is None:
         raise UsageError("a run must have a folder; name it with -o")
-    from hilum.training.artefacts.sinks import check
+    from hilum.training.sinks import check
 
     check(sinks or ())
     from hilum.runs.folder import Places, RunFolder
@@ -108,7 +108,7 @@ class Watching:
 def _train(
     request: TrainingRequest, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
 ) -> None:
-    from hilum.training.artefacts.sinks import opened
+    from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
 
     config, run = request.config, places.run
@@ -146,6 +146,6 @@ def _weights(request: TrainingRequest) -> list[str]:
     cohort = request.read()
     settled, splits = request.settled(cohort)
     films = splits.of(settled, Split.TRAIN)
-    states = weighting.said(cohort, films)
+    states = weighting.dataset_states(cohort, films)
     rows = weighting.effective(films.labels, states, films.states(), request.config)
     return weighting.lines(rows)

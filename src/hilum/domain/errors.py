@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """What became of one input. Every input ends with exactly one of these."""
+    """The outcome of one input. Every input ends with exactly one of these."""
 
     OK = "ok"
     """Scored."""
@@ -57,7 +57,7 @@ class Status(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why an input is not simply `ok`. The words are stable; programs may compare them."""
+    """Reasons why an input is not simply `ok`. The words are stable; programs may compare them."""
 
     # error: could not be read
     EMPTY_FILE = "EMPTY_FILE"
@@ -149,7 +149,7 @@ class LeakError(DatasetError):
 
 
 class BundleError(HilumError):
-    """A bundle or run folder that is incomplete, edited, or of another make."""
+    """A bundle or run folder that is incomplete, edited, or not written by hilum."""
 
 
 class FilmError(HilumError):
@@ -180,7 +180,7 @@ class FilmError(HilumError):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The tail of an error message: the nearest known word, or nothing.
+    """Return the end of an error message: the nearest known word, or nothing.
 
     >>> suggestion("Efusion", ["Effusion", "Edema"])
     " Did you mean 'Effusion'?"

@@ -14,7 +14,7 @@ _MANY = -1
 
 
 class Found(NamedTuple):
-    """What a name stands for.
+    """The film that a name refers to.
 
     Attributes:
         row: the film's row; None where no film, or more than one, has the name.
@@ -31,7 +31,7 @@ class FilmNames:
     r"""The names of some films, to be found again under other people's spellings.
 
     A name is looked for, in this order, as it is; then without image suffix as the end of the
-    path asked for (`data/images/1.png` for film `1.png`); then the other way round, where one film
+    requested path (`data/images/1.png` for film `1.png`); then the other way round, where one film
     only ends with it (`1.png` for film `images/1.png`). Where neither path holds the other, their
     last parts must agree, as many as it takes to tell all films here apart: of
     `valid/patient1/study1/view1_frontal.jpg` the file name alone says nothing.
@@ -56,7 +56,7 @@ class FilmNames:
         return len(self._names)
 
     def find(self, name: str) -> Found:
-        """The film that a name stands for."""
+        """Return the film that a name refers to."""
         row = self._exact.get(name)
         if row is not None:
             return Found(row)
@@ -80,7 +80,7 @@ class FilmNames:
 
     @cached_property
     def _depth(self) -> int:
-        """How many last parts tell all films apart; 0 where none do, or no film has folders."""
+        """Number of last path parts that distinguish all films; 0 where there is none."""
         longest = max((len(_parts(name)) for name in self._names), default=0)
         for depth in range(1, longest):
             if _MANY not in self._ending(depth).values():
@@ -88,7 +88,7 @@ class FilmNames:
         return 0
 
     def _ending(self, depth: int) -> dict[str, int]:
-        """The last parts of each name that has more of them, to its row."""
+        """Return the last parts of each longer name, mapped to its row."""
         if depth not in self._endings:
             self._endings[depth] = _index(
                 "/".join(parts[-depth:]) if 0 < depth < len(parts := _parts(name)) else None

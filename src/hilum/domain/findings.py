@@ -33,7 +33,7 @@ SUPPORT_DEVICES = "Support Devices"
 
 
 class LabelState(IntEnum):
-    """What is known of one finding on one film. Stored as int8.
+    """The label of one finding on one film, stored as int8.
 
     Blank is not negative, and uncertain is neither: what each counts as is a named policy of the
     stage that uses it.
@@ -74,7 +74,7 @@ class Finding:
 
 @cache
 def catalogue() -> dict[str, Finding]:
-    """Every finding hilum knows, by name.
+    """Return every finding hilum knows, by name.
 
     >>> catalogue()["Effusion"].aliases
     ('Pleural Effusion',)
@@ -106,7 +106,7 @@ def _spellings() -> dict[str, Finding]:
 
 
 def find(name: str) -> Finding:
-    """The finding of that name or alias; case, blanks and underscores do not matter.
+    """Return the finding of that name or alias; case, blanks and underscores do not matter.
 
     Raises:
         UsageError: when no finding has the name.
@@ -158,7 +158,7 @@ class LabelSet:
         return finding is not None and finding.name in self.findings
 
     def index(self, name: str) -> int:
-        """The column of a finding.
+        """Return the column of a finding.
 
         Raises:
             UsageError: when the set does not have it.
@@ -175,13 +175,13 @@ class LabelSet:
         return self.findings.index(finding.name)
 
     def columns(self, names: Iterable[str]) -> list[int]:
-        """The columns of several findings, in the order asked for."""
+        """Return the columns of several findings, in the requested order."""
         return [self.index(name) for name in names]
 
 
 @cache
 def label_sets() -> dict[str, LabelSet]:
-    """The label sets of the field's datasets, by name.
+    """Return the label sets of the public datasets, by name.
 
     >>> list(label_sets())[:3]
     ['NIH-14', 'NIH-13+NF', 'CheXpert-14']
@@ -191,7 +191,7 @@ def label_sets() -> dict[str, LabelSet]:
 
 
 def label_set(name: str) -> LabelSet:
-    """The label set of that name.
+    """Return the label set of that name.
 
     Raises:
         UsageError: when there is none.
@@ -208,7 +208,7 @@ def label_set(name: str) -> LabelSet:
 
 
 def nih14() -> LabelSet:
-    """The 14 findings of NIH ChestX-ray14, in the order of Wang et al. 2017.
+    """Return the 14 findings of NIH ChestX-ray14, in the order of Wang et al. 2017.
 
     >>> list(nih14())[:3]
     ['Atelectasis', 'Cardiomegaly', 'Effusion']

@@ -1,4 +1,4 @@
-"""What a label that is neither positive nor negative counts as: named choices, never a guess."""
+"""Label policies: the named choice of how uncertain, blank and conflicting labels count."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Uncertain(StrEnum):
-    """What an uncertain label counts as. Irvin et al. 2019 call the first three U-policies."""
+    """The value of an uncertain label. Irvin et al. 2019 call the first three U-policies."""
 
     IGNORE = "ignore"
     """Left out of loss and evaluation (U-Ignore)."""
@@ -43,20 +43,20 @@ class Uncertain(StrEnum):
     NEGATIVE = "negative"
     """Negative (U-Zeros)."""
     SOFT = "soft"
-    """In training a target drawn from a range (label smoothing); not evaluated."""
+    """A target drawn from a range in training (label smoothing); not evaluated."""
 
 
 class Blank(StrEnum):
-    """What a label that is not mentioned counts as."""
+    """The value of a finding that is not mentioned."""
 
     UNLABELLED = "unlabelled"
     """Unknown: left out."""
     NEGATIVE = "negative"
-    """Negative: who does not mention a finding did not see it."""
+    """Negative: a reader who does not mention a finding did not see it."""
 
 
 class Conflict(StrEnum):
-    """What becomes of a film that is labelled `No Finding` and a finding at once."""
+    """The treatment of a film that is labelled `No Finding` and a finding at once."""
 
     DROP = "drop"
     """The film is left out."""
@@ -76,21 +76,21 @@ class Views(StrEnum):
 
 
 class Votes(StrEnum):
-    """How several readers' labels become one."""
+    """The rule that merges several readers' labels."""
 
     MAJORITY = "majority"
-    """Positive where more than half of the readers say so."""
+    """Positive where more than half of the readers are positive."""
     ANY = "any"
-    """Positive where one reader says so; `No Finding` where all do."""
+    """Positive where one reader is positive; `No Finding` where all are."""
     UNANIMOUS = "unanimous"
     """Positive or negative where all readers agree, else uncertain."""
 
 
 class LabelPolicy(BaseModel):
-    """The choices that turn a dataset's labels into what is learned and counted.
+    """The choices that turn a dataset's labels into training targets and counts.
 
-    They stand in every artefact. What an uncertain label counts as has no default: on data that has
-    uncertain labels it must be said.
+    They stand in every artifact. What an uncertain label counts as has no default: on data that has
+    uncertain labels the choice is required.
 
     Attributes:
         uncertain: None refuses data with uncertain labels.
@@ -120,7 +120,7 @@ class LabelPolicy(BaseModel):
         return self
 
     def in_words(self) -> dict[str, str]:
-        """The choices as words, for an artefact.
+        """Return the choices in words, for an artifact.
 
         >>> LabelPolicy(uncertain=Uncertain.SOFT).in_words()["uncertain"]
         'soft 0.55 to 0.85'
@@ -137,7 +137,7 @@ class LabelPolicy(BaseModel):
 
 
 def settle(cohort: Cohort, policy: LabelPolicy) -> Cohort:
-    """The cohort as the policy has it, with a note of every change and its count.
+    """Return the cohort with the policy applied, and a note of every change with its count.
 
     `ignore` and `soft` leave uncertain states as they are: loss and evaluation leave them out, or
     training draws their targets.
@@ -150,7 +150,7 @@ def settle(cohort: Cohort, policy: LabelPolicy) -> Cohort:
     >>> settle(Cohort("mine", nih14(), films), LabelPolicy())
     Traceback (most recent call last):
     ...
-    hilum.domain.errors.UsageError: mine has 14 uncertain labels: what they count as must be said,
+    hilum.domain.errors.UsageError: mine has 14 uncertain labels: what they count as must be set,
     as ignore, positive, negative or soft (policy.uncertain, --uncertain)
     """
     counts: Counter[str] = Counter()
@@ -158,7 +158,7 @@ def settle(cohort: Cohort, policy: LabelPolicy) -> Cohort:
     left = sum(state is LabelState.UNCERTAIN for r in records for state in r.states)
     if left and policy.uncertain is None:
         raise UsageError(
-            f"{cohort.dataset} has {left:,} uncertain labels: what they count as must be said, "
+            f"{cohort.dataset} has {left:,} uncertain labels: what they count as must be set, "
             "as ignore, positive, negative or soft (policy.uncertain, --uncertain)"
         )
     if left:
@@ -169,7 +169,7 @@ def settle(cohort: Cohort, policy: LabelPolicy) -> Cohort:
 
 
 def relabel(cohort: Cohort, labels: LabelSet) -> Cohort:
-    """The cohort with another label set: findings are carried over by name, and by nothing else.
+    """Return the cohort with a different label set; findings are matched by name only.
 
     `No Finding`, where the cohort has no such label, is positive on films whose findings are all
     negative, negative beside a positive one, else unlabelled. Findings that the cohort does not
@@ -193,11 +193,11 @@ def relabel(cohort: Cohort, labels: LabelSet) -> Cohort:
             known[NO_FINDING] = _nothing_of(record.states)
         return tuple(known.get(name, LabelState.UNLABELLED) for name in labels)
 
-    said = [f"{labels.name} from {own.name} by name: {len(shared)} of {len(labels)} findings"]
-    said += ["No Finding is derived: all findings negative"] if derived else []
-    said += [f"unlabelled in {cohort.dataset}: {', '.join(absent)}"] if absent else []
+    parts = [f"{labels.name} from {own.name} by name: {len(shared)} of {len(labels)} findings"]
+    parts += ["No Finding is derived: all findings negative"] if derived else []
+    parts += [f"unlabelled in {cohort.dataset}: {', '.join(absent)}"] if absent else []
     records = tuple(replace(r, states=states(r), votes=()) for r in cohort.records)
-    return replace(cohort, labels=labels, records=records, notes=(*cohort.notes, "; ".join(said)))
+    return replace(cohort, labels=labels, records=records, notes=(*cohort.notes, "; ".join(parts)))
 
 
 def _nothing_of(states: tuple[LabelState, ...]) -> LabelState:
@@ -207,7 +207,7 @@ def _nothing_of(states: tuple[LabelState, ...]) -> LabelState:
 
 
 def conflicts(record: Record, labels: LabelSet) -> bool:
-    """Whether a film is labelled `No Finding` and a finding at once; support devices are none."""
+    """Return whether a film has `No Finding` and a finding at once; support devices are none."""
     if NO_FINDING not in labels:
         return False
     found = {n for n, s in zip(labels, record.states, strict=True) if s is LabelState.POSITIVE}
@@ -249,7 +249,7 @@ def _voted(record: Record, labels: LabelSet, votes: Votes) -> Record:
     if not record.votes or votes is Votes.MAJORITY:
         return record
     readers = zip(*(vote.states for vote in record.votes), strict=True)
-    states = [_verdict(said, votes) for said in readers]
+    states = [_verdict(own, votes) for own in readers]
     if votes is Votes.ANY and NO_FINDING in labels:
         # where one reader sees something, the others' "nothing" is outvoted with their negatives
         column = labels.index(NO_FINDING)
@@ -258,9 +258,9 @@ def _voted(record: Record, labels: LabelSet, votes: Votes) -> Record:
     return replace(record, states=tuple(states))
 
 
-def _verdict(said: tuple[LabelState, ...], votes: Votes) -> LabelState:
-    if votes is Votes.ANY and LabelState.POSITIVE in said:
+def _verdict(states: tuple[LabelState, ...], votes: Votes) -> LabelState:
+    if votes is Votes.ANY and LabelState.POSITIVE in states:
         return LabelState.POSITIVE
-    if len(set(said)) == 1:
-        return said[0]
+    if len(set(states)) == 1:
+        return states[0]
     return LabelState.UNCERTAIN if votes is Votes.UNANIMOUS else LabelState.NEGATIVE

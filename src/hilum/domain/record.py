@@ -1,9 +1,9 @@
-"""What a dataset says of each film, and the cohort that a stage works on."""
+"""Records of a dataset, the cohort that a stage works on, and its cross-validation folds."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 
-__all__ = ["Box", "Cohort", "Record", "Split", "Vote", "digest", "labelled", "prevalences"]
+__all__ = [
+    "FOLDS",
+    "Box",
+    "Cohort",
+    "Record",
+    "Split",
+    "Vote",
+    "digest",
+    "labelled",
+    "patient_folds",
+    "prevalences",
+]
 
 
 class Split(StrEnum):
@@ -33,7 +44,7 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class Box:
-    """Where a reader saw a finding, in fractions of the film: x right, y down, in [0, 1]."""
+    """A reader's box around a finding, in fractions of the film: x right, y down, in [0, 1]."""
 
     finding: str
     x: float
@@ -44,7 +55,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Vote:
-    """What one reader said of a film: a LabelState for each finding, in the cohort's order."""
+    """One reader's labels of a film: a LabelState for each finding, in the cohort's order."""
 
     reader: str
     states: tuple[LabelState, ...]
@@ -52,7 +63,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Record:
-    """One row of a dataset: a film, its patient and what was said of it.
+    """One row of a dataset: a film, its patient and its labels.
 
     Attributes:
         image_id: the film's name in the dataset, unique there.
@@ -80,7 +91,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Records that share a label set: what every stage takes.
+    """Records that share a label set: the input of every stage.
 
     Attributes:
         dataset: the reader's name, such as "nih".
@@ -89,7 +100,7 @@ class Cohort:
         official_test: image ids that the dataset's authors set aside for test, or None.
         official_tune: image ids that they set aside for tuning (their "validation"), or None.
         notes: what the reader met and the user should know, a line each.
-        synthetic: the films were drawn, not taken; every result of them says so.
+        synthetic: the films are synthetic; every result of them states it.
 
     Raises:
         DatasetError: for a repeated film or a row whose states do not fit the label set.
@@ -120,29 +131,29 @@ class Cohort:
 
     @property
     def population(self) -> str:
-        """Whose films these are: a drawn patient 7 is not the dataset's patient 7."""
+        """The patients' population: a drawn patient 7 is not the dataset's patient 7."""
         return f"drawn-{self.dataset}" if self.synthetic else self.dataset
 
     def states(self) -> NDArray[np.int8]:
-        """(N, L) int8 of LabelState values."""
+        """Return (N, L) int8 of LabelState values."""
         rows = [record.states for record in self.records]
         return np.array(rows, dtype=np.int8).reshape(len(rows), len(self.labels))
 
     def patients(self) -> NDArray[np.str_]:
-        """(N,) patient ids, a row each."""
+        """Return (N,) patient ids, a row each."""
         return np.array([record.patient_id for record in self.records], dtype=np.str_)
 
     def image_ids(self) -> list[str]:
-        """The films' names, in order."""
+        """Return the films' names, in order."""
         return [record.image_id for record in self.records]
 
     def select(self, keep: Callable[[Record], bool]) -> Cohort:
-        """The cohort of the records that `keep` accepts, in the same order."""
+        """Return the cohort of the records that `keep` accepts, in the same order."""
         kept = tuple(record for record in self.records if keep(record))
         return replace(self, records=kept)
 
     def sha256(self) -> str:
-        """Hash of films, patients and label states: what was learned from or scored on."""
+        """Return the hash of films, patients and label states."""
         return digest(
             "\t".join((r.image_id, r.patient_id, ",".join(str(int(s)) for s in r.states)))
             for r in self.records
@@ -150,7 +161,7 @@ class Cohort:
 
 
 def digest(lines: Iterable[str]) -> str:
-    """sha256 (hex) of lines, sorted, each ended by a newline: the same set, the same hash.
+    """Return the sha256 (hex) of sorted lines, each ended by a newline.
 
     >>> digest(["b", "a"]) == digest(["a", "b"])
     True
@@ -160,7 +171,7 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The films that count for a finding, and whether each has it.
+    """Return the films that count for a finding, and whether each has it.
 
     Args:
         states: (N,) LabelState values of one finding.
@@ -176,7 +187,7 @@ def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.boo
 
 
 def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
-    """Share of positives among the labelled films; findings without a labelled film are left out.
+    """Return the share of positives among labelled films; findings without one are left out.
 
     Args:
         labels: the findings of the columns.
@@ -187,3 +198,38 @@ def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
     """
     counted = {name: labelled(states[:, column])[1] for column, name in enumerate(labels)}
     return {name: float(own.mean()) for name, own in counted.items() if len(own)}
+
+
+FOLDS = 5
+"""Number of folds: each fit uses four fifths of the patients."""
+
+
+def patient_folds(patients: Sequence[str], folds: int = FOLDS, seed: int = 0) -> NDArray[np.intp]:
+    """Return (N,) the fold of each film's patient, 0 to folds - 1.
+
+    Patients are dealt round in the order of sha256(seed, patient): it depends on nothing else, and
+    no fold stays empty.
+
+    Args:
+        patients: (N,) the patient of each film.
+        folds: at least 2.
+        seed: another one puts patients into other folds.
+
+    Raises:
+        UsageError: for fewer than 2 folds, or fewer patients than folds.
+
+    >>> patient_folds(["a", "b", "a"], folds=2).tolist()
+    [0, 1, 0]
+    """
+
+    def drawn(patient: str) -> bytes:
+        return hashlib.sha256(f"{seed}\t{patient}".encode("utf-8", "surrogateescape")).digest()
+
+    everyone = sorted(set(patients), key=drawn)
+    if folds < 2 or len(everyone) < folds:
+        raise UsageError(
+            f"cross-fitting needs 2 folds or more, and a patient for each; got {folds} folds and "
+            f"{len(everyone)} patients"
+        )
+    place = {patient: number % folds for number, patient in enumerate(everyone)}
+    return np.array([place[patient] for patient in patients], np.intp)

@@ -1,4 +1,4 @@
-"""What a network says (logits), what a calibrator makes of it (probabilities), where to cut it."""
+"""A network's logits, calibrated probabilities, and operating points."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Logits:
         object.__setattr__(self, "values", _checked(self.values, self.labels, "logits"))
 
     def of(self, finding: str) -> NDArray[np.float64]:
-        """(N,) logits of one finding."""
+        """Return (N,) logits of one finding."""
         return self.values[:, self.labels.index(finding)]
 
 
@@ -76,12 +76,12 @@ class Probabilities:
         object.__setattr__(self, "values", values)
 
     def of(self, finding: str) -> NDArray[np.float64]:
-        """(N,) probabilities of one finding."""
+        """Return (N,) probabilities of one finding."""
         return self.values[:, self.labels.index(finding)]
 
 
 class Target(StrEnum):
-    """What a threshold was chosen for. Some need a goal, such as a sensitivity of 0.90.
+    """The criterion of a threshold. Some need a goal, such as a sensitivity of 0.90.
 
     >>> Target("youden").needs_goal, Target("sensitivity").needs_goal
     (False, True)
@@ -94,13 +94,13 @@ class Target(StrEnum):
     BALANCED_ACCURACY = "balanced_accuracy"
     """The largest mean of sensitivity and specificity: the same threshold as Youden's J."""
     SENSITIVITY = "sensitivity"
-    """At least this sensitivity on new patients, on average (conformal quantile of positives)."""
+    """At least this mean sensitivity on new patients (conformal quantile of positives)."""
     SPECIFICITY = "specificity"
-    """At least this specificity on new patients, on average (conformal quantile of negatives)."""
+    """At least this mean specificity on new patients (conformal quantile of negatives)."""
     PPV = "ppv"
     """The most sensitive threshold whose positive predictive value is at least this."""
     GIVEN = "given"
-    """Nobody wrote down what for: the threshold was given."""
+    """The threshold was given without a criterion."""
 
     @property
     def needs_goal(self) -> bool:
@@ -117,11 +117,11 @@ class OperatingPoint:
     Attributes:
         finding: its name.
         threshold: in [0, 1]; None where it could not be chosen, with `reason`.
-        target: what was maximised or reached.
+        target: what was maximized or reached.
         achieved: the target's value on the films it was chosen on (optimistic elsewhere).
         n, positives: labelled films, and positive ones among them.
         reason: why there is no threshold, else empty.
-        goal: the value to reach, in (0, 1); None for targets that are maximised.
+        goal: the value to reach, in (0, 1); None for targets that are maximized.
 
     Raises:
         ValueError: for a goal where the target has none, or none where it needs one.

@@ -1,4 +1,4 @@
-"""Libraries that report on their users over a network are told not to."""
+"""Switch for libraries that report on their users over a network."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 __all__ = ["refuse_onnxruntime_telemetry"]
 
 _OFF = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
-"""The first works in 1.32; the second is what other versions look at."""
+"""Variables that disable telemetry: the first in 1.32, the second in other versions."""
 
 
 def refuse_onnxruntime_telemetry() -> None:
-    """Call before `onnxruntime` is imported, which by itself numbers the machine and reports.
+    """Disable telemetry; call before `onnxruntime` is imported, which by default sends reports.
 
     Its packages for Linux and macOS do so since 2026: https://github.com/microsoft/onnxruntime/pull/27379.
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.base import Interval
 from hilum.domain.documents.evaluation import Subgroup, SubgroupFinding
-from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.domain.record import Cohort, Record
+from hilum.domain.record import FOLDS, Cohort, Record, patient_folds
 from hilum.evaluation.entries import Entries
 from hilum.evaluation.numbers import ScoredSplit
 from hilum.metrics.delong import delong, influence

@@ -1,1 +1,1 @@
-"""From a file, by content and never by suffix, to a film; from a film to a network's input."""
+"""Reading of film files, by content and never by suffix, and the network's input from a film."""

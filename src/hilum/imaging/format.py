@@ -1,13 +1,18 @@
-"""What a file is, told from its first bytes; its suffix is only compared with that."""
+"""The format of a file, by its first bytes (the suffix is only compared), and its origin."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from hilum.domain.errors import FilmError, ReasonCode, Status
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Format", "format_of", "suffix_differs"]
+from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.domain.radiograph import Radiograph
+
+__all__ = ["Format", "Origin", "format_of", "suffix_differs"]
 
 
 class Format(StrEnum):
@@ -58,7 +63,7 @@ _EXPLICIT_VR = frozenset(
 
 
 def format_of(data: bytes) -> Format:
-    r"""The format of a file, by its content.
+    r"""Return the format of a file, by its content.
 
     Raises:
         FilmError: `EMPTY_FILE`, `FORMAT_NOT_ALLOWED` for a known format that is no film's, or
@@ -101,9 +106,9 @@ def format_of(data: bytes) -> Format:
 
 
 def suffix_differs(name: str, found: Format) -> bool:
-    """Whether a name ends like another picture format than the file's; no suffix is fine.
+    """Return whether a name has the suffix of a different format; no suffix is fine.
 
-    DICOM files are often named by a UID, so an unknown suffix such as `.113` says nothing.
+    DICOM files are often named by a UID, so an unknown suffix such as `.113` has no meaning.
 
     >>> suffix_differs("film.dcm", Format.PNG), suffix_differs("1.2.840.113", Format.DICOM)
     (True, False)
@@ -125,7 +130,7 @@ def _refused(data: bytes) -> tuple[str, Status] | None:
 
 
 def _bare_dicom(data: bytes) -> bool:
-    """Whether a data set starts at once, without the 128 bytes and `DICM` in front.
+    """Return whether a data set starts at once, without the 128 bytes and `DICM` in front.
 
     Its first element is then of group 0002 or 0008, with a VR in letters or a short length.
     """
@@ -133,3 +138,22 @@ def _bare_dicom(data: bytes) -> bool:
     if len(data) < 8 or group not in (b"\x02\0", b"\x08\0") or element > 0x18:
         return False
     return data[4:6] in _EXPLICIT_VR or int.from_bytes(data[4:8], "little") < 256
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source of a film: its name and the hash of its bytes.
+
+    Attributes:
+        name: what the film is called.
+        sha256: of its bytes, hex.
+        codes: reasons to warn that the name or the bytes gave.
+    """
+
+    name: str
+    sha256: str = ""
+    codes: tuple[ReasonCode, ...] = ()
+
+    def film(self, pixels: NDArray[np.float32], codes: tuple[ReasonCode, ...] = ()) -> Radiograph:
+        """Return a film without header, with the codes met in decoding."""
+        return Radiograph(pixels, self.name, self.sha256, codes=(*self.codes, *codes))

@@ -1,4 +1,4 @@
-"""How large a film may be: checked on the header, before memory is asked for."""
+"""Limits on the size of a film, checked on the header before memory is allocated."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 512 * 1024**2
-"""The largest uncompressed radiographs are near 40 MB."""
+"""Largest file, in bytes; the largest uncompressed radiographs are near 40 MB."""
 MAX_INFLATED_BYTES = 128 * 1024**2
-"""Of a deflated DICOM data set: 1.4 MB of it can inflate to 1.5 GB."""
+"""Largest inflated DICOM data set, in bytes: 1.4 MB of one can inflate to 1.5 GB."""
 MAX_SIDE = 12_000
-"""Pixels; detectors end near 4,300 and film digitisers near 6,000."""
+"""Largest side in pixels; detectors end near 4,300 and film digitizers near 6,000."""
 MAX_PIXELS = 100_000_000
 MAX_DECODED_BYTES = 256 * 1024**2
-"""Of the decoded pixels, all channels."""
+"""Largest size of the decoded pixels in bytes, all channels."""
 
 
 def check_dimensions(rows: int, columns: int, bytes_a_pixel: int = 1) -> None:

@@ -26,17 +26,17 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Fit(StrEnum):
-    """How an oblong film is put into the square that the network sees."""
+    """Placement of an oblong film in the network's square input."""
 
     PAD = "pad"
-    """Keep the film's aspect and centre it between black bars. The heart keeps its shape."""
+    """Keep the film's aspect and center it between black bars. The heart keeps its shape."""
     STRETCH = "stretch"
     """Fill the square; the aspect is lost, as in most published training scripts."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the film lies inside the square, in the square's pixels.
+    """The film's rectangle inside the square, in the square's pixels.
 
     Attributes:
         top, left: of the film's first row and column.
@@ -50,10 +50,10 @@ class Placement:
 
 
 class Preprocessing(BaseModel):
-    """How a film becomes a network's input; frozen, hashed, and invertible to the film.
+    """The steps from a film to a network's input; frozen, hashed, and invertible to the film.
 
     Two steps, so that training can cache the first and augment between the two: `raster` does the
-    geometry and ends in 8 bits, `normalise` does the arithmetic. The film is reduced by area
+    geometry and ends in 8 bits, `normalize` does the arithmetic. The film is reduced by area
     averaging, as a sparse sample of a 1024-px film would alias ribs and vessels.
 
     Example:
@@ -61,7 +61,7 @@ class Preprocessing(BaseModel):
         >>> prep = Preprocessing(size=64)
         >>> prep.placement(film.shape)
         Placement(top=0, left=16, height=64, width=32)
-        >>> batch = prep.normalise(prep.raster(film)[None])
+        >>> batch = prep.normalize(prep.raster(film)[None])
         >>> batch.shape, batch.dtype
         ((1, 3, 64, 64), dtype('float32'))
     """
@@ -72,16 +72,16 @@ class Preprocessing(BaseModel):
     """Side of the square, in pixels."""
     fit: Fit = Fit.PAD
     channels: Literal[1, 3] = 3
-    """Channels of the network's input; the grey film is repeated in each."""
+    """Channels of the network's input; the gray film is repeated in each."""
     mean: tuple[float, ...] = IMAGENET_MEAN
     """Subtracted from each channel, on the scale where white is 1. Default: ImageNet's."""
     std: tuple[Annotated[float, Field(gt=0.0)], ...] = IMAGENET_STD
     """Each channel is divided by it, after the mean. Default: ImageNet's."""
     clahe_clip: Annotated[float, Field(ge=0.0, le=40.0)] = 0.0
-    """Clip limit of contrast-limited adaptive histogram equalisation of the film, in 8 x 8 tiles;
+    """Clip limit of contrast-limited adaptive histogram equalization of the film, in 8 x 8 tiles;
     0 leaves the contrast as it is. Being here, it is done in serving too."""
     version: Literal[1] = 1
-    """Of these rules; another version is another geometry or arithmetic."""
+    """Version of these rules; a different version has a different geometry or arithmetic."""
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
@@ -94,7 +94,7 @@ class Preprocessing(BaseModel):
         return self
 
     def placement(self, shape: tuple[int, int]) -> Placement:
-        """Where a film of (rows, columns) lies inside the square.
+        """Return the rectangle of a film of (rows, columns) inside the square.
 
         >>> Preprocessing(size=100).placement((1000, 2000))
         Placement(top=25, left=0, height=50, width=100)
@@ -107,7 +107,7 @@ class Preprocessing(BaseModel):
         return Placement((self.size - height) // 2, (self.size - width) // 2, height, width)
 
     def raster(self, film: Radiograph) -> NDArray[np.uint8]:
-        """The film in the square: (S, S) uint8, black outside the film.
+        """Return the film in the square: (S, S) uint8, black outside the film.
 
         A side that shrinks is averaged over area, one that grows is interpolated; then
         `round(255 x)`, and CLAHE within the film where `clahe_clip` asks for it.
@@ -129,8 +129,8 @@ class Preprocessing(BaseModel):
             inside[...] = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(inside)
         return square
 
-    def normalise(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's input: (B, S, S) uint8 to (B, C, S, S) float32.
+    def normalize(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the network's input: (B, S, S) uint8 to (B, C, S, S) float32.
 
         `(x / 255 - mean[c]) / std[c]`, through a table of 256 values a channel.
 
@@ -153,7 +153,7 @@ class Preprocessing(BaseModel):
         return batch
 
     def to_film(self, heatmap: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """A map over the square, brought onto the film: (h, w) to (H, W) float32.
+        """Resample a map over the square onto the film: (h, w) to (H, W) float32.
 
         Bilinear, with cells as areas (`align_corners=False`); what lies on the black bars is
         dropped. Values keep their scale, so that two findings' maps stay comparable.
@@ -173,7 +173,7 @@ class Preprocessing(BaseModel):
         return np.asarray(rows @ heatmap.astype(np.float32) @ columns.T, np.float32)
 
     def sha256(self) -> str:
-        """Hash of every field: equal hashes give equal inputs from equal films.
+        """Return the hash of all fields: equal hashes give equal inputs from equal films.
 
         `clahe_clip` counts only where it is on: operating points are bound to this hash, and those
         of older bundles knew no CLAHE.
@@ -186,9 +186,9 @@ class Preprocessing(BaseModel):
 
 @lru_cache(maxsize=64)
 def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> NDArray[np.float32]:
-    """(film, cells) weights of one axis: which cells each film pixel's centre lies between."""
-    centre = start + (np.arange(film) + 0.5) * extent / film
-    position = np.clip(centre * cells / square - 0.5, 0.0, cells - 1.0)
+    """Return (film, cells) weights of one axis, of the cells around each film pixel's center."""
+    center = start + (np.arange(film) + 0.5) * extent / film
+    position = np.clip(center * cells / square - 0.5, 0.0, cells - 1.0)
     lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
     weights = np.zeros((film, cells), np.float32)
     row = np.arange(film)

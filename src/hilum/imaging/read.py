@@ -1,4 +1,4 @@
-"""A path or bytes to a film: the one way in, whatever the file is or claims to be."""
+"""Reading of a film from a path or bytes: the only entry, whatever the file claims to be."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.format import Format, format_of, suffix_differs
+from hilum.imaging.format import Format, Origin, format_of, suffix_differs
 from hilum.imaging.limits import MAX_FILE_BYTES
-from hilum.imaging.origin import Origin
 from hilum.imaging.quiet import quiet
 from hilum.imaging.raster.decode import film_of_image, read_raster
 
@@ -134,10 +133,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """The bytes of a regular file, which must not change meanwhile.
+    """Return the bytes of a regular file, which must not change meanwhile.
 
     The file is opened without waiting, so that a fifo cannot hang the run, and everything is
-    asked of the open file, so that nothing can be swapped in between.
+    checked on the open file, so that nothing can be swapped in between.
     """
 
     def without_waiting(name: str, flags: int) -> int:
@@ -183,7 +182,7 @@ def _not_regular() -> FilmError:
 
 
 def _unreadable(error: OSError | ValueError) -> FilmError:
-    """The row for a file that could not be opened or read. Paths stay out of the message."""
+    """Return the error for a file that could not be opened or read, without its path."""
     if isinstance(error, PermissionError):
         return FilmError(
             Status.ERROR, ReasonCode.PERMISSION_DENIED, "no permission to read the file"
@@ -204,7 +203,7 @@ def _unreadable(error: OSError | ValueError) -> FilmError:
 
 
 def _leads_to_itself(path: Path) -> bool:
-    """Whether the path is a link to a folder that it lies in: whoever follows it never ends."""
+    """Return whether the path is a link to a folder that contains it: following it never ends."""
     try:
         if not path.is_symlink():
             return False

@@ -156,7 +156,7 @@ class Engine:
         return logits, answers[0].heatmaps
 
     def _checked(self, raster: NDArray[np.uint8]) -> Answer:
-        answer = self._network.ask(self.preprocessing.normalise(raster[None]))
+        answer = self._network.ask(self.preprocessing.normalize(raster[None]))
         if not (np.isfinite(answer.logits).all() and np.isfinite(answer.heatmaps).all()):
             raise BundleError(
                 "a network must answer with finite numbers; this one gave NaN or infinity. Its "

@@ -51,7 +51,7 @@ class Binned:
         probabilities: NDArray[np.float64],
         patients: NDArray[np.intp],
     ) -> Binned:
-        """Sorts the films.
+        """Sort the films.
 
         Args:
             positives: (n,) whether the film has the finding.
@@ -80,7 +80,7 @@ class Binned:
     def errors(
         self, times: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """ECE on equal-mass and on equal-width bins, and the debiased L2 error on the former.
+        """Return ECE on equal-mass and equal-width bins, and the debiased L2 error on the former.
 
         Args:
             times: (R, P) how often each patient stands in each resample.
@@ -102,7 +102,7 @@ class Binned:
         )
 
     def _equal_mass(self, times: NDArray[np.integer]) -> NDArray[np.float64]:
-        """(3, R, BINS) sums of the columns over each bin of each resample."""
+        """Return (3, R, BINS) sums of the columns over each bin of each resample."""
         rows = len(times)
         count = -(-len(self.patients) // _BLOCK)
         before = np.zeros((3, rows, count + 1))
@@ -131,7 +131,7 @@ class Binned:
 
 
 def _starts(total: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R, BINS) how many films lie below each equal-mass bin of so many, as `array_split` cuts."""
+    """Return (R, BINS) films below each equal-mass bin, cut as `array_split` cuts."""
     used = np.clip(total, 1, BINS)[:, None]
     small, larger = np.divmod(total[:, None], used)
     index = np.minimum(np.arange(BINS), used)
@@ -141,7 +141,7 @@ def _starts(total: NDArray[np.float64]) -> NDArray[np.float64]:
 def _debiased_square(
     n: NDArray[np.float64], gap: NDArray[np.float64], positives: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Of each bin `n (gap² - what the variance of its outcomes adds to it)`."""
+    """Return for each bin `n (gap² - what the variance of its outcomes adds to it)`."""
     filled = np.maximum(n, 1.0)
     share = positives / filled
     chance = share * (1.0 - share) / np.maximum(n - 1.0, 1.0)

@@ -14,7 +14,7 @@ __all__ = ["bootstrap_p", "holm", "paired_interval"]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P-values adjusted for being several, by Holm's step-down rule.
+    """Adjust p-values for multiple tests, by Holm's step-down rule.
 
     Of m values sorted upwards the i-th becomes `max over j <= i of min(1, (m - j + 1) p_j)`.
     Calling those below 0.05 different errs anywhere in the family in at most 5 % of studies,
@@ -45,7 +45,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def paired_interval(
     a: NDArray[np.float64], b: NDArray[np.float64], value_a: float, value_b: float
 ) -> Interval:
-    """How much higher a number of model b is than that of model a, with its 95 % interval.
+    """Return the difference of a metric, model b minus model a, with its 95 % interval.
 
     The percentile interval of `b - a` on the same resamples. Films that are hard for both models
     cancel out: two models whose own intervals overlap may well differ.
@@ -71,7 +71,7 @@ def paired_interval(
 
 
 def bootstrap_p(differences: NDArray[np.float64]) -> float | None:
-    """Two-sided p-value of no difference, from the resampled differences.
+    """Return the two-sided p-value of no difference, from the resampled differences.
 
     Twice the smaller share of resamples on either side of 0, those at 0 on both; one is added to
     each count, `2 (1 + count) / (R + 1)`, so that no p-value is smaller than the resamples can

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
-from hilum.metrics.segments import Segments
+from hilum.metrics.reliability import checked_pair
+from hilum.metrics.resampling import Segments
 
 __all__ = ["Decomposition", "ReliabilityCurve", "corp", "corp_resampled", "reliability_curve"]
 
 _POINTS = 200
-"""Of a reliability curve: more than a figure can show."""
+"""Largest number of points of a reliability curve: more than a figure can show."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Decomposition:
         miscalibration: >= 0, what isotonic recalibration would remove from the Brier score. Chance
             alone keeps it above 0, since the recalibration is fitted to these very films.
         discrimination: >= 0, what the recalibrated probabilities gain over the prevalence.
-        uncertainty: Brier score of the prevalence itself, said of every film.
+        uncertainty: Brier score of the prevalence itself, given to every film.
     """
 
     miscalibration: float
@@ -37,10 +37,10 @@ class Decomposition:
 
 
 def corp(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> Decomposition | None:
-    """The Brier score, taken apart.
+    """Return the Brier score, split into miscalibration, discrimination and uncertainty.
 
     Two models of one Brier score may differ in kind: one discriminates and is miscalibrated, which
-    can be repaired, the other is calibrated and knows little. The prevalence, said of every film,
+    can be repaired, the other is calibrated and knows little. The prevalence, given to every film,
     has neither miscalibration nor discrimination.
 
     Args:
@@ -56,7 +56,7 @@ def corp(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> D
     >>> round(found.miscalibration, 4), found.discrimination, found.uncertainty
     (0.0325, 0.125, 0.25)
     """
-    y, _ = checked(positives, probabilities)
+    y, _ = checked_pair(positives, probabilities)
     if len(y) == 0:
         return None
     once = np.ones((1, len(y)), np.int32)
@@ -69,7 +69,7 @@ def corp_resampled(
     probabilities: NDArray[np.floating],
     weights: NDArray[np.integer],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The parts of the Brier score of each resample, as `corp` of the repeated films.
+    """Return the parts of the Brier score of each resample, as `corp` of the repeated films.
 
     Resampled films repeat themselves and the recalibration follows them, so that resampled
     miscalibrations lie above the value itself, as calibration errors do.
@@ -82,7 +82,7 @@ def corp_resampled(
     Returns:
         (R,) miscalibration, (R,) discrimination, (R,) uncertainty; NaN without films.
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     # films of one probability share a pool: their order cannot matter
     order = np.argsort(p)
     ends = _pool_ends(y[order], p[order])
@@ -99,7 +99,7 @@ def corp_resampled(
 
 
 def _pool_ends(y: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.intp]:
-    """(S,) ends of runs of sorted films that PAV gives one value whatever their weights.
+    """Return (S,) ends of runs of sorted films that PAV gives one value whatever their weights.
 
     Films of one probability; and neighbouring ones that are all negative, or all positive: what
     pools the first of them with its neighbours pools the others too. Rare findings leave few runs.
@@ -124,7 +124,7 @@ def _explained(found: NDArray[np.float64], films: NDArray[np.float64]) -> float:
 
 
 def _isotonic(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) closest non-decreasing values."""
+    """Return (n,) closest non-decreasing values."""
     from scipy.optimize import isotonic_regression
 
     return np.asarray(isotonic_regression(values, weights=weights).x, np.float64)
@@ -136,7 +136,7 @@ def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """How often films of a probability have the finding, and what chance would show.
+    """Observed frequency of the finding at each probability, and what chance would show.
 
     Attributes:
         probabilities: (K,) rising, seen ones; at most 200.
@@ -157,7 +157,7 @@ def reliability_curve(
     rng: np.random.Generator,
     draws: int = 200,
 ) -> ReliabilityCurve | None:
-    """The reliability diagram by PAV, with a 90 % consistency band.
+    """Return the reliability diagram by PAV, with a 90 % consistency band.
 
     The band is drawn around the diagonal and not around the curve: outcomes `y ~ Bernoulli(p)` are
     simulated and recalibrated the same way, and where the curve leaves the band, chance is a poor
@@ -183,7 +183,7 @@ def reliability_curve(
     >>> curve.probabilities, curve.observed
     (array([0.1, 0.4, 0.5, 0.9]), array([0. , 0.5, 0.5, 1. ]))
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(y) == 0:
         return None
     order = np.argsort(p, kind="stable")
@@ -202,7 +202,7 @@ def reliability_curve(
 
 
 def _points(distinct: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(K,) indices of the probabilities to show: the first and the last, and some between."""
+    """Return (K,) indices of the probabilities to show: first, last, and some between."""
     if len(distinct) <= _POINTS:
         return np.arange(len(distinct))
     half = _POINTS // 2

@@ -1,4 +1,4 @@
-"""Whether acting on the model helps more than acting on everybody, or on nobody."""
+"""Decision curves: the net benefit of acting on the model, on all films, or on none."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
+from hilum.metrics.reliability import checked_pair
 
 __all__ = ["NetBenefit", "net_benefit"]
 
 
 @dataclass(frozen=True, eq=False)
 class NetBenefit:
-    """True positives per film, less the false ones that each threshold thinks them worth.
+    """Net benefit per film: true positives minus false ones, weighted by the threshold's odds.
 
     Attributes:
         model: (K,) when films with `probability >= threshold` are acted on.
@@ -32,7 +32,7 @@ def net_benefit(
     probabilities: NDArray[np.floating],
     thresholds: NDArray[np.floating],
 ) -> NetBenefit:
-    """Decision curves of the model and of its two image-free rivals.
+    """Return the decision curves of the model, of treating all films and of treating none.
 
     `TP / n - FP / n * t / (1 - t)`: who acts at probability t holds a missed finding to be
     `(1 - t) / t` times as bad as a needless action, so the threshold is argued from the clinic and
@@ -54,7 +54,7 @@ def net_benefit(
     >>> found.model, found.treat_all
     (array([0.25  , 0.1875]), array([0.25  , 0.0625]))
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     t = np.asarray(thresholds, np.float64)
     inside = (t >= 0.0) & (t < 1.0)
     if t.ndim != 1 or not inside.all():

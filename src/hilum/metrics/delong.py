@@ -1,4 +1,4 @@
-"""How sure an AUROC is, from one set of films: DeLong's formula, and its form for patients.
+"""DeLong's variance of an AUROC, and its form for films clustered by patient.
 
 No resampling: the variance follows from how often each film is won against the other class. With
 patients, films of one patient may resemble each other as they like.
@@ -58,7 +58,7 @@ def delong(
     scores: NDArray[np.floating],
     patients: NDArray[np.str_] | NDArray[np.integer] | None = None,
 ) -> Aurocs:
-    """AUROCs of several models on the same films, with their covariance.
+    """Return the AUROCs of several models on the same films, with their covariance.
 
     Each positive film has the share of negative films that it beats (a tie counts 1/2), and each
     negative film the share of positive films that beat it; the AUROC is the mean of either. Their
@@ -114,7 +114,7 @@ def delong(
 
 
 def _shares(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) share of the others that lie below each score; a tie counts 1/2, as by midranks."""
+    """Return (n,) share of the others below each score; a tie counts 1/2, as by midranks."""
     others = np.sort(others)
     below = np.searchsorted(others, scores, side="left")
     to = np.searchsorted(others, scores, side="right")
@@ -124,7 +124,7 @@ def _shares(scores: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray
 def _by_patient(
     values: NDArray[np.float64], index: NDArray[np.intp], patients: int
 ) -> NDArray[np.float64]:
-    """(M, P) sums over the films of each patient."""
+    """Return (M, P) sums over the films of each patient."""
     sums = [np.bincount(index, weights=row, minlength=patients) for row in values]
     return np.asarray(sums, np.float64)
 
@@ -134,7 +134,7 @@ def _covariance(
     down: NDArray[np.float64],
     index: tuple[NDArray[np.intp], NDArray[np.intp]],
 ) -> NDArray[np.float64]:
-    """(M, M) from each patient's sums (M, P) over positive and negative films."""
+    """Return (M, M) from each patient's sums (M, P) over positive and negative films."""
 
     def unbiased(patients: int) -> float:
         return patients / (patients - 1)
@@ -153,7 +153,7 @@ def _covariance(
 
 
 def interval(aurocs: Aurocs, index: int) -> Interval:
-    """One model's AUROC with its 95 % interval.
+    """Return one model's AUROC with its 95 % interval.
 
     Normal on the AUROC's own scale, `value ± 1.96 standard errors`, as pROC has it, and clipped to
     [0, 1]. Near 1, or of a finding of few patients, the true distribution leans and the bootstrap
@@ -177,7 +177,7 @@ def interval(aurocs: Aurocs, index: int) -> Interval:
 
 
 def difference(aurocs: Aurocs, a: int, b: int) -> Difference:
-    """How much higher the AUROC of model `b` is than that of model `a`, on the same films.
+    """Return the AUROC of model `b` minus that of model `a`, on the same films.
 
     Paired: films that are hard for both cancel out. The p-value is that of the normal test
     `z = (b - a) / standard error`; over several findings, adjust it (`holm`).
@@ -212,7 +212,7 @@ def difference(aurocs: Aurocs, a: int, b: int) -> Difference:
 def influence(
     positives: NDArray[np.bool_], scores: NDArray[np.floating]
 ) -> tuple[float, NDArray[np.float64]]:
-    """The AUROC of one model, and what each film adds to it.
+    """Return the AUROC of one model, and what each film adds to it.
 
     A positive film adds `(share of negative films it beats - AUROC) / n+`, a negative one
     `(share of positive films that beat it - AUROC) / n-`. Added up by patient, their squares sum

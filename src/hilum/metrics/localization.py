@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 BOX_LEVELS = (60, 180)
-"""Of 255: where Wang et al. cut a heatmap, once at each, to put boxes around what is left."""
+"""Thresholds of 255 at which Wang et al. cut a heatmap and put boxes around what is left."""
 
 
 def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -36,7 +36,7 @@ def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[
 
 
 def pointing_game(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> bool | None:
-    """Whether the hottest pixel lies on the finding, without tolerance.
+    """Return whether the hottest pixel lies on the finding, without tolerance.
 
     Of equally hot pixels the first in row-major order counts. A hit says that the region raised the
     score, not that the finding's outline was drawn; large findings are hit by chance, so print the
@@ -61,7 +61,7 @@ def pointing_game(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> boo
 
 
 def energy_share(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> float | None:
-    """How much of the heatmap's total lies on the finding, in [0, 1].
+    """Return the share of the heatmap's total that lies on the finding, in [0, 1].
 
     Args:
         heatmap: (H, W) evidence, >= 0.
@@ -81,10 +81,10 @@ def energy_share(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> floa
 
 
 def position_prior(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """For each film, the mean mask of all the other films: where the finding usually is.
+    """Return for each film the mean mask of all others: where the finding usually is.
 
     A heatmap that looks at no film at all. On NIH's boxes it points right in 99 % of cardiomegaly,
-    so localisation counts only as gain over it. Empty (zeros) for a single film.
+    so localization counts only as gain over it. Empty (zeros) for a single film.
 
     Args:
         masks: (N, H, W) where the finding is on each film, on one grid.
@@ -101,7 +101,7 @@ def position_prior(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def hit(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> bool | None:
-    """CheXlocalize's hit: whether the map's largest value lies on the finding.
+    """Return CheXlocalize's hit: whether the map's largest value lies on the finding.
 
     It differs from `pointing_game` for an empty map, whose largest value is its first pixel.
 
@@ -118,7 +118,7 @@ def hit(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> bool | None:
 
 
 def otsu_region(heatmap: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """CheXlocalize's segmentation of a heatmap: what is hotter than Otsu's threshold, filled.
+    """Segment a heatmap as CheXlocalize does: what is hotter than Otsu's threshold, filled.
 
     The map m becomes `(m - min) / max(m - min)`, then 8 bits by cutting decimals off; Otsu's
     threshold on these splits it in two; the outlines of the hot parts are drawn again as filled
@@ -142,8 +142,8 @@ def otsu_region(heatmap: NDArray[np.floating]) -> NDArray[np.bool_]:
     heat = heat - heat.min()
     if not (peak := heat.max()) > 0.0:
         return np.zeros(heat.shape, np.bool_)
-    grey = (np.float32(255.0) * (heat / peak)).astype(np.uint8)
-    _, hot = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
+    gray = (np.float32(255.0) * (heat / peak)).astype(np.uint8)
+    _, hot = cv2.threshold(gray, 0, 255, cv2.THRESH_OTSU)
     # of nested outlines the outer one, filled, covers the inner ones
     outlines, _ = cv2.findContours(hot, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     region = Image.new("1", (heat.shape[1], heat.shape[0]))
@@ -157,7 +157,7 @@ def otsu_region(heatmap: NDArray[np.floating]) -> NDArray[np.bool_]:
 def region_iou(
     region: NDArray[np.bool_], mask: NDArray[np.bool_], true_positives_only: bool
 ) -> float | None:
-    """CheXlocalize's intersection over union of a predicted region and the finding: |P∧G| / |P∨G|.
+    """Return CheXlocalize's intersection over union of a region and the finding: |P∧G| / |P∨G|.
 
     Args:
         region: (H, W) predicted.
@@ -178,7 +178,7 @@ def region_iou(
 
 
 def film_interval(values: NDArray[np.float64], draws: NDArray[np.int32]) -> tuple[float, float]:
-    """CheXlocalize's 95 % interval of a mean: films are resampled, not patients.
+    """Return CheXlocalize's 95 % interval of a mean: films are resampled, not patients.
 
     Of the sorted means, those at `int(0.025 R) - 1` and `int(0.975 R) - 1` (1,000 resamples: the
     25th and 975th). Where patients have several films it is too narrow.
@@ -204,7 +204,7 @@ def film_interval(values: NDArray[np.float64], draws: NDArray[np.int32]) -> tupl
 
 
 def part_boxes(region: NDArray[np.bool_], least_share: float = 0.0) -> NDArray[np.int32]:
-    """A box around each isolated part of a region: (n, 4) top, left, bottom, right, half open.
+    """Return a box around each isolated part: (n, 4) top, left, bottom, right, half open.
 
     Args:
         region: (H, W). Pixels that touch at a corner belong together.
@@ -224,7 +224,7 @@ def part_boxes(region: NDArray[np.bool_], least_share: float = 0.0) -> NDArray[n
 def heatmap_boxes(
     heatmap: NDArray[np.floating], levels: tuple[int, ...] = BOX_LEVELS
 ) -> NDArray[np.int32]:
-    """Boxes around the isolated hot parts of a heatmap, as Wang et al. 2017 put them.
+    """Return boxes around the isolated hot parts of a heatmap, as in Wang et al. 2017.
 
     The map's own maximum becomes 255; it is cut at each level in turn, and every part above it
     gets a box.
@@ -250,7 +250,7 @@ def heatmap_boxes(
 def box_overlaps(
     found: NDArray[np.int32], reference: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """IoU and IoBB of every found box with every reference box.
+    """Return IoU and IoBB of every found box with every reference box.
 
     `IoU = |P∩G| / |P∪G|` and `IoBB = |P∩G| / |P|`: a box around a coarse heatmap is mostly larger
     than the finding, so Wang et al. 2017 ask for one or the other.
@@ -275,7 +275,7 @@ def box_overlaps(
 
 
 def prior_box(prior: NDArray[np.floating]) -> NDArray[np.int32]:
-    """The one box of a position prior: around all places with at least half of its peak.
+    """Return the one box of a position prior: around all places with at least half of its peak.
 
     On NIH's boxes it has an IoU above 0.5 in 84 % of cardiomegaly, and looks at no film.
 

@@ -1,4 +1,4 @@
-"""Where to cut: a threshold for one finding, chosen on films kept for that."""
+"""Operating points: a threshold for one finding, chosen on films reserved for that."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def choose(
     target: Target,
     goal: float | None = None,
 ) -> OperatingPoint:
-    """The threshold that is best by the target on these films, or reaches its goal.
+    """Return the threshold that is best by the target on these films, or reaches its goal.
 
     A film is called positive when `probability >= threshold`.
 
     - F1, Youden's J, balanced accuracy: the largest value. The best cut lies between two seen
       probabilities; the threshold is their midpoint, so that a score rounded in a table, or
       computed on another machine to the last bit, stays on its side. Of equally good cuts the
-      highest is taken: it calls the fewest films.
+      highest is chosen: it calls the fewest films.
     - PPV: the lowest cut at which the goal is reached, its threshold again the midpoint.
     - Sensitivity: the k-th smallest score of the n positive films, `k = floor((n + 1)(1 - goal))`.
       A new positive film reaches it with probability `1 - k / (n + 1) >= goal`, which the plain
@@ -52,7 +52,7 @@ def choose(
         finding: its name.
         positives: (n,) whether the film has the finding.
         probabilities: (n,) in [0, 1].
-        target: what to maximise or to reach.
+        target: what to maximize or to reach.
         goal: the sensitivity, specificity or PPV to reach, in (0, 1); None for other targets.
 
     Returns:
@@ -74,7 +74,7 @@ def choose(
     if goal is not None and not 0.0 < goal < 1.0:
         raise ValueError(f"a goal must lie between 0 and 1; got {goal:g}")
     if target.needs_goal is (goal is None):
-        wanted = "needs a goal, such as 0.90" if goal is None else "is maximised and has no goal"
+        wanted = "needs a goal, such as 0.90" if goal is None else "is maximized and has no goal"
         raise ValueError(f"target {target} {wanted}")
     if target is Target.GIVEN:
         raise ValueError("a given threshold is not chosen")
@@ -83,11 +83,11 @@ def choose(
     if found in (0, n):
         cut = _Cut(reason="no film is negative" if found else "no film is positive")
     else:
-        cut = _maximised(y, p, target) if goal is None else _reached(y, p, target, goal)
+        cut = _maximized(y, p, target) if goal is None else _reached(y, p, target, goal)
     return OperatingPoint(finding, cut.threshold, target, cut.achieved, n, found, cut.reason, goal)
 
 
-def _maximised(y: NDArray[np.bool_], p: NDArray[np.float64], target: Target) -> _Cut:
+def _maximized(y: NDArray[np.bool_], p: NDArray[np.float64], target: Target) -> _Cut:
     ranking = Ranking.of(y, p)
     values = _values(ranking.counts(), target)
     best = int(np.argmax(values))
@@ -95,7 +95,7 @@ def _maximised(y: NDArray[np.bool_], p: NDArray[np.float64], target: Target) -> 
 
 
 def _values(counts: Counts, target: Target) -> NDArray[np.float64]:
-    """(K,) the target at each threshold, from high to low.
+    """Return (K,) the target at each threshold, from high to low.
 
     One division of whole numbers each, so that equally good cuts are equal to the last bit.
     """
@@ -147,7 +147,7 @@ def _specific(y: NDArray[np.bool_], p: NDArray[np.float64], goal: float) -> _Cut
 
 
 def _rank(n: int, goal: float) -> int:
-    """How many of n films may be missed; 1 - 0.9 is a little less than 0.1, hence the allowance."""
+    """Return how many of n films may be missed, with an allowance for 1 - 0.9 < 0.1."""
     return math.floor((n + 1) * (1.0 - goal) + 1e-9)
 
 
@@ -157,7 +157,7 @@ def _too_few(target: str, kind: str, n: int, goal: float) -> str:
 
 
 def _below(score: float, probabilities: NDArray[np.float64]) -> float:
-    """The midpoint of a seen score and the next lower one; the score where there is none."""
+    """Return the midpoint of a seen score and the next lower one; the score where there is none."""
     lower = probabilities[probabilities < score]
     if len(lower) == 0:
         return score
@@ -167,7 +167,7 @@ def _below(score: float, probabilities: NDArray[np.float64]) -> float:
 
 
 def _above(score: float, probabilities: NDArray[np.float64]) -> float:
-    """The midpoint of a seen score and the next higher one; just above it where there is none."""
+    """Return the midpoint of a score and the next higher one; just above it where there is none."""
     higher = probabilities[probabilities > score]
     if len(higher) == 0:
         return math.nextafter(score, math.inf)
@@ -182,13 +182,13 @@ def choose_all(
     target: Target,
     goal: float | None = None,
 ) -> tuple[OperatingPoint, ...]:
-    """An operating point for each finding; only films labelled positive or negative count.
+    """Return an operating point for each finding; only films labelled positive or negative count.
 
     Args:
         probabilities: (N, L).
         states: (N, L) LabelState values, columns as in `probabilities`.
-        target: what to maximise or to reach.
-        goal: the value to reach, in (0, 1); None for targets that are maximised.
+        target: what to maximize or to reach.
+        goal: the value to reach, in (0, 1); None for targets that are maximized.
     """
     points: list[OperatingPoint] = []
     for column, finding in enumerate(probabilities.labels):
@@ -198,7 +198,7 @@ def choose_all(
 
 
 def choose_shared(probabilities: Probabilities, states: NDArray[np.int8]) -> float | None:
-    """The one threshold for all findings with the largest macro F1: the rival of their own.
+    """Return the one threshold for all findings with the largest macro F1: the rival of their own.
 
     Tried are 999 quantiles of all findings' probabilities, so that it is as free as it can be.
     Findings without positive or without negative films do not count.
@@ -226,7 +226,7 @@ def choose_shared(probabilities: Probabilities, states: NDArray[np.int8]) -> flo
 
 @dataclass(frozen=True)
 class GridRow:
-    """What one threshold gives on some films; None where a number does not exist.
+    """Results of one threshold on some films; None where a number does not exist.
 
     Attributes:
         threshold: a film is called positive when its probability is at least this.
@@ -254,7 +254,7 @@ class GridRow:
     def of(
         cls, positives: NDArray[np.bool_], probabilities: NDArray[np.floating], threshold: float
     ) -> GridRow:
-        """The row of one threshold."""
+        """Return the row of one threshold."""
         flagged = np.asarray(probabilities) >= threshold
         called, found, n = int(flagged.sum()), int(np.sum(positives)), len(positives)
         hits = int((flagged & positives).sum())
@@ -280,7 +280,7 @@ def _quotient(part: int, whole: int) -> float | None:
 def grid(
     positives: NDArray[np.bool_], probabilities: NDArray[np.floating], step: float = 0.01
 ) -> list[GridRow]:
-    """What the thresholds 0.05, 0.06, … 0.95 give: the table from which others choose.
+    """Return the results of thresholds 0.05, 0.06, … 0.95: the table from which others choose.
 
     On uncalibrated or rare findings most rows call nobody; `choose` looks between all scores.
 
@@ -306,7 +306,7 @@ def best_on_grid(
     target: Target,
     step: float = 0.01,
 ) -> GridRow | None:
-    """The row of the grid with the largest F1, Youden's J or balanced accuracy.
+    """Return the row of the grid with the largest F1, Youden's J or balanced accuracy.
 
     The lowest threshold of equally good ones, as tables of the field have it. Kept to reproduce
     them; `choose` finds cuts that a grid steps over.
@@ -314,7 +314,7 @@ def best_on_grid(
     Args:
         positives: (n,) whether the film has the finding.
         probabilities: (n,) in [0, 1].
-        target: what to maximise.
+        target: what to maximize.
         step: distance of two thresholds.
 
     Returns:
@@ -324,7 +324,7 @@ def best_on_grid(
         ValueError: for a target that needs a goal.
     """
     if target.needs_goal:
-        raise ValueError(f"the grid maximises f1, youden or balanced_accuracy; got {target}")
+        raise ValueError(f"the grid maximizes f1, youden or balanced_accuracy; got {target}")
     rows = grid(positives, probabilities, step)
     values: list[float | None] = [getattr(row, target.value) for row in rows]
     known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""How well scores order films: AUROC, average precision, sensitivity at a specificity and back.
+"""Ranking metrics: AUROC, average precision, sensitivity at a specificity and the reverse.
 
 All of them read the same counts: how many positive and negative films stand above each threshold.
 Films are sorted once; a bootstrap then only adds up the weights that lie between two thresholds.
@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.resampling import share
-from hilum.metrics.segments import Segments
+from hilum.metrics.resampling import Segments, share
 
 __all__ = [
     "Counts",
@@ -47,11 +46,11 @@ class Counts:
     negatives: NDArray[np.float64]
 
     def _at_threshold(self) -> NDArray[np.float64]:
-        """(R, K) positive films whose score is the threshold."""
+        """Return (R, K) positive films whose score is the threshold."""
         return np.diff(self.flagged_positives, axis=1, prepend=0.0)
 
     def auroc(self) -> NDArray[np.float64]:
-        """(R,) areas under the ROC curve; NaN where a resample lacks a class.
+        """Return (R,) areas under the ROC curve; NaN where a resample lacks a class.
 
         The chance that a positive film scores higher than a negative one, a tie counting one half:
         `sum over positives of (negatives below + tied / 2) / (n+ n-)`.
@@ -61,7 +60,7 @@ class Counts:
         return share(won, self.positives * self.negatives)
 
     def average_precision(self) -> NDArray[np.float64]:
-        """(R,) areas under the step-wise precision-recall curve; NaN without a class.
+        """Return (R,) areas under the step-wise precision-recall curve; NaN without a class.
 
         `sum over thresholds of (recall gained) * precision`, without interpolation, which would
         flatter. The value of a constant score is the prevalence.
@@ -72,10 +71,10 @@ class Counts:
         return np.where(self.negatives > 0, share(gained, self.positives), np.nan)
 
     def sensitivity_at(self, specificity: float) -> NDArray[np.float64]:
-        """(R,) largest sensitivity among thresholds whose specificity is >= the one asked for.
+        """Return (R,) largest sensitivity among thresholds with at least that specificity.
 
         Tied films are flagged together or not at all, so the specificity reached may be higher
-        than asked for. 0 where only flagging nothing is specific enough; NaN without a class.
+        than requested. 0 where only flagging nothing is specific enough; NaN without a class.
         """
         spared = share(self.negatives[:, None] - self.flagged_negatives, self.negatives[:, None])
         allowed = np.where(spared >= specificity, self.flagged_positives, 0.0)
@@ -83,7 +82,7 @@ class Counts:
         return np.where(self.negatives > 0, share(most, self.positives), np.nan)
 
     def specificity_at(self, sensitivity: float) -> NDArray[np.float64]:
-        """(R,) largest specificity among thresholds whose sensitivity is >= the one asked for.
+        """Return (R,) largest specificity among thresholds with at least that sensitivity.
 
         The highest threshold that is sensitive enough spares the most negative films. 1 where
         flagging nothing is sensitive enough; NaN without a class.
@@ -127,7 +126,7 @@ class Ranking:
         scores: NDArray[np.floating],
         films: NDArray[np.intp] | None = None,
     ) -> Ranking:
-        """Sorts films by score.
+        """Sort films by score.
 
         Args:
             positives: (n,) whether the film has the finding.
@@ -159,7 +158,7 @@ class Ranking:
         )
 
     def counts(self, weights: NDArray[np.integer] | None = None) -> Counts:
-        """Counts at every threshold.
+        """Return the counts at every threshold.
 
         Args:
             weights: (R, N) how often each film stands in each resample; None for once (R = 1).
@@ -208,7 +207,7 @@ def auroc(
     scores: NDArray[np.floating],
     weights: NDArray[np.integer] | None = None,
 ) -> float | None:
-    """The chance that a film with the finding scores higher than one without; a tie counts 1/2.
+    """Return the chance that a positive film scores higher than a negative; a tie counts 1/2.
 
     It says nothing of calibration, nor of how many flagged films are truly positive.
 
@@ -235,7 +234,7 @@ def average_precision(
     scores: NDArray[np.floating],
     weights: NDArray[np.integer] | None = None,
 ) -> float | None:
-    """The mean precision over the positive films, as one walks down the ranking.
+    """Return the mean precision over the positive films, as one walks down the ranking.
 
     Depends on the prevalence: a constant score gets just that, so compare only on one split.
 
@@ -261,7 +260,7 @@ def sensitivity_at_specificity(
     specificity: float,
     weights: NDArray[np.integer] | None = None,
 ) -> float | None:
-    """The largest sensitivity among thresholds whose specificity is at least the one given.
+    """Return the largest sensitivity among thresholds whose specificity is at least the one given.
 
     Thresholds are the scores seen, with the rule `score >= threshold`; films with tied scores are
     flagged together. The threshold is chosen on these very films, so this describes the ROC curve
@@ -291,7 +290,7 @@ def specificity_at_sensitivity(
     sensitivity: float,
     weights: NDArray[np.integer] | None = None,
 ) -> float | None:
-    """The largest specificity among thresholds whose sensitivity is at least the one given.
+    """Return the largest specificity among thresholds whose sensitivity is at least the one given.
 
     What `sensitivity_at_specificity` is along the other axis: the share of films without the
     finding that could be spared, if so many films with it must be found.

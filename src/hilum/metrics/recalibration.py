@@ -1,4 +1,4 @@
-"""What would have to be done to the probabilities to make them true: shift, stretch, or scale."""
+"""Recalibration slope, intercept and ratio: the corrections that would calibrate probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.base import Interval
-from hilum.metrics.outcomes import checked
+from hilum.metrics.reliability import checked_pair
 from hilum.metrics.resampling import NORMAL_975
 
 __all__ = ["CLIP", "RecalibrationLine", "slope_and_intercept"]
@@ -43,7 +43,7 @@ def slope_and_intercept(
     probabilities: NDArray[np.floating],
     patients: NDArray[np.str_] | NDArray[np.integer],
 ) -> RecalibrationLine:
-    """How outcomes depend on the logits of the probabilities, by logistic regression.
+    """Return slope and intercept of the outcomes on the logits, by logistic regression.
 
     - slope b of `logit P(y) = a + b logit(p)`;
     - intercept a of `logit P(y) = a + logit(p)`, the slope held at 1: calibration in the large.
@@ -71,7 +71,7 @@ def slope_and_intercept(
     >>> round(line.slope.value, 3), round(line.intercept.value, 3)
     (0.792, 0.171)
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     patient = np.unique(patients, return_inverse=True)[1]
     if patient.shape != y.shape:
         raise ValueError(f"patients must be (n,) as the labels; got {patient.shape}, {y.shape}")
@@ -87,13 +87,13 @@ def slope_and_intercept(
     intercept = _fit(y, one, logits, patient)
     if reason := _no_slope(y, logits):
         return RecalibrationLine(Interval(value=None, reason=reason), intercept, clipped)
-    # centred, so that the two columns do not resemble each other; the slope is the same
+    # centered, so that the two columns do not resemble each other; the slope is the same
     both = np.column_stack([logits - logits.mean(), one])
     return RecalibrationLine(_fit(y, both, np.zeros(len(y)), patient), intercept, clipped)
 
 
 def _no_slope(y: NDArray[np.bool_], logits: NDArray[np.float64]) -> str:
-    """Why the likelihood has no largest value in the slope; empty where it has."""
+    """Return why the likelihood has no largest value in the slope; empty where it has."""
     if logits.min() == logits.max():
         return "every film has the same probability"
     up, down = logits[y], logits[~y]
@@ -108,7 +108,7 @@ def _fit(
     offset: NDArray[np.float64],
     patient: NDArray[np.intp],
 ) -> Interval:
-    """The first coefficient of the logistic regression on (n, k) columns, with its interval.
+    """Return the first coefficient of the logistic regression on (n, k) columns, with its interval.
 
     Newton's method; a step that would lower the likelihood is halved until it does not.
     """
@@ -127,7 +127,7 @@ def _fit(
 
 
 def _product(columns: NDArray[np.float64], beta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) linear predictor, the same to the bit on any number of threads."""
+    """Return (n,) linear predictor, the same to the bit on any number of threads."""
     return np.einsum("nk,k->n", columns, beta)
 
 
@@ -136,7 +136,7 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _likelihood(y: NDArray[np.bool_], logits: NDArray[np.float64]) -> float:
-    """Log-likelihood: the sum of `ln sigmoid(±logit)`."""
+    """Return the log-likelihood: the sum of `ln sigmoid(±logit)`."""
     return -float(np.logaddexp(0.0, np.where(y, -logits, logits)).sum())
 
 
@@ -146,7 +146,7 @@ def _interval(
     columns: NDArray[np.float64],
     spread: tuple[NDArray[np.float64], NDArray[np.intp]],
 ) -> Interval:
-    """The coefficient with its interval, from the information matrix and each film's patient."""
+    """Return the coefficient and its interval, from the information matrix and the patients."""
     information, patient = spread
     scores = np.zeros((int(patient.max()) + 1, columns.shape[1]))
     np.add.at(scores, patient, columns * residual[:, None])

@@ -1,4 +1,4 @@
-"""How far probabilities can be taken at their word: Brier score, log loss, calibration error."""
+"""Calibration metrics of probabilities: Brier score, log loss, calibration error."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.metrics.outcomes import checked
-
 __all__ = [
     "BINS",
     "Binning",
     "bins_of",
     "brier",
     "brier_skill",
+    "checked_pair",
     "debiased_l2",
     "ece",
     "ece_null_95",
@@ -30,7 +29,7 @@ _CLIP = float(np.finfo(np.float64).eps)
 
 
 class Binning(StrEnum):
-    """How probabilities are grouped before they are compared with outcomes."""
+    """Grouping of probabilities before they are compared with outcomes."""
 
     EQUAL_MASS = "equal_mass"
     """The same number of films in every bin, so that rare findings do not fall into one."""
@@ -41,29 +40,29 @@ class Binning(StrEnum):
 def squared_errors(
     positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """(n,) `(p - y)²` of each film, in [0, 1].
+    """Return (n,) `(p - y)²` of each film, in [0, 1].
 
     Raises:
         ValueError: for other shapes, or probabilities outside [0, 1].
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     return (p - y) ** 2
 
 
 def log_losses(
     positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """(n,) `-ln p(what happened)` of each film, in nats.
+    """Return (n,) `-ln p(what happened)` of each film, in nats.
 
     Probabilities are clipped to one rounding step from 0 and 1, as scikit-learn does, so that one
     film that was called impossible costs 36 nats and not infinity.
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     return -np.log(np.clip(np.where(y, p, 1.0 - p), _CLIP, 1.0))
 
 
 def brier(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> float | None:
-    """The mean squared distance of probability and outcome; 0 is best. None without films.
+    """Return the mean squared distance of probability and outcome; 0 is best. None without films.
 
     It mixes discrimination and calibration, and a rare finding has a small one whatever the model
     does: read it as `brier_skill`, against the prevalence.
@@ -76,7 +75,7 @@ def brier(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> 
 
 
 def log_loss(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> float | None:
-    """The mean of `-ln p(what happened)`, in nats; 0 is best. None without films.
+    """Return the mean of `-ln p(what happened)`, in nats; 0 is best. None without films.
 
     >>> round(log_loss(np.array([True, False]), np.array([0.5, 0.5])), 6)
     0.693147
@@ -88,12 +87,12 @@ def log_loss(positives: NDArray[np.bool_], probabilities: NDArray[np.floating]) 
 def brier_skill(
     positives: NDArray[np.bool_], probabilities: NDArray[np.floating], prevalence: float
 ) -> float | None:
-    """How much of the constant predictor's Brier score the model removes: `1 - Brier / constant`.
+    """Return the share of the constant predictor's Brier score removed: `1 - Brier / constant`.
 
     Args:
         positives: (n,) whether the film has the finding.
         probabilities: (n,) in [0, 1].
-        prevalence: what the constant predictor says of every film.
+        prevalence: the constant predictor's probability for every film.
 
     Returns:
         1 is perfect, 0 no better than the prevalence, below 0 worse; None without films, or where
@@ -102,13 +101,13 @@ def brier_skill(
     >>> brier_skill(np.array([True, False]), np.array([0.5, 0.5]), 0.5)
     0.0
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     constant = float(((prevalence - y) ** 2).sum())
     return 1.0 - float(((p - y) ** 2).sum()) / constant if constant > 0 else None
 
 
 def bins_of(probabilities: NDArray[np.floating], bins: int, binning: Binning) -> NDArray[np.intp]:
-    """(n,) the bin of each film, from 0 to bins - 1.
+    """Return (n,) the bin of each film, from 0 to bins - 1.
 
     Equal width: `[i / bins, (i + 1) / bins)`, the last one closed. The edges are quotients and not
     sums of a step, so that 0.6 is an edge of 15 bins exactly and a film at 0.6 falls above it.
@@ -129,7 +128,7 @@ def bins_of(probabilities: NDArray[np.floating], bins: int, binning: Binning) ->
 
 
 def _starts(n: int, bins: int) -> NDArray[np.intp]:
-    """(min(bins, n),) rank at which each equal-mass bin of n films starts."""
+    """Return (min(bins, n),) rank at which each equal-mass bin of n films starts."""
     used = max(1, min(bins, n))
     small, larger = divmod(n, used)
     index = np.arange(used)
@@ -142,9 +141,9 @@ def ece(
     bins: int = BINS,
     binning: Binning = Binning.EQUAL_MASS,
 ) -> float | None:
-    """Expected calibration error: the mean gap of mean probability and share of positive films.
+    """Return the expected calibration error: the mean gap of probability and frequency.
 
-    `sum over bins of |sum of (p - y)| / n`. Near zero proves nothing: the prevalence, said of every
+    `sum over bins of |sum of (p - y)| / n`. Near zero proves nothing: the prevalence, for every
     film, has the lowest of all. Chance alone keeps it above zero (`ece_null_95`).
 
     Args:
@@ -161,7 +160,7 @@ def ece(
     >>> ece(np.array([False, True, False, True]), np.array([0.1, 0.7, 0.5, 0.9]), bins=2)
     0.25
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(p) == 0:
         return None
     gaps = np.bincount(bins_of(p, bins, binning), weights=p - y, minlength=bins)
@@ -171,12 +170,12 @@ def ece(
 def debiased_l2(
     positives: NDArray[np.bool_], probabilities: NDArray[np.floating], bins: int = BINS
 ) -> float | None:
-    """The root mean squared calibration error over equal-mass bins, less what chance adds.
+    """Return the root mean squared calibration error over equal-mass bins, less what chance adds.
 
     `sqrt(max(0, sum over bins of n_b / n * (gap² - s (1 - s) / (n_b - 1))))` with the gap of mean
     probability and share s of positive films. A calibrated model gets 0 half of the time, which
-    `ece` never shows; a bin of one film tells nothing and counts 0. Squares weigh a few films that
-    are far off more than `ece` does, so the two are not to be compared.
+    `ece` never shows; a bin of one film gives no information and counts 0. Squares weigh a
+    few films that are far off more than `ece` does, so the two cannot be compared.
 
     Args:
         positives: (n,) whether the film has the finding.
@@ -192,7 +191,7 @@ def debiased_l2(
     >>> round(debiased_l2(np.arange(100) >= 50, np.full(100, 0.3), bins=1), 4)
     0.1936
     """
-    y, p = checked(positives, probabilities)
+    y, p = checked_pair(positives, probabilities)
     if len(p) == 0:
         return None
     index = bins_of(p, bins, Binning.EQUAL_MASS)
@@ -201,7 +200,7 @@ def debiased_l2(
 
 
 def _debiased(sums: NDArray[np.float64]) -> float:
-    """The error of (3, B) films, residuals and positive films of each bin; NaN without films."""
+    """Return the error of (3, B) films, residuals and positives of each bin; NaN without films."""
     films, residual, found = sums[:, sums[0] > 0]
     if len(films) == 0:
         return float("nan")
@@ -217,7 +216,7 @@ def ece_null_95(
     draws: int = 200,
     bins: int = BINS,
 ) -> float | None:
-    """What equal-mass ECE a perfectly calibrated model with these probabilities may still show.
+    """Return the equal-mass ECE that a perfectly calibrated model may still show by chance.
 
     The 95th percentile over `draws` of outcomes drawn as `y ~ Bernoulli(p)`. An error below it is
     no evidence of miscalibration; none above 0 can be shown smaller. Films are drawn one by one, so
@@ -232,7 +231,7 @@ def ece_null_95(
     Returns:
         In [0, 1]; None without films.
     """
-    _, p = checked(np.zeros(np.shape(probabilities), bool), probabilities)
+    _, p = checked_pair(np.zeros(np.shape(probabilities), bool), probabilities)
     if len(p) == 0:
         return None
     order = np.argsort(p, kind="stable")
@@ -243,3 +242,29 @@ def ece_null_95(
         for _ in range(draws)
     ]
     return float(np.percentile(values, 95))
+
+
+def checked_pair(
+    positives: NDArray[np.bool_], probabilities: NDArray[np.floating]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return labels and probabilities as (n,) bool and (n,) float64.
+
+    Args:
+        positives: (n,) whether the film has the finding.
+        probabilities: (n,) in [0, 1].
+
+    Raises:
+        ValueError: for other shapes, or probabilities outside [0, 1].
+
+    >>> checked_pair(np.array([1]), np.array([1.5]))
+    Traceback (most recent call last):
+    ...
+    ValueError: probabilities must lie in [0, 1]; got 1.5
+    """
+    y, p = np.asarray(positives, bool), np.asarray(probabilities, np.float64)
+    if y.ndim != 1 or y.shape != p.shape:
+        raise ValueError(f"labels and probabilities must both be (n,); got {y.shape} and {p.shape}")
+    inside = (p >= 0.0) & (p <= 1.0)
+    if not inside.all():
+        raise ValueError(f"probabilities must lie in [0, 1]; got {p[~inside][0]:g}")
+    return y, p

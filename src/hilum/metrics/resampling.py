@@ -1,4 +1,4 @@
-"""What another set of patients would have shown: the patient bootstrap and its intervals.
+"""The patient bootstrap: resamples, weighted sums over them, and intervals.
 
 Films of one patient resemble each other, so a bootstrap over films makes intervals too narrow (on
 NIH's test list by up to 3.4 times in variance). Patients are drawn, and bring all their films.
@@ -7,16 +7,23 @@ NIH's test list by up to 3.4 times in variance). Patients are drawn, and bring a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.base import Interval
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 __all__ = [
     "NORMAL_975",
     "NO_SPREAD",
     "VALID_SHARE",
+    "Segments",
     "interval",
     "mean_present",
     "normal_interval",
@@ -34,7 +41,7 @@ NO_SPREAD = "no interval: all patients agree, so nothing shows how much it may v
 """Why a perfect or empty share has no interval: its variance is estimated as 0."""
 
 _CELLS = 4_000_000
-"""Weights held at once: 16 MB, whatever the size of the split."""
+"""Weights in memory at once: 16 MB, whatever the size of the split."""
 
 
 def patient_resamples(
@@ -43,7 +50,7 @@ def patient_resamples(
     rng: np.random.Generator,
     cells: int = _CELLS,
 ) -> Iterator[NDArray[np.int32]]:
-    """Draws as many patients as there are, with replacement, again and again.
+    """Draw as many patients as there are, with replacement, `count` times.
 
     Patients are numbered in the order they first appear, so that with one film a patient this is
     the bootstrap over films, draw by draw.
@@ -52,7 +59,7 @@ def patient_resamples(
         patients: (N,) patient ids, a film each.
         count: resamples to draw.
         rng: source of randomness; the draws do not depend on `cells`.
-        cells: weights to hold at once.
+        cells: weights in memory at once.
 
     Yields:
         (r, N) int32: how often each film stands in each of the next r resamples.
@@ -80,12 +87,12 @@ def patient_resamples(
 def interval(
     value: float, resampled: NDArray[np.float64], absent: str, bounded: bool = True
 ) -> Interval:
-    """A number with its 95 % percentile interval.
+    """Return a number with its 95 % percentile interval.
 
     `low` and `high` are the 2.5th and 97.5th percentiles of the resampled values. Resamples without
     a value (a finding of few patients may be missing from one) are left out and counted; below 95 %
     there is no interval, since what remains is no longer a sample of what could have been. Nor is
-    there one around a 0 or 1 that every resample repeats: it would say "certain" of a few films.
+    there one around a 0 or 1 that every resample repeats: it would claim too much.
 
     Args:
         value: the number on the films themselves; NaN where it does not exist.
@@ -115,7 +122,7 @@ def interval(
 
 
 def share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`part / whole` of each resample; NaN where the whole is 0 and there is no share.
+    """Return `part / whole` of each resample; NaN where the whole is 0.
 
     >>> share(np.array([1.0, 0.0]), np.array([2.0, 0.0]))
     array([0.5, nan])
@@ -124,7 +131,7 @@ def share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.f
 
 
 def mean_present(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R,) the mean of (M, R) numbers over those that have a value in a resample; NaN without one.
+    """Return (R,) means of (M, R) numbers over those that exist; NaN where none does.
 
     A finding of few patients is missing from some resamples, which must not remove the others'
     evidence.
@@ -138,7 +145,7 @@ def mean_present(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def normal_interval(value: float, half_width: float) -> Interval:
-    """`value ± half_width`, clipped to [0, 1]; none around a 0 or 1 that has no spread.
+    """Return `value ± half_width`, clipped to [0, 1]; no interval around a 0 or 1 without spread.
 
     >>> normal_interval(0.9, 0.2)
     Interval(value=0.9, low=0.7, high=1.0, reason='')
@@ -149,3 +156,59 @@ def normal_interval(value: float, half_width: float) -> Interval:
         return Interval(value=value, reason=NO_SPREAD)
     low, high = max(0.0, value - half_width), min(1.0, value + half_width)
     return Interval(value=value, low=low, high=high)
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Sorted films, cut into segments that follow one another. A segment may be empty.
+
+    One sparse product adds up all segments of all resamples; a bootstrap of 2,000 that gathers
+    and accumulates the sorted films instead takes two to four times as long.
+
+    Attributes:
+        films: (n,) column of the weights for each sorted entry; several may share one.
+        ends: (S,) where each segment ends and the next begins; rising, at most n.
+        values: (n,) what each entry adds, times its film's weight; 1 by default.
+
+    Example:
+        >>> segments = Segments(np.array([2, 0, 1]), np.array([1, 3]))
+        >>> segments.sums(np.array([[1, 1, 1], [0, 3, 4]]))
+        array([[1., 2.], [4., 3.]])
+    """
+
+    films: NDArray[np.intp]
+    ends: NDArray[np.intp]
+    values: NDArray[np.float64] | None = None
+
+    @cached_property
+    def _columns(self) -> int:
+        return 1 + int(self.films.max(initial=-1))
+
+    @cached_property
+    def _matrix(self) -> csr_array:
+        """(S, N) what each film adds to the segment that it belongs to."""
+        from scipy.sparse import csr_array
+
+        starts = np.concatenate([[0], self.ends])
+        used = int(starts[-1])
+        values = np.ones(used, np.int32) if self.values is None else self.values[:used]
+        return csr_array((values, self.films[:used], starts), (len(self.ends), self._columns))
+
+    def sums(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return (R, S) weights of the segments; without values they are integers and hence exact.
+
+        Args:
+            weights: (R, N) how often each film stands in each resample.
+        """
+        added = np.asarray(self._matrix @ weights[:, : self._columns].T, np.float64)
+        return added.T
+
+    def running(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return (R, S + 1) weights before each segment, and the total.
+
+        Args:
+            weights: (R, N) how often each film stands in each resample.
+        """
+        total = np.zeros((len(self.ends) + 1, len(weights)))
+        np.cumsum(self.sums(weights).T, axis=0, out=total[1:])
+        return total.T

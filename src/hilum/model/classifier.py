@@ -31,11 +31,11 @@ class Classifier(nn.Module):
 
     @property
     def norm(self) -> nn.Module:
-        """What lies between pooling and head: a LayerNorm or nothing; a part of the backbone."""
+        """The module between pooling and head, of the backbone: a LayerNorm or the identity."""
         return self.backbone.norm
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) normalised images, any H and W of 32 or more, to (B, L) logits."""
+        """Return (B, C, H, W) normalized images, any H and W of 32 or more, to (B, L) logits."""
         maps = self.backbone(images)
         # the 8 bits of bfloat16 would give films the same logit that are not alike
         with torch.autocast(maps.device.type, enabled=False):
@@ -59,7 +59,7 @@ class ExplainedClassifier(nn.Module):
                                                     x = (m - mean(m)) / sigma and
                                                     sigma = sqrt(var(m) + eps), means over k
 
-    so no backward pass is needed. A map of zeros says "no evidence for the finding". The scale is
+    so no backward pass is needed. A map of zeros means "no evidence for the finding". The scale is
     kept: maps of two findings may be compared.
     """
 
@@ -68,7 +68,7 @@ class ExplainedClassifier(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) to logits (B, L) and heatmaps (B, L, h, w), which are >= 0."""
+        """Return (B, C, H, W) to logits (B, L) and heatmaps (B, L, h, w), which are >= 0."""
         backbone, head = self.network.backbone, self.network.head
         maps = backbone(images)
         means = backbone.means(maps)
@@ -81,7 +81,7 @@ class ExplainedClassifier(nn.Module):
 
 
 def _jacobian(weight: Tensor, norm: nn.Module, means: Tensor) -> Tensor:
-    """Slopes of the logits by the pooled map: (B, L, K), or (1, L, K) where films do not differ."""
+    """Return slopes of the logits by the pooled map: (B, L, K), or (1, L, K) if equal for all."""
     if not isinstance(norm, nn.LayerNorm):
         return weight.unsqueeze(0)
     slope = weight * norm.weight
@@ -100,7 +100,7 @@ def classifier(
     seed: int,
     drop_path: float = 0.0,
 ) -> Classifier:
-    """A freshly initialised classifier; the seed fixes every weight.
+    """Build a classifier with random weights; the seed fixes every one.
 
     Args:
         name: the backbone.

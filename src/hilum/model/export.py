@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
 from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half
-from hilum.model.half import rounded
 
-__all__ = ["Parity", "export_onnx", "pool_first"]
+__all__ = ["Parity", "export_onnx", "pool_first", "rounded_to_half"]
 
 TOLERANCE = 1e-3
 """Largest difference allowed between torch and the exported graph, relative to the output's range:
@@ -60,7 +59,7 @@ def export_onnx(
     Raises:
         BundleError: when the exported graph does not give what torch gives.
     """
-    plain = rounded(network) if half else copy.deepcopy(network)
+    plain = rounded_to_half(network) if half else copy.deepcopy(network)
     explained = ExplainedClassifier(plain.float().cpu().eval())
     example = torch.from_numpy(
         np.random.default_rng(0).normal(size=(2, channels, size, size)).astype(np.float32)
@@ -76,7 +75,7 @@ def export_onnx(
 
 
 def pool_first(network: nn.Module) -> None:
-    """Let average pooling come before the 1 x 1 convolution that it follows, at a block's end."""
+    """Move average pooling before the 1 x 1 convolution that it follows, at a block's end."""
     for block in network.modules():
         ends = list(block.named_children())[-2:] if isinstance(block, nn.Sequential) else []
         if len(ends) < 2:
@@ -88,7 +87,7 @@ def pool_first(network: nn.Module) -> None:
 
 
 def _mixes_channels(module: nn.Module) -> bool:
-    """Whether it looks at one pixel at a time: 1 x 1, without stride, padding or groups."""
+    """Return whether a module mixes channels only: 1 x 1, without stride, padding or groups."""
     return isinstance(module, nn.Conv2d) and (
         module.kernel_size == (1, 1)
         and module.stride == (1, 1)
@@ -98,7 +97,7 @@ def _mixes_channels(module: nn.Module) -> bool:
 
 
 def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
-    """The graph for any number of images of the example's size."""
+    """Return the graph for any number of images of the example's size."""
     from onnxscript import optimizer
 
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -127,7 +126,7 @@ def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:
-    """Drop the exporter's notes: they name the machine's paths, and fill most of a small file."""
+    """Drop the exporter's notes: they contain local paths, and fill most of a small file."""
     graph = model.graph
     parts: Iterable[object] = (
         *(model, graph, *graph.node, *graph.value_info, *graph.initializer),
@@ -156,3 +155,27 @@ def _parity(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> Parit
             )
         gaps.append(gap)
     return Parity(*gaps)
+
+
+def rounded_to_half(network: Classifier) -> Classifier:
+    """Return a copy whose kernels and matrices contain only values that float16 represents.
+
+    They make up nearly all of a network. Biases, norms and statistics stay as they are: they are
+    few, and a variance can be too small for float16.
+
+    Raises:
+        BundleError: for weights beyond 65504, float16's largest number.
+    """
+    copied = copy.deepcopy(network)
+    for name, parameter in copied.named_parameters():
+        if parameter.ndim < 2:
+            continue
+        weights = parameter.data
+        half = weights.half()
+        if not torch.isfinite(half).all():
+            largest = float(weights.abs().max())
+            raise BundleError(
+                f"weights must be within 65504 to be stored as float16; {name} reaches {largest:g}"
+            )
+        parameter.data = half.to(weights.dtype)
+    return copied

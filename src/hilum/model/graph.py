@@ -1,4 +1,4 @@
-"""What is done to an ONNX graph that leaves its answers: less to do, or fewer bytes."""
+"""Rewrites of an ONNX graph that keep its outputs: fewer operations or fewer bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["drop_zero_biases", "let_lists_grow", "store_half", "store_wide"]
 
 
 def let_lists_grow(model: onnx.ModelProto) -> None:
-    """Let maps be concatenated to what was concatenated before, where that is how a list began.
+    """Concatenate new maps to an existing concatenation where one is a prefix of the list.
 
     A dense block concatenates all its maps anew before each layer, an input a layer. To the list
     before it each layer adds one. The values are the same bits; what changes is that a list has

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from hilum.domain.errors import BundleError, UsageError
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier
-from hilum.model.foreign import HEAD_NORM, renamed
-from hilum.model.hub import fetch, published
+from hilum.model.published import HEAD_NORM, fetch_weights, pretrained_config, with_timm_names
 
 __all__ = [
     "digest",
     "digests",
-    "expected_normalisation",
+    "expected_normalization",
     "load",
     "load_backbone",
     "load_head",
@@ -33,7 +32,7 @@ _HEADER = "hilum"
 
 
 def digest(module: nn.Module) -> str:
-    """sha256 (hex) of every parameter and buffer, batch-norm statistics included."""
+    """Return the sha256 (hex) of every parameter and buffer, batch-norm statistics included."""
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         total.update(name.encode())
@@ -42,7 +41,7 @@ def digest(module: nn.Module) -> str:
 
 
 def digests(module: nn.Module) -> dict[str, str]:
-    """sha256 (hex) of each parameter and buffer by its name: which of them did change.
+    """Return the sha256 (hex) of each parameter and buffer by its name: which of them changed.
 
     Example:
         >>> list(digests(nn.BatchNorm2d(1)))
@@ -140,7 +139,7 @@ def load_backbone(network: Classifier, path: Path) -> None:
 
     A first convolution for 3 channels is summed over them where ours has 1, and one for 1 channel
     is spread over 3, a third to each. Either gives the very features, as long as the channels of a
-    grey film are equal: replicated, and normalised by the same mean and standard deviation. With
+    gray film are equal: replicated, and normalized by the same mean and standard deviation. With
     ImageNet's, which differ by channel, it is close, and training finds the rest.
 
     Raises:
@@ -153,7 +152,7 @@ def load_backbone(network: Classifier, path: Path) -> None:
         tensors = _read_torch(path)
     else:
         raise UsageError(f"weights must be .safetensors, .pth, .pt, .ckpt or .tar; got {path}")
-    _fill_backbone(network.backbone, renamed(tensors), str(path))
+    _fill_backbone(network.backbone, with_timm_names(tensors), str(path))
 
 
 def load_head(network: Classifier, path: Path) -> None:
@@ -199,22 +198,22 @@ def load_imagenet(network: Classifier) -> None:
     name = network.backbone.timm_name
     if name is None:
         raise UsageError("pretrained weights are for timm's networks; give a file of your own")
-    _fill_backbone(network.backbone, fetch(name), f"timm's weights for {name}")
+    _fill_backbone(network.backbone, fetch_weights(name), f"timm's weights for {name}")
 
 
-def expected_normalisation(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and standard deviation by channel that a backbone's pretrained weights were fed with.
+def expected_normalization(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return mean and deviation by channel with which pretrained weights were trained.
 
-    In grey levels of 1. None where timm has no pretrained weights for it.
+    In gray levels of 1. None where timm has no pretrained weights for it.
 
     Args:
         backbone: a member of the backbones, or `timm/NAME`.
 
     Example:
-        >>> expected_normalisation("densenet121")
+        >>> expected_normalization("densenet121")
         ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     """
-    config = published(backbone.removeprefix("timm/"))
+    config = pretrained_config(backbone.removeprefix("timm/"))
     return None if config is None else (tuple(config["mean"]), tuple(config["std"]))
 
 
@@ -236,7 +235,7 @@ def _fill_backbone(features: Features, tensors: dict[str, Tensor], source: str) 
 
 
 def _first_convolution(extractor: nn.Module) -> str | None:
-    """Name of the weights that see the image."""
+    """Return the name of the weights of the first convolution."""
     for name, module in extractor.named_modules():
         if isinstance(module, nn.Conv2d):
             return f"{name}.weight"
@@ -244,7 +243,7 @@ def _first_convolution(extractor: nn.Module) -> str | None:
 
 
 def _adapted(kernels: Tensor, channels: int) -> Tensor:
-    """The kernels (O, 3 or 1, k, k) for images of 1 or 3 channels."""
+    """Return the kernels (O, 3 or 1, k, k) for images of 1 or 3 channels."""
     if (kernels.shape[1], channels) == (3, 1):
         return kernels.sum(dim=1, keepdim=True)
     if (kernels.shape[1], channels) == (1, 3):

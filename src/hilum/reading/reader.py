@@ -28,7 +28,7 @@ from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import Style, preview
 from hilum.explain.picture import render
 from hilum.files.sealed import file_sha256
-from hilum.imaging.gate import GateRules, screened
+from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read

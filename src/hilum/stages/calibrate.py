@@ -45,7 +45,7 @@ class CalibrationRequest:
             chosen too, for the evaluation's table.
         goal: the value to reach, where the target needs one; None for its value in `GOALS`.
         precision: the arithmetic that serving will use; one with 8 bits needs the run's quantized
-            network (`hilum.training.quantise`).
+            network (`hilum.training.quantize`).
         prevalences: share of films with a finding where the bundle will serve, by finding; the
             probabilities are shifted to it from that of the calibrate films. Never guessed.
     """

@@ -22,9 +22,8 @@ from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
-from hilum.domain.folds import FOLDS, patient_folds
 from hilum.domain.policy import LabelPolicy, settle
-from hilum.domain.record import Cohort, digest, prevalences
+from hilum.domain.record import FOLDS, Cohort, digest, patient_folds, prevalences
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate

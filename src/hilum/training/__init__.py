@@ -1,1 +1,1 @@
-"""From a cohort to a trained network: configuration, films in memory, phases, the loop."""
+"""Training of a network on a cohort: films in memory, phases, the loop."""

@@ -1,7 +1,8 @@
-"""Where and in which precision the loop computes."""
+"""The device and the precision in which the training loop computes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe_parts import ComputeConfig
 
-__all__ = ["Device"]
+__all__ = ["Device", "peak_mb"]
 
 _KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -39,7 +40,7 @@ class Device:
 
     @staticmethod
     def of(config: ComputeConfig, local_rank: int = 0) -> Device:
-        """The device that the configuration asks for; nothing is set before `session`.
+        """Return the configured device; nothing is set before `session`.
 
         Args:
             config: of the run.
@@ -77,7 +78,7 @@ class Device:
 
     @contextmanager
     def session(self) -> Generator[None]:
-        """What torch sets for the whole process, while the run lasts; put back after.
+        """Set torch's process-wide switches while the run lasts, and restore them afterwards.
 
         The threads of a processor, since sums depend on how they are shared out. On a GPU: only
         deterministic algorithms if so configured, else the fastest that a trial finds; and no
@@ -112,7 +113,7 @@ class Device:
         return torch.autocast(torch.device(self.name).type, self.kind)
 
     def scaler(self) -> torch.amp.GradScaler | None:
-        """What keeps float16's gradients from vanishing; other types need none.
+        """Return the gradient scaler that float16 needs; None for other types.
 
         The loss is multiplied by a scale that halves whenever a gradient overflows; its
         `state_dict` belongs in a checkpoint.
@@ -120,11 +121,11 @@ class Device:
         return torch.amp.GradScaler("cuda") if self.kind == torch.float16 else None
 
     def place(self, network: Classifier) -> Classifier:
-        """The network on the device, in the memory format configured; it is moved, not copied."""
+        """Move the network to the device, in the configured memory format."""
         return network.to(self.name).to(memory_format=self._format)
 
     def callable(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """The network's forward pass, compiled if so configured.
+        """Return the network's forward pass, compiled if so configured.
 
         Args:
             network: the classifier or DDP around it. Hashes, modes, averages and checkpoints go on
@@ -133,17 +134,17 @@ class Device:
         return torch.compile(network) if self.config.compile else network
 
     def tensor(self, values: NDArray[np.generic]) -> Tensor:
-        """An array on the device."""
+        """Return an array as a tensor on the device."""
         return torch.from_numpy(values).to(self.name)
 
     def images(self, batch: NDArray[np.float32]) -> Tensor:
-        """(B, C, H, W) images on the device, in the memory format configured."""
+        """Return (B, C, H, W) images on the device, in the memory format configured."""
         return self.tensor(batch).contiguous(memory_format=self._format)
 
     def pixels(self, rasters: NDArray[np.uint8] | Tensor, preprocessing: Preprocessing) -> Tensor:
-        """The network's input from rasters, (B, S, S) uint8 to (B, C, S, S), normalised there.
+        """Return the network's input: (B, S, S) uint8 rasters to (B, C, S, S), normalized.
 
-        One byte a pixel travels to the device, and the result is `preprocessing.normalise`'s to
+        One byte a pixel travels to the device, and the result is `preprocessing.normalize`'s to
         the bit.
 
         Args:
@@ -152,9 +153,9 @@ class Device:
         """
         levels = np.arange(256, dtype=np.uint8).reshape(256, 1, 1)
         one_pixel = preprocessing.model_copy(update={"size": 1})
-        table = self.tensor(one_pixel.normalise(levels).reshape(256, -1))
-        grey = rasters if isinstance(rasters, Tensor) else self.tensor(rasters)
-        images = functional.embedding(grey.int(), table).permute(0, 3, 1, 2)
+        table = self.tensor(one_pixel.normalize(levels).reshape(256, -1))
+        gray = rasters if isinstance(rasters, Tensor) else self.tensor(rasters)
+        images = functional.embedding(gray.int(), table).permute(0, 3, 1, 2)
         return images.contiguous(memory_format=self._format)
 
     @property
@@ -164,7 +165,7 @@ class Device:
 
 @dataclass(frozen=True)
 class _Flags:
-    """The switches of torch that `session` turns, and whose old places it remembers.
+    """The switches of torch that `session` sets and restores.
 
     Attributes:
         exact: deterministic algorithms only.
@@ -202,7 +203,7 @@ class _Flags:
 
 
 def _fast_kind(cuda: bool) -> torch.dtype:
-    """bfloat16 where the hardware computes in it: elsewhere it is emulated, and slower."""
+    """Return bfloat16 where the hardware supports it; elsewhere it is emulated, and slower."""
     if cuda:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -213,7 +214,7 @@ def _fast_kind(cuda: bool) -> torch.dtype:
 
 
 def _known_failure(error: RuntimeError) -> str | None:
-    """One line for what the configuration can mend; None for all else."""
+    """Return one line for an error that the configuration can fix; None for any other."""
     reason = " ".join(str(error).split())[:200]
     if isinstance(error, torch.OutOfMemoryError):
         return (
@@ -231,3 +232,21 @@ def _known_failure(error: RuntimeError) -> str | None:
             "compute.compile=false"
         )
     return None
+
+
+def peak_mb(device: str) -> float | None:
+    """Return the peak memory in MB of 10^6 bytes, of the GPU or of the process.
+
+    None where the system does not report it, as on Windows.
+
+    >>> (peak_mb("cpu") or 1.0) > 0.0
+    True
+    """
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

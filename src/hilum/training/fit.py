@@ -1,8 +1,8 @@
-"""The loop: phases of epochs of steps, and all it takes to stop anywhere and go on.
+"""The training loop: phases of epochs of steps, and how it stops anywhere and resumes.
 
-What a run has learned is two things, the tensors of its `Learner` and its `Progress`. They are
-written together, whole, after every epoch and every few minutes. What else lies in the run folder
-follows from them: a run killed between any two writes goes on to the same bits.
+The state of a run is two things, the tensors of its `Learner` and its `Progress`. They are
+written together, atomically, after every epoch and every few minutes. All else in the run folder
+follows from them: a run killed between any two writes resumes to the same bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,53 +23,75 @@ from hilum.runs.facts import PhaseRecord
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import PhaseConfig
-from hilum.training import guard, losses, phases, score, weighting
+from hilum.training import losses, optimizer, phases, selection, stop, weighting
+from hilum.training.checkpoint import CheckpointWriter
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
-from hilum.training.device import Device
-from hilum.training.interrupt import StopSignal, stoppable
-from hilum.training.memory import peak_mb
-from hilum.training.optimisation import optimizer, schedule
-from hilum.training.optimisation.choice import Choice, EpochScores, measure
-from hilum.training.optimisation.schedule import Plateau
+from hilum.training.device import Device, peak_mb
+from hilum.training.optimizer import Plateau
 from hilum.training.proof import Proof, check_optimizer
 from hilum.training.ranks import ALONE, Ranks
-from hilum.training.state.keeper import Keeper
-from hilum.training.state.making import Making
+from hilum.training.resume import ResumeKey
+from hilum.training.selection import Choice, EpochScores, measure
 from hilum.training.step import Learner, StepResult, Targets
-from hilum.training.watch import SILENT, Watch
+from hilum.training.stop import StopSignal
 
-__all__ = ["Fitted", "Job", "fit"]
+__all__ = ["NO_CALLBACK", "Callback", "Fitted", "Job", "NoCallback", "fit"]
+
+
+class Callback(Protocol):
+    """A callback that receives the progress and the log of a run."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Show that `done` of `total` films of `what` are finished."""
+        ...
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Receive the line of log.jsonl of a finished and saved epoch."""
+        ...
+
+
+class NoCallback:
+    """A callback that does nothing."""
+
+    def advance(self, what: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Do nothing."""
+
+
+NO_CALLBACK = NoCallback()
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What is to be fitted, to what, and where it is kept.
+    """The inputs of a training run and its folder.
 
     Attributes:
         config: of the run.
         train: weights are fitted on these films.
         tune: the epoch is chosen on these.
         run: where log, state and weights go.
-        making: what a state must have been made from for this job to go on with it.
+        resume_key: what must be equal for this job to resume from a saved state.
     """
 
     config: TrainingConfig
     train: Films
     tune: Films
     run: RunFolder
-    making: Making
+    resume_key: ResumeKey
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of the loop.
+    """The result of the loop.
 
     Attributes:
-        epoch: whose weights are kept as `best`; the last where tune could measure none.
-        value: of the criterion on tune, in that epoch.
+        epoch: the selected one, saved as `best`; the last where no epoch could be measured on tune.
+        value: selection metric on tune in that epoch (biased upwards: it was selected by it).
         phases: what each phase was proved to have trained.
-        notes: where the run went on under other circumstances than it began.
+        notes: where the run resumed under different conditions.
     """
 
     epoch: int
@@ -78,26 +100,28 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit(job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Watch = SILENT) -> Fitted:
-    """Train through all phases; go on where an earlier process stopped.
+def fit(
+    job: Job, network: Classifier, ranks: Ranks = ALONE, watch: Callback = NO_CALLBACK
+) -> Fitted:
+    """Train through all phases; resume where an earlier process stopped.
 
     Args:
         job: of the run.
         network: freshly made; trained in place.
         ranks: the processes that train together; rank 0 writes.
-        watch: told of every step and every epoch.
+        watch: called after every step and every epoch.
 
     Raises:
         UsageError: for fewer films than a batch, a loss that is not finite, or the state of a run
-            of another making.
+            of another resume_key.
         BundleError: when a phase did not train what it promised.
-        KeyboardInterrupt: after a wish to stop, once the state is written.
+        KeyboardInterrupt: after a request to stop, once the state is written.
     """
     config = job.config
     device = Device.of(config.compute, ranks.local)
     gpus = [] if device.index is None else [device.index]
-    with device.session(), torch.random.fork_rng(gpus), stoppable() as stop:
-        loop = _Loop(job, _learner(job, network, device, ranks), watch, stop)
+    with device.session(), torch.random.fork_rng(gpus), stop.stoppable() as signal:
+        loop = _Loop(job, _learner(job, network, device, ranks), watch, signal)
         for phase in config.phases[loop.progress.phase :]:
             loop.begin(phase)
             while loop.goes_on(phase):
@@ -118,14 +142,14 @@ def _learner(job: Job, network: Classifier, device: Device, ranks: Ranks) -> Lea
 class _Loop:
     """A run while it trains."""
 
-    def __init__(self, job: Job, learner: Learner, watch: Watch, stop: StopSignal) -> None:
+    def __init__(self, job: Job, learner: Learner, watch: Callback, signal: StopSignal) -> None:
         self.job, self.config, self.learner = job, job.config, learner
-        self.watch, self.stop, self.ranks = watch, stop, learner.ranks
+        self.watch, self.signal, self.ranks = watch, signal, learner.ranks
         self.targets = _targets(job.train, job.config)
         self.batches = steps_an_epoch(job.train, job.config)
         self.steps = math.ceil(self.batches / job.config.optimizer.accumulate)
-        self.keeper = Keeper(job.run, job.making, self.ranks)
-        self.progress, self.restored = self.keeper.restore()
+        self.writer = CheckpointWriter(job.run, job.resume_key, self.ranks)
+        self.progress, self.restored = self.writer.restore()
         self.choice = Choice(job.config.choice)
         if self.restored is not None:
             self.choice = Choice.resume(job.config.choice, self.progress.choice)
@@ -133,7 +157,7 @@ class _Loop:
             self._save_weights()
 
     def begin(self, phase: PhaseConfig) -> None:
-        """Freeze and thaw for the phase, or go on in the middle of it."""
+        """Freeze and unfreeze for the phase, or resume in the middle of it."""
         network, config, progress = self.learner.network, self.config, self.progress
         groups = self.learner.begin(phase)
         if self.restored is None:
@@ -150,11 +174,11 @@ class _Loop:
         self.proved = False
 
     def goes_on(self, phase: PhaseConfig) -> bool:
-        """Whether the phase has another epoch."""
+        """Return whether the phase has another epoch."""
         return self.progress.phase_epoch < phase.epochs and not self.choice.exhausted()
 
     def train_epoch(self, phase: PhaseConfig) -> None:
-        """Take the epoch's steps, from where it stands."""
+        """Run the remaining steps of the epoch."""
         progress, size = self.progress, self.config.batch_size
         what = f"{phase.name} {progress.phase_epoch + 1}/{phase.epochs}"
         phases.set_mode(self.learner.network, phase)
@@ -166,38 +190,38 @@ class _Loop:
                 progress.tally.seconds += now - before
                 before = now
                 self.watch.advance(what, progress.batch * size, self.batches * size)
-                if outcome.stop or self.keeper.older_than(self.config.compute.checkpoint_minutes):
+                if outcome.stop or self.writer.older_than(self.config.compute.checkpoint_minutes):
                     self._keep()
                 if outcome.stop:
                     raise KeyboardInterrupt
 
     def _step(self, phase: PhaseConfig, shares: list[Batch]) -> StepResult:
-        """Take one step, check what it came to, and add it to the sums."""
+        """Run one step, check its result, and add it to the epoch's sums."""
         progress, learner, config = self.progress, self.learner, self.config
         done = progress.phase_epoch * self.steps + progress.step
         total = phase.epochs * self.steps
-        factor = schedule.factor(config.schedule, done, total, self.plateau.reductions)
+        factor = optimizer.factor(config.schedule, done, total, self.plateau.reductions)
         optimizer.set_rates(learner.optimizer, factor)
         progress.tally.rates = optimizer.rates(learner.optimizer)
         _seed(config.seed, progress.epoch + 1, progress.step, self.ranks.rank)
-        outcome = learner.learn(shares, self.targets, self.stop.asked)
+        outcome = learner.learn(shares, self.targets, self.signal.requested)
         if outcome.astray(learner.scaler is not None):
             self._stop_at(outcome, len(shares))
         progress.batch += len(shares)
         progress.step += 1
         progress.tally.add(outcome.terms, outcome.count, outcome.norm)
-        progress.overflows = 0 if outcome.taken else progress.overflows + 1
-        guard.refuse_overflows(progress.overflows)
-        self.keeper.rates.add(progress.epoch + 1, progress.step, phase.name, progress.tally.rates)
-        if outcome.taken and not self.proved:
+        progress.overflows = 0 if outcome.moved else progress.overflows + 1
+        stop.refuse_overflows(progress.overflows)
+        self.writer.rates.add(progress.epoch + 1, progress.step, phase.name, progress.tally.rates)
+        if outcome.moved and not self.proved:
             self.proof.after_first_step(learner.network)
             self.proved = True
         return outcome
 
     def finish_epoch(self, phase: PhaseConfig) -> None:
-        """Score tune, choose, and write it all down."""
+        """Score tune, select, and write log, state and weights."""
         progress, tune = self.progress, self.job.tune
-        logits = score.logits(self.learner, tune)
+        logits = selection.score(self.learner, tune)
         loss = self.learner.loss_of(logits, _targets(tune, self.config))
         measured = measure(tune.states, logits, loss)
         value = self.ranks.agreed(measured.value(self.config.choice.by))
@@ -206,15 +230,17 @@ class _Loop:
         line = {
             **self._trained(phase),
             **_scored(measured),
-            "tune_auroc_by_finding": score.areas(self.learner.network.labels, tune.states, logits),
+            "tune_auroc_by_finding": selection.areas(
+                self.learner.network.labels, tune.states, logits
+            ),
             "best": best,
         }
-        progress.log_bytes = self.keeper.log(line)
+        progress.log_bytes = self.writer.log(line)
         progress.end_epoch()
         self._keep()
         self._save_weights()
         self.watch.log(line)
-        if self.ranks.agreed(float(self.stop.asked)):
+        if self.ranks.agreed(float(self.signal.requested)):
             raise KeyboardInterrupt
 
     def end(self) -> None:
@@ -222,15 +248,15 @@ class _Loop:
         self.progress.end_phase(self.proof.at_end(self.learner.network))
 
     def fitted(self) -> Fitted:
-        """What came of it; where tune chose no epoch, the last is kept."""
+        """Return the result; where no epoch was selected on tune, the last is saved as best."""
         progress, best = self.progress, self.choice.best
         if best is None:
-            self.keeper.save(self.learner, "best", progress.epoch)
+            self.writer.save(self.learner, "best", progress.epoch)
             return Fitted(progress.epoch, None, progress.records, progress.notes)
         return Fitted(best.epoch, best.value, progress.records, progress.notes)
 
     def _trained(self, phase: PhaseConfig) -> dict[str, Any]:
-        """What the log says of the epoch's training."""
+        """Return the log's values for the epoch's training."""
         progress, tally = self.progress, self.progress.tally
         films = self.batches * self.config.batch_size
         return {
@@ -251,9 +277,9 @@ class _Loop:
         }
 
     def _stop_at(self, outcome: StepResult, batches_of_step: int) -> None:
-        """End the run with the films that made the loss no number."""
+        """Stop the run and write the films whose loss was not finite."""
         progress, learner, path = self.progress, self.learner, self.job.run.stopped_batch
-        told = {
+        facts = {
             "epoch": progress.epoch + 1,
             "phase": self.proof.phase.name,
             "step": progress.step + 1,
@@ -262,15 +288,15 @@ class _Loop:
             "rates": progress.tally.rates,
         }
         learner.undo_statistics()
-        self.keeper.save(learner, "last", progress.epoch + 1)
+        self.writer.save(learner, "last", progress.epoch + 1)
         if self.ranks.main:
             with closing(self._shares((0, 1))) as whole_batches:
                 films = list(islice(whole_batches, batches_of_step))
-            guard.write_stopped_batch(path, learner.network.labels, self.job.train, films, told)
-        raise guard.stopped_error(told, path)
+            stop.write_stopped_batch(path, learner.network.labels, self.job.train, films, facts)
+        raise stop.stopped_error(facts, path)
 
     def _shares(self, share: tuple[int, int]) -> Generator[Batch]:
-        """A rank's part of the epoch's batches that are not done yet."""
+        """Return a rank's part of the epoch's remaining batches."""
         progress = self.progress
         return batches(
             self.job.train,
@@ -287,16 +313,16 @@ class _Loop:
         progress.plateau = self.plateau.state()
         progress.choice = self.choice.state()
         progress.scaler = None if scaler is None else scaler.state_dict()
-        self.keeper.keep(self.learner, progress)
+        self.writer.keep(self.learner, progress)
 
     def _save_weights(self) -> None:
-        """Right after an epoch, write its weights; as the best too, if it is."""
+        """Right after an epoch, write its weights as last, and as best if they are."""
         best, progress = self.choice.best, self.progress
         if progress.epoch == 0 or progress.batch > 0:
             return
         if best is not None and best.epoch == progress.epoch:
-            self.keeper.save(self.learner, "best", progress.epoch)
-        self.keeper.save(self.learner, "last", progress.epoch)
+            self.writer.save(self.learner, "best", progress.epoch)
+        self.writer.save(self.learner, "last", progress.epoch)
 
 
 def _targets(films: Films, config: TrainingConfig) -> Targets:
@@ -304,7 +330,7 @@ def _targets(films: Films, config: TrainingConfig) -> Targets:
 
 
 def _scored(measured: EpochScores) -> dict[str, Any]:
-    """What the log says of tune."""
+    """Return the log's values for tune."""
     return {
         "tune_loss": measured.loss,
         "tune_auroc": measured.auroc,
@@ -314,6 +340,6 @@ def _scored(measured: EpochScores) -> dict[str, Any]:
 
 
 def _seed(seed: int, epoch: int, step: int, rank: int) -> None:
-    """Draw drop-out and stochastic depth of a step from its place in the run, and nothing else."""
+    """Seed drop-out and stochastic depth of a step by its place in the run only."""
     drawn = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)
     torch.manual_seed(int(drawn[0]))

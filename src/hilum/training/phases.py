@@ -1,4 +1,4 @@
-"""A phase says what trains and how fast; here that is set, and what it cannot mean is refused.
+"""Training phases: which parts train, at which rate, and the checks on both.
 
 Every tensor and module of the classifier has a path: `backbone.…`, or `head.…` for the rest. A
 part rules every path that begins with its own, and of several parts the longest.
@@ -20,7 +20,7 @@ __all__ = ["Group", "begin", "check", "frozen", "groups", "set_mode"]
 _BACKBONE = "backbone"
 _EXTRACTOR = "extractor"
 _PLACES = {"all": "", "head": "head", _BACKBONE: _BACKBONE}
-"""Where the parts that every classifier has begin."""
+"""Paths at which the parts of every classifier begin."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def check(network: Classifier, phases: Iterable[PhaseConfig]) -> None:
 
 
 def groups(network: Classifier, phase: PhaseConfig) -> tuple[Group, ...]:
-    """What the phase trains, part by part; the network stays as it is.
+    """Return what the phase trains, by part; the network is not changed.
 
     Args:
         network: the classifier itself, not what DDP or torch.compile wrap around it.
@@ -79,7 +79,7 @@ def groups(network: Classifier, phase: PhaseConfig) -> tuple[Group, ...]:
 
 
 def begin(network: Classifier, phase: PhaseConfig) -> tuple[Group, ...]:
-    """Thaw what the phase trains and freeze all else; gradients are cleared.
+    """Unfreeze what the phase trains, freeze all else, and clear the gradients.
 
     DDP looks at what is frozen when it is made: wrap the network after this, anew in each phase.
 
@@ -96,7 +96,7 @@ def begin(network: Classifier, phase: PhaseConfig) -> tuple[Group, ...]:
 
 
 def set_mode(network: Classifier, phase: PhaseConfig) -> None:
-    """Training mode for what the phase trains, evaluation mode for all else.
+    """Set training mode for what the phase trains, evaluation mode for all else.
 
     A frozen part neither updates batch-norm statistics nor drops anything out: it is the same
     function in every step. With `freeze_statistics`, whatever keeps statistics keeps them.
@@ -109,7 +109,7 @@ def set_mode(network: Classifier, phase: PhaseConfig) -> None:
 
 
 def frozen(network: Classifier, phase: PhaseConfig) -> frozenset[str]:
-    """Names of the parameters and buffers that the phase must leave as they are, to the bit.
+    """Return the names of parameters and buffers that the phase must not change by a bit.
 
     Buffers of a part that trains are its statistics, free to move unless `freeze_statistics`.
     """
@@ -123,7 +123,7 @@ def frozen(network: Classifier, phase: PhaseConfig) -> frozenset[str]:
 
 
 def _places(network: Classifier, phase: PhaseConfig) -> dict[str, str]:
-    """Each part of the phase with the path that it begins at."""
+    """Return each part of the phase with the path at which it begins."""
     modules: dict[str, str] = {}
     for name, _ in network.backbone.named_modules():
         if name not in ("", _EXTRACTOR):
@@ -149,7 +149,7 @@ def _places(network: Classifier, phase: PhaseConfig) -> dict[str, str]:
 
 
 def _ruling(places: dict[str, str], name: str) -> str | None:
-    """The part that rules a tensor or module: the longest that its path begins with."""
+    """Return the part that applies to a tensor or module: the longest prefix of its path."""
     path = name if name.split(".")[0] == _BACKBONE else f"head.{name}"
     fitting = [
         part for part, place in places.items() if not place or f"{path}.".startswith(f"{place}.")

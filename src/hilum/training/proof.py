@@ -26,7 +26,7 @@ _BACKBONE, _HEAD = "backbone", "head"
 
 
 def check_optimizer(optimizer: optim.Optimizer, groups: Iterable[Group]) -> None:
-    """Refuse an optimiser that does not hold exactly the promised tensors at the promised rates.
+    """Refuse an optimizer that does not hold exactly the promised tensors at the promised rates.
 
     Args:
         optimizer: its groups carry the peak rate as `peak`.
@@ -42,12 +42,12 @@ def check_optimizer(optimizer: optim.Optimizer, groups: Iterable[Group]) -> None
             if rate != group.rate:
                 was = "does not have it" if rate is None else f"has it at {rate:g}"
                 raise BundleError(
-                    f"the optimiser must train {name} ('{group.part}') at a peak rate of "
+                    f"the optimizer must train {name} ('{group.part}') at a peak rate of "
                     f"{group.rate:g}; it {was}"
                 )
     if held:
         raise BundleError(
-            f"the optimiser must hold what the phase trains and nothing else; it has {len(held)} "
+            f"the optimizer must hold what the phase trains and nothing else; it has {len(held)} "
             "tensors more"
         )
 
@@ -71,7 +71,7 @@ class Proof:
 
     @classmethod
     def start(cls, network: Classifier, phase: PhaseConfig, groups: Iterable[Group]) -> Self:
-        """Take the hashes, before the first step."""
+        """Compute the hashes before the first step."""
         return cls.resume(network, phase, groups, _hashes(network))
 
     @classmethod
@@ -82,7 +82,7 @@ class Proof:
         groups: Iterable[Group],
         state: Mapping[str, str],
     ) -> Self:
-        """Go on with the hashes that `state` gave in an earlier process.
+        """Resume with the hashes that `state` returned in an earlier process.
 
         Raises:
             BundleError: when they are of another network.
@@ -96,13 +96,13 @@ class Proof:
         return cls(phase, trained, phases.frozen(network, phase), dict(state))
 
     def state(self) -> dict[str, str]:
-        """What `resume` needs: the hashes at the phase's start."""
+        """Return what `resume` needs: the hashes at the phase's start."""
         return dict(self.before)
 
     def after_first_step(self, network: Classifier) -> None:
         """Prove that no frozen tensor moved and that in every part at least one tensor did.
 
-        Call it after the first step that was taken. Once later steps followed it holds as well.
+        Call it after the first step that moved the weights; after later steps it holds as well.
 
         Raises:
             BundleError: naming phase, part and tensors.
@@ -157,12 +157,12 @@ class Proof:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 
 
 def _hashes(network: Classifier) -> dict[str, str]:
-    """Of every tensor by its name, which has a dot; and of backbone and head by theirs."""
+    """Return hashes of every tensor (names with a dot), of the backbone and of the head."""
     both = {_BACKBONE: digest(network.backbone), _HEAD: digest(network.head)}
     return {**digests(network), **both}

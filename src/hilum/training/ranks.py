@@ -6,7 +6,7 @@ average their gradients (torch's DistributedDataParallel, over nccl on GPUs and 
 stay equal. Only rank 0 writes.
 
 Batch norm: on GPUs its statistics are those of the global batch. torch has no such batch norm for
-a CPU, so there every rank normalises by its own share, and the running statistics are rank 0's.
+a CPU, so there every rank normalizes by its own share, and the running statistics are rank 0's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Ranks:
 
     @property
     def main(self) -> bool:
-        """Whether this is the rank that writes and speaks."""
+        """Whether this is the rank that writes files and messages."""
         return self.rank == 0
 
     @property
@@ -58,15 +58,15 @@ class Ranks:
         return self.rank, self.size
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network such that `backward` leaves every rank with the mean of all gradients."""
+        """Wrap the network so that `backward` averages the gradients over all ranks."""
         if self.size == 1:
             return network
         gc.collect()  # an earlier phase's wrapper would go on averaging what is frozen now
         on_gpu = next(network.parameters()).is_cuda
         return DistributedDataParallel(network, device_ids=[self.local] if on_gpu else None)
 
-    def synchronised(self, network: Classifier) -> Classifier:
-        """The network such that its batch norm sees the global batch, where torch can: on GPUs."""
+    def synchronized(self, network: Classifier) -> Classifier:
+        """Return the network with batch norm over the global batch on GPUs; on CPUs unchanged."""
         if self.size == 1 or not next(network.parameters()).is_cuda:
             return network
         from timm.layers.norm_act import convert_sync_batchnorm
@@ -74,18 +74,18 @@ class Ranks:
         return cast(Classifier, convert_sync_batchnorm(network))
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over all ranks, in place; every rank gets the same bits."""
+        """Sum over all ranks, in place; every rank gets the same bits."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
     def agreed(self, value: float | None) -> float | None:
-        """Rank 0's value, for decisions that all must take alike."""
+        """Return rank 0's value, for decisions that must be equal on all ranks."""
         if self.size == 1:
             return value
-        told = torch.tensor([math.nan if value is None else value], dtype=torch.float64)
-        dist.broadcast(told, src=0)
-        return None if math.isnan(told[0]) else float(told[0])
+        message = torch.tensor([math.nan if value is None else value], dtype=torch.float64)
+        dist.broadcast(message, src=0)
+        return None if math.isnan(message[0]) else float(message[0])
 
     def same_statistics(self, network: nn.Module) -> None:
         """Give every rank rank 0's batch-norm statistics."""
@@ -100,7 +100,7 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Generator[Ranks]:
-    """Meet the other ranks, where torchrun started some; leave them at the end.
+    """Join the other ranks, where torchrun started some; leave them at the end.
 
     An error ends all ranks, and one of them says it: the first that meets it. The others end with
     `SystemExit`.
@@ -126,7 +126,7 @@ def joined() -> Generator[Ranks]:
 
 
 def _first_to_fail(store: Store) -> bool:
-    """Whether no other rank said before that it fails."""
+    """Return whether no other rank has reported a failure yet."""
     try:
         return store.add("failed", 1) == 1
     except RuntimeError:  # the node that keeps the store is gone: it has failed before

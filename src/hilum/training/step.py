@@ -1,4 +1,4 @@
-"""One step of the optimiser, from a few batches to new weights; the same on any number of ranks.
+"""One step of the optimizer, from a few batches to new weights; the same on any number of ranks.
 
 With t the terms of the loss and n what their sum is divided by, over all batches of the step on
 all ranks, the gradient is that of ``sum(t) / sum(n)``: as if one process had seen them at once.
@@ -21,23 +21,22 @@ from torch.nn.parallel import DistributedDataParallel
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import PhaseConfig
-from hilum.training import losses, phases
+from hilum.training import losses, optimizer, phases
+from hilum.training.average import Average
+from hilum.training.checkpoint import State
 from hilum.training.data import augment_device
 from hilum.training.data.batches import Batch
 from hilum.training.device import Device
 from hilum.training.losses import Terms
-from hilum.training.optimisation import optimizer
-from hilum.training.optimisation.average import Average
 from hilum.training.phases import Group
 from hilum.training.ranks import Ranks
-from hilum.training.state.checkpoint import State
 
 __all__ = ["Learner", "StepResult", "Targets"]
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the loss compares with.
+    """Targets and mask of the loss.
 
     Attributes:
         y: (N, L) float32 in [0, 1].
@@ -50,12 +49,12 @@ class Targets:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step came to, over all ranks.
+    """The result of a step, over all ranks.
 
     Attributes:
         terms, count: the loss is terms / count.
-        norm: of the gradient, before clipping; not finite where no step was taken.
-        stop: whether any rank was asked to stop.
+        norm: of the gradient, before clipping; not finite where the step was skipped.
+        stop: whether any rank received a request to stop.
     """
 
     terms: float
@@ -69,17 +68,17 @@ class StepResult:
         return self.terms / self.count if self.count else self.terms
 
     @property
-    def taken(self) -> bool:
+    def moved(self) -> bool:
         """Whether the weights moved."""
         return math.isfinite(self.norm)
 
     def astray(self, scaled: bool) -> bool:
-        """Whether training cannot go on: a gradient may overflow where the loss is scaled."""
-        return not math.isfinite(self.loss) or not (self.taken or scaled)
+        """Return whether training must stop; a gradient may overflow where the loss is scaled."""
+        return not math.isfinite(self.loss) or not (self.moved or scaled)
 
 
 class Learner:
-    """The network in training, the average of its weights, and the optimiser that moves it.
+    """The network in training, the average of its weights, and the optimizer that moves it.
 
     Args:
         config: of the run.
@@ -100,7 +99,7 @@ class Learner:
         self.config = config
         self.device = device
         self.ranks = ranks
-        self.network = ranks.synchronised(device.place(network))
+        self.network = ranks.synchronized(device.place(network))
         decay = config.weights_average
         self.average = Average(self.network, decay) if decay > 0.0 else None
         self.scaler = device.scaler()
@@ -115,7 +114,7 @@ class Learner:
         return self.network if self.average is None else self.average.module
 
     def begin(self, phase: PhaseConfig) -> tuple[Group, ...]:
-        """Freeze and thaw, and make the phase's optimiser."""
+        """Freeze and unfreeze, and build the phase's optimizer."""
         groups = phases.begin(self.network, phase)
         self.optimizer = optimizer.build(groups, self.config.optimizer)
         self._parallel = self.ranks.wrap(self.network)
@@ -128,13 +127,13 @@ class Learner:
         Args:
             batches: this rank's part of the step's batches.
             targets: of all films.
-            stop: whether this rank was asked to.
+            stop: whether this rank received a request to stop.
 
         Returns:
-            What it came to. Where the loss or the gradient is not finite, no weight has changed.
+            The step's result. Where the loss or the gradient is not finite, no weight has changed.
         """
         self._keep_buffers()
-        told = torch.zeros(3, dtype=torch.float64, device=self.device.name)
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device.name)
         scale = 1.0
         for number, batch in enumerate(batches, start=1):
             with self._unshared() if number < len(batches) else nullcontext():
@@ -144,32 +143,32 @@ class Learner:
                 terms = self._terms(logits.float(), batch.rows, targets)
                 scale = logits.numel()  # a sum of thousands of terms would overflow float16
                 self._backward(terms.sum / scale)
-            told[0] += terms.sum.detach()
-            told[1] += terms.count
-        told[2] = float(stop)
-        self.ranks.total(told)
+            sums[0] += terms.sum.detach()
+            sums[1] += terms.count
+        sums[2] = float(stop)
+        self.ranks.total(sums)
         # DistributedDataParallel has divided by the number of ranks
-        self._scale_gradients(self.ranks.size * scale / torch.where(told[1] > 0, told[1], 1.0))
+        self._scale_gradients(self.ranks.size * scale / torch.where(sums[1] > 0, sums[1], 1.0))
         norm = optimizer.step(self.optimizer, self.config.optimizer, self.scaler)
-        total, count, stops = told.tolist()
+        total, count, stops = sums.tolist()
         outcome = StepResult(total, count, norm, stop=stops > 0)
-        if self.average is not None and outcome.taken:
+        if self.average is not None and outcome.moved:
             self.average.update(self.network)
         return outcome
 
     def undo_statistics(self) -> None:
-        """Put back the batch-norm statistics from before the last step."""
+        """Restore the batch-norm statistics from before the last step."""
         for buffer, kept in zip(self.network.buffers(), self._buffers, strict=True):
             buffer.copy_(kept)
 
     def loss_of(self, logits: NDArray[np.float32], targets: Targets) -> float:
-        """The loss of scored films, in one piece, on the CPU."""
+        """Return the loss of scored films, computed at once on the CPU."""
         given = (logits, targets.y, targets.mask, self.state_weights)
         scored, y, mask, weights = map(torch.from_numpy, given)
         return float(self._loss.value(scored, y, mask, weights, self.config.loss).mean)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors that training changes, by name."""
+        """Return all tensors that training changes, by name."""
         found = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         if self.average is not None:
             found |= {f"average.{name}": t for name, t in self.average.state().items()}
@@ -178,7 +177,7 @@ class Learner:
         return found
 
     def load_network(self, state: State, scaler: dict[str, Any] | None) -> None:
-        """Go on from the network, the average and the loss's scale of a state."""
+        """Restore the network, the average and the loss scale of a state."""
         self.network.load_state_dict(state.part("network"))
         if self.average is not None:
             self.average.resume(state.part("average"))
@@ -186,9 +185,9 @@ class Learner:
             self.scaler.load_state_dict(scaler)
 
     def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from the optimiser's tensors; after `begin`.
+        """Restore the optimizer's tensors; call after `begin`.
 
-        Each is laid out in memory as its parameter is, as it was: vectorised sums of another
+        Each is laid out in memory as its parameter is, as it was: vectorized sums of another
         layout differ in the last bit.
         """
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -219,7 +218,7 @@ class Learner:
             self.scaler.scale(loss).backward()
 
     def _unshared(self) -> AbstractContextManager[None]:
-        """Add up gradients here, and average them over the ranks with the last batch's."""
+        """Accumulate gradients locally; they are averaged over ranks with the last batch."""
         if isinstance(self._parallel, DistributedDataParallel):
             return self._parallel.no_sync()
         return nullcontext()
@@ -230,6 +229,6 @@ class Learner:
         torch._foreach_mul_(found, factor.float())  # pyright: ignore
 
     def _keep_buffers(self) -> None:
-        """Remember the statistics: a forward pass that goes astray writes NaN into them."""
+        """Copy the statistics: a forward pass that fails writes NaN into them."""
         if self._buffers:
             torch._foreach_copy_(self._buffers, list(self.network.buffers()))  # pyright: ignore

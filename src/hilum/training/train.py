@@ -20,19 +20,23 @@ from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SeenPatients, SplitTable
 from hilum.training import losses, phases, weighting
-from hilum.training.artefacts.environment import write_environment
-from hilum.training.artefacts.tables import write_prevalence, write_rows
+from hilum.training.checkpoint import read_stopped
 from hilum.training.data.augment import refuse_flip
 from hilum.training.data.cache import films_of, ready
 from hilum.training.data.films import Films
 from hilum.training.device import Device
-from hilum.training.fit import Fitted, Job, fit
-from hilum.training.inherited import inherited_patients, refuse_contaminated
+from hilum.training.environment import write_environment
+from hilum.training.fit import NO_CALLBACK, Callback, Fitted, Job, fit
 from hilum.training.ranks import ALONE, Ranks
-from hilum.training.start import empty_network, start_notes, starting_network
-from hilum.training.state.keeper import read_begun
-from hilum.training.state.making import Making
-from hilum.training.watch import SILENT, Watch
+from hilum.training.resume import ResumeKey
+from hilum.training.starting_weights import (
+    empty_network,
+    inherited_patients,
+    refuse_contaminated,
+    start_notes,
+    starting_network,
+)
+from hilum.training.tables import write_prevalence, write_rows
 
 __all__ = ["train"]
 
@@ -42,7 +46,7 @@ def train(
     cohort: Cohort,
     splits: SplitTable,
     places: Places,
-    watch: Watch = SILENT,
+    watch: Callback = NO_CALLBACK,
     ranks: Ranks = ALONE,
 ) -> None:
     """Train on the train split, choose on tune, export; calibrate and test are not read.
@@ -72,23 +76,23 @@ def train(
     network = starting_network(config, cohort.labels)
     phases.check(network, config.phases)
     with locked(places.run.root) if ranks.main else nullcontext():
-        _train(source, network, places, watch if ranks.main else SILENT, ranks)
+        _train(source, network, places, watch if ranks.main else NO_CALLBACK, ranks)
 
 
 def _train(
-    source: _Source, network: Classifier, places: Places, watch: Watch, ranks: Ranks
+    source: _Source, network: Classifier, places: Places, watch: Callback, ranks: Ranks
 ) -> None:
     run, config = source.run, source.config
-    making = source.making(ranks)
-    begun = read_begun(run)
+    resume_key = source.resume_key(ranks)
+    begun = read_stopped(run)
     if begun is not None:
-        making.refuse_other(begun[1], run.root)
+        resume_key.refuse_difference(begun[1], run.root)
     films = source.films(places.cache, watch)
     if ranks.main:
         run.write_config(config)
         source.write_tables(films, ranks)
-    making = making.model_copy(update={"films": films.sha256})
-    fitted = fit(Job(config, films.train, films.tune, run, making), network, ranks, watch)
+    resume_key = resume_key.model_copy(update={"films": films.sha256})
+    fitted = fit(Job(config, films.train, films.tune, run, resume_key), network, ranks, watch)
     if ranks.main:
         draw_curves(run.epochs(), fitted.epoch, run.curves, run.rates)
         parity = source.export()
@@ -131,9 +135,9 @@ class _Source:
                 f"number; {config.batch_size} is none of {ranks.size}"
             )
 
-    def making(self, ranks: Ranks) -> Making:
+    def resume_key(self, ranks: Ranks) -> ResumeKey:
         """Return what a checkpoint must have been made from for this run to resume it."""
-        return Making(
+        return ResumeKey(
             config=self.config.model_dump(mode="json"),
             labels=self.cohort.labels.findings,
             records=self.cohort.sha256(),
@@ -142,7 +146,7 @@ class _Source:
             processes=ranks.size,
         )
 
-    def films(self, cache: Path | None, watch: Watch) -> _Films:
+    def films(self, cache: Path | None, watch: Callback) -> _Films:
         """Read the films of train and tune, from the cache where one is used."""
         cohorts = {s: self.splits.of(self.cohort, s) for s in (Split.TRAIN, Split.TUNE)}
         preprocessing, threads = self.config.preprocessing, self.config.compute.threads

@@ -1,4 +1,4 @@
-"""How much each state of each finding counts, and the proof that the loss counts it so."""
+"""Loss weights of each finding's states, and the check that the loss applies them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from hilum.domain.policy import relabel
 from hilum.domain.record import Cohort
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import LossConfig, Weighting
+from hilum.training.data.films import targets
 from hilum.training.losses import loss
-from hilum.training.targets import targets
 
-__all__ = ["EffectiveWeight", "check_weights", "effective", "lines", "said", "state_weights"]
+__all__ = [
+    "EffectiveWeight",
+    "check_weights",
+    "dataset_states",
+    "effective",
+    "lines",
+    "state_weights",
+]
 
 _STATES = (
     LabelState.POSITIVE,
@@ -31,7 +38,7 @@ _STATES = (
 def state_weights(
     y: NDArray[np.float32], mask: NDArray[np.float32], config: LossConfig
 ) -> NDArray[np.float32]:
-    """The weights of the negative and the positive terms of each finding, from how many there are.
+    """Return the weights of negative and positive terms of each finding, from their counts.
 
     Each finding is a question of two answers, n- and n+ of its N labelled films: its weights do
     not depend on the other findings, and what is unlabelled counts for neither. A target between
@@ -67,7 +74,7 @@ def state_weights(
 
 
 def _counts(y: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(L, 2) negative and positive films among the known."""
+    """Return (L, 2) negative and positive films among the known."""
     negatives = ((1.0 - y) * mask).sum(axis=0, dtype=np.float64)
     return np.stack([negatives, (y * mask).sum(axis=0, dtype=np.float64)], axis=1)
 
@@ -104,11 +111,11 @@ _WEIGHTINGS: dict[Weighting, Callable[[NDArray[np.float64], LossConfig], NDArray
     Weighting.EFFECTIVE_NUMBER: _effective_number,
     Weighting.LOG: _log,
 }
-"""Each takes (K, 2) counts above 0 and gives (K, 2) weights."""
+"""Weighting functions: (K, 2) counts above 0 to (K, 2) weights."""
 
 
 def check_weights(labels: LabelSet, weights: NDArray[np.float32], config: LossConfig) -> None:
-    """Refuse to train with a loss in which a weight reaches another term than its own.
+    """Refuse to train with a loss that applies a weight to the wrong term.
 
     Each finding's weights must multiply the gradient of its negative and of its positive film as
     they stand, or by their product in a loss of pairs, and films where the finding is unlabelled
@@ -146,7 +153,7 @@ def check_weights(labels: LabelSet, weights: NDArray[np.float32], config: LossCo
 
 
 def _gradients(weights: NDArray[np.float32], config: LossConfig) -> NDArray[np.float64]:
-    """(L, 2) slopes of the loss at logit 0, of one negative and one positive film a finding.
+    """Return (L, 2) slopes of the loss at logit 0, of one negative and one positive film a finding.
 
     Raises:
         BundleError: when a label that is not there has a slope.
@@ -170,7 +177,7 @@ def _gradients(weights: NDArray[np.float32], config: LossConfig) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class EffectiveWeight:
-    """What one state of one finding counts in the loss, as measured on it.
+    """The weight of one state of one finding in the loss, as measured on it.
 
     Attributes:
         finding: its name.
@@ -194,8 +201,8 @@ class EffectiveWeight:
     share: float
 
 
-def said(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
-    """What the dataset says of the films and findings of a settled cohort.
+def dataset_states(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
+    """Return the dataset's own label states for the films and findings of a settled cohort.
 
     Args:
         read: as the reader gives it, with all films of `settled`.
@@ -212,15 +219,15 @@ def said(read: Cohort, settled: Cohort) -> NDArray[np.int8]:
 
 def effective(
     labels: LabelSet,
-    said: NDArray[np.int8],
+    given: NDArray[np.int8],
     states: NDArray[np.int8],
     config: TrainingConfig,
 ) -> tuple[EffectiveWeight, ...]:
-    """The weight of every state of every finding, read from the gradients of the loss.
+    """Return the weight of every state of every finding, read from the gradients of the loss.
 
     Args:
         labels: the findings.
-        said: (N, L) LabelState values of the train split, as the dataset has them.
+        given: (N, L) LabelState values of the train split, as the dataset has them.
         states: (N, L) the same films and findings, as the policy settled them.
         config: policy, seed and loss are used.
 
@@ -241,8 +248,8 @@ def effective(
         [('positive', 1, 1.0, 2.0), ('negative', 2, 0.0, 1.0), ('uncertain', 0, None, None),
          ('unlabelled', 1, None, 0.0)]
     """
-    if said.shape != states.shape:
-        raise ValueError(f"said must be {states.shape} as the states; got {said.shape}")
+    if given.shape != states.shape:
+        raise ValueError(f"given must have the shape of states, {states.shape}; got {given.shape}")
     y, mask = targets(states, config.labels, config.seed)
     weights = state_weights(y, mask, config.loss)
     slopes = np.abs(_gradients(weights, config.loss))
@@ -254,7 +261,7 @@ def effective(
     rows: list[EffectiveWeight] = []
     for column, finding in enumerate(labels):
         for state in _STATES:
-            of_state = said[:, column] == state
+            of_state = given[:, column] == state
             counted = of_state & (mask[:, column] > 0)
             films, known = int(of_state.sum()), int(counted.sum())
             zero = 0.0 if films else None
@@ -273,7 +280,7 @@ def effective(
 
 
 def lines(rows: Sequence[EffectiveWeight]) -> list[str]:
-    """The rows as a table of aligned columns; without uncertain or unlabelled where there is none.
+    """Return the rows as aligned columns; without uncertain or unlabelled where there is none.
 
     >>> for line in lines([EffectiveWeight("Mass", "positive", 1200, 1200, 1.0, 3.25, 0.5)]):
     ...     print(line)

@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.record import Cohort, digest
 
-__all__ = ["Document", "Interval", "SplitFacts"]
+__all__ = ["NOT_A_DEVICE", "Document", "Interval", "SplitFacts"]
+
+NOT_A_DEVICE = (
+    "hilum is research software, not a medical device. "
+    "Not for diagnosis; it does not replace the reading of a radiologist."
+)
+"""The notice that everything hilum writes carries."""
 
 
 class Document(BaseModel):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hilum.domain.documents.base import Document, Interval, SplitFacts
-from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.documents.base import NOT_A_DEVICE, Document, Interval, SplitFacts
 
 __all__ = ["Comparison", "ModelNumbers", "Pair", "PairDifference", "PairVerdict"]
 

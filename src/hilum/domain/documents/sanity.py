@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents.base import Document, Interval, SplitFacts
-from hilum.domain.notice import NOT_A_DEVICE
+from hilum.domain.documents.base import NOT_A_DEVICE, Document, Interval, SplitFacts
 
 __all__ = ["CascadeStep", "MapLikeness", "Sanity"]
 

@@ -1,4 +1,4 @@
-"""What a compressed picture inside a DICOM file says of its own size, before it is decoded.
+"""The size that a compressed picture in a DICOM file states, read before it is decoded.
 
 Decoders believe the picture and not the header around it. A damaged or hostile one may state
 65,535 rows where the header has 1,000, and take minutes and gigabytes to say so.
@@ -27,7 +27,7 @@ _MARKERS_AT_MOST = 10_000
 
 @dataclass(frozen=True)
 class Stated:
-    """What the first lines of a compressed picture state.
+    """Size and depth that the header of a compressed picture states.
 
     Attributes:
         rows, columns, samples: of the picture.
@@ -43,7 +43,7 @@ class Stated:
 
 
 def jpeg_states(frame: bytes) -> Stated:
-    """The frame header of a JPEG or JPEG-LS.
+    """Return the frame header of a JPEG or JPEG-LS.
 
     Raises:
         FilmError: `DECODE_CORRUPT` (error) where there is none.
@@ -72,7 +72,7 @@ def jpeg_states(frame: bytes) -> Stated:
 
 
 def jpeg2000_states(frame: bytes) -> Stated:
-    """The SIZ marker of a JPEG 2000 codestream, with or without the boxes of a JP2 file.
+    """Return the SIZ marker of a JPEG 2000 codestream, with or without the boxes of a JP2 file.
 
     Raises:
         FilmError: `DECODE_CORRUPT` (error) where there is none.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import zlib
 from copy import copy
 from typing import Any
 
 from pydicom import dcmread, dcmwrite
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -24,12 +26,15 @@ from pydicom.uid import (
 )
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.dicom.nesting import check_nesting
 from hilum.imaging.limits import MAX_INFLATED_BYTES
 
 __all__ = [
+    "MAX_DEPTH",
+    "MAX_ELEMENTS",
+    "check_nesting",
     "file_bytes",
     "has_preamble",
+    "integer",
     "item",
     "number",
     "numbers",
@@ -37,7 +42,6 @@ __all__ = [
     "text",
     "value_of",
     "verbatim",
-    "whole",
 ]
 
 # fmt: off
@@ -61,11 +65,11 @@ _WANTED = [
 
 
 _MAX_VALUE_BYTES = 256 * 1024
-"""Of what is read as words or numbers; a full look-up table has half of it."""
+"""Largest value read as words or numbers, in bytes; a full look-up table has half of it."""
 
 
 def has_preamble(data: bytes) -> bool:
-    """Whether the file starts as PS3.10 asks: 128 bytes, then `DICM`."""
+    """Return whether the file starts as PS3.10 asks: 128 bytes, then `DICM`."""
     return data[128:132] == b"DICM"
 
 
@@ -122,7 +126,7 @@ def file_bytes(dataset: Dataset) -> bytes:
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """An element as upper-case text without blanks around it, clipped to 64 characters.
+    """Return an element as upper-case text without blanks around it, clipped to 64 characters.
 
     That is what its VR allows a code or UID; "" where the element is absent or empty. What cannot
     be printed becomes "?", since such text stands in messages.
@@ -133,7 +137,7 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def verbatim(dataset: Dataset, keyword: str) -> str:
-    """An element's text as it stands, control characters and all, clipped to 1,024 characters."""
+    """Return an element's text, control characters included, clipped to 1,024 characters."""
     value = value_of(dataset, keyword)
     if value is None or isinstance(value, float):
         return ""
@@ -141,7 +145,7 @@ def verbatim(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """An element's numbers, NaN for what is none; empty where the element is absent or empty."""
+    """Return an element's numbers, NaN for what is no number; empty where it has none."""
     value = value_of(dataset, keyword)
     if value is None or value == "":
         return []
@@ -150,24 +154,24 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 
 def number(dataset: Dataset, keyword: str, default: float) -> float:
-    """The first of an element's numbers, or `default` where it is absent or empty."""
+    """Return the first of an element's numbers, or `default` where it is absent or empty."""
     return next(iter(numbers(dataset, keyword)), default)
 
 
-def whole(dataset: Dataset, keyword: str, default: int) -> int:
-    """The first of an element's numbers without its fraction; -1 where it is no number."""
+def integer(dataset: Dataset, keyword: str, default: int) -> int:
+    """Return the first of an element's numbers without its fraction; -1 where it is no number."""
     value = number(dataset, keyword, default)
     return int(value) if math.isfinite(value) else -1
 
 
 def item(dataset: Dataset, keyword: str) -> Dataset | None:
-    """The first item of a sequence, or None."""
+    """Return the first item of a sequence, or None."""
     sequence = value_of(dataset, keyword)
     return sequence[0] if isinstance(sequence, Sequence) and len(sequence) > 0 else None
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """An element's value, converted by pydicom when first asked for, which may raise anything.
+    """Return an element's value; pydicom converts it on first access, which may raise anything.
 
     A senseless value, or one that no film's header has room for, becomes NaN: no number and no
     known word, but not absent either.
@@ -190,7 +194,7 @@ def _float(value: object) -> float:
 
 
 def _meta(data: bytes) -> tuple[Dataset, int]:
-    """The file meta information (group 0002) and where it ends."""
+    """Return the file meta information (group 0002) and where it ends."""
     stream = io.BytesIO(data)
     stream.seek(132 if has_preamble(data) else 0)
     if data[stream.tell() : stream.tell() + 2] != b"\x02\0":
@@ -218,3 +222,114 @@ def _inflate(deflated: bytes) -> bytes:
             Status.ERROR, ReasonCode.DECODE_TRUNCATED, "the deflated data set ends too early"
         )
     return inflated
+
+
+MAX_DEPTH = 32
+"""Sequences in sequences; a structured report has some ten, a film two or three."""
+MAX_ELEMENTS = 500_000
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM_GROUP, _SEQUENCE_END = 0xFFFE, 0xE0DD
+_PIXEL_DATA = 0x7FE00010
+_LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+"""VRs whose length has four bytes, after two that are reserved."""
+
+
+def check_nesting(data: bytes, start: int, little: bool = True) -> None:
+    r"""Refuse a data set that nests deeper, or holds more elements, than any film's.
+
+    Whatever else is wrong with the bytes ends the walk: that is for the parser to say.
+
+    Args:
+        data: bytes with a data set in them.
+        start: where it starts.
+        little: whether its byte order is little-endian.
+
+    Raises:
+        FilmError: `DICOM_TOO_DEEP` (error) or `DECODE_LIMIT` (reject).
+
+    Example:
+        >>> opened = b"\x08\0\x15\x11SQ\0\0\xff\xff\xff\xff" b"\xfe\xff\0\xe0\xff\xff\xff\xff"
+        >>> check_nesting(opened * 32, 0)
+        >>> check_nesting(opened * 33, 0)
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.FilmError: sequences may be nested 32 deep; this data set goes deeper
+    """
+    walk = _Walk(data, start, "<" if little else ">")
+    for _ in range(MAX_ELEMENTS):
+        if not walk.step():
+            return
+        if len(walk.ends) > MAX_DEPTH:
+            raise FilmError(
+                Status.ERROR,
+                ReasonCode.DICOM_TOO_DEEP,
+                f"sequences may be nested {MAX_DEPTH} deep; this data set goes deeper",
+            )
+    raise FilmError(
+        Status.REJECT,
+        ReasonCode.DECODE_LIMIT,
+        f"a film's data set may have at most {MAX_ELEMENTS} elements; this one has more",
+    )
+
+
+class _Walk:
+    """A place in the bytes, and where the sequences around it end."""
+
+    def __init__(self, data: bytes, start: int, order: str) -> None:
+        self.data = data
+        self.place = start
+        self.ends: list[int] = []
+        self._order = order
+        self._in_fragments = False
+        self._implicit = not data[start + 4 : start + 6].isalpha()
+
+    def step(self) -> bool:
+        """Go past one element or into one sequence; False at the end of what can be read."""
+        while self.ends and self.place >= self.ends[-1] and not self._in_fragments:
+            self.ends.pop()
+        if self.place + 8 > len(self.data):
+            return False
+        group, element = struct.unpack_from(f"{self._order}HH", self.data, self.place)
+        if self._in_fragments:  # the items of encapsulated pixels hold bytes and no elements
+            self._in_fragments = group == _ITEM_GROUP and element != _SEQUENCE_END
+            self.place += 8 + (self._number("I", self.place + 4) if self._in_fragments else 0)
+            return True
+        if group == _ITEM_GROUP:
+            if element == _SEQUENCE_END and self.ends:
+                self.ends.pop()
+            self.place += 8  # an item's elements simply follow
+            return True
+        tag = group << 16 | element
+        vr, length, head = self._head(tag)
+        if tag == _PIXEL_DATA and not self.ends:
+            return False
+        self.place += head
+        if vr == b"SQ" or (length == _UNDEFINED and vr in (b"UN", b"")):
+            self.ends.append(len(self.data) if length == _UNDEFINED else self.place + length)
+        else:
+            self._in_fragments = length == _UNDEFINED
+            self.place += 0 if self._in_fragments else length
+        return True
+
+    def _head(self, tag: int) -> tuple[bytes, int, int]:
+        """Return VR, length of the value, and of its header; `b""` for an unknown VR."""
+        vr = self.data[self.place + 4 : self.place + 6]
+        if self._implicit or not vr.isalpha():
+            length = self._number("I", self.place + 4)
+            return _known_vr(tag), length, 8
+        if vr in _LONG_FORM:
+            return vr, self._number("I", self.place + 8), 12
+        return vr, self._number("H", self.place + 6), 8
+
+    def _number(self, kind: str, at: int) -> int:
+        if at + struct.calcsize(kind) > len(self.data):
+            return len(self.data)
+        return struct.unpack_from(f"{self._order}{kind}", self.data, at)[0]
+
+
+def _known_vr(tag: int) -> bytes:
+    try:
+        return dictionary_VR(tag).encode()
+    except KeyError:
+        return b""

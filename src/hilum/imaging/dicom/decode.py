@@ -1,4 +1,4 @@
-"""A DICOM file to a film: is it one, can it be decoded, and how its values become grey."""
+"""A DICOM file to a film: is it one, can it be decoded, and how its values become gray."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.aspect import squared
-from hilum.imaging.color import grey_of
+from hilum.imaging.corrections import gray_from_rgb, squared
 from hilum.imaging.dicom import header
-from hilum.imaging.dicom.dataset import has_preamble, parse, text, verbatim, whole
+from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, verbatim
 from hilum.imaging.dicom.identity import IDENTITY, identity_of
 from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
+from hilum.imaging.format import Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.origin import Origin
 
 __all__ = ["read_dicom"]
 
@@ -40,8 +39,8 @@ _NO_PICTURE = (
     "1.2.840.10008.5.1.4.1.1.104.",  # encapsulated documents
 )
 _PALETTE = tuple(
-    f"{colour}PaletteColorLookupTable{part}"
-    for colour in ("Red", "Green", "Blue")
+    f"{color}PaletteColorLookupTable{part}"
+    for color in ("Red", "Green", "Blue")
     for part in ("Descriptor", "Data")
 )
 _PHOTOMETRIC = {
@@ -79,7 +78,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
     if text(dataset, "BurnedInAnnotation") == "YES":
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
     stored = decode(dataset)
-    pixels, met = _grey(dataset, stored)
+    pixels, met = _gray(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
@@ -112,7 +111,7 @@ def _is_secondary(dataset: FileDataset) -> bool:
 
 
 def _check_object(dataset: FileDataset) -> Codes:
-    """Whether the object is a radiograph, by its class and modality."""
+    """Return whether the object is a radiograph, by its class and modality."""
     kind, modality = _sop_class(dataset), text(dataset, "Modality")
     if kind == _DIRECTORY:
         raise FilmError(
@@ -144,7 +143,7 @@ def _check_object(dataset: FileDataset) -> Codes:
 
 
 def _check_complete(dataset: FileDataset, data: bytes) -> None:
-    """Tell a file that was cut from one that never had a picture."""
+    """Distinguish a truncated file from one that never had a picture."""
     if "PixelData" in dataset:
         element = dataset.get_item("PixelData")
         cut = _stated_length(element) > len(element.value or b"")
@@ -167,16 +166,16 @@ def _stated_length(element: object) -> int:
 
 
 def _check_layout(dataset: FileDataset) -> None:
-    """Whether the pixels are of a size, depth and coding that can be decoded."""
-    frames = whole(dataset, "NumberOfFrames", 1)
+    """Return whether the pixels are of a size, depth and coding that can be decoded."""
+    frames = integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
         raise _reject(ReasonCode.MULTI_FRAME, f"a film is one picture; this object has {frames}")
-    allocated = whole(dataset, "BitsAllocated", 0)
+    allocated = integer(dataset, "BitsAllocated", 0)
     photometric, samples = text(dataset, "PhotometricInterpretation"), _samples(dataset)
     bytes_a_pixel = 6 if photometric == "PALETTE COLOR" else samples * max(1, allocated // 8)
-    check_dimensions(whole(dataset, "Rows", 0), whole(dataset, "Columns", 0), bytes_a_pixel)
-    stored = whole(dataset, "BitsStored", allocated)
-    high = whole(dataset, "HighBit", stored - 1)
+    check_dimensions(integer(dataset, "Rows", 0), integer(dataset, "Columns", 0), bytes_a_pixel)
+    stored = integer(dataset, "BitsStored", allocated)
+    high = integer(dataset, "HighBit", stored - 1)
     if allocated not in (8, 16) or not 1 <= stored <= allocated or high != stored - 1:
         raise _reject(
             ReasonCode.BITS_INVALID,
@@ -199,15 +198,15 @@ def _check_layout(dataset: FileDataset) -> None:
 
 
 def _samples(dataset: FileDataset) -> int:
-    return whole(dataset, "SamplesPerPixel", 1)
+    return integer(dataset, "SamplesPerPixel", 1)
 
 
 def _check_pixel_length(dataset: FileDataset) -> Codes:
-    """Uncompressed pixels must be as many bytes as rows, columns and bits say, and one of pad."""
+    """Check that uncompressed pixels have the size that the header implies, or one more byte."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return ()
-    pixels = whole(dataset, "Rows", 0) * whole(dataset, "Columns", 0)
-    expected = pixels * _samples(dataset) * (whole(dataset, "BitsAllocated", 0) // 8)
+    pixels = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
+    expected = pixels * _samples(dataset) * (integer(dataset, "BitsAllocated", 0) // 8)
     if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected * 2 // 3
     found = len(dataset.PixelData or b"")
@@ -221,7 +220,7 @@ def _check_pixel_length(dataset: FileDataset) -> Codes:
 
 
 def _check_identity(dataset: FileDataset) -> Codes:
-    """Whether the object has one name of its own, in the file's head and in the data set."""
+    """Return whether the object has one name of its own, in the file's head and in the data set."""
     inside, outside = (
         text(dataset, "SOPInstanceUID"),
         text(dataset.file_meta, "MediaStorageSOPInstanceUID"),
@@ -231,20 +230,23 @@ def _check_identity(dataset: FileDataset) -> Codes:
     return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
 
 
-def _grey(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
-    """The decoded picture as grey values in [0, 1]."""
-    photometric, bits = text(dataset, "PhotometricInterpretation"), whole(dataset, "BitsStored", 8)
+def _gray(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
+    """Return the decoded picture as gray values in [0, 1]."""
+    photometric, bits = (
+        text(dataset, "PhotometricInterpretation"),
+        integer(dataset, "BitsStored", 8),
+    )
     if photometric.startswith("MONOCHROME"):
-        signed = whole(dataset, "PixelRepresentation", 0) == 1
-        return header.greyscale(dataset, bits, signed).render(stored)
+        signed = integer(dataset, "PixelRepresentation", 0) == 1
+        return header.grayscale(dataset, bits, signed).render(stored)
     white = (1 << bits) - 1
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
         white = int(np.iinfo(stored.dtype).max)
-    pixels, codes = grey_of(stored.view(f"u{stored.dtype.itemsize}"), white)
+    pixels, codes = gray_from_rgb(stored.view(f"u{stored.dtype.itemsize}"), white)
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,
-            "a radiograph is grey; this picture is in colour all over",
+            "a radiograph is gray; this picture is in color all over",
         )
     return pixels, codes

@@ -1,4 +1,4 @@
-"""From a DICOM's stored values to grey on the display: the grey-scale pipeline of PS3.3 and 3.4.
+"""The grayscale pipeline of DICOM PS3.3 and 3.4, from stored values to gray on the display.
 
 ::
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.raster.decode import unsigned_white
+from hilum.imaging.corrections import unsigned_white
 
 __all__ = ["Grayscale", "LookUp", "Window", "WindowShape"]
 
@@ -42,7 +42,7 @@ class WindowShape(StrEnum):
 class Window:
     """Which values are spread from black to white (PS3.3 C.11.2.1.2)."""
 
-    centre: float
+    center: float
     width: float
     shape: WindowShape = WindowShape.LINEAR
 
@@ -50,21 +50,21 @@ class Window:
     def valid(self) -> bool:
         """Whether numbers and width are ones the standard allows."""
         least = 1.0 if self.shape is WindowShape.LINEAR else 0.0
-        return bool(np.isfinite([self.centre, self.width]).all()) and self.width > least
+        return bool(np.isfinite([self.center, self.width]).all()) and self.width > least
 
     def apply(self, values: Levels) -> Levels:
-        """Values to [0, 1].
+        """Map values to [0, 1].
 
         Example:
             >>> Window(2048, 4096).apply(np.array([0.0, 4095.0, 9000.0]))
             array([0., 1., 1.])
         """
         if self.shape is WindowShape.SIGMOID:
-            slope = np.clip(-4.0 * (values - self.centre) / self.width, -500.0, 500.0)
+            slope = np.clip(-4.0 * (values - self.center) / self.width, -500.0, 500.0)
             return 1.0 / (1.0 + np.exp(slope))
         if self.shape is WindowShape.LINEAR_EXACT:
-            return np.clip((values - self.centre) / self.width + 0.5, 0.0, 1.0)
-        return np.clip((values - (self.centre - 0.5)) / (self.width - 1.0) + 0.5, 0.0, 1.0)
+            return np.clip((values - self.center) / self.width + 0.5, 0.0, 1.0)
+        return np.clip((values - (self.center - 0.5)) / (self.width - 1.0) + 0.5, 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +92,14 @@ class LookUp:
         return float((1 << self.bits) - 1)
 
     def apply(self, values: Levels) -> Levels:
-        """The entries for values, as numbers in [0, 2^bits - 1]."""
+        """Return the entries for values, as numbers in [0, 2^bits - 1]."""
         place = np.clip(np.rint(values) - self.first, 0, self.entries.size - 1).astype(np.intp)
         return np.minimum(self.entries[place].astype(np.float64), self.top)
 
 
 @dataclass(frozen=True, eq=False)
 class Grayscale:
-    """What a header says of the way from stored values to the display.
+    """The header's steps from stored values to the display.
 
     Attributes:
         bits: Bits Stored.
@@ -128,7 +128,7 @@ class Grayscale:
     def render(
         self, stored: NDArray[np.integer]
     ) -> tuple[NDArray[np.float32], tuple[ReasonCode, ...]]:
-        """The film as displayed, and the reasons to warn.
+        """Return the film as displayed, and the reasons to warn.
 
         Without a usable VOI LUT or window, unsigned values run from 0 to the white of their bits
         (`unsigned_white`), as in a PNG of the same film; signed ones from the least to the
@@ -163,15 +163,15 @@ class Grayscale:
         if self.inverted:
             shown = 1.0 - shown
         shown[padded] = 0.0
-        grey, table = np.empty(stored.shape, np.float32), shown.astype(np.float32)
-        for rows, shown_rows in zip(_blocks(unsigned), _blocks(grey), strict=True):
+        gray, table = np.empty(stored.shape, np.float32), shown.astype(np.float32)
+        for rows, shown_rows in zip(_blocks(unsigned), _blocks(gray), strict=True):
             shown_rows[:] = np.take(table, rows)
-        return grey, (*self.codes, *codes)
+        return gray, (*self.codes, *codes)
 
     def _shown(
         self, levels: NDArray[np.int64], pixels_of: NDArray[np.int64]
     ) -> tuple[Levels, tuple[ReasonCode, ...]]:
-        """What each stored value looks like before inversion, given how many pixels have it."""
+        """Return the gray of each stored value before inversion, given how many pixels have it."""
         codes: list[ReasonCode] = []
         values = self._modality(levels)
         if (
@@ -208,7 +208,7 @@ class Grayscale:
         return self.slope * levels.astype(np.float64) + self.intercept
 
     def _stored_range(self, present: NDArray[np.int64]) -> tuple[int, int, tuple[ReasonCode, ...]]:
-        """The stored values of black and white where the header names none."""
+        """Return the stored values of black and white where the header names none."""
         if present.size == 0:
             return 0, 1, ()
         if self.signed:
@@ -218,6 +218,6 @@ class Grayscale:
 
 
 def _blocks(pixels: NDArray[Any]) -> list[NDArray[Any]]:
-    """Rows in blocks: NumPy turns what it counts or looks up into eight bytes a pixel."""
+    """Yield rows in blocks: NumPy's counts and look-ups need eight bytes a pixel."""
     rows = max(1, _BLOCK_PIXELS // max(1, pixels.shape[1]))
     return [pixels[top : top + rows] for top in range(0, len(pixels), rows)]

@@ -1,4 +1,4 @@
-"""What a DICOM header says of the film: view, patient, spacing, and the way to grey."""
+"""Values of a DICOM header: view, patient, spacing, and the grayscale pipeline."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydicom.dataset import Dataset
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.imaging.aspect import Aspect
+from hilum.imaging.corrections import Aspect
 from hilum.imaging.dicom.dataset import item, number, numbers, text, value_of
 from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
 
-__all__ = ["age_years", "aspect", "greyscale", "laterality", "sex", "view"]
+__all__ = ["age_years", "aspect", "grayscale", "laterality", "sex", "view"]
 
 # Terms of View Position (0018,5101), defined and in use. Decubitus and obliques are other views.
 _VIEWS = {
@@ -45,7 +45,7 @@ _AGE_UNITS_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
 def view(header: Dataset) -> ViewPosition:
-    """The view, by View Position, else by View Code Sequence.
+    """Return the view, by View Position, else by View Code Sequence.
 
     >>> header = Dataset()
     >>> header.ViewPosition = "RL"
@@ -62,13 +62,13 @@ def view(header: Dataset) -> ViewPosition:
 
 
 def sex(header: Dataset) -> Sex:
-    """Patient's Sex; `UNKNOWN` for O, blank and anything else."""
+    """Return Patient's Sex; `UNKNOWN` for O, blank and anything else."""
     word = text(header, "PatientSex")
     return Sex(word) if word in (Sex.FEMALE, Sex.MALE) else Sex.UNKNOWN
 
 
 def age_years(header: Dataset) -> float | None:
-    """Patient's Age, else the years between birth and study, else None.
+    """Return Patient's Age, else the years between birth and study, else None.
 
     >>> header = Dataset()
     >>> header.PatientAge = "018M"
@@ -85,7 +85,7 @@ def age_years(header: Dataset) -> float | None:
 
 
 def laterality(header: Dataset) -> str:
-    """The side shown, "L", "R" or "B", of the image, else of its series; "" where none is.
+    """Return the side shown, "L", "R" or "B", of the image, else of its series; "" where none is.
 
     >>> header = Dataset()
     >>> header.ImageLaterality = "L"
@@ -97,9 +97,9 @@ def laterality(header: Dataset) -> str:
 
 
 def aspect(header: Dataset) -> Aspect:
-    """Distance of pixel centres, and from it, else from Pixel Aspect Ratio, a pixel's shape.
+    """Return the distance of pixel centers and a pixel's shape, from it or Pixel Aspect Ratio.
 
-    The distance is that in the patient if calibrated, else at the detector, else on the digitised
+    The distance is that in the patient if calibrated, else at the detector, else on the digitized
     film. At the detector it is larger by the geometric magnification, 5 to 20 %.
 
     >>> header = Dataset()
@@ -123,8 +123,8 @@ def _two_lengths(values: list[float]) -> bool:
     return len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values)
 
 
-def greyscale(header: Dataset, bits: int, signed: bool) -> Grayscale:
-    """The grey-scale pipeline that the header asks for.
+def grayscale(header: Dataset, bits: int, signed: bool) -> Grayscale:
+    """Return the gray-scale pipeline that the header asks for.
 
     Raises:
         FilmError: `RESCALE_INVALID` (reject) for a modality LUT that cannot be used.
@@ -152,19 +152,19 @@ def greyscale(header: Dataset, bits: int, signed: bool) -> Grayscale:
 
 
 def _window(header: Dataset) -> Window | None:
-    """The first window; one of centre and width alone makes an invalid window, not none."""
+    """Return the first window; one of center and width alone makes an invalid window, not none."""
     if not numbers(header, "WindowCenter") and not numbers(header, "WindowWidth"):
         return None
     word = text(header, "VOILUTFunction")
     return Window(
-        centre=number(header, "WindowCenter", math.nan),
+        center=number(header, "WindowCenter", math.nan),
         width=number(header, "WindowWidth", math.nan),
         shape=WindowShape(word) if word in list(WindowShape) else WindowShape.LINEAR,
     )
 
 
 def _lookup(table: Dataset, signed: bool) -> LookUp:
-    """A LUT item. One that contradicts its descriptor comes back without entries: not valid."""
+    """Return a LUT item; one that contradicts its descriptor has no entries and is not valid."""
     descriptor = numbers(table, "LUTDescriptor")
     if len(descriptor) != 3 or not all(math.isfinite(value) for value in descriptor):
         return LookUp(0, 0, np.zeros(0, np.uint16))
@@ -191,7 +191,7 @@ def _entries(table: Dataset, count: int, bits: int) -> NDArray[np.uint16]:
 
 
 def _padding(header: Dataset, bits: int, signed: bool) -> tuple[int, int] | None:
-    """Pixel Padding Value to its Range Limit, whichever is larger, in stored values."""
+    """Return Pixel Padding Value and its Range Limit, in order, in stored values."""
     ends = [
         *numbers(header, "PixelPaddingValue")[:1],
         *numbers(header, "PixelPaddingRangeLimit")[:1],

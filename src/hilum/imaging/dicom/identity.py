@@ -8,7 +8,7 @@ import unicodedata
 from pydicom.dataset import Dataset
 
 from hilum.domain.radiograph import DicomHeader
-from hilum.imaging.dicom.dataset import numbers, value_of, verbatim, whole
+from hilum.imaging.dicom.dataset import integer, numbers, value_of, verbatim
 
 __all__ = ["IDENTITY", "identity_of"]
 
@@ -45,8 +45,8 @@ def identity_of(dataset: Dataset) -> DicomHeader:
     """
     return DicomHeader(
         **{field: _clean(verbatim(dataset, keyword)) for field, keyword in _TEXTS.items()},
-        rows=whole(dataset, "Rows", 0),
-        columns=whole(dataset, "Columns", 0),
+        rows=integer(dataset, "Rows", 0),
+        columns=integer(dataset, "Columns", 0),
         pixel_spacing_mm=_spacing(dataset),
         patient_orientation=_orientation(dataset),
     )

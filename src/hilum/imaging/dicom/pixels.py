@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.dicom.codestream import Stated, check_stated, jpeg2000_states, jpeg_states
-from hilum.imaging.dicom.dataset import text, whole
+from hilum.imaging.dicom.dataset import integer, text
 from hilum.imaging.dicom.lossless_jpeg import LOSSLESS, decode_lossless
 from hilum.imaging.dicom.rle import decode_rle
 
@@ -35,7 +35,7 @@ _JPEGS = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
 
 
 def check_transfer_syntax(syntax: UID) -> None:
-    """Whether there is a decoder.
+    """Return whether there is a decoder.
 
     Raises:
         FilmError: `TRANSFER_SYNTAX_NOT_SUPPORTED` (reject), which names the syntax.
@@ -51,7 +51,7 @@ def check_transfer_syntax(syntax: UID) -> None:
 
 
 def decode(dataset: FileDataset) -> NDArray[np.integer]:
-    """The stored values, with bits above Bits Stored cleared; native byte order.
+    """Return the stored values, with bits above Bits Stored cleared; native byte order.
 
     A compressed picture's own size is compared with the header and the limits first, since its
     decoder would believe it.
@@ -75,8 +75,11 @@ def decode(dataset: FileDataset) -> NDArray[np.integer]:
             f"{fragments}",
         )
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    rows, columns = whole(dataset, "Rows", 0), whole(dataset, "Columns", 0)
-    samples, allocated = whole(dataset, "SamplesPerPixel", 1), whole(dataset, "BitsAllocated", 0)
+    rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    samples, allocated = (
+        integer(dataset, "SamplesPerPixel", 1),
+        integer(dataset, "BitsAllocated", 0),
+    )
     if syntax == RLELossless:
         planes = decode_rle(frame, rows, columns, samples * (allocated // 8))
         return _in_rgb(_as_stored(_joined(planes, samples), dataset), dataset)
@@ -108,7 +111,7 @@ def _lossless(frame: bytes, stated: Stated) -> NDArray[np.uint16]:
 
 
 def _joined(planes: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
-    """Byte planes, of each sample the highest first, to (H, W) or (H, W, samples)."""
+    """Join byte planes, the highest of each sample first, to (H, W) or (H, W, samples)."""
     each = len(planes) // samples
     values = planes[::each].astype(np.uint16)
     if each == 2:
@@ -117,11 +120,11 @@ def _joined(planes: NDArray[np.uint8], samples: int) -> NDArray[np.uint16]:
 
 
 def _as_stored(values: NDArray[np.unsignedinteger], dataset: FileDataset) -> NDArray[np.integer]:
-    """Unsigned values to the header's type: bits above the stored ones cleared, or the sign's."""
-    allocated, stored = whole(dataset, "BitsAllocated", 8), whole(dataset, "BitsStored", 8)
+    """Convert unsigned values to the header's type; clear or sign-extend the bits above."""
+    allocated, stored = integer(dataset, "BitsAllocated", 8), integer(dataset, "BitsStored", 8)
     spare = allocated - stored
     wide = values.astype(f"u{allocated // 8}") << spare
-    if whole(dataset, "PixelRepresentation", 0) == 1:
+    if integer(dataset, "PixelRepresentation", 0) == 1:
         wide = wide.view(f"i{allocated // 8}")
     return np.ascontiguousarray(wide >> spare)
 

@@ -1,7 +1,7 @@
-"""Is this an upright, positive, frontal, adult chest film? By header, grey levels and picture.
+"""Is this an upright, positive, frontal, adult chest film? By header, gray levels and picture.
 
-One file is one kind of evidence: `stated` (header), `levels` (grey levels), `lettering` (text),
-`network` (a small model that sees the whole `picture`). `rules` has every threshold.
+The evidence: the header (`screen`), `levels` (gray levels), `picture` (text and the reduced film),
+and `network` (a small model that sees the full picture). `rules` has every threshold.
 """
 
 from hilum.imaging.gate.rules import GateRules

@@ -1,4 +1,4 @@
-"""What the grey levels alone say: nothing, almost nothing, or cut off at the ends."""
+"""Evidence from the gray levels alone: constant, nearly constant, or clipped films."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Levels", "clipped_share"]
 
 _SAMPLED_SIDE = 256
 _FLAT_LEVELS = 10
-"""Of 256: a border row whose grey levels differ by no more is empty."""
+"""Largest range of gray levels, of 256, of an empty border row."""
 _MIDDLE = 0.2
-"""Of the height and width at each side that is not the middle: air, collimation, labels."""
+"""Share of height and width at each side outside the middle: air, collimation, labels."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The grey levels of a film, from a regular sample of it.
+    """The gray levels of a film, from a regular sample of it.
 
     Attributes:
         count: distinct levels, of 256.
@@ -37,7 +37,7 @@ class Levels:
 
     @classmethod
     def of(cls, pixels: NDArray[np.float32]) -> Self:
-        """The levels of a film.
+        """Return the levels of a film.
 
         Args:
             pixels: (H, W) in [0, 1].
@@ -57,7 +57,7 @@ class Levels:
             raise FilmError(
                 Status.REJECT,
                 ReasonCode.CONSTANT_IMAGE,
-                f"a film must show more than one grey level; all of it is {float(pixels[0, 0]):g}",
+                f"a film must show more than one gray level; all of it is {float(pixels[0, 0]):g}",
             )
         share = np.cumsum(counts) / sample.size
         spread = float(np.searchsorted(share, 0.99) - np.searchsorted(share, 0.01)) / 255.0
@@ -73,7 +73,7 @@ class Levels:
             raise FilmError(
                 Status.REJECT,
                 ReasonCode.LOW_DYNAMIC_RANGE,
-                f"a film must have {rules.min_levels} grey levels and span "
+                f"a film must have {rules.min_levels} gray levels and span "
                 f"{rules.min_range:.0%} of the scale; this one has {self.count} and spans "
                 f"{self.spread:.0%}",
             )
@@ -81,7 +81,7 @@ class Levels:
 
 
 def clipped_share(sample: NDArray[np.uint8]) -> float:
-    """Share of the middle of a film that is within a level of the film's darkest or brightest.
+    """Return the share of the film's middle within one level of its darkest or brightest.
 
     Air beside the body is black on good films too, so empty borders and margins do not count.
 

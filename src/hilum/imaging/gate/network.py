@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 KINDS = ("chest", "other", "collage")
-"""What a picture can be."""
+"""Kinds of picture."""
 TURNS = (
     "upright",
     "rot90",
@@ -44,7 +44,7 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class GateOutput:
-    """What the small network says of one picture. Scores in [0, 1]; calibrated on no population.
+    """Output of the small network for one picture. Scores in [0, 1]; calibrated on no population.
 
     Attributes:
         kinds: kind to score; they sum to 1.
@@ -80,7 +80,7 @@ class SmallNetwork:
         self.about: dict[str, Any] = json.loads(arrays["about"].tobytes())
 
     def features(self, square: Field) -> Field:
-        """The hidden layer before its ReLU: (64, 64) to (F,)."""
+        """Return the hidden layer before its ReLU: (64, 64) to (F,)."""
         maps = square[:, :, None]
         for layer in range(_LAYERS):
             kernel, bias = self._weights[f"conv{layer}"], self._weights[f"conv{layer}_bias"]
@@ -88,7 +88,7 @@ class SmallNetwork:
         return maps.reshape(-1) @ self._weights["hidden"] + self._weights["hidden_bias"]
 
     def look(self, square: Field) -> GateOutput:
-        """What it says of a (64, 64) square made by `hilum.imaging.gate.picture.seen`."""
+        """Return the output for a (64, 64) square from `hilum.imaging.gate.picture.seen`."""
         if square.shape != (SIDE, SIDE):
             raise ValueError(f"the small network sees ({SIDE}, {SIDE}); got {square.shape}")
         features = self.features(square)
@@ -108,25 +108,25 @@ class SmallNetwork:
 
 
 def model_file(name: str) -> Path:
-    """Where a shipped model lies."""
+    """Return the path of a shipped model."""
     return Path(__file__).with_name(f"{name}.npz")
 
 
 @cache
 def shipped(name: str) -> SmallNetwork:
-    """A model that comes with hilum, read once. No pickle is read."""
+    """Return a model that comes with hilum, read once. No pickle is read."""
     with np.load(model_file(name), allow_pickle=False) as file:
         return SmallNetwork({key: file[key] for key in file.files})
 
 
 @cache
 def shipped_sha256(name: str) -> str:
-    """sha256 (hex) of the file of a model that comes with hilum."""
+    """Return the sha256 (hex) of a shipped model's file."""
     return hashlib.sha256(model_file(name).read_bytes()).hexdigest()
 
 
 def _strided(maps: Field) -> Field:
-    """Every second 3 x 3 window, as rows: (H, W, C) to (H/2, W/2, 9 C), zero outside; H, W even."""
+    """Return every second 3 x 3 window: (H, W, C) to (H/2, W/2, 9 C), zero outside; H, W even."""
     rows, columns, channels = maps.shape
     padded = np.zeros((rows + 1, columns + 1, channels), np.float32)
     padded[1:, 1:] = maps

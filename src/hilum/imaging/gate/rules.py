@@ -34,7 +34,7 @@ CHEST_WORDS = (
 
 
 class GateRules(BaseModel):
-    """What the gate lets through. A threshold is a score from which on the rule holds.
+    """Rules of the gate. A threshold is the lowest score at which its rule applies.
 
     The scores of the small model are no probabilities of any population; the defaults were chosen
     on films that its fitting did not see (docs/reference/gate.md has the rates).
@@ -51,13 +51,13 @@ class GateRules(BaseModel):
     min_side: Annotated[int, Field(ge=32)] = 128
     """Pixels. Below, a nodule is smaller than a pixel or two: `TOO_SMALL`."""
     min_levels: Annotated[int, Field(ge=2, le=256)] = 16
-    """Distinct grey levels, of 256; a thresholded film has two: `LOW_DYNAMIC_RANGE`."""
+    """Distinct gray levels, of 256; a thresholded film has two: `LOW_DYNAMIC_RANGE`."""
     min_range: Share = 0.1
-    """Of the scale, between the film's 1st and 99th percentile: `LOW_DYNAMIC_RANGE`."""
+    """Least share of the scale between the film's 1st and 99th percentile: `LOW_DYNAMIC_RANGE`."""
     max_clipped: Share = 0.1
-    """Share of the middle of the film at the two ends of its grey scale: `CLIPPED_HISTOGRAM`."""
+    """Share of the middle of the film at the two ends of its gray scale: `CLIPPED_HISTOGRAM`."""
     min_age_years: Annotated[float, Field(ge=0.0)] = 18.0
-    """Of the patient, by the header: `AGE_OUT_OF_SCOPE` below. Children have other hearts, other
+    """Least age by the header: `AGE_OUT_OF_SCOPE` below. Children have other hearts, other
     thymuses and other diseases than the films that adult models learn from."""
     chest_words: tuple[str, ...] = CHEST_WORDS
     """First words of Body Part Examined that are a chest; any other is `BODY_PART_NOT_CHEST`."""
@@ -66,11 +66,11 @@ class GateRules(BaseModel):
     text_density: Annotated[float, Field(gt=0.0)] = 4.0
     """Edges of strokes a pixel row, over 24 px of a line, from which it is a line of text."""
     pixel_model: bool = True
-    """Look at the picture with the small model; off, only header and grey levels are judged."""
+    """Look at the picture with the small model; off, only header and gray levels are judged."""
     model: Literal["chest1"] = "chest1"
     """The small model: a file that comes with hilum."""
     model_sha256: str = ""
-    """Of that file, filled in: thresholds are numbers on its scale and mean nothing on another."""
+    """Hash of that file, filled in: thresholds are valid on its scale only."""
     not_chest: Share = 0.4
     """Score of "no chest film": `OOD`."""
     max_distance: Annotated[float, Field(gt=0.0)] = 3.0
@@ -86,7 +86,7 @@ class GateRules(BaseModel):
     incomplete: Share = 0.5
     """Score of "a third of the chest is missing": `LUNG_FIELD_INCOMPLETE`, a warning."""
     photographed: Share = 0.4
-    """Score of "a photograph of a film": `OOD_SCORE_HIGH`, a warning. A picture in colour all over
+    """Score of "a photograph of a film": `OOD_SCORE_HIGH`, a warning. A picture in color all over
     is warned of whatever its score."""
     unlike: Share = 0.2
     """Score of anything but one chest film: `OOD_SCORE_HIGH`, a warning."""
@@ -110,14 +110,14 @@ class GateRules(BaseModel):
 
     @classmethod
     def labelled(cls) -> Self:
-        """For films that bring labels: nothing learned chooses among them, and no age is left out.
+        """Return rules for films with labels: no learned model selects them, no age is left out.
 
-        What a model is trained, calibrated and evaluated on is said by dataset and split; a gate
+        What a model is trained, calibrated and evaluated on is named by dataset and split; a gate
         that dropped its hard films would make every number look better than it is.
         """
         return cls(pixel_model=False, letters=False, min_age_years=0.0)
 
     def sha256(self) -> str:
-        """Hash of every field: equal hashes judge films alike."""
+        """Return the hash of all fields: equal hashes judge films alike."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

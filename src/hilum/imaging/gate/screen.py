@@ -1,22 +1,21 @@
-"""The gate: header, grey levels and picture, in this order; the first refusal ends it."""
+"""The gate: header, gray levels and picture, in this order; the first refusal ends it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.radiograph import Radiograph
-from hilum.imaging.gate.lettering import busiest_line
+from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
 from hilum.imaging.gate.levels import Levels
 from hilum.imaging.gate.network import GateOutput, shipped
-from hilum.imaging.gate.picture import overview, seen
+from hilum.imaging.gate.picture import busiest_line, overview, seen
 from hilum.imaging.gate.rules import GateRules
-from hilum.imaging.gate.stated import check_stated
 
-__all__ = ["screen", "screened"]
+__all__ = ["check_stated", "has_header", "screen", "screened"]
 
 _QUARTER_TURNS = {"rot90": "a quarter turn to the left", "rot270": "a quarter turn to the right"}
 _HALF_TURNS = {"rot180": "upside down", "flipped": "upside down, as in a mirror"}
@@ -38,10 +37,10 @@ def screened(film: Radiograph, rules: GateRules | None = None) -> Radiograph:
 
 
 def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode, ...]:
-    """Refuse what is no upright, positive, frontal chest film of an adult; else reasons to warn.
+    """Refuse what is not an upright, positive, frontal, adult chest film; else return warnings.
 
-    Nothing is ever corrected: a film that seems turned, inverted or mirrored is named so, and what
-    to do about it is for people to say. Where the file itself asked to be turned (EXIF) or inverted
+    Nothing is ever corrected: a film that seems turned, inverted or mirrored is named so;
+    people decide what to do. Where the file itself requests a turn (EXIF) or an inversion
     (a negative rescale slope), file and picture contradict each other, and the suspicion warns
     instead of refusing.
 
@@ -62,7 +61,7 @@ def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode
         >>> screen(Radiograph(np.zeros((200, 200), np.float32), source="black.png"))
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.FilmError: a film must show more than one grey level; all of it is 0
+        hilum.domain.errors.FilmError: a film must show more than one gray level; all of it is 0
     """
     rules = rules if rules is not None else GateRules()
     if min(film.shape) < rules.min_side:
@@ -78,7 +77,7 @@ def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode
     if rules.letters or rules.pixel_model:
         reduced = overview(film.pixels)
         if rules.pixel_model:
-            # a drawing in three greys is no chest film before it is a film of few greys
+            # a drawing in three grays is no chest film before it is a film of few grays
             codes += _check_look(shipped(rules.model).look(seen(reduced)), film.codes, rules)
         if rules.letters and _lettered(reduced, rules):
             codes.append(ReasonCode.BURNED_IN_TEXT)
@@ -98,7 +97,7 @@ def _check_look(
 ) -> tuple[ReasonCode, ...]:
     """Refuse by the picture, the plainest reason first; else the reasons to warn."""
     codes: list[ReasonCode] = []
-    in_colour = ReasonCode.COLOR_CONVERTED in met  # no export of a film is in colour all over
+    in_color = ReasonCode.COLOR_CONVERTED in met  # no export of a film is in color all over
     other, collage = look.kinds["other"], look.kinds["collage"]
     turned = 1.0 - look.turns["upright"] - look.turns["mirrored"]
     lies = turned >= rules.turned or look.inverted >= rules.inverted
@@ -138,7 +137,7 @@ def _check_look(
         or other + collage >= rules.unlike
         or look.distance >= rules.unusual_distance
     )
-    if in_colour or (unusual and not lies):
+    if in_color or (unusual and not lies):
         codes.append(ReasonCode.OOD_SCORE_HIGH)
     return tuple(codes)
 
@@ -150,3 +149,85 @@ def _reject(code: ReasonCode, must: str, came: str, score: float) -> FilmError:
         f"a film must {must}; this one {came} (score {score:.2f}). Look at it, and send it again "
         "when it is right",
     )
+
+
+OLDEST_YEARS = 120.0
+"""Largest plausible age; above it the age counts as unknown."""
+
+_EMPTY_WORDS = frozenset({"", "UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA"})
+_OF_DICOM = frozenset(
+    {
+        ReasonCode.DICOM_NO_PREAMBLE,
+        ReasonCode.SECONDARY_CAPTURE,
+        ReasonCode.SOP_UID_MISSING,
+        ReasonCode.SOP_UID_MISMATCH,
+    }
+)
+_TERMS = re.compile(r"[A-Z]+")
+
+
+def has_header(film: Radiograph) -> bool:
+    """Return whether the film has a header: from DICOM, not from a PNG, JPEG or TIFF.
+
+    A film made in memory counts as such where any of its header's fields is set.
+    """
+    fields = (
+        film.view is not ViewPosition.UNKNOWN,
+        film.age_years is not None,
+        film.sex is not Sex.UNKNOWN,
+        film.spacing_mm is not None,
+        bool(film.patient_id or film.laterality or film.body_part or film.sop_instance_uid),
+        bool(_OF_DICOM.intersection(film.codes)),
+    )
+    return any(fields)
+
+
+def check_stated(film: Radiograph, rules: GateRules) -> tuple[ReasonCode, ...]:
+    """Refuse by what the header states; else the reasons to warn.
+
+    Raises:
+        FilmError: (reject) `VIEW_NOT_FRONTAL`, `BODY_PART_NOT_CHEST` or `AGE_OUT_OF_SCOPE`.
+    """
+    if not has_header(film):
+        return ()
+    codes: list[ReasonCode] = []
+    if film.view in (ViewPosition.LL, ViewPosition.OTHER):
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.VIEW_NOT_FRONTAL,
+            f"a film must be frontal (PA or AP); the header says {_in_words(film.view)}",
+        )
+    _check_body_part(film.body_part, rules)
+    age = film.age_years
+    if age is None or not 0.0 <= age <= OLDEST_YEARS:
+        codes.append(ReasonCode.AGE_UNKNOWN)
+    elif age < rules.min_age_years:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.AGE_OUT_OF_SCOPE,
+            f"the patient must be at least {rules.min_age_years:g} years old; the header says "
+            f"{age:.3g}",
+        )
+    if film.view is ViewPosition.UNKNOWN:
+        codes.append(ReasonCode.VIEW_UNKNOWN)
+    if film.laterality in ("L", "R"):
+        codes.append(ReasonCode.ONE_SIDE_STATED)
+    return tuple(codes)
+
+
+def _check_body_part(stated: str, rules: GateRules) -> None:
+    """Check the first word: "CHEST PA" is a chest, "THORACIC SPINE" and the like are not."""
+    words = _TERMS.findall(stated.upper())
+    if not words or "".join(words) in _EMPTY_WORDS:
+        return
+    if words[0] in rules.chest_words and "SPINE" not in words:
+        return
+    raise FilmError(
+        Status.REJECT,
+        ReasonCode.BODY_PART_NOT_CHEST,
+        f"a film must be of the chest; the header says {stated[:40]!r}",
+    )
+
+
+def _in_words(view: ViewPosition) -> str:
+    return "lateral or oblique" if view is ViewPosition.LL else "another view"

@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF to grey values: any depth, palette, alpha, colour, orientation."""
+"""PNG, JPEG and TIFF to gray values: any depth, palette, alpha, color, orientation."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.color import grey_of
-from hilum.imaging.format import Format
+from hilum.imaging.corrections import gray_from_rgb, unsigned_white
+from hilum.imaging.format import Format, Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.origin import Origin
-from hilum.imaging.raster.png import check_inflated, check_png, decode_plain
-from hilum.imaging.raster.tiff import check_tiff
+from hilum.imaging.raster.structure import check_inflated, check_png, check_tiff, decode_plain
 
-__all__ = ["film_of_image", "read_raster", "unsigned_white"]
+__all__ = ["film_of_image", "read_raster"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
 _ORIENTATION = 0x0112
 _MAX_EXIF_BYTES = 65536
-"""As many as a JPEG can hold."""
+"""Largest EXIF block in bytes, that of a JPEG."""
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 
 
 def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
-    """A film from the bytes of a PNG, JPEG or TIFF.
+    """Read a film from the bytes of a PNG, JPEG or TIFF.
 
     The value of white is that of the file's depth: 255 for 1 to 8 bits, 65535 for 16. Where the
     depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`), and never
@@ -48,7 +46,7 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     if found is Format.PNG:
         png = check_png(data)
         if png.plain and (values := decode_plain(data, png)) is not None:
-            return origin.film(*_whole(values, png.depth))
+            return origin.film(*_integers(values, png.depth))
         check_inflated(data, png)
     if found is Format.TIFF:
         check_tiff(data)
@@ -71,7 +69,7 @@ def film_of_image(image: Image.Image, origin: Origin) -> Radiograph:
     _load(image)
     if turned:
         image = ImageOps.exif_transpose(image)
-    pixels, codes = _grey(image, depth)
+    pixels, codes = _gray(image, depth)
     if white_is_zero:
         pixels = np.float32(1.0) - pixels
     if turned:
@@ -79,26 +77,8 @@ def film_of_image(image: Image.Image, origin: Origin) -> Radiograph:
     return origin.film(pixels, codes)
 
 
-def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
-    """The stored value that means white, for unsigned pixels of a depth.
-
-    12-bit detectors are often stored as 16 bits without saying so. A film none of whose values
-    passes 4095 of 65535 would be shown nearly black, so it is taken for such a one, with
-    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits cannot be told from a
-    dark film of 16 bits.
-
-    >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
-    ((4095, ()), (65535, ()))
-    >>> unsigned_white(16, 4080)
-    (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
-    """
-    if bits == 16 and brightest <= 4095:
-        return 4095, (ReasonCode.RANGE_INFERRED,)
-    return (1 << bits) - 1, ()
-
-
 def _open(data: bytes, found: Format) -> Image.Image:
-    """The header, decoded by the one plugin of the format that the bytes say."""
+    """Decode the header with the one plugin of the detected format."""
     try:
         return Image.open(io.BytesIO(data), formats=(found.value,))
     except Image.DecompressionBombError:
@@ -121,7 +101,7 @@ def _load(image: Image.Image) -> None:
 
 
 def _decoding_failed(error: Exception) -> FilmError:
-    """Pillow's errors differ only in their words."""
+    """Return the error for Pillow's, which differ only in their text."""
     words = str(error)
     if "MAX_TEXT" in words:
         return FilmError(
@@ -145,14 +125,14 @@ def _corrupt(what: str) -> FilmError:
 
 
 def _bytes_a_pixel(mode: str) -> int:
-    """As Pillow stores them: two channels take as much as four."""
+    """Return bytes of a pixel in Pillow's memory: two channels need as much as four."""
     if mode in ("1", "L", "P"):
         return 1
     return 2 if mode.startswith("I;16") else 4
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation tag. A long EXIF block is refused: its tags may all point at all of it."""
+    """Return EXIF's orientation tag; refuse a long block, whose tags may all point at all of it."""
     length = max(len(image.info.get(name, b"")) for name in ("exif", "Raw profile type exif"))
     if length > _MAX_EXIF_BYTES:
         raise FilmError(
@@ -177,7 +157,7 @@ def _check_single(image: Image.Image) -> None:
 
 
 def _white_is_zero(image: Image.Image) -> bool:
-    """Whether a TIFF's zero is white and Pillow leaves that to us (it inverts 1 to 8 bits)."""
+    """Return whether a TIFF's zero is white and Pillow does not invert it (it does 1 to 8 bits)."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
     deep = image.mode.startswith("I") or image.mode == "F"
@@ -185,32 +165,32 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 
 def _declared_bits(image: Image.Image) -> int:
-    """Bits of a deep unsigned pixel: TIFF can say 12; a PNG beyond 8 bits has 16."""
+    """Return the bits of a deep unsigned pixel: TIFF can declare 12; a PNG beyond 8 bits has 16."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0])
     return 16
 
 
-def _grey(image: Image.Image, depth: int) -> Pixels:
+def _gray(image: Image.Image, depth: int) -> Pixels:
     mode = image.mode
     if mode in ("1", "L", "LA"):
-        return _whole(np.asarray(image.convert("L") if mode != "L" else image), 8)
+        return _integers(np.asarray(image.convert("L") if mode != "L" else image), 8)
     if mode.startswith("I"):
-        return _whole(np.asarray(image), depth)
+        return _integers(np.asarray(image), depth)
     if mode == "F":
         return _float(np.asarray(image))
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
-        pixels, codes = grey_of(np.asarray(image.convert("RGB")), 255)
+        pixels, codes = gray_from_rgb(np.asarray(image.convert("RGB")), 255)
         return pixels, ((ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes)
     raise FilmError(
         Status.REJECT,
         ReasonCode.FORMAT_NOT_ALLOWED,
-        f"pixels must be grey, palette, RGB or CMYK; got Pillow mode {mode}",
+        f"pixels must be gray, palette, RGB or CMYK; got Pillow mode {mode}",
     )
 
 
-def _whole(values: NDArray[np.integer], depth: int) -> Pixels:
-    """Whole numbers as grey; Pillow calls signed and 32-bit pixels so, too."""
+def _integers(values: NDArray[np.integer], depth: int) -> Pixels:
+    """Return integers as gray, among them Pillow's signed and 32-bit pixels."""
     if values.dtype == np.uint8:
         return np.divide(values, np.float32(255.0), dtype=np.float32), ()
     low, high = int(values.min()), int(values.max())
@@ -227,7 +207,7 @@ def _whole(values: NDArray[np.integer], depth: int) -> Pixels:
 
 
 def _float(values: NDArray[np.floating]) -> Pixels:
-    """Float pixels say nothing of white; only 0 to 1 is taken for what it seems."""
+    """Return float pixels as gray; they do not declare white, so only 0 to 1 is accepted."""
     if not np.isfinite(values).all():
         bad = int(values.size - np.isfinite(values).sum())
         raise FilmError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from hilum.domain.documents.base import NOT_A_DEVICE
 from hilum.domain.documents.inspection import (
     DatasetInspection,
     FilmInspection,
@@ -13,7 +14,6 @@ from hilum.domain.documents.inspection import (
     Severity,
     SplitCounts,
 )
-from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.markdown import ALIGNED, document, table
 
 __all__ = ["co_occurrence_csv", "completeness", "markdown"]

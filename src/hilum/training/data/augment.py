@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 BLUR_FROM_PX = 0.2
-"""A narrower Gaussian changes no grey level."""
-CUTOUT_GREY = 128
+"""Smallest sigma applied, in pixels; a narrower Gaussian changes no gray level."""
+CUTOUT_GRAY = 128
 GRAIN = 1 << 20
 """Places at which a film's noise may begin on the strip of noise."""
 JPEG_QUALITY = (35, 95)
@@ -38,7 +38,7 @@ SIDES = frozenset({"left", "right", "lt", "rt", "dextrocardia", "levocardia", "s
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to one film, in plain numbers: it can be written down and done again.
+    """The changes to one film as plain numbers, so that they can be logged and repeated.
 
     The defaults change nothing.
 
@@ -49,15 +49,15 @@ class Change:
         shift_x, shift_y: to the right and down, as fractions of the side.
         flip: mirrored, left for right.
         brightness: added, where white is 1.
-        contrast: factor about mid-grey.
-        gamma: exponent of the grey level; above 1 darkens.
-        clahe: whether contrast is equalised locally (Zuiderveld 1994).
+        contrast: factor about mid-gray.
+        gamma: exponent of the gray level; above 1 darkens.
+        clahe: whether contrast is equalized locally (Zuiderveld 1994).
         blur_sigma_px: of a Gaussian.
         jpeg_quality: of a pass through JPEG; None for none.
         noise: standard deviation, where white is 1.
         noise_at: where the film's noise begins on the strip of noise.
-        cutout: side of a grey square, as a fraction of the film's; 0 for none.
-        cutout_x, cutout_y: the square's centre, as fractions of the side.
+        cutout: side of a gray square, as a fraction of the film's; 0 for none.
+        cutout_x, cutout_y: the square's center, as fractions of the side.
     """
 
     angle_degrees: float = 0.0
@@ -136,9 +136,9 @@ def draw(config: AugmentConfig, rng: np.random.Generator, count: int) -> tuple[C
 
 
 def apply(raster: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
-    """The changed film, (S, S) uint8; black comes in at the edges.
+    """Return the changed film, (S, S) uint8; pixels from outside the film are black.
 
-    One affine warp (bilinear), then CLAHE, one table of grey levels for gamma, contrast and
+    One affine warp (bilinear), then CLAHE, one table of gray levels for gamma, contrast and
     brightness, blur, JPEG, noise and cutout. Each step ends in 8 bits.
 
     Example:
@@ -150,8 +150,8 @@ def apply(raster: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
 
     side = len(raster)
     linear, offset = np.split(inverse_map(change), [2], axis=1)
-    centre = np.full((2, 1), (side - 1) / 2.0)
-    matrix = np.hstack([linear, centre - linear @ centre + side * offset])
+    center = np.full((2, 1), (side - 1) / 2.0)
+    matrix = np.hstack([linear, center - linear @ center + side * offset])
     film = cv2.warpAffine(
         raster, matrix, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
@@ -167,14 +167,14 @@ def apply(raster: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
         noise = grain(side)[change.noise_at :][: side * side].reshape(side, side)
         film = cv2.addWeighted(film, 1.0, noise, 255.0 * change.noise, 0.0, dtype=cv2.CV_8U)
     if change.cutout > 0.0:
-        film[cutout_box(change, side)] = CUTOUT_GREY
+        film[cutout_box(change, side)] = CUTOUT_GRAY
     return np.asarray(film, np.uint8)
 
 
 def inverse_map(change: Change) -> NDArray[np.float64]:
-    """Where a pixel of the changed film comes from: (2, 3) `p = M [p', 1]`.
+    """Return the map from the changed film to the original: (2, 3) `p = M [p', 1]`.
 
-    Points are (x, y) from the film's centre, in sides. With rotation R, mirror F and scales
+    Points are (x, y) from the film's center, in sides. With rotation R, mirror F and scales
     `s sqrt(1 + stretch)` of x and `s / sqrt(1 + stretch)` of y in D, `p' = R D F p + shift`.
 
     Example:
@@ -192,16 +192,16 @@ def inverse_map(change: Change) -> NDArray[np.float64]:
 
 
 def tables(changes: Sequence[Change]) -> NDArray[np.uint8]:
-    """(B, 256) new grey levels of the old: `(x ** gamma - 1/2) contrast + 1/2 + brightness`."""
+    """Return (B, 256) new gray levels: `(x ** gamma - 1/2) contrast + 1/2 + brightness`."""
     of = np.array([(c.gamma, c.contrast, c.brightness) for c in changes]).T[:, :, None]
     gamma, contrast, brightness = of
-    grey = (np.linspace(0.0, 1.0, 256) ** gamma - 0.5) * contrast + 0.5 + brightness
-    return np.clip(np.rint(grey * 255.0), 0, 255).astype(np.uint8)
+    gray = (np.linspace(0.0, 1.0, 256) ** gamma - 0.5) * contrast + 0.5 + brightness
+    return np.clip(np.rint(gray * 255.0), 0, 255).astype(np.uint8)
 
 
 @cache
 def grain(side: int) -> NDArray[np.float32]:
-    """A strip of standard normal noise, from which each film of that side cuts its own.
+    """Return a strip of standard normal noise, from which each film of that side cuts its own.
 
     A million places to begin, so that no network learns the noise; drawn once, as fresh noise
     would cost more than all other changes, and the same on every device.
@@ -211,11 +211,11 @@ def grain(side: int) -> NDArray[np.float32]:
 
 
 def cutout_box(change: Change, side: int) -> tuple[slice, slice]:
-    """The rows and columns that cutout covers; a square near the edge is cut there."""
+    """Return the rows and columns that cutout covers; a square near the edge is cut there."""
     half = change.cutout * side / 2.0
 
-    def span(centre: float) -> slice:
-        return slice(max(0, round(centre * side - half)), round(centre * side + half))
+    def span(center: float) -> slice:
+        return slice(max(0, round(center * side - half)), round(center * side + half))
 
     return span(change.cutout_y), span(change.cutout_x)
 

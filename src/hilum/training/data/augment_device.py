@@ -18,16 +18,16 @@ __all__ = ["apply"]
 
 @torch.no_grad()
 def apply(rasters: Tensor, changes: Sequence[Change]) -> Tensor:
-    """The changed films: (B, S, S) uint8 in and out, on the device of `rasters`.
+    """Return the changed films: (B, S, S) uint8 in and out, on the device of `rasters`.
 
-    As `augment.apply`, each step in whole grey levels too; where rounding differs, by one level.
+    Each step ends in integer gray levels, as in `augment.apply`; rounding may differ by one level.
 
     Args:
         rasters: (B, S, S) uint8.
         changes: one for each film, without CLAHE and JPEG.
 
     Raises:
-        ValueError: for another number of changes, or one with CLAHE or JPEG.
+        ValueError: for a different number of changes, or one with CLAHE or JPEG.
 
     Example:
         >>> film = torch.full((1, 32, 32), 100, dtype=torch.uint8)
@@ -47,12 +47,12 @@ def apply(rasters: Tensor, changes: Sequence[Change]) -> Tensor:
         films = _noisy(films, changes)
     for film, change in zip(films, changes, strict=True):
         if change.cutout > 0.0:
-            film[augment.cutout_box(change, len(film))] = augment.CUTOUT_GREY
+            film[augment.cutout_box(change, len(film))] = augment.CUTOUT_GRAY
     return films.to(torch.uint8)
 
 
 def _warped(rasters: Tensor, changes: Sequence[Change]) -> Tensor:
-    """Whole grey levels, as float32. affine_grid's points are in half sides from the centre."""
+    """Return integer gray levels as float32. affine_grid's unit is half a side, from the center."""
     count, side = rasters.shape[:2]
     maps = np.stack([augment.inverse_map(change) for change in changes])
     maps[:, :, 2] *= 2.0
@@ -63,7 +63,7 @@ def _warped(rasters: Tensor, changes: Sequence[Change]) -> Tensor:
 
 
 def _blurred(films: Tensor, changes: Sequence[Change]) -> Tensor:
-    """Each film by its own Gaussian: rows, then columns, edges mirrored."""
+    """Blur each film with its own Gaussian: rows, then columns, edges mirrored."""
     kernels = torch.from_numpy(_kernels(changes)).to(films.device)
     radius = kernels.shape[1] // 2
     padded = functional.pad(films[None], (radius,) * 4, mode="reflect")
@@ -73,7 +73,7 @@ def _blurred(films: Tensor, changes: Sequence[Change]) -> Tensor:
 
 
 def _kernels(changes: Sequence[Change]) -> NDArray[np.float32]:
-    """(B, K) weights; a film that is not blurred has one weight of 1 in the middle."""
+    """Return (B, K) weights; a film that is not blurred has one weight of 1 in the middle."""
     radii = [round(3.0 * c.blur_sigma_px) for c in changes]
     place = np.arange(-max(radii), max(radii) + 1)
     kernels = np.zeros((len(changes), len(place)))

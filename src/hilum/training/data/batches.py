@@ -38,7 +38,7 @@ class Batch:
 
 
 def steps_an_epoch(films: Films, config: TrainingConfig) -> int:
-    """Batches of one epoch over all processes; the odd films at its end wait for another.
+    """Return the batches of an epoch over all processes; an incomplete last one is dropped.
 
     Raises:
         UsageError: for fewer films than a batch, or an unknown sampler.
@@ -59,7 +59,7 @@ def batches(
     start_step: int = 0,
     share: tuple[int, int] = (0, 1),
 ) -> Generator[Batch]:
-    """The batches of one epoch, one after the other.
+    """Yield the batches of one epoch in order.
 
     Films and changes depend on the seed, the epoch, the step and the place in the whole batch, and
     on nothing else: a run that is resumed, shared among processes or given more workers sees the
@@ -101,7 +101,7 @@ def _batch(
     share: tuple[int, int],
     step: int,
 ) -> Batch:
-    """One process's part of one batch; changes are drawn for the whole batch, then cut."""
+    """Return one process's part of a batch; changes are drawn for the full batch, then sliced."""
     order, epoch = shown
     size = config.batch_size
     part = slice(*(size * rank // share[1] for rank in (share[0], share[0] + 1)))

@@ -1,4 +1,4 @@
-"""Films as the loop takes them: names, 8-bit squares and label states, row by row."""
+"""Films as the training loop reads them: names, 8-bit squares, label states and targets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Films", "Rasters"]
+from hilum.domain.findings import LabelState
+from hilum.domain.policy import LabelPolicy, Uncertain
+
+__all__ = ["Films", "Rasters", "targets"]
 
 
 @dataclass(frozen=True, eq=False)
 class Rasters:
-    """Some films of a stack on disk, read when asked for, so that no split is copied to memory.
+    """Films of a stack on disk, read on access, so that no split is copied to memory.
 
     Attributes:
         store: (M, S, S) uint8, a memory map.
@@ -47,13 +50,13 @@ class Rasters:
     @overload
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> NDArray[np.uint8]: ...
     def __getitem__(self, rows: int | slice | NDArray[np.intp]) -> NDArray[np.uint8]:
-        """(S, S) of one row, not copied; (B, S, S) of several."""
+        """Return (S, S) of one row, not copied; (B, S, S) of several."""
         return self.store[self.rows[rows]]
 
 
 @dataclass(frozen=True, eq=False)
 class Films:
-    """N films of a split, the ones that could be read.
+    """The N films of a split that could be read.
 
     Attributes:
         names: the films' names in the dataset.
@@ -86,3 +89,33 @@ class Films:
     def side(self) -> int:
         """S, in pixels."""
         return self.rasters.shape[1]
+
+
+def targets(
+    states: NDArray[np.int8], policy: LabelPolicy, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return loss targets and mask for settled label states.
+
+    Args:
+        states: (N, L) LabelState values, as `settle` leaves them: what is still uncertain is left
+            out, or gets a target drawn once from the policy's range (U-policies with label
+            smoothing, Pham et al. 2021). UNLABELLED is always left out.
+        policy: of the labels.
+        seed: of the drawn targets.
+
+    Returns:
+        (N, L) targets in [0, 1] and (N, L) mask in {0, 1}; masked-out entries give no gradient.
+
+    Example:
+        >>> y, mask = targets(np.array([[1, 0, -1, -2]], np.int8), LabelPolicy(), 0)
+        >>> y.tolist(), mask.tolist()
+        ([[1.0, 0.0, 0.0, 0.0]], [[1.0, 1.0, 0.0, 0.0]])
+    """
+    y = (states == LabelState.POSITIVE).astype(np.float32)
+    known = (states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE)
+    if policy.uncertain is Uncertain.SOFT:
+        soft = states == LabelState.UNCERTAIN
+        drawn = np.random.default_rng(seed).uniform(*policy.soft_range, states.shape)
+        y = np.where(soft, drawn, y).astype(np.float32)
+        known = known | soft
+    return y, known.astype(np.float32)

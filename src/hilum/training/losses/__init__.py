@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hilum.domain.members import member
+from hilum.training.data.films import targets
 from hilum.training.losses.base import Loss, Terms
-from hilum.training.targets import targets
 
 __all__ = ["Loss", "Terms", "loss", "targets"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from hilum.domain.errors import UsageError
 from hilum.domain.members import member
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.artefacts.sinks.base import OpenSink, Sink
+from hilum.training.sinks.base import OpenSink, Sink
 
 __all__ = ["Sink", "Sinks", "check", "opened", "sink"]
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import nih14
-from hilum.model import hub
+from hilum.model import published
 from hilum.model.backbones.base import Features
 from hilum.model.classifier import Classifier, classifier
-from hilum.model.weights import digest, expected_normalisation, load_imagenet
+from hilum.model.weights import digest, expected_normalization, load_imagenet
 
 Images = Callable[..., Tensor]
 
@@ -97,14 +97,14 @@ def test_a_hub_that_does_not_answer_is_one_clear_line(asked: list[object]) -> No
     )
     assert digest(ours) == before
     assert len(asked) == 1, "it is not tried again and again"
-    assert asked[0][1] == {"timeout": hub.TIMEOUT_S}
+    assert asked[0][1] == {"timeout": published.TIMEOUT_S}
     assert asked[0][0].endswith("timm/densenet121.ra_in1k/resolve/main/model.safetensors")
 
 
 @pytest.mark.parametrize("name", ["darknet17", "resnet50.no_such_tag"])
 def test_a_network_without_pretrained_weights_is_told_so(name: str, asked: list[object]) -> None:
     with pytest.raises(UsageError, match=f"timm has no pretrained weights for {name}; give a"):
-        hub.fetch(name)
+        published.fetch_weights(name)
     assert asked == []
 
 
@@ -126,7 +126,7 @@ def test_another_shape_than_the_published_is_refused(theirs: torch.nn.Module) ->
 def test_preprocessing_can_be_held_to_what_the_weights_saw() -> None:
     imagenet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     for name in ("densenet121", "resnet50", "convnext_tiny", "timm/resnet50.tv_in1k"):
-        assert expected_normalisation(name) == imagenet
-    assert expected_normalisation("timm/test_convnext") == ((0.5,) * 3, (0.5,) * 3)
+        assert expected_normalization(name) == imagenet
+    assert expected_normalization("timm/test_convnext") == ((0.5,) * 3, (0.5,) * 3)
     for name in ("timm/nothing_of_the_kind", "timm/darknet17", "timm/resnet50.no_such_tag"):
-        assert expected_normalisation(name) is None
+        assert expected_normalization(name) is None

@@ -1,4 +1,4 @@
-"""The second form of a run's network: convolutions in 8 bits, ranges from films of the run."""
+"""The 8-bit form of a run's network, with ranges measured on films of the run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
-from hilum.model.quantise import write_quantised
+from hilum.model.quantize import write_quantized
 from hilum.reading.stack import read_stack
 from hilum.runs.facts import Quantisation
 from hilum.runs.folder import RunFolder
 
-__all__ = ["FILMS", "quantise_run"]
+__all__ = ["FILMS", "quantize_run"]
 
 FILMS = 128
 """Films that set the ranges: with twice as many the extremes grow, and the steps with them."""
 
 
-def quantise_run(
+def quantize_run(
     run: RunFolder,
     name: str,
     cohort: Cohort,
@@ -40,7 +40,7 @@ def quantise_run(
 
     Raises:
         DatasetError: when none of the films can be read.
-        BundleError: for a network that has nothing to quantise.
+        BundleError: for a network that has nothing to quantize.
     """
     present = cohort.select(lambda record: record.path is not None)
     spread = np.linspace(0, len(present) - 1, min(FILMS, len(present))).round().astype(int)
@@ -50,12 +50,12 @@ def quantise_run(
     stack = read_stack(paths, preprocessing, advance=advance)
     if not stack.kept:
         raise DatasetError(
-            f"a network is quantised by films that it may see; none of the {len(cohort)} of "
+            f"a network is quantized by films that it may see; none of the {len(cohort)} of "
             f"{cohort.dataset}'s {name} split can be read here"
         )
     with atomic_file(run.quantised) as unfinished:
-        images = preprocessing.normalise(stack.rasters)
-        convolutions = write_quantised(run.model, images, unfinished)
+        images = preprocessing.normalize(stack.rasters)
+        convolutions = write_quantized(run.model, images, unfinished)
     names = {chosen[position].image_id for position in stack.kept}
     facts = Quantisation(
         model_sha256=file_sha256(run.model),

@@ -1,4 +1,4 @@
-"""Convolutions in 8 bits: a second form of an exported network, by ONNX Runtime's quantiser."""
+"""Convolutions in 8 bits: a second form of an exported network, by ONNX Runtime's quantizer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hilum.domain.errors import BundleError
 from hilum.domain.unreported import refuse_onnxruntime_telemetry
 from hilum.model.graph import drop_zero_biases, let_lists_grow, store_wide
 
-__all__ = ["write_quantised"]
+__all__ = ["write_quantized"]
 
 
-def write_quantised(network: Path, images: NDArray[np.float32], out: Path) -> int:
-    """Write the network with its convolutions in 8 bits; how many they are.
+def write_quantized(network: Path, images: NDArray[np.float32], out: Path) -> int:
+    """Write the network with its convolutions in 8 bits; return their number.
 
-    Static quantisation: kernels become signed 8-bit numbers with a scale for each channel, and what
+    Static quantization: kernels become signed 8-bit numbers with a scale for each channel, and what
     comes into a convolution becomes unsigned 8-bit numbers between the smallest and largest value
     that some films give there. The graph holds them as QuantizeLinear and DequantizeLinear, which a
     runtime turns into arithmetic with whole numbers. The first convolution stays as it is, since it
@@ -29,7 +29,7 @@ def write_quantised(network: Path, images: NDArray[np.float32], out: Path) -> in
 
     Args:
         network: the `.onnx` file that `hilum.model.export` wrote.
-        images: (N, C, S, S) normalised, of films that may be looked at: not of test.
+        images: (N, C, S, S) normalized, of films outside the test split.
         out: the file to write.
 
     Raises:
@@ -46,15 +46,15 @@ def write_quantised(network: Path, images: NDArray[np.float32], out: Path) -> in
             "Ask for f32 or bf16"
         )
     with tempfile.TemporaryDirectory() as folder:
-        wide, made = Path(folder) / "wide.onnx", Path(folder) / "quantised.onnx"
+        wide, narrow = Path(folder) / "wide.onnx", Path(folder) / "quantized.onnx"
         onnx.save(model, wide)
-        _quantise(wide, images, convolutions, made)
-        quantised = onnx.load(made)
-    out.write_bytes(quantised.SerializeToString(deterministic=True))
+        _quantize(wide, images, convolutions, narrow)
+        quantized = onnx.load(narrow)
+    out.write_bytes(quantized.SerializeToString(deterministic=True))
     return len(convolutions)
 
 
-def _quantise(wide: Path, images: NDArray[np.float32], convolutions: list[str], made: Path) -> None:
+def _quantize(wide: Path, images: NDArray[np.float32], convolutions: list[str], out: Path) -> None:
     refuse_onnxruntime_telemetry()
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -78,7 +78,7 @@ def _quantise(wide: Path, images: NDArray[np.float32], convolutions: list[str], 
     try:
         quantize_static(
             wide,
-            made,
+            out,
             Films(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],

@@ -1,4 +1,4 @@
-"""The tables of a run: what was labelled, how it was weighed, and how fast each part learned."""
+"""The tables of a run: label counts, loss weights and learning rates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PREVALENCE = (
 
 
 class RateTable:
-    r"""learning_rates.csv: the rate of every part at every step, as the optimiser had it.
+    r"""learning_rates.csv: the rate of every part at every step, as the optimizer had it.
 
     Written from what was applied, not from what the schedule would say, so that it shows a
     schedule that was never called. Rows wait in memory until `flush`.
@@ -53,11 +53,11 @@ class RateTable:
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, epoch: int, step: int, phase: str, rates: Mapping[str, float]) -> None:
-        """The rates of one step; `step` counts within the epoch."""
+        """Add the rates of one step; `step` counts within the epoch."""
         self._waiting += [(epoch, step, phase, part, rate) for part, rate in rates.items()]
 
     def flush(self) -> None:
-        """Append what waits to the file."""
+        """Append the waiting rows to the file."""
         if not self.path.exists():
             self.path.write_text(_csv([RATES]), "utf-8")
         with self.path.open("a", encoding="utf-8", newline="") as file:
@@ -65,7 +65,7 @@ class RateTable:
         self._waiting.clear()
 
     def forget_after(self, epoch: int, step: int) -> None:
-        """Drop the rows behind a step, which a resumed run does again; (0, 0) drops them all.
+        """Drop the rows after a step, which a resumed run repeats; (0, 0) drops them all.
 
         A last row that a killed process left unfinished goes with them.
         """
@@ -79,7 +79,7 @@ class RateTable:
 
 
 def write_prevalence(path: Path, labels: LabelSet, states: Mapping[str, NDArray[np.int8]]) -> None:
-    """prevalence.csv: of each finding and split, how many films are labelled how.
+    """Write prevalence.csv: the label counts of each finding and split.
 
     Args:
         path: where to write.
@@ -98,7 +98,7 @@ def write_prevalence(path: Path, labels: LabelSet, states: Mapping[str, NDArray[
 
 
 def write_rows(path: Path, rows: Sequence[DataclassInstance]) -> None:
-    """Frozen rows as CSV, a column a field.
+    """Write dataclass rows as CSV, one column for each field.
 
     Args:
         path: where to write.

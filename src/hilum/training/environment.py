@@ -18,17 +18,17 @@ __all__ = ["environment", "write_environment"]
 def environment(
     config: ComputeConfig, device: str, precision: str, processes: int = 1
 ) -> dict[str, Any]:
-    """Code, packages, hardware and how they were used; no name of the machine or its user.
+    """Return code, packages, hardware and settings, without the name of the machine or its user.
 
     Args:
-        config: as it was asked for.
+        config: the requested settings.
         device: what it came to, such as `cpu` or `cuda:0`.
         precision: what it came to, such as `bfloat16`.
         processes: that train together.
     """
     return {
         **provenance(),
-        "git_commit": _commit(Path(__file__).resolve().parents[4]),
+        "git_commit": _commit(Path(__file__).resolve().parents[3]),
         "system": platform.platform(),
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
@@ -51,7 +51,7 @@ def write_environment(
 
 
 def _cpu() -> str:
-    """The processor's name: Linux tells it here, others through `platform`."""
+    """Return the processor's name, from Linux's cpuinfo or from `platform`."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -77,7 +77,7 @@ def _gpu(device: str) -> dict[str, Any] | None:
 
 
 def _commit(checkout: Path) -> str | None:
-    """The commit of a checkout, read as git keeps it; None where hilum runs from elsewhere.
+    """Return the commit of a git checkout; None where hilum does not run from one.
 
     Only hilum's own folder is looked at: an installed package may lie inside somebody's repository.
     Whether files differ from the commit is what `code_sha256` tells.

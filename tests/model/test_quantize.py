@@ -18,7 +18,7 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Engine, Library, Output, Precision
 from hilum.model.classifier import Classifier
 from hilum.model.export import export_onnx
-from hilum.model.quantise import write_quantised
+from hilum.model.quantize import write_quantized
 
 Make = Callable[..., Classifier]
 Change = Callable[[Classifier], Classifier]
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 
 def images(rows: slice) -> NDArray[np.float32]:
-    return PREPROCESSING.normalise(RASTERS[rows])
+    return PREPROCESSING.normalize(RASTERS[rows])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def network(make: Make, lived_in: Change, tmp_path_factory: pytest.TempPathFacto
 def quantised(network: Path) -> Path:
     path = network.with_name("model-int8.onnx")
     count = sum(node.op_type == "Conv" for node in onnx.load(network).graph.node)
-    assert write_quantised(network, images(slice(8)), path) == count - 1 > 5
+    assert write_quantized(network, images(slice(8)), path) == count - 1 > 5
     return path
 
 
@@ -94,9 +94,9 @@ def test_the_same_films_give_the_same_bytes_and_leave_the_log_as_it_was(
     network: Path, quantised: Path, tmp_path: Path
 ) -> None:
     level = logging.root.level
-    write_quantised(network, images(slice(8)), tmp_path / "again.onnx")
+    write_quantized(network, images(slice(8)), tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == quantised.read_bytes()
-    write_quantised(network, images(slice(4)), tmp_path / "fewer.onnx")
+    write_quantized(network, images(slice(4)), tmp_path / "fewer.onnx")
     assert (tmp_path / "fewer.onnx").read_bytes() != quantised.read_bytes()
     assert logging.root.level == level
 
@@ -112,5 +112,5 @@ def test_a_network_with_one_convolution_has_nothing_to_quantise(tmp_path: Path) 
     )
     onnx.save(helper.make_model(graph), tmp_path / "one.onnx")
     with pytest.raises(BundleError, match="must have convolutions behind its first"):
-        write_quantised(tmp_path / "one.onnx", images(slice(2)), tmp_path / "out.onnx")
+        write_quantized(tmp_path / "one.onnx", images(slice(2)), tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()

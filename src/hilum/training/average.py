@@ -41,7 +41,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: Classifier) -> None:
-        """Take in the weights after a step."""
+        """Update the average with the weights after a step."""
         pairs = list(zip(_tensors(self.module), _tensors(network), strict=True))
         real = [pair for pair in pairs if pair[0].is_floating_point()]
         whole = [pair for pair in pairs if not pair[0].is_floating_point()]
@@ -53,11 +53,11 @@ class Average:
         self.updates += 1
 
     def state(self) -> dict[str, Tensor]:
-        """What `resume` needs: every tensor of the average, and how often it was updated."""
+        """Return what `resume` needs: every tensor of the average and the number of updates."""
         return {**self.module.state_dict(), _UPDATES: torch.tensor(self.updates)}
 
     def resume(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave.
+        """Restore what `state` returned.
 
         Raises:
             BundleError: when it is of another network.

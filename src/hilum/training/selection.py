@@ -1,25 +1,30 @@
-"""Which epoch is kept and when a phase stops, by what tune says; and how tune is asked."""
+"""Selection of the best epoch and early stopping, both by scores on the tune split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
-from hilum.domain.findings import LabelState
-from hilum.metrics.ranking import Ranking
+from hilum.domain.findings import LabelSet, LabelState
+from hilum.metrics.ranking import Ranking, auroc
 from hilum.runs.recipe_parts import ChoiceConfig, Criterion
+from hilum.training.data.films import Films
 
-__all__ = ["Choice", "EpochScores", "Kept", "Streak", "measure"]
+if TYPE_CHECKING:
+    from hilum.training.step import Learner
+
+__all__ = ["Choice", "EpochScores", "Kept", "Streak", "areas", "measure", "score"]
 
 
 @dataclass(frozen=True)
 class EpochScores:
-    """What tune says of an epoch.
+    """Scores of an epoch on the tune split.
 
     Attributes:
         loss: the training loss on tune.
@@ -34,7 +39,7 @@ class EpochScores:
     findings: int
 
     def value(self, criterion: Criterion) -> float | None:
-        """The number that the criterion goes by.
+        """Return the value of the selection metric.
 
         >>> EpochScores(0.3, None, None, 0).value(Criterion.AUROC) is None
         True
@@ -45,7 +50,7 @@ class EpochScores:
 
 
 def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float) -> EpochScores:
-    """Macro AUROC and average precision: means over the findings that have both states.
+    """Return macro AUROC and average precision: means over the findings that have both states.
 
     Without intervals: these choose an epoch and are no result. A finding counts as much as any
     other, however few its films.
@@ -61,7 +66,7 @@ def measure(states: NDArray[np.int8], logits: NDArray[np.floating], loss: float)
     Example:
         >>> states = np.array([[0, 1], [1, 1], [1, -2]], np.int8)
         >>> measure(states, np.array([[0.1, 3.0], [0.2, 1.0], [0.0, 2.0]]), 0.5)
-        Measured(loss=0.5, auroc=0.5, average_precision=0.8333333333333333, findings=1)
+        EpochScores(loss=0.5, auroc=0.5, average_precision=0.8333333333333333, findings=1)
     """
     if not np.isfinite(logits).all():
         raise UsageError(
@@ -100,7 +105,7 @@ class Streak:
     since: int = 0
 
     def offer(self, value: float | None) -> bool:
-        """Take a value; whether it is the best so far."""
+        """Add a value; return whether it is the best so far."""
         if value is None:
             return False
         if self.best is None or self._better(value, self.best):
@@ -115,7 +120,7 @@ class Streak:
 
 @dataclass(frozen=True)
 class Kept:
-    """The epoch whose weights are kept, and its value."""
+    """The selected epoch and its value."""
 
     epoch: int
     value: float
@@ -142,11 +147,11 @@ class Choice:
         self._phase = Streak(config.by)
 
     def begin_phase(self) -> None:
-        """Count the patience anew; the best epoch of the run stands."""
+        """Restart the patience; the best epoch of the run is kept."""
         self._phase = Streak(self.config.by)
 
     def offer(self, epoch: int, value: float | None) -> bool:
-        """Take an epoch's value; whether it is the best of the run. Of equals the first is."""
+        """Add an epoch's value; return whether it is the best of the run (first among equals)."""
         self._phase.offer(value)
         if value is None or not self._run.offer(value):
             return False
@@ -154,11 +159,11 @@ class Choice:
         return True
 
     def exhausted(self) -> bool:
-        """Whether the phase has not got better for `patience` epochs, and should end."""
+        """Return whether the phase has not improved for `patience` epochs, and should end."""
         return 0 < self.config.patience <= self._phase.since
 
     def state(self) -> dict[str, Any]:
-        """What `resume` needs, as JSON can hold it."""
+        """Return what `resume` needs, as JSON values."""
         return {
             "epoch": None if self.best is None else self.best.epoch,
             "value": self._run.best,
@@ -168,10 +173,49 @@ class Choice:
 
     @classmethod
     def resume(cls, config: ChoiceConfig, state: Mapping[str, Any]) -> Self:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         choice = cls(config)
         choice._run.best = state["value"]
         if state["epoch"] is not None:
             choice.best = Kept(state["epoch"], state["value"])
         choice._phase = Streak(config.by, state["phase_best"], state["phase_since"])
         return choice
+
+
+@torch.inference_mode()
+def score(learner: Learner, films: Films) -> NDArray[np.float32]:
+    """Return (N, L) logits of the saved weights; each rank scores its share, all get all.
+
+    The weights are put into evaluation mode; statistics are rank 0's.
+    """
+    network = learner.kept
+    learner.ranks.same_statistics(network)
+    network.eval()
+    found = torch.zeros(len(films), len(network.labels), device=learner.device.name)
+    rank, size = learner.ranks.share
+    own = np.arange(rank, len(films), size)
+    for start in range(0, len(own), learner.config.batch_size):
+        rows = own[start : start + learner.config.batch_size]
+        images = learner.device.pixels(films.rasters[rows], learner.config.preprocessing)
+        with learner.device.autocast():
+            scored = network(images)
+        found[learner.device.tensor(rows)] = scored.float()
+    return learner.ranks.total(found).cpu().numpy()
+
+
+def areas(
+    labels: LabelSet, states: NDArray[np.int8], scored: NDArray[np.float32]
+) -> Mapping[str, float | None]:
+    """Return the AUROC of each finding; None for one without both states.
+
+    Args:
+        labels: of the columns.
+        states: (N, L) LabelState values; what is neither positive nor negative is left out.
+        scored: (N, L) logits.
+    """
+    found: dict[str, float | None] = {}
+    for column, finding in enumerate(labels):
+        positive = states[:, column] == LabelState.POSITIVE
+        known = positive | (states[:, column] == LabelState.NEGATIVE)
+        found[finding] = auroc(positive[known], scored[known, column].astype(np.float64))
+    return found

@@ -1,8 +1,8 @@
-"""A PNG before it is decoded: every chunk is whole and unchanged; and the quick way for films.
+"""Structure of a PNG or TIFF, checked before it is decoded; and a fast decoder for plain PNGs.
 
-The common film is 8 or 16 bits of grey, not interlaced, with nothing beside its pixels that would
+The common film is 8 or 16 bits of gray, not interlaced, with nothing beside its pixels that would
 change them. For that one there is a decoder that is some three times as fast as Pillow; anything
-else, and anything that it cannot decode, goes to Pillow, which says what is wrong.
+else, and anything that it cannot decode, goes to Pillow, which reports the fault.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.limits import check_dimensions
 
-__all__ = ["Png", "check_inflated", "check_png", "decode_plain"]
+__all__ = ["Png", "check_inflated", "check_png", "check_tiff", "decode_plain"]
 
 _START = 8
-_GREY, _INDEXED = 0, 3
-_CHANNELS = {_GREY: 1, 2: 3, _INDEXED: 1, 4: 2, 6: 4}
+_GRAY, _INDEXED = 0, 3
+_CHANNELS = {_GRAY: 1, 2: 3, _INDEXED: 1, 4: 2, 6: 4}
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = (
     (0, 0, 8, 8),
@@ -44,20 +44,20 @@ _MAX_CHUNKS = 100_000
 
 @dataclass(frozen=True)
 class Png:
-    """What the header chunk states, which kinds of chunks there are, and where the pixels lie."""
+    """A PNG's header, the kinds of its chunks, and the places of its pixels."""
 
     rows: int
     columns: int
     depth: int
-    colour: int
+    color: int
     interlaced: bool
     kinds: frozenset[bytes]
     coded: tuple[slice, ...]
 
     @property
     def inflated_bytes(self) -> int:
-        """How many bytes the pixels are before they are deflated, a filter's byte a row."""
-        bits, size = self.depth * _CHANNELS.get(self.colour, 0), 0
+        """Bytes of the inflated pixels, with one filter byte in each row."""
+        bits, size = self.depth * _CHANNELS.get(self.color, 0), 0
         for left, top, across, down in _ADAM7 if self.interlaced else _WHOLE:
             columns = max(0, -(-(self.columns - left) // across))
             rows = max(0, -(-(self.rows - top) // down))
@@ -66,8 +66,8 @@ class Png:
 
     @property
     def plain(self) -> bool:
-        """Whether it is 8 or 16 bits of grey and nothing else."""
-        deep = self.depth in (8, 16) and self.colour == _GREY
+        """Whether it is 8 or 16 bits of gray and nothing else."""
+        deep = self.depth in (8, 16) and self.color == _GRAY
         return deep and not self.interlaced and self.kinds <= _HARMLESS
 
 
@@ -117,7 +117,7 @@ def check_png(data: bytes) -> Png:
 
 
 def decode_plain(data: bytes, png: Png) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
-    """The pixels of a plain film, by the quick decoder; None where Pillow must say what is wrong.
+    """Decode a plain film with the fast decoder; return None where Pillow must report the fault.
 
     Returns:
         (H, W) of 8 or 16 bits, the same numbers as Pillow's.
@@ -134,7 +134,7 @@ def decode_plain(data: bytes, png: Png) -> NDArray[np.uint8] | NDArray[np.uint16
 
 
 def check_inflated(data: bytes, png: Png) -> None:
-    """Whether there are pixels for every row: Pillow leaves rows that are missing black.
+    """Check that there are pixels for every row; Pillow leaves missing rows black.
 
     Anything else that is wrong is left to Pillow.
 
@@ -157,15 +157,15 @@ def _header(data: bytes, kinds: frozenset[bytes], coded: tuple[slice, ...]) -> P
     if kind != b"IHDR" or length != 13:
         raise _corrupt("a PNG must start with its IHDR chunk")
     fields = struct.unpack_from(">IIBBBBB", data, _START + 8)
-    columns, rows, depth, colour, _, _, interlace = fields
-    if colour == _INDEXED and b"PLTE" not in kinds:
+    columns, rows, depth, color, _, _, interlace = fields
+    if color == _INDEXED and b"PLTE" not in kinds:
         raise FilmError(
             Status.ERROR,
             ReasonCode.PALETTE_MISSING,
             "a PNG of palette indices must have a palette; this one has none",
         )
-    check_dimensions(rows, columns, max(1, _CHANNELS.get(colour, 1) * depth // 8))
-    return Png(rows, columns, depth, colour, interlace != 0, kinds, coded)
+    check_dimensions(rows, columns, max(1, _CHANNELS.get(color, 1) * depth // 8))
+    return Png(rows, columns, depth, color, interlace != 0, kinds, coded)
 
 
 def _truncated(what: str) -> FilmError:
@@ -176,3 +176,57 @@ def _truncated(what: str) -> FilmError:
 
 def _corrupt(what: str) -> FilmError:
     return FilmError(Status.ERROR, ReasonCode.DECODE_CORRUPT, f"cannot be decoded: {what}")
+
+
+_BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8)
+_MAX_TAG_BYTES = 16 * 1024**2
+"""Largest size of all values of all tags, in bytes; color profiles and notes are far below."""
+_MAX_DIRECTORIES = 16
+
+
+def check_tiff(data: bytes) -> None:
+    r"""Walk the directories: a small file's tags may all point at all of it, and be read each.
+
+    Raises:
+        FilmError: `DECODE_TRUNCATED` (error) where the first directory is missing, `DECODE_LIMIT`
+            (reject) where tags hold more than any film's.
+
+    Example:
+        >>> check_tiff(b"II*\0" + b"\xff" * 4)
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.FilmError: the file ends before its picture does:
+        a TIFF must hold the directory its header points to
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    start, seen, size = _place(data, 4, order), set[int](), 0
+    while start and start not in seen and len(seen) < _MAX_DIRECTORIES:
+        first, count = start + 2, _count(data, start, order)
+        if first + 12 * count > len(data):
+            break
+        seen.add(start)
+        for place in range(first, first + 12 * count, 12):
+            kind, values = struct.unpack_from(f"{order}HI", data, place + 2)
+            size += values * (_BYTES_OF_TYPE[kind] if kind < len(_BYTES_OF_TYPE) else 0)
+        if size > _MAX_TAG_BYTES:
+            raise FilmError(
+                Status.REJECT,
+                ReasonCode.DECODE_LIMIT,
+                f"a TIFF's tags may hold at most {_MAX_TAG_BYTES} bytes; this one's hold {size}",
+            )
+        start = _place(data, first + 12 * count, order)
+    if not seen:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.DECODE_TRUNCATED,
+            "the file ends before its picture does: a TIFF must hold the directory its header "
+            "points to",
+        )
+
+
+def _place(data: bytes, at: int, order: str) -> int:
+    return struct.unpack_from(f"{order}I", data, at)[0] if at + 4 <= len(data) else 0
+
+
+def _count(data: bytes, at: int, order: str) -> int:
+    return struct.unpack_from(f"{order}H", data, at)[0] if at + 2 <= len(data) else len(data)

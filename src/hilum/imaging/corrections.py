@@ -1,0 +1,138 @@
+"""Corrections that every format needs: square pixels, gray from color, the value of white."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.errors import ReasonCode
+from hilum.imaging.limits import check_dimensions
+
+__all__ = ["Aspect", "gray_from_rgb", "squared"]
+
+_SQUARE_WITHIN = 0.01
+"""Relative deviation from square that is ignored: a heart 1 % too wide is measured no worse."""
+_MOST = 4.0
+"""Largest aspect accepted; a larger one is an error in the header."""
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """The shape of a pixel according to the header.
+
+    Attributes:
+        spacing_mm: (row, column) distance of pixel centers, where known.
+        ratio: height of a pixel over its width, NaN for a senseless statement.
+    """
+
+    spacing_mm: tuple[float, float] | None = None
+    ratio: float = 1.0
+
+    @property
+    def valid(self) -> bool:
+        """Whether a pixel of this shape exists."""
+        return math.isfinite(self.ratio) and 1 / _MOST <= self.ratio <= _MOST
+
+
+def squared(
+    pixels: NDArray[np.float32], aspect: Aspect
+) -> tuple[NDArray[np.float32], tuple[float, float] | None, tuple[ReasonCode, ...]]:
+    """Return the film with square pixels, its new spacing, and the reason to warn.
+
+    The coarser way is stretched, by linear interpolation, so that nothing is lost. Within 1 % a
+    pixel counts as square.
+
+    Args:
+        pixels: (H, W) float32 in [0, 1].
+        aspect: of the pixels.
+
+    Raises:
+        FilmError: of `check_dimensions`, for a film that becomes too large.
+
+    Example:
+        >>> film = np.ones((10, 20), np.float32)
+        >>> stretched, spacing_mm, _ = squared(film, Aspect((0.2, 0.1), ratio=2.0))
+        >>> stretched.shape, spacing_mm
+        ((20, 20), (0.1, 0.1))
+    """
+    if not aspect.valid:
+        return pixels, None, (ReasonCode.ASPECT_INVALID,)
+    if abs(aspect.ratio - 1.0) <= _SQUARE_WITHIN:
+        return pixels, aspect.spacing_mm, ()
+    rows, columns = pixels.shape
+    tall, wide = max(1.0, aspect.ratio), max(1.0, 1.0 / aspect.ratio)
+    height, width = round(rows * tall), round(columns * wide)
+    check_dimensions(height, width, pixels.itemsize)
+    stretched = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    spacing = aspect.spacing_mm
+    if spacing is not None:
+        spacing = spacing[0] * rows / height, spacing[1] * columns / width
+    square = np.clip(stretched, 0.0, 1.0).astype(np.float32, copy=False)
+    return square, spacing, (ReasonCode.ASPECT_APPLIED,)
+
+
+STRONG = 64 / 255
+"""Difference between the largest and smallest channel from which a pixel is clearly colored."""
+FAINT = 16 / 255
+"""Largest difference between channels of a pixel that looks gray."""
+ANNOTATED_AT_MOST = 0.1
+"""Share of clearly colored pixels up to which they are marks on a gray film."""
+
+# Rec. 601, as in JPEG and Pillow.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def gray_from_rgb(
+    rgb: NDArray[np.unsignedinteger], white: int
+) -> tuple[NDArray[np.float32], tuple[ReasonCode, ...]]:
+    """Return gray values of an RGB picture, and the reason to warn where it really had color.
+
+    Equal channels are a gray film in an RGB file: no warning. Otherwise the luminance
+    `0.299 R + 0.587 G + 0.114 B` is used (one channel alone would turn a red arrow white), with
+    `COLOR_ANNOTATION` where few pixels are colored on a gray ground, else `COLOR_CONVERTED`.
+
+    Args:
+        rgb: (H, W, 3) unsigned integers.
+        white: the value of full intensity, 255 or 65535.
+
+    Returns:
+        (H, W) float32 in [0, 1], and the codes.
+
+    Example:
+        >>> film = np.full((10, 10, 3), 90, np.uint8)
+        >>> film[0, 0] = 255, 0, 0
+        >>> gray_from_rgb(film, 255)[1]
+        (<ReasonCode.COLOR_ANNOTATION: 'COLOR_ANNOTATION'>,)
+    """
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return np.divide(red, np.float32(white), dtype=np.float32), ()
+    scaled = np.divide(rgb, np.float32(white), dtype=np.float32)
+    chroma = scaled.max(axis=2) - scaled.min(axis=2)
+    strong = float((chroma > STRONG).mean())
+    between = float(((chroma > FAINT) & (chroma <= STRONG)).mean())
+    marks = 0.0 < strong <= ANNOTATED_AT_MOST and between <= ANNOTATED_AT_MOST
+    code = ReasonCode.COLOR_ANNOTATION if marks else ReasonCode.COLOR_CONVERTED
+    return np.clip(scaled @ _LUMINANCE, 0.0, 1.0), (code,)
+
+
+def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
+    """Return the stored value that means white, for unsigned pixels of a depth.
+
+    12-bit films are often stored as 16 bits without a note of it. A film none of whose values
+    passes 4095 of 65535 would be shown nearly black, so it is treated as 12-bit, with
+    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits looks like a
+    dark film of 16 bits.
+
+    >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
+    ((4095, ()), (65535, ()))
+    >>> unsigned_white(16, 4080)
+    (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
+    """
+    if bits == 16 and brightest <= 4095:
+        return 4095, (ReasonCode.RANGE_INFERRED,)
+    return (1 << bits) - 1, ()

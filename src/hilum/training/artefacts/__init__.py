@@ -1,1 +1,0 @@
-"""What a run writes for people and for other programs."""

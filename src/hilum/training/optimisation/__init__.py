@@ -1,1 +1,0 @@
-"""How weights move: optimiser, schedule, average, and which epoch is kept."""

@@ -1,1 +1,0 @@
-"""What a run must remember to go on from any moment."""
