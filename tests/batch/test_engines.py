@@ -16,7 +16,7 @@ from PIL import Image
 
 import hilum.batch.engines
 from hilum import Bundle
-from hilum.batch.engines.base import Engine
+from hilum.batch.engines.base import BatchEngine
 from hilum.batch.inputs import list_films
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
@@ -29,7 +29,7 @@ ENGINES = {
     for module in iter_modules(hilum.batch.engines.__path__)
     if module.name != "base"
 }
-Run = Callable[[Path, Engine], dict[str, bytes]]
+Run = Callable[[Path, BatchEngine], dict[str, bytes]]
 
 
 class OneByOne:
@@ -49,7 +49,7 @@ class StoppedError(Exception):
 class StoppedAfter:
     """An engine that is killed when some films are finished."""
 
-    def __init__(self, engine: Engine, films: int) -> None:
+    def __init__(self, engine: BatchEngine, films: int) -> None:
         self.engine, self.films = engine, films
 
     def entries(self, inputs: Sequence[Input], scoring: Scoring) -> Generator[Done]:
@@ -86,7 +86,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(bundle: Bundle, inbox: Path) -> Run:
     films = list_films([str(inbox)])
 
-    def call(out: Path, engine: Engine) -> dict[str, bytes]:
+    def call(out: Path, engine: BatchEngine) -> dict[str, bytes]:
         run_batch(bundle, films, out, BatchRequest(engine=engine))
         return {
             path.relative_to(out).as_posix(): path.read_bytes()

@@ -12,7 +12,7 @@ from hilum.explain.request import Pictures
 from hilum.reading.process import Limits
 
 if TYPE_CHECKING:
-    from hilum.batch.engines.base import Engine
+    from hilum.batch.engines.base import BatchEngine
 
 __all__ = ["BatchRequest"]
 
@@ -43,7 +43,7 @@ class BatchRequest:
     limits: Limits = field(default_factory=Limits)
     lanes: int | None = None
     early: Child | None = None
-    engine: Engine | None = None
+    engine: BatchEngine | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hilum.batch.engines.base import Engine
+from hilum.batch.engines.base import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
 from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import Listed, Shard, output_names
@@ -133,7 +133,7 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
 
 
 def _score(
-    engine: Engine, scoring: Scoring, inputs: Sequence[Input], advance: Advance | None
+    engine: BatchEngine, scoring: Scoring, inputs: Sequence[Input], advance: Advance | None
 ) -> int:
     """Bring every input into the journal; return how many an earlier run had finished."""
     resumed = 0

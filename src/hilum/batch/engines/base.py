@@ -7,10 +7,10 @@ from typing import Protocol
 
 from hilum.batch.score import Done, Input, Scoring
 
-__all__ = ["Engine"]
+__all__ = ["BatchEngine"]
 
 
-class Engine(Protocol):
+class BatchEngine(Protocol):
     """The place where the films of a batch are read, scored and drawn on.
 
     An engine says where the work runs and how much of it at a time, and nothing else: what is

@@ -8,7 +8,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from hilum.batch.engines.base import Engine
+from hilum.batch.engines.base import BatchEngine
 from hilum.batch.score import Done, Input, Scoring
 from hilum.reading.process import ReaderProcess
 
@@ -41,7 +41,7 @@ class Lanes:
         yield from in_lanes(inputs, scoring.entry, readers)
 
 
-ENGINE: Engine = Lanes()
+ENGINE: BatchEngine = Lanes()
 
 
 def in_lanes(
