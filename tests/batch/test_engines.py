@@ -18,7 +18,6 @@ import hilum.batch.engines
 from hilum import Bundle
 from hilum.batch.engines.base import BatchEngine
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.batch.score import Done, Input, Scoring
 from hilum.phantom.film import draw_example
@@ -87,7 +86,7 @@ def run(bundle: Bundle, inbox: Path) -> Run:
     films = list_films([str(inbox)])
 
     def call(out: Path, engine: BatchEngine) -> dict[str, bytes]:
-        run_batch(bundle, films, out, BatchRequest(engine=engine))
+        run_batch(bundle, films, out, engine=engine)
         return {
             path.relative_to(out).as_posix(): path.read_bytes()
             for path in out.rglob("*")
@@ -100,7 +99,7 @@ def run(bundle: Bundle, inbox: Path) -> Run:
 @pytest.fixture(scope="module")
 def expected(bundle: Bundle, inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("expected")
-    run_batch(bundle, list_films([str(inbox)]), out, BatchRequest(engine=OneByOne()))
+    run_batch(bundle, list_films([str(inbox)]), out, engine=OneByOne())
     return out
 
 
@@ -134,7 +133,7 @@ def test_every_engine_gives_each_input_once(
                 yield done
 
     films = list_films([str(inbox)])
-    run_batch(bundle, films, tmp_path / "out", BatchRequest(engine=Watched()))
+    run_batch(bundle, films, tmp_path / "out", engine=Watched())
     assert sorted(seen) == sorted(str(film.path) for film in films)
 
 

@@ -81,7 +81,7 @@ class World:
     def run(self, out: Path, part: int | None = None, **asked: object) -> None:
         shard = None if part is None else Shard(part, PARTS)
         films = list_films([str(self.inbox)])
-        run_batch(self.bundle, films, out, BatchRequest(lanes=2, **asked), shard=shard)
+        run_batch(self.bundle, films, out, BatchRequest(lanes=2, shard=shard, **asked))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_an_empty_part_is_a_part(world: World, tmp_path: Path) -> None:
     film = next(world.inbox.glob("*.png"))
     parts = [tmp_path / "1", tmp_path / "2"]
     for index, part in enumerate(parts, start=1):
-        run_batch(world.bundle, [film], part, BatchRequest(lanes=1), shard=Shard(index, 2))
+        run_batch(world.bundle, [film], part, BatchRequest(lanes=1, shard=Shard(index, 2)))
     run_batch(world.bundle, [film], tmp_path / "whole", BatchRequest(lanes=1))
     merge(world.bundle, parts, tmp_path / "out")
     assert differing(tmp_path / "out", tmp_path / "whole") == []

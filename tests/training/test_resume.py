@@ -265,7 +265,7 @@ def test_other_circumstances_are_noted(tmp_path: Path, monkeypatch: pytest.Monke
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.selection.score", stop)
+        patch.setattr("hilum.training.step.Learner.score", stop)
         with pytest.raises(Killed):
             train(tmp_path)
     done = train(tmp_path, code="newer", processes=2)

@@ -166,7 +166,7 @@ def test_a_finished_run_and_another_run_s_leavings_are_refused(
         train(CONFIG, cohort, splits(cohort), Places(trained, corpus))
     run = RunFolder(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr("hilum.training.selection.score", stop)
+        patch.setattr("hilum.training.step.Learner.score", stop)
         with pytest.raises(KeyboardInterrupt):
             train(CONFIG, cohort, splits(cohort), Places(run, corpus))
     config = (run.root / "config.yaml").read_bytes()

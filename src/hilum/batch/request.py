@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from hilum.batch.inputs import Shard
 from hilum.batch.patients import Patients
 from hilum.confined.child import Child
 from hilum.domain.errors import UsageError
 from hilum.explain.request import Pictures
 from hilum.reading.process import Limits
-
-if TYPE_CHECKING:
-    from hilum.batch.engines.base import BatchEngine
 
 __all__ = ["BatchRequest"]
 
@@ -30,8 +27,8 @@ class BatchRequest:
             wait for it; ended by the batch.
         lanes: films on their way at a time, each read by a process of its own; None for two more
             than the bundle's network has threads. Results do not depend on it.
-        engine: where the films are worked on; None for lanes on this machine. Results do not
-            depend on it.
+        shard: the part of the films to score; None for all. The folders of all parts are put
+            together by `hilum.batch.merge`.
 
     Raises:
         UsageError: for a threshold outside [0, 1], or no lane.
@@ -43,7 +40,7 @@ class BatchRequest:
     limits: Limits = field(default_factory=Limits)
     lanes: int | None = None
     early: Child | None = None
-    engine: BatchEngine | None = None
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:

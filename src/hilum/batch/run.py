@@ -13,7 +13,7 @@ from pathlib import Path
 from hilum.batch.engines.base import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
 from hilum.batch.folder import clear_leftovers, remove_files
-from hilum.batch.inputs import Listed, Shard, output_names
+from hilum.batch.inputs import Listed, output_names
 from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
 from hilum.batch.outcome import BatchOutcome
 from hilum.batch.request import BatchRequest
@@ -70,7 +70,7 @@ def run_batch(
     out: Path,
     request: BatchRequest | None = None,
     advance: Advance | None = None,
-    shard: Shard | None = None,
+    engine: BatchEngine = ENGINE,
 ) -> Finished:
     """Score films; write previews, pictures of heatmaps, and all reports.
 
@@ -86,8 +86,7 @@ def run_batch(
         out: the output folder, made here; files of an earlier batch are replaced.
         request: which pictures, thresholds and limits; None for the defaults.
         advance: called with (done, total).
-        shard: the part of the films to score here; None for all. The parts' folders are put
-            together by `hilum.batch.merge`.
+        engine: where the films are worked on. Results do not depend on it.
 
     Raises:
         UsageError: when a heatmap is asked for of a finding that the bundle lacks, a film lies
@@ -95,6 +94,7 @@ def run_batch(
             folder, or its journal is damaged or of another bundle.
     """
     request = request or BatchRequest()
+    shard = request.shard
     if request.pictures is not None:
         request.pictures.which.check(bundle.labels)
     folders = [out / folder for folder in FOLDERS]
@@ -103,7 +103,7 @@ def run_batch(
     # named before they are parted, so that no two parts give two films one name
     stems = output_names([item.path for item in listed])
     inputs = [Input(item, stem) for item, stem in zip(listed, stems, strict=True)]
-    header = _header(bundle, request, listed, shard)
+    header = _header(bundle, request, listed)
     if shard is not None:
         inputs = shard.of(inputs)
     with locked(out):
@@ -111,7 +111,7 @@ def run_batch(
         _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
             scoring = Scoring(bundle, out, request, journal)
-            resumed = _score(request.engine or ENGINE, scoring, inputs, advance)
+            resumed = _score(engine, scoring, inputs, advance)
             batch = _reported(scoring, inputs, in_parts=shard is not None)
     return Finished(batch, resumed)
 
@@ -149,9 +149,8 @@ def _score(
     return resumed
 
 
-def _header(
-    bundle: Bundle, request: BatchRequest, listed: Sequence[Listed], shard: Shard | None
-) -> Header:
+def _header(bundle: Bundle, request: BatchRequest, listed: Sequence[Listed]) -> Header:
+    shard = request.shard
     return Header(
         bundle=bundle.id,
         precision=bundle.precision.value,

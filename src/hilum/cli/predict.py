@@ -18,7 +18,6 @@ from hilum.cli.printed import Format, form_of, print_batch
 from hilum.cli.progress import progress, say
 
 if TYPE_CHECKING:
-    from hilum.batch.inputs import Shard
     from hilum.batch.request import BatchRequest
     from hilum.batch.run import Finished
     from hilum.bundle import Bundle
@@ -104,10 +103,9 @@ def predict(
             patients=load_patients(choice(Phi, phi, "--phi"), phi_key or default_key(), out),
             limits=Limits(timeout_s=timeout),
             early=early,
+            shard=None if shard is None else Shard.parse(shard),
         )
-        part = None if shard is None else Shard.parse(shard)
-        asked = _Asked(loaded, inputs, follow_links, part)
-        finished = _predict(asked, out, request, quiet)
+        finished = _predict(_Job(loaded, inputs, follow_links), out, request, quiet)
     print_batch(finished.batch, printed, out / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(exits.STRICT if strict else exits.REFUSED)
@@ -127,32 +125,31 @@ def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is to be scored by what."""
+class _Job:
+    """The inputs and the bundle, which loads meanwhile."""
 
     bundle: Callable[[], Bundle]
     inputs: list[str]
     follow_links: bool
-    shard: Shard | None
 
 
-def _predict(asked: _Asked, out: Path, request: BatchRequest, quiet: bool) -> Finished:
+def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finished:
     from hilum.batch.inputs import list_films
     from hilum.batch.run import prepare, run_batch
     from hilum.domain.errors import Status
     from hilum.files.lock import refuse_if_locked
 
-    films = list_films(asked.inputs, asked.follow_links)
+    films = list_films(job.inputs, job.follow_links)
     refuse_if_locked(out)
     prepare()
-    bundle = exits.kept(asked.bundle())
+    bundle = exits.kept(job.bundle())
     begun = time.monotonic()
     with progress(quiet) as step:
 
         def advance(done: int, total: int) -> None:
             step("scoring films", done, total)
 
-        finished = run_batch(bundle, films, out, request, advance, asked.shard)
+        finished = run_batch(bundle, films, out, request, advance)
     seconds = time.monotonic() - begun
     counts = finished.batch.tally.statuses
     said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])

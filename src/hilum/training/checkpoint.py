@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,9 +29,6 @@ from hilum.runs.folder import RunFolder
 from hilum.training.ranks import Ranks
 from hilum.training.resume import Progress, ResumeKey
 from hilum.training.tables import RateTable
-
-if TYPE_CHECKING:
-    from hilum.training.step import Learner
 
 __all__ = ["CheckpointWriter", "State", "read_state", "read_stopped", "save_weights", "write_state"]
 
@@ -160,8 +157,13 @@ class CheckpointWriter:
         """Return whether the state on disk is older than so many minutes."""
         return time.monotonic() - self._written > 60.0 * minutes
 
-    def keep(self, learner: Learner, progress: Progress) -> None:
-        """Write the state."""
+    def keep(self, tensors: Callable[[], dict[str, Tensor]], progress: Progress) -> None:
+        """Write the state.
+
+        Args:
+            tensors: called on rank 0 for the tensors of network, average and optimizer.
+            progress: where the run stands.
+        """
         if not self.main:
             return
         self.rates.flush()
@@ -169,7 +171,7 @@ class CheckpointWriter:
             "making": self.resume_key.model_dump(mode="json"),
             "progress": progress.model_dump(),
         }
-        write_state(self.run.state, State(learner.tensors(), facts))
+        write_state(self.run.state, State(tensors(), facts))
         self._written = time.monotonic()
 
     def log(self, line: Mapping[str, Any]) -> int:
@@ -182,7 +184,7 @@ class CheckpointWriter:
             os.fsync(file.fileno())
             return file.tell()
 
-    def save(self, learner: Learner, name: str, epoch: int) -> None:
+    def save(self, network: Classifier, name: str, epoch: int) -> None:
         """Write the selected weights as `best` or `last`."""
         if self.main:
-            save_weights(learner.kept, self.run.checkpoint(name), {"epoch": str(epoch)})
+            save_weights(network, self.run.checkpoint(name), {"epoch": str(epoch)})

@@ -221,7 +221,7 @@ class _Loop:
     def finish_epoch(self, phase: PhaseConfig) -> None:
         """Score tune, select, and write log, state and weights."""
         progress, tune = self.progress, self.job.tune
-        logits = selection.score(self.learner, tune)
+        logits = self.learner.score(tune)
         loss = self.learner.loss_of(logits, _targets(tune, self.config))
         measured = measure(tune.states, logits, loss)
         value = self.ranks.agreed(measured.value(self.config.choice.by))
@@ -251,7 +251,7 @@ class _Loop:
         """Return the result; where no epoch was selected on tune, the last is saved as best."""
         progress, best = self.progress, self.choice.best
         if best is None:
-            self.writer.save(self.learner, "best", progress.epoch)
+            self.writer.save(self.learner.kept, "best", progress.epoch)
             return Fitted(progress.epoch, None, progress.records, progress.notes)
         return Fitted(best.epoch, best.value, progress.records, progress.notes)
 
@@ -288,7 +288,7 @@ class _Loop:
             "rates": progress.tally.rates,
         }
         learner.undo_statistics()
-        self.writer.save(learner, "last", progress.epoch + 1)
+        self.writer.save(learner.kept, "last", progress.epoch + 1)
         if self.ranks.main:
             with closing(self._shares((0, 1))) as whole_batches:
                 films = list(islice(whole_batches, batches_of_step))
@@ -313,7 +313,7 @@ class _Loop:
         progress.plateau = self.plateau.state()
         progress.choice = self.choice.state()
         progress.scaler = None if scaler is None else scaler.state_dict()
-        self.writer.keep(self.learner, progress)
+        self.writer.keep(self.learner.tensors, progress)
 
     def _save_weights(self) -> None:
         """Right after an epoch, write its weights as last, and as best if they are."""
@@ -321,8 +321,8 @@ class _Loop:
         if progress.epoch == 0 or progress.batch > 0:
             return
         if best is not None and best.epoch == progress.epoch:
-            self.writer.save(self.learner, "best", progress.epoch)
-        self.writer.save(self.learner, "last", progress.epoch)
+            self.writer.save(self.learner.kept, "best", progress.epoch)
+        self.writer.save(self.learner.kept, "last", progress.epoch)
 
 
 def _targets(films: Films, config: TrainingConfig) -> Targets:

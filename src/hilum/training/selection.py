@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.metrics.ranking import Ranking, auroc
 from hilum.runs.recipe_parts import ChoiceConfig, Criterion
-from hilum.training.data.films import Films
 
-if TYPE_CHECKING:
-    from hilum.training.step import Learner
-
-__all__ = ["Choice", "EpochScores", "Kept", "Streak", "areas", "measure", "score"]
+__all__ = ["Choice", "EpochScores", "Kept", "Streak", "areas", "measure"]
 
 
 @dataclass(frozen=True)
@@ -180,27 +175,6 @@ class Choice:
             choice.best = Kept(state["epoch"], state["value"])
         choice._phase = Streak(config.by, state["phase_best"], state["phase_since"])
         return choice
-
-
-@torch.inference_mode()
-def score(learner: Learner, films: Films) -> NDArray[np.float32]:
-    """Return (N, L) logits of the saved weights; each rank scores its share, all get all.
-
-    The weights are put into evaluation mode; statistics are rank 0's.
-    """
-    network = learner.kept
-    learner.ranks.same_statistics(network)
-    network.eval()
-    found = torch.zeros(len(films), len(network.labels), device=learner.device.name)
-    rank, size = learner.ranks.share
-    own = np.arange(rank, len(films), size)
-    for start in range(0, len(own), learner.config.batch_size):
-        rows = own[start : start + learner.config.batch_size]
-        images = learner.device.pixels(films.rasters[rows], learner.config.preprocessing)
-        with learner.device.autocast():
-            scored = network(images)
-        found[learner.device.tensor(rows)] = scored.float()
-    return learner.ranks.total(found).cpu().numpy()
 
 
 def areas(

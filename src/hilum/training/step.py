@@ -26,6 +26,7 @@ from hilum.training.average import Average
 from hilum.training.checkpoint import State
 from hilum.training.data import augment_device
 from hilum.training.data.batches import Batch
+from hilum.training.data.films import Films
 from hilum.training.device import Device
 from hilum.training.losses import Terms
 from hilum.training.phases import Group
@@ -232,3 +233,23 @@ class Learner:
         """Copy the statistics: a forward pass that fails writes NaN into them."""
         if self._buffers:
             torch._foreach_copy_(self._buffers, list(self.network.buffers()))  # pyright: ignore
+
+    @torch.inference_mode()
+    def score(self, films: Films) -> NDArray[np.float32]:
+        """Return (N, L) logits of the kept weights; each rank scores its share, all get all.
+
+        The weights are put into evaluation mode; statistics are rank 0's.
+        """
+        network = self.kept
+        self.ranks.same_statistics(network)
+        network.eval()
+        found = torch.zeros(len(films), len(network.labels), device=self.device.name)
+        rank, size = self.ranks.share
+        own = np.arange(rank, len(films), size)
+        for start in range(0, len(own), self.config.batch_size):
+            rows = own[start : start + self.config.batch_size]
+            images = self.device.pixels(films.rasters[rows], self.config.preprocessing)
+            with self.device.autocast():
+                scored = network(images)
+            found[self.device.tensor(rows)] = scored.float()
+        return self.ranks.total(found).cpu().numpy()
