@@ -92,7 +92,7 @@ class Shard:
 
 def _named(name: str, follow_links: bool) -> Iterable[Listed]:
     path = Path(name)
-    # os.path says no where pathlib raises: for a name too long to be asked about
+    # os.path says no where pathlib raises: for a name that is too long
     if os.path.isdir(path):  # noqa: PTH112
         return walk(path, follow_links)
     if path.suffix.lower() == ".csv" and os.path.isfile(path):  # noqa: PTH113
@@ -169,7 +169,7 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     ['x', 'y_z-eceab1eddb31b9a13b2c']
     """
     stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:68] for path in paths]
-    # letter case is not told apart by every disk
+    # not every file system is case-sensitive
     counts = Counter(stem.lower() for stem in stems)
     marked = [_marked(path, stem) for path, stem in zip(paths, stems, strict=True)]
     # a film may be called what another one gets

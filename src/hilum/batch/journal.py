@@ -57,7 +57,7 @@ class Header(_Frozen):
     precision: str
     code_sha256: str
     options: dict[str, str] = {}
-    """What was asked for that changes results or pictures."""
+    """Options that change results or pictures."""
     shard: str = ""
     """Which part of the films, such as 2/3; empty for all."""
     list_sha256: str = ""

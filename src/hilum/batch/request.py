@@ -1,4 +1,4 @@
-"""What is asked of a batch, beside its bundle and its films."""
+"""Options of a batch, apart from its bundle and its films."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class BatchRequest:
         {'heatmaps': 'tables alone', 'threshold': '0.4', 'patients': 'none'}
         """
         pictures = self.pictures
-        said = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
+        options = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
         if self.threshold is not None:
-            said["threshold"] = repr(self.threshold)
-        return {**said, "patients": self.patients.fingerprint}
+            options["threshold"] = repr(self.threshold)
+        return {**options, "patients": self.patients.fingerprint}

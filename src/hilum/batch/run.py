@@ -90,7 +90,7 @@ def run_batch(
             together by `hilum.batch.merge`.
 
     Raises:
-        UsageError: when a heatmap is asked for of a finding that the bundle lacks, a film lies
+        UsageError: when a heatmap is requested of a finding that the bundle lacks, a film lies
             where previews or overlays would be written over it, another run is writing to the
             folder, or its journal is damaged or of another bundle.
     """

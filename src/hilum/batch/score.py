@@ -68,7 +68,7 @@ class Scoring:
     Attributes:
         bundle: loaded.
         out: where pictures go, in `films` and `overlays`.
-        request: what is asked for.
+        request: the options of the run.
         journal: what is finished already.
     """
 
@@ -158,7 +158,7 @@ class Scoring:
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess
     ) -> tuple[dict[str, str], bool]:
-        """Draw the findings asked for; a picture that fails never costs the score.
+        """Draw the requested findings; a picture that fails never costs the score.
 
         Returns:
             Finding to the file of its picture, in place; and whether drawing failed.
@@ -184,20 +184,20 @@ class Scoring:
             write_atomic(self.out / files[name], drawn)
         return files, False
 
-    def _refused(self, item: Input, said: Refusal) -> Entry:
+    def _refused(self, item: Input, refusal: Refusal) -> Entry:
         """The row of a film that was looked at, and is not to be scored."""
         result = self._result(
             item,
-            sha256=said.sha256,
-            status=said.status,
-            codes=(said.code,),
-            message=said.message,
+            sha256=refusal.sha256,
+            status=refusal.status,
+            codes=(refusal.code,),
+            message=refusal.message,
         )
         return Entry(
-            key=said.sha256 if said.settled else None,
+            key=refusal.sha256 if refusal.settled else None,
             result=result,
-            sop_instance_uid=said.sop_instance_uid,
-            pixels_sha256=said.pixels_sha256,
+            sop_instance_uid=refusal.sop_instance_uid,
+            pixels_sha256=refusal.pixels_sha256,
         )
 
     def _unread(self, item: Input, error: FilmError, sha256: str | None) -> Entry:
@@ -214,7 +214,7 @@ class Scoring:
         )
         return Entry(key=None, result=result)
 
-    def _result(self, item: Input, **said: Any) -> ImageResult:
+    def _result(self, item: Input, **fields: Any) -> ImageResult:
         """A result of this bundle and request."""
         by_hand = self.request.threshold is not None
         return ImageResult(
@@ -223,7 +223,7 @@ class Scoring:
             threshold_source=ThresholdSource.HAND if by_hand else ThresholdSource.BUNDLE,
             bundle=self.bundle.id,
             precision=self.bundle.precision.value,
-            **said,
+            **fields,
         )
 
 

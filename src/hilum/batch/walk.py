@@ -175,28 +175,32 @@ def codes_of(path: str) -> tuple[ReasonCode, ...]:
 
 
 def _loop(path: str) -> Listed:
-    said = "the link leads back into the folder that is searched, where its films are listed"
-    return Listed(Path(path), FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, said), codes_of(path))
+    reason = "the link leads back into the folder that is searched, where its films are listed"
+    return Listed(
+        Path(path), FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, reason), codes_of(path)
+    )
 
 
-def _odd(path: str, said: str) -> Listed:
-    refusal = FilmError(Status.SKIP, ReasonCode.NOT_REGULAR_FILE, said)
+def _odd(path: str, reason: str) -> Listed:
+    refusal = FilmError(Status.SKIP, ReasonCode.NOT_REGULAR_FILE, reason)
     return Listed(Path(path), refusal, codes_of(path))
 
 
 def _outside() -> FilmError:
-    """Where the link leads is not said: a report must not tell what else the machine has."""
-    said = "the link leads out of the folder that is searched; --follow-links reads it all the same"
-    return FilmError(Status.REJECT, ReasonCode.SYMLINK_OUTSIDE_ROOT, said)
+    """Return the refusal, without the target: a report must not show what else the machine has."""
+    reason = (
+        "the link leads out of the folder that is searched; --follow-links reads it all the same"
+    )
+    return FilmError(Status.REJECT, ReasonCode.SYMLINK_OUTSIDE_ROOT, reason)
 
 
 def _unreadable(error: OSError) -> FilmError:
     if error.errno == errno.ELOOP:
         return FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, "the link leads back to itself")
     if isinstance(error, FileNotFoundError):
-        said = "there is nothing where its name leads"
-        return FilmError(Status.ERROR, ReasonCode.FILE_NOT_FOUND, said)
+        reason = "there is nothing where its name leads"
+        return FilmError(Status.ERROR, ReasonCode.FILE_NOT_FOUND, reason)
     if isinstance(error, PermissionError):
-        said = "the folder or what the link leads to may not be read"
-        return FilmError(Status.ERROR, ReasonCode.PERMISSION_DENIED, said)
+        reason = "the folder or what the link leads to may not be read"
+        return FilmError(Status.ERROR, ReasonCode.PERMISSION_DENIED, reason)
     return FilmError(Status.ERROR, ReasonCode.READ_FAILED, error.strerror or "it cannot be read")

@@ -38,13 +38,13 @@ class CalibratedFinding(BaseModel):
     """The curve of one finding, and how it came to be.
 
     Attributes:
-        method: the method in use, which may be a fallback of the one asked for.
+        method: the method in use, which may be a fallback of the requested one.
         parameters: the curve's fields.
         calibrated: False where nothing could be fitted to films: the plain sigmoid.
         n, positives: labelled films of this finding that it was fitted on, and positive ones.
         note: why a fallback was taken, that films were few, how many values are left where the
-            curve makes ties, or which prevalence was asked for; else empty.
-        log_odds_shift: what a prevalence that was asked for adds to the curve's log odds.
+            curve makes ties, or which prevalence was requested; else empty.
+        log_odds_shift: the shift that a requested prevalence adds to the curve's log odds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -63,7 +63,7 @@ class CalibratedFinding(BaseModel):
         return curve_type(self.method).model_validate(self.parameters)
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) probabilities of (n,) logits, at the prevalence asked for."""
+        """(n,) probabilities of (n,) logits, at the requested prevalence."""
         probabilities = self.curve.apply(logits)
         return shifted(probabilities, self.log_odds_shift) if self.log_odds_shift else probabilities
 
@@ -79,7 +79,7 @@ class FittedCalibrator(BaseModel):
     """One curve for each finding, by name. The only maker of `Probabilities` from `Logits`.
 
     Attributes:
-        method: the method asked for.
+        method: the requested method.
         findings: what each finding got.
     """
 

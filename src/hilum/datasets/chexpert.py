@@ -184,8 +184,8 @@ def _read_table(
             states = label_states(tuple(row[: len(columns)]))
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
-        sex, age, said, direction = row[len(columns) :] or ("", "", plane, "")
-        lateral = said.casefold() == "lateral"
+        sex, age, projection, direction = row[len(columns) :] or ("", "", plane, "")
+        lateral = projection.casefold() == "lateral"
         record = Record(
             image_id=name,
             patient_id=patient,

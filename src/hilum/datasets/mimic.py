@@ -156,10 +156,10 @@ def _studies(table: Path) -> dict[str, _Study]:
     studies: dict[str, _Study] = {}
     for number, (patient, study, *cells) in read_rows(table, (*_STUDY, *_columns())):
         try:
-            said = (patient, label_states(tuple(cells)))
+            facts = (patient, label_states(tuple(cells)))
         except DatasetError as error:
             raise DatasetError(f"{table.name} row {number}: {error}") from error
-        if studies.setdefault(study, said) != said:
+        if studies.setdefault(study, facts) != facts:
             raise DatasetError(
                 f"{table.name} row {number}: study {study} is listed before with other labels or "
                 "another patient. Keep the row that is right"

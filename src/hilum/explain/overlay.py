@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 LEVELS = 256
-"""Greys of a film and levels of a map that are told apart in a picture."""
+"""Number of distinct film gray values and map levels in a picture."""
 
 _SHINE = 0.48
 """Share of the hot colours that is seen over black."""

@@ -41,7 +41,7 @@ def render(
 
     Args:
         film: the film, (H, W).
-        heatmap: (H, W) float32, finite, >= 0, at the film's size. An empty one is said to be.
+        heatmap: (H, W) float32, finite, >= 0, at the film's size. An empty one is marked as empty.
         style: how to draw.
         caption: the words; None for an overlay without any. A panel or triptych needs them.
         panel: film and overlay side by side; a triptych is as it is.

@@ -160,23 +160,23 @@ def _films(
     step: Step | None,
 ) -> FilmInspection:
     here = [record for record in listed.records if record.path is not None]
-    asked = sample(here, request.sample, request.seed) if request.films else []
+    chosen = sample(here, request.sample, request.seed) if request.films else []
     looks, duplicates = FilmPrints((), ()), Duplicates(0, ())
-    if asked:
+    if chosen:
 
         def advance(done: int, total: int) -> None:
             if step is not None:
                 step("reading films", done, total)
 
-        with thumbnail_pool(len(asked)) as pool:
-            looks = look_at(asked, pool, advance)
+        with thumbnail_pool(len(chosen)) as pool:
+            looks = look_at(chosen, pool, advance)
             duplicates = find_duplicates(looks.read, pool, splits, step)
     return FilmInspection(
         here=len(here),
         missing=len(listed) - len(here),
         without_row=len(stray),
         without_row_first=tuple(path.as_posix() for path in stray[:_FIRST]),
-        asked=len(asked),
+        asked=len(chosen),
         read=len(looks.read),
         unreadable=looks.reasons(),
         unreadable_first=looks.unreadable[:_FIRST],

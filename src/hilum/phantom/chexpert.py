@@ -138,8 +138,8 @@ def mined_labels(plan: FilmPlan, seed: int) -> dict[str, LabelState]:
 def read_labels(plan: FilmPlan) -> dict[str, LabelState]:
     """A film's labels as careful readers give them: what is drawn, never uncertain.
 
-    `No Finding` is negative, not blank, where something is drawn: readers answer what they are
-    asked. What the phantom cannot tell stays blank all the same.
+    `No Finding` is negative, not blank, where something is drawn: readers answer every
+    question. What the phantom cannot show stays blank.
 
     Returns:
         A state for each finding of CheXpert-14, in its order.

@@ -54,7 +54,7 @@ class ScoreKind(IntEnum):
     LOGIT = 1
     """A logit: `logit_Mass`."""
     PLAIN = 2
-    """Not told: the finding's name alone."""
+    """Unknown kind: the finding's name alone."""
     DECISION = 3
     """Perhaps a decision, 0 or 1: `Mass_pred`."""
 

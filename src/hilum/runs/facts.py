@@ -131,7 +131,7 @@ class Imported(_Facts):
 
 
 NetworkOrigin = Annotated[Trained | Imported, Field(discriminator="kind")]
-"""Where a network comes from, told apart by `kind`."""
+"""Where a network comes from, distinguished by `kind`."""
 
 
 class BoundFilms(_Facts):

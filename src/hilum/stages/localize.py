@@ -38,7 +38,7 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Subject:
-    """A network whose heatmaps are asked about.
+    """A network whose heatmaps are examined.
 
     Attributes:
         name: what its makers call it.
@@ -177,7 +177,7 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         engine = Engine(network, preprocessing, labels, precision)
         return engine.run(stack.rasters).heatmaps
 
-    asked = [
+    checked = [
         CheckedMap(row, labels.index(name), record.patient_id)
         for row, record in enumerate(films.records)
         for name in positives[record.image_id]
@@ -193,9 +193,9 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         seed=seed,
     )
     try:
-        return check_sanity(run, maps, asked, advance)
+        return check_sanity(run, maps, checked, advance)
     except ValueError as error:
-        raise DatasetError(f"the sanity of heatmaps cannot be asked here: {error}") from None
+        raise DatasetError(f"the sanity of heatmaps cannot be checked here: {error}") from None
 
 
 def _asked(reference: Reference, record: Record, labels: LabelSet) -> list[str]:

@@ -127,8 +127,8 @@ def reference_of(place: Path, cohort: Cohort, preprocessing: Preprocessing) -> R
     notice = place / "SYNTHETIC.txt"
     if cohort.synthetic and cohort.dataset == "nih" and notice.is_file():
         for line in notice.read_text("utf-8").splitlines():
-            if said := _NOTICE.match(line):
-                patients, seed, size = (int(said[part]) for part in (1, 2, 4))
-                corpus = PhantomCorpus(patients, seed, float(said[3]), size)
+            if found := _NOTICE.match(line):
+                patients, seed, size = (int(found[part]) for part in (1, 2, 4))
+                corpus = PhantomCorpus(patients, seed, float(found[3]), size)
                 return DrawnMasks(corpus, preprocessing)
     return ReaderBoxes()

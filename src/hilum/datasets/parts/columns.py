@@ -114,16 +114,16 @@ def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks
     for number, (cell,) in read_rows(table, (column,)):
         if cell in listed:
             continue
-        said = [word.strip() for word in cell.split("|")] if cell else []
+        names = [word.strip() for word in cell.split("|")] if cell else []
         try:
-            listed[cell] = found = frozenset(find(word).name for word in said)
+            listed[cell] = found = frozenset(find(word).name for word in names)
         except UsageError as error:
             raise DatasetError(f"{table.name} row {number}: {error}") from error
         if NO_FINDING in found and len(found) > 1:
             raise DatasetError(
                 f"{table.name} row {number}: '{NO_FINDING}' must stand alone; got '{cell}'"
             )
-        words.update(() if NO_FINDING in found else said)
+        words.update(() if NO_FINDING in found else names)
     present = frozenset[str]().union(*listed.values()) - {NO_FINDING}
     if not present:
         raise DatasetError(f"{table.name} must name a finding in column {column}; it names none")

@@ -1,4 +1,4 @@
-"""What several readers said of a film, and where they boxed it: shared by the readers' files."""
+"""Labels and boxes of several readers for one film: shared by the readers' files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def majority(votes: Sequence[Vote]) -> tuple[LabelState, ...]:
     >>> majority([Vote("R1", yes), Vote("R2", no), Vote("R3", yes)])
     (<LabelState.POSITIVE: 1>,)
     """
-    return tuple(_verdict(said) for said in zip(*(vote.states for vote in votes), strict=True))
+    return tuple(_verdict(states) for states in zip(*(vote.states for vote in votes), strict=True))
 
 
-def _verdict(said: tuple[LabelState, ...]) -> LabelState:
-    if len(set(said)) == 1:
-        return said[0]
-    return LabelState(2 * said.count(LabelState.POSITIVE) > len(said))
+def _verdict(states: tuple[LabelState, ...]) -> LabelState:
+    if len(set(states)) == 1:
+        return states[0]
+    return LabelState(2 * states.count(LabelState.POSITIVE) > len(states))
 
 
 def film_box(finding: str, corners: tuple[float, float, float, float], size: Size) -> Box:

@@ -140,7 +140,7 @@ class MacroEvaluation(SummaryEvaluation):
 
 
 class ConstantPredictor(Document):
-    """The image-free rival: each finding's prevalence, said of every film.
+    """Image-free baseline: predicts each finding's prevalence for every film.
 
     Its ECE is near zero by construction, which is why a low ECE proves nothing.
     """

@@ -66,7 +66,7 @@ class ProblemCode(StrEnum):
     NEAR_DUPLICATE = "NEAR_DUPLICATE"
     """Films are copies of each other. Between splits it is an error, else a warning."""
     UNCERTAIN_POLICY_MISSING = "UNCERTAIN_POLICY_MISSING"
-    """There are uncertain labels, and nobody said what they count as."""
+    """There are uncertain labels, and no policy for counting them."""
     NO_FINDING_CONFLICT = "NO_FINDING_CONFLICT"
     """Films are labelled `No Finding` and a finding at once."""
     EMPTY_SPLIT = "EMPTY_SPLIT"
@@ -78,7 +78,7 @@ class ProblemCode(StrEnum):
 
 
 class Problem(Document):
-    """One thing that is wrong with the dataset, or with what was asked of it."""
+    """One problem of the dataset, or of the request made of it."""
 
     level: Severity
     code: ProblemCode
@@ -160,7 +160,7 @@ class FindingCounts(Document):
     """One finding."""
 
     listed: States | None
-    """As the dataset says it, all films; None where the label set asked for adds the finding."""
+    """Counts of the dataset's own labels, all films; None where the requested label set adds it."""
     used: States
     """As training would see it: after the policy, films used."""
     positive_patients: int

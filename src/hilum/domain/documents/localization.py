@@ -25,7 +25,7 @@ class Pointed(Document):
     """The maps of one finding, or of all; intervals from a patient bootstrap.
 
     A film's map hits when its hottest pixel lies on the finding, without tolerance. An empty map
-    is a miss: it was asked where, and said nothing.
+    is a miss: it points nowhere.
     """
 
     maps: int

@@ -127,7 +127,7 @@ class FindingResult(Document):
 
 
 class ImageResult(Document):
-    """Everything said of one input. One line of results.jsonl."""
+    """Result of one input. One line of results.jsonl."""
 
     schema_version: int = 2
     """2 since findings carry a decision; lines of schema 1 are still read."""
@@ -141,11 +141,11 @@ class ImageResult(Document):
     message: str = ""
     view: ViewPosition = ViewPosition.UNKNOWN
     patient: str = ""
-    """Whose film it is: a pseudonym, or the file's own patient id if that was asked for; blank
-    where the file says none, or none was wanted."""
+    """Patient of the film: a pseudonym, or the file's own patient id if requested; blank where the
+    file has none, or none was requested."""
     age_years: float | None = None
-    """None where the file does not say, or it was not wanted; 90 for all above 89 unless the full
-    identity was asked for."""
+    """Age; None where the file has none, or it was not requested; 90 for all above 89 unless the
+    full identity was requested."""
     sex: Sex = Sex.UNKNOWN
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""

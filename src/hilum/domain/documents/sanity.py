@@ -57,7 +57,7 @@ class Sanity(Document):
     limit: float
     """From which mean SSIM two findings' maps count as the same."""
     depends_on_finding: bool | None
-    """SSIM of `two_findings` and its interval lie below the limit; None where no film was asked."""
+    """SSIM of `two_findings` and its interval lie below the limit; None without films."""
 
     @property
     def passed(self) -> bool:

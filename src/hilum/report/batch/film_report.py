@@ -150,7 +150,7 @@ def _about(result: ImageResult) -> tuple[str, ...]:
     sex = None if result.sex is Sex.UNKNOWN else result.sex.value
     age = None if result.age_years is None else f"{math.floor(result.age_years)} years"
     patient = f"patient {shown(result.patient)}" if result.patient else None
-    return tuple(said for said in (view, sex, age, patient) if said is not None)
+    return tuple(part for part in (view, sex, age, patient) if part is not None)
 
 
 def _overlays(result: ImageResult, labels: LabelSet) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""results.jsonl: everything said of each input, one JSON object a line, for programs."""
+"""results.jsonl: the result of each input, one JSON object per line, for programs."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
     none. Only the explorer needs JavaScript; a table below it holds the same without.
 
     Args:
-        evaluation: what `evaluate` said.
+        evaluation: the result of `evaluate`.
         curves: of the same probabilities and films.
     """
     footnotes = Footnotes()
@@ -108,7 +108,7 @@ class Footnotes:
         """A number with its interval; a dash and a footnote where there is none.
 
         Args:
-            interval: None for a number that nobody asked for.
+            interval: None for a number that was not requested.
             digits: after the decimal point.
             times: a unit to give it in.
         """

@@ -35,13 +35,13 @@ def interpretation(finding: FindingEvaluation) -> str:
     are flagged.
     """
     flags = next(iter(finding.operating_points.values()), None)
-    said = _ranks(finding)
+    ranking = _ranks(finding)
     if flags is None or flags.sensitivity.value is None or finding.auroc.low is None:
-        return said
+        return ranking
     found = f"of 100 films with it {100 * flags.sensitivity.value:.0f} are flagged"
     if flags.ppv.value is None:
-        return f"{said}; no film is flagged"
-    return f"{said}; {found}, of 100 flagged {100 * flags.ppv.value:.0f} have it"
+        return f"{ranking}; no film is flagged"
+    return f"{ranking}; {found}, of 100 flagged {100 * flags.ppv.value:.0f} have it"
 
 
 def _ranks(finding: FindingEvaluation) -> str:

@@ -137,7 +137,7 @@ def calibration_table(evaluation: Evaluation) -> str:
     """How far probabilities can be believed: slope, intercept, O/E, ECE, and what follows.
 
     The chance level is the 95th percentile of equal-mass ECE under perfect calibration: an ECE
-    below it cannot be told from none.
+    below it cannot be distinguished from zero.
     """
     rows = [
         (
@@ -222,7 +222,7 @@ def _threshold(finding: FindingEvaluation) -> str:
 def _facts(evaluation: Evaluation) -> str:
     split = evaluation.split
     look, level = evaluation.look, evaluation.level
-    policy = ", ".join(f"{word}: {said}" for word, said in evaluation.policy.items())
+    policy = ", ".join(f"{kind}: {choice}" for kind, choice in evaluation.policy.items())
     sentences = [
         f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
         f"patients, film list sha256 {split.sha256[:12]}.",
@@ -246,11 +246,11 @@ def _gain(evaluation: Evaluation) -> str:
     macro = evaluation.macro
     every = [p for f in evaluation.findings.values() for p in f.operating_points.values()]
     chosen = ", ".join(dict.fromkeys(point.chosen_on for point in every))
-    said = f"Thresholds were chosen on {chosen}."
+    sentence = f"Thresholds were chosen on {chosen}."
     if macro.threshold_gain.value is None:
-        return said
+        return sentence
     return (
-        f"{said} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with "
+        f"{sentence} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with "
         f"{macro.shared_threshold:.3g} for all: {shown(macro.f1_shared)}; difference "
         f"{shown(macro.threshold_gain)}."
     )
@@ -299,8 +299,8 @@ def _models(comparison: Comparison) -> str:
         numbers: list[Interval | None] = [model.auroc, model.average_precision]
         numbers += [model.test_auroc, model.test_average_precision] if tested else []
         title = f"**{name}**" if name == comparison.chosen else name
-        told = [model.facts.get(key, "") for key in facts]
-        rows.append([title, *told, *(shown(number) for number in numbers)])
+        values = [model.facts.get(key, "") for key in facts]
+        rows.append([title, *values, *(shown(number) for number in numbers)])
     return table(header, rows, "lr")
 
 

@@ -46,7 +46,7 @@ def write_evaluation(
     thresholds: Thresholds | None = None,
     top: int = TOP,
 ) -> None:
-    """Writes everything that is said of an evaluation into a folder.
+    """Write every output of an evaluation into a folder.
 
     ::
 
@@ -63,7 +63,7 @@ def write_evaluation(
     The same input gives the same bytes.
 
     Args:
-        evaluation: what `evaluate` said.
+        evaluation: the result of `evaluate`.
         probabilities: (N, L) as evaluated.
         cohort: the films evaluated.
         out: the folder; made where it is missing.

@@ -39,7 +39,7 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
         batch: for what every page says: bundle, evaluation, date.
         values: what this template alone needs.
     """
-    said = {
+    shared = {
         "batch": batch,
         "evidence": EVIDENCE,
         "threshold_by_hand": batch.tally.by_hand,
@@ -47,7 +47,7 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
     }
-    return document(name, {**values, **said}, images=True)
+    return document(name, {**values, **shared}, images=True)
 
 
 def prepare(name: str) -> None:

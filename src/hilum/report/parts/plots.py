@@ -106,11 +106,11 @@ class Plot:
             kind, _short(self._across(x)), _short(self._down(y)), shown(title)
         )
 
-    def svg(self, said: str, *layers: Markup) -> Markup:
+    def svg(self, label: str, *layers: Markup) -> Markup:
         """The plot.
 
         Args:
-            said: what a screen reader says of it.
+            label: text for screen readers.
             layers: from back to front.
         """
         over, width, height = _OVERHANG, _WIDTH + 2 * _OVERHANG, self.height + 2 * _OVERHANG
@@ -119,7 +119,7 @@ class Plot:
             '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}" data-x="{} {}"'
             ' data-y="{} {}" data-size="{:g} {:g}">{}</svg></svg>'
         ).format(
-            *(_short(_LEFT + _WIDTH + _RIGHT), _short(_TOP + self.height + _BOTTOM), shown(said)),
+            *(_short(_LEFT + _WIDTH + _RIGHT), _short(_TOP + self.height + _BOTTOM), shown(label)),
             self._axes(),
             *(_short(v) for v in (_LEFT - over, _TOP - over, width, height)),
             *(_short(v) for v in (-over, -over, width, height)),
@@ -258,7 +258,7 @@ def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:
         title: what a screen reader says, before the counts.
     """
     total = sum(count for _, count in slices)
-    said = "; ".join(f"{name}: {count}" for name, count in slices)
+    counts = "; ".join(f"{name}: {count}" for name, count in slices)
     shapes = Markup("")
     turned = 0.0
     for index, (_, count) in enumerate(slices):
@@ -269,7 +269,7 @@ def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:
         shapes = Markup('<circle class="empty" r="98"/>')
     return Markup(
         '<svg class="pie" viewBox="-100 -100 200 200" role="img" aria-label="{}">{}</svg>'
-    ).format(f"{title}: {said}", shapes)
+    ).format(f"{title}: {counts}", shapes)
 
 
 def _slice(start: float, share: float, index: int) -> Markup:

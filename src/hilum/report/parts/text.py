@@ -197,8 +197,10 @@ def summary(result: ImageResult) -> str:
     uncalled = sum(finding.positive is None for finding in result.findings.values())
     if uncalled == len(result.findings):
         return "No thresholds: nothing called"
-    said = "; ".join(f"{n} ({percent(result.findings[n].probability)})" for n in result.positives)
-    return (said or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
+    positives = "; ".join(
+        f"{n} ({percent(result.findings[n].probability)})" for n in result.positives
+    )
+    return (positives or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
 
 
 def evaluation_headline(evaluation: Evaluation | None) -> str:

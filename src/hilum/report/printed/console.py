@@ -77,9 +77,9 @@ def _detected(result: ImageResult) -> str:
 
 def _foot(batch: BatchResults) -> Iterator[str]:
     counts = batch.tally.statuses
-    said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    statuses = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     bundle = batch.bundle
-    yield f"{len(batch.results)} inputs{': ' if said else ''}{said}"
+    yield f"{len(batch.results)} inputs{': ' if statuses else ''}{statuses}"
     yield f"{_MARK} at or above the finding's threshold"
     threshold = batch.tally.by_hand
     if threshold is not None:

@@ -14,7 +14,7 @@ __all__ = ["PRINTED", "render"]
 
 
 def render(batch: BatchResults) -> str:
-    """Everything said of each input, in full precision, as in `results.jsonl`.
+    """Every result of each input, in full precision, as in `results.jsonl`.
 
     It is ASCII with escapes, as there: no name can reach the terminal as it is.
     """

@@ -51,7 +51,7 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
     yield ""
     yield "All Predictions:"
     yield ""
-    shares = [(name, said.removesuffix("%")) for name, said in rows]
+    shares = [(name, share.removesuffix("%")) for name, share in rows]
     yield table((_FINDING, _SHARE), shares, "lr", _FORM)
     yield ""
     yield f"Summary: {summary(result)}."
