@@ -1,4 +1,4 @@
-"""What became of a batch's films: read from its journal each time anew, never all in memory."""
+"""Outcome of a batch's films: read anew from its journal each time, never all in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose films they are, as far as the outputs may say: not at all, by a pseudonym, or in full."""
+"""Patient identity in the outputs: none, a pseudonym, or in full."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OLDEST = 90
 
 
 class Phi(StrEnum):
-    """How much the outputs say of the patient."""
+    """Amount of patient identity in the outputs."""
 
     NONE = "none"
     """Nothing: no id, no age, no sex."""
@@ -44,11 +44,11 @@ class Phi(StrEnum):
 
 
 class Described(Protocol):
-    """What a film's header says of its patient; a radiograph, for one."""
+    """Patient facts in a film's header, such as those of a radiograph."""
 
     @property
     def patient_id(self) -> str:
-        """As the header has it; empty where there is none."""
+        """Patient id as in the header; empty where there is none."""
         ...
 
     @property
@@ -58,13 +58,13 @@ class Described(Protocol):
 
     @property
     def sex(self) -> Sex:
-        """As recorded."""
+        """Sex as recorded."""
         ...
 
 
 @dataclass(frozen=True)
 class ShownIdentity:
-    """What the outputs may say of one film's patient. The fields are those of `ImageResult`."""
+    """Patient identity that outputs may show. The fields are those of `ImageResult`."""
 
     patient: str = ""
     age_years: float | None = None
@@ -125,7 +125,7 @@ class Patients:
 
     @property
     def fingerprint(self) -> str:
-        """What a batch remembers of mode and key, to be the same when it is continued.
+        """Fingerprint of mode and key, which must stay the same when a batch is resumed.
 
         It is a hash of a random key, from which the key cannot be found.
 
@@ -140,7 +140,7 @@ class Patients:
 
 
 def load_patients(mode: Phi, key: Path, out: Path) -> Patients:
-    """Patients as they are to be shown; only a pseudonym touches a key.
+    """Load the patient settings; only a pseudonym reads a key.
 
     Args:
         mode: how much of the identity is shown.
@@ -154,12 +154,12 @@ def load_patients(mode: Phi, key: Path, out: Path) -> Patients:
 
 
 def default_key() -> Path:
-    """The user's own key, where the system keeps settings, such as `~/.config/hilum/phi.key`."""
+    """Return the user's key file in the system's settings, such as `~/.config/hilum/phi.key`."""
     return Path(get_app_dir("hilum"), "phi.key")
 
 
 def read_key(path: Path, out: Path) -> bytes:
-    """The key in a file; a file that is missing is made, of 32 random bytes, for its owner alone.
+    """Read the key in a file; a missing one is made: 32 random bytes, for its owner alone.
 
     Args:
         path: of the key.

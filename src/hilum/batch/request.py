@@ -19,7 +19,7 @@ __all__ = ["BatchRequest"]
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """How films are scored, and what is written of them.
+    """Options for scoring films and writing their outputs.
 
     Attributes:
         pictures: which heatmaps to draw, and how; None for tables alone: no heatmap and no preview.
@@ -52,7 +52,7 @@ class BatchRequest:
             raise UsageError(f"there must be a lane or more; got {self.lanes}")
 
     def options(self) -> dict[str, str]:
-        """What results or pictures depend on, for a journal: other options are another batch.
+        """Return the options that change results or pictures, to identify the batch in a journal.
 
         >>> BatchRequest(pictures=None, threshold=0.4).options()
         {'heatmaps': 'tables alone', 'threshold': '0.4', 'patients': 'none'}

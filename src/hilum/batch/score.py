@@ -35,12 +35,12 @@ class Input:
 
     @property
     def path(self) -> Path:
-        """As it was listed."""
+        """Path of the film, as listed."""
         return self.listed.path
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Name of the film in results."""
         return str(self.listed.path)
 
     @property
@@ -185,7 +185,7 @@ class Scoring:
         return files, False
 
     def _refused(self, item: Input, refusal: Refusal) -> Entry:
-        """The row of a film that was looked at, and is not to be scored."""
+        """Return the row of a film that was read and is not scored."""
         result = self._result(
             item,
             sha256=refusal.sha256,
@@ -201,7 +201,7 @@ class Scoring:
         )
 
     def _unread(self, item: Input, error: FilmError, sha256: str | None) -> Entry:
-        """The row of a film that was not even looked at, or took its reader with it.
+        """Return the row of a film that was not even looked at, or took its reader with it.
 
         That may be the machine's fault and not the film's: the next run looks at it again.
         """
@@ -215,7 +215,7 @@ class Scoring:
         return Entry(key=None, result=result)
 
     def _result(self, item: Input, **fields: Any) -> ImageResult:
-        """A result of this bundle and request."""
+        """Return a result of this bundle and request."""
         by_hand = self.request.threshold is not None
         return ImageResult(
             input=item.name,
@@ -228,7 +228,7 @@ class Scoring:
 
 
 def _hash(item: Input, reader: ReaderProcess) -> str | None:
-    """Of what ended the process that read it."""
+    """Return the SHA-256 of a file that ended its reader process."""
     try:
         return reader.sha256(item.path)
     except FilmError:
@@ -236,7 +236,7 @@ def _hash(item: Input, reader: ReaderProcess) -> str | None:
 
 
 def _has_bytes(path: Path) -> bool:
-    """Whether a picture is there; a power cut can leave an empty one."""
+    """Return whether a picture is there; a power cut can leave an empty one."""
     try:
         return path.stat().st_size > 0
     except OSError:

@@ -47,11 +47,11 @@ class Listed:
 @dataclass(frozen=True)
 class _Root:
     path: str
-    """Where the search began, without links."""
+    """Folder where the search began, without links."""
     follow: bool
 
     def holds(self, path: str) -> bool:
-        """Whether what a path leads to lies in the folder searched."""
+        """Return whether what a path leads to lies in the folder searched."""
         there = os.path.realpath(path)
         return there == self.path or there.startswith(self.path.rstrip(os.sep) + os.sep)
 
@@ -68,7 +68,7 @@ class _Queue:
     links: list[str]
 
     def take(self) -> tuple[str, bool] | None:
-        """A folder, and whether no link led to it; None when all are done."""
+        """Return a folder, and whether no link led to it; None when all are done."""
         if self.plain:
             return self.plain.pop(), True
         if not self.links:
@@ -78,7 +78,7 @@ class _Queue:
 
 
 def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
-    """Every film below a folder, in no order, and everything there that is not to be read.
+    """Yield every film below a folder, unordered, and every name there that is refused.
 
     Files count whose suffix is one of `SUFFIXES`, hidden ones too if they have one: `.DS_Store` is
     no film, and `.film.png` may be one. Hidden folders are passed over, and what macOS leaves
@@ -112,7 +112,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
 
 
 def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Listed]:
-    """What one name in a folder is; a folder to search is added to the queue."""
+    """Classify one name in a folder; a folder to search is added to the queue."""
     name = entry.name
     if name.startswith(".") and (
         not _suffix(name) or name.startswith("._") or entry.is_dir(follow_symlinks=False)
@@ -156,13 +156,13 @@ def _link(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Lis
 
 
 def _suffix(name: str) -> str | None:
-    """The suffix that makes a file count; None for one that does not."""
+    """Return the suffix that makes a file count; None for one that does not."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of millions is slow)
     return suffix if suffix in SUFFIXES else None
 
 
 def codes_of(path: str) -> tuple[ReasonCode, ...]:
-    r"""What there is to say of a name alone.
+    r"""Return the reason codes of a name alone.
 
     >>> codes_of("a.png"), codes_of("a\udcff.png")
     ((), (<ReasonCode.NAME_NOT_UTF8: 'NAME_NOT_UTF8'>,))

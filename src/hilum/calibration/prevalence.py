@@ -53,7 +53,7 @@ class Move:
 
     @property
     def note(self) -> str:
-        """What a probability that was moved must say of itself."""
+        """Note that accompanies a probability moved to another prevalence."""
         return f"prevalence {_shown(self.fitted)} -> {_shown(self.wanted)} asked for"
 
 

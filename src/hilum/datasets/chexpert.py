@@ -62,7 +62,7 @@ _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
 
 def recognize(place: Path) -> bool:
-    """Whether a table has CheXpert's columns: in a folder, one with a name of CheXpert's."""
+    """Return whether a table has CheXpert's columns: in a folder, one with a name of CheXpert's."""
     return bool(_tables(place))
 
 

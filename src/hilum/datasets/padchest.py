@@ -86,7 +86,7 @@ _VIEWS = {
 
 
 def recognize(place: Path) -> bool:
-    """Whether the dataset's table is in the folder, or the table has its columns."""
+    """Return whether the dataset's table is in the folder, or the table has its columns."""
     return is_recognized(place, _TABLES, (*_WHO, *_WHAT))
 
 

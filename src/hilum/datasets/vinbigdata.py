@@ -45,7 +45,7 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
-    """Whether the table is in the folder or is the place, by its columns: others have the name."""
+    """Return whether the table is here, by its columns: other datasets use the same name."""
     table = find_table(place, _TABLES)
     return table is not None and has_columns(table, _COLUMNS)
 

@@ -62,7 +62,7 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
-    """Whether a label table is in the folder, or the table has a column for each finding."""
+    """Return whether a label table is in the folder, or the table has a column for each finding."""
     if place.is_file():
         return has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
     return bool(_tables(place))
@@ -151,7 +151,7 @@ def _tables(place: Path) -> list[Path]:
 
 
 def _agreed(table: Path) -> bool:
-    """Whether the labels are a consensus: only the table of single readers names them."""
+    """Return whether the labels are a consensus: only the table of single readers names them."""
     return _READER not in read_header(table)
 
 

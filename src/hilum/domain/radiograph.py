@@ -14,7 +14,7 @@ __all__ = ["DicomHeader", "Radiograph", "Sex", "ViewPosition"]
 
 
 class ViewPosition(StrEnum):
-    """How the beam went through the patient."""
+    """Direction of the beam through the patient."""
 
     PA = "PA"
     """Frontal, back to front: the standing standard film."""
@@ -101,7 +101,7 @@ class Radiograph:
         source: the name to show a reader: the file name, never a full path.
         sha256: of the bytes it was read from, hex; empty for a film made in memory.
         view: view position from the header.
-        spacing_mm: (row, column) distance of pixel centres, where the header has it.
+        spacing_mm: (row, column) distance of pixel centers, where the header has it.
         age_years: patient age, where known.
         sex: patient sex.
         codes: reasons to warn that were met while reading.

@@ -56,7 +56,7 @@ class Caption:
         return text if self.calibrated else f"{text}; not calibrated"
 
     def short(self, empty: bool) -> str:
-        """One line, for a picture that is all film."""
+        """Return one line, for a picture that is all film."""
         map_is = f"{_EMPTY} " if empty else ""
         return f"{self.title}. {map_is}{_EVIDENCE} Research software, not a medical device."
 

@@ -32,7 +32,7 @@ class Selection(StrEnum):
 
 @dataclass(frozen=True)
 class HeatmapRequest:
-    """Which findings' heatmaps to draw of each film.
+    """Findings whose heatmaps are drawn for each film.
 
     Attributes:
         selection: by what.
@@ -85,7 +85,7 @@ class HeatmapRequest:
         labels.columns(self.findings)
 
     def select(self, findings: Mapping[str, FindingResult]) -> tuple[str, ...]:
-        """The findings to draw of one film, in the order to show them.
+        """Return the findings to draw of one film, in the order to show them.
 
         Args:
             findings: the result of each finding on the film, in the bundle's order.

@@ -39,7 +39,7 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FilmPrint:
-    """What is kept of one film that was read.
+    """Data kept of one film that was read.
 
     Attributes:
         record: whose film it is.

@@ -44,7 +44,7 @@ Step = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class InspectionRequest:
-    """What to look at, and how.
+    """Options of an inspection.
 
     Attributes:
         place: the dataset's folder, or one of its tables.
@@ -72,14 +72,14 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
 
     The split is the one that training would make by default: official lists where there are any,
     else by the hash of the patient's name. What a reader refuses, such as an unknown label or one
-    film with two labellings, is not a problem of the inspection but an error: there is no cohort.
+    film with two labelings, is not a problem of the inspection but an error: there is no cohort.
 
     Args:
         request: what to look at.
         step: called with (what, done, total).
 
     Raises:
-        DatasetError: when no dataset is recognised, or its table breaks its format.
+        DatasetError: when no dataset is recognized, or its table breaks its format.
         UsageError: for an unknown dataset or label set.
     """
     whole = open_dataset(request.place, request.dataset)
@@ -123,7 +123,7 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
 
 
 def _settled(cohort: Cohort, policy: LabelPolicy) -> tuple[Cohort, int]:
-    """The cohort by the policy, and how many uncertain labels no policy was given for.
+    """Return the cohort by the policy, and how many uncertain labels no policy was given for.
 
     Those are left uncertain, so that everything else can still be counted.
     """

@@ -98,7 +98,7 @@ def is_unnamed(column: str) -> bool:
 
 
 def places_named(header: Sequence[str], names: Iterable[str]) -> list[int]:
-    """Return where the names stand in a header, in the order of the names.
+    """Return the columns of the names in a header, in the order of the names.
 
     >>> places_named(["Mass", "IMAGE_ID", "path"], FILM_COLUMNS)
     [1, 2]

@@ -1,4 +1,4 @@
-"""Where a run's or bundle's heatmaps point, and whether they mean anything at all."""
+"""Localization and sanity checks of a run's or bundle's heatmaps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Subject:
 
 
 def subject_of(root: Path) -> Subject:
-    """The network of a run or of a bundle.
+    """Return the network of a run or of a bundle.
 
     Raises:
         BundleError: when the folder is neither, or not as it was written.
@@ -79,7 +79,7 @@ def subject_of(root: Path) -> Subject:
 
 
 def unseen(subject: Subject, cohort: Cohort) -> Cohort:
-    """The films of patients that the network has not seen, with a note of what was left out.
+    """Return the films of patients that the network has not seen, with a note of what was left out.
 
     692 of the 880 films with NIH's boxes are among the train and tune films of the best known
     random split: where a network has seen the film, its map is no evidence.
@@ -224,7 +224,7 @@ def _chosen(cohort: Cohort, positives: dict[str, list[str]], seed: int) -> Cohor
 
 
 def _read(subject: Subject, cohort: Cohort, advance: Advance | None) -> tuple[Cohort, Stack]:
-    """The films that can be read, row by row, with a note of the others."""
+    """Return the films that can be read, row by row, with a note of the others."""
     paths = [record.path for record in cohort.records if record.path is not None]
     stack = read_stack(paths, subject.engine.preprocessing, advance=advance)
     if not stack.kept:

@@ -23,7 +23,7 @@ _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add 
 
 
 def majority(votes: Sequence[Vote]) -> tuple[LabelState, ...]:
-    """The label of several readers: what all say; else positive where more than half say so.
+    """Return the label of several readers: what all say; else positive where more than half say so.
 
     >>> no, yes = (LabelState.NEGATIVE,), (LabelState.POSITIVE,)
     >>> majority([Vote("R1", yes), Vote("R2", no), Vote("R3", yes)])
@@ -39,7 +39,7 @@ def _verdict(states: tuple[LabelState, ...]) -> LabelState:
 
 
 def film_box(finding: str, corners: tuple[float, float, float, float], size: Size) -> Box:
-    """The box between two corners (left, top, right, bottom in px) of a film of that size.
+    """Return the box between two corners (left, top, right, bottom in px) of a film of that size.
 
     Raises:
         DatasetError: for a box without an area, or one that leaves its film.
@@ -128,7 +128,7 @@ def read_corners(
 
 
 def dicom_size(film: Path | None) -> Size | None:
-    """The size of a film from its header; None for one that is not here, or not DICOM."""
+    """Return the size of a film from its header; None for one that is not here, or not DICOM."""
     if film is None or film.suffix.lower() not in (".dcm", ".dicom"):
         return None
     from pydicom import dcmread

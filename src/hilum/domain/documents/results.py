@@ -1,4 +1,4 @@
-"""What leaves hilum: the result of one film, and the words that every number comes with."""
+"""Result of one film, and the notices that accompany every number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class ThresholdSource(StrEnum):
-    """Who set the thresholds of a film's findings."""
+    """Source of the thresholds of a film's findings."""
 
     BUNDLE = "bundle"
     """The bundle's operating points, each chosen on its calibrate split for a target."""
@@ -69,7 +69,7 @@ class FindingResult(Document):
     calibrated: bool = True
     """False where too little was known to fit a calibrator: the plain sigmoid of the logit."""
     regions: tuple[str, ...] = ()
-    """In words, the regions of the film that raised its score, of a finding that is positive or
+    """Regions of the film that raised its score, in words, of a finding that is positive or
     whose heatmap was drawn; none where the map is empty."""
 
     @model_validator(mode="before")

@@ -17,7 +17,7 @@ GRADES = ((0.9, "very well"), (0.8, "well"), (0.7, "moderately"), (0.0, "weakly"
 
 
 def shown(number: Interval | None, digits: int = 3) -> str:
-    """A number with its interval, or a dash where there is none.
+    """Return a number with its interval, or a dash where there is none.
 
     >>> shown(Interval(value=0.8123, low=0.77, high=0.85)), shown(None)
     ('0.812 [0.770, 0.850]', '–')
@@ -60,7 +60,7 @@ def _ranks(finding: FindingEvaluation) -> str:
 
 
 def best_and_worst(evaluation: Evaluation) -> str:
-    """The findings with the highest and the lowest AUROC; empty with fewer than two.
+    """Return the findings with the highest and the lowest AUROC; empty with fewer than two.
 
     Of many findings the extremes are partly luck, those of few patients above all.
     """

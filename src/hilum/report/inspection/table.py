@@ -22,7 +22,7 @@ _NONE = "–"
 
 
 def markdown(inspection: DatasetInspection) -> str:
-    """The whole inspection; the verdict stands last, where a terminal shows it."""
+    """Return the whole inspection; the verdict stands last, where a terminal shows it."""
     parts = [
         f"# {inspection.card.title}: {inspection.root}",
         _card(inspection),
@@ -44,7 +44,7 @@ def markdown(inspection: DatasetInspection) -> str:
 
 
 def completeness(found: Published) -> str:
-    """Films and patients against those published.
+    """Return films and patients against those published.
 
     >>> completeness(Published(films=2725, films_published=112120, patients=700,
     ...     patients_published=30805, complete=False))
@@ -63,7 +63,7 @@ def completeness(found: Published) -> str:
 
 
 def co_occurrence_csv(labels: Labels) -> str:
-    """The matrix of how many films have two findings, named on both sides."""
+    """Return the matrix of how many films have two findings, named on both sides."""
     both = labels.co_occurrence
     rows = [("", *both.findings)]
     rows += [
@@ -230,5 +230,5 @@ def _percent(share: float | None) -> str:
 
 
 def _numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that also aligns in a terminal; numbers stand right."""
+    """Return a table that also aligns in a terminal; numbers stand right."""
     return table(header, rows, "lr", ALIGNED)

@@ -1,4 +1,4 @@
-"""For a notebook or an issue: the most probable finding, and all of them as a table."""
+"""Markdown for a notebook or an issue: the most probable finding, and a table of all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORM = TableForm(left=":--", right="--:", gap="", padded=True)
 
 
 def render(batch: BatchResults) -> str:
-    """The films in the order of their inputs, then what the numbers rest on."""
+    """Return the films in the order of their inputs, then the basis of the numbers."""
     lines = [line for result in batch.results for line in _film(result, batch.labels)]
     return "\n".join((*lines, *_foot(batch))) + "\n"
 
