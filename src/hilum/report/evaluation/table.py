@@ -257,7 +257,7 @@ def _gain(evaluation: Evaluation) -> str:
 
 
 def _remarks(evaluation: Evaluation) -> str:
-    """Return the reasons why numbers or intervals are missing, by finding, and the evaluation's notes."""
+    """Return the reasons for missing numbers or intervals, by finding, and the notes."""
     lines = [f"- {note}" for note in evaluation.notes]
     lines.append(f"- metadata: {evaluation.metadata_baseline.features}")
     for name, finding in evaluation.findings.items():
