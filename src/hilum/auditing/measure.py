@@ -38,7 +38,7 @@ class ClaimData:
 
     Attributes:
         patients: (N,) patient of each evaluated film.
-        parts: finding to its labelled films, of the findings that count.
+        parts: finding to its labeled films, of the findings that count.
         pooled: whether entries are pooled (micro) instead of averaged over findings.
     """
 

@@ -75,7 +75,7 @@ class Order:
 
     Attributes:
         given: finding to its column, as names or positions say.
-        best: finding to its column in the best assignment, which favours the given columns.
+        best: finding to its column in the best assignment, which favors the given columns.
         auroc, best_auroc: mean AUROC of the findings under either.
         gain: mean AUROC that the findings gain which the best assignment moves.
         permuted: whether the best is better than the given beyond noise.
@@ -173,10 +173,10 @@ def _best(values: NDArray[np.float64], own: NDArray[np.intp]) -> tuple[NDArray[n
     from scipy.optimize import linear_sum_assignment
 
     every = np.arange(len(own))
-    favoured = values.copy()
-    favoured[own, every] += _HEAD_START
-    best = linear_sum_assignment(favoured.T, maximize=True)[1]
-    return best, float((favoured[best, every] - favoured[own, every]).sum())
+    favored = values.copy()
+    favored[own, every] += _HEAD_START
+    best = linear_sum_assignment(favored.T, maximize=True)[1]
+    return best, float((favored[best, every] - favored[own, every]).sum())
 
 
 def _largest_luck(matrix: AurocMatrix, own: NDArray[np.intp], rng: np.random.Generator) -> float:

@@ -1,4 +1,4 @@
-"""What the user named, as a list of films."""
+"""List of films from the inputs that the user named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = ("path", "Path", "Image Index", "image_id", "Image_ID", "input")
 
 
 def list_films(named: Sequence[str], follow_links: bool = False) -> list[Listed]:
-    """Every film that files, folders, globs and CSV lists name: each once, in order of their paths.
+    """List the films named by files, folders, globs and CSV lists, each once, by path.
 
     What is named itself is taken as it is, links too. Folders are searched as `walk` says; what is
     found there and not to be read is listed with the reason.
@@ -68,7 +68,7 @@ class Shard:
 
     @classmethod
     def parse(cls, word: str) -> Self:
-        """The part that `2/3` names.
+        """Return the part that `2/3` names.
 
         Raises:
             UsageError: for anything else.
@@ -82,7 +82,7 @@ class Shard:
         return cls(int(read[1]), int(read[2]))
 
     def of(self, items: Sequence[T]) -> list[T]:
-        """Every n-th of the items, from the i-th.
+        """Return every n-th of the items, from the i-th.
 
         The parts together are the whole list, and each item is in one of them. It counts places of
         the whole list, so every part must be cut from the same one.
@@ -92,7 +92,7 @@ class Shard:
 
 def _named(name: str, follow_links: bool) -> Iterable[Listed]:
     path = Path(name)
-    # os.path says no where pathlib raises: for a name too long to be asked about
+    # os.path says no where pathlib raises: for a name that is too long
     if os.path.isdir(path):  # noqa: PTH112
         return walk(path, follow_links)
     if path.suffix.lower() == ".csv" and os.path.isfile(path):  # noqa: PTH113
@@ -120,7 +120,7 @@ def _matching(pattern: str, follow_links: bool) -> Iterator[Listed]:
 
 
 def _recursive(pattern: str) -> Iterator[Path]:
-    """What a pattern with `**` matches. `glob` would follow links there, round and round."""
+    """List matches of a pattern with `**`. `glob` would follow links there in a loop."""
     path = Path(pattern)
     root, parts = Path(path.anchor), path.parts[1:] if path.anchor else path.parts
     hidden = any(part.startswith(".") for part in parts)
@@ -156,7 +156,7 @@ _RESERVED = frozenset(
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
-    """A safe, short and unique stem for what is written of each film.
+    """Return a safe, short and unique stem for what is written of each film.
 
     The file's own name where it is harmless and nobody else has it, or could get it; else what is
     harmless of it and a hash of the path. Names from outside never become paths. A name depends on
@@ -169,7 +169,7 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     ['x', 'y_z-eceab1eddb31b9a13b2c']
     """
     stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:68] for path in paths]
-    # letter case is not told apart by every disk
+    # not every file system is case-sensitive
     counts = Counter(stem.lower() for stem in stems)
     marked = [_marked(path, stem) for path, stem in zip(paths, stems, strict=True)]
     # a film may be called what another one gets
@@ -187,7 +187,7 @@ def _harmless(path: Path, stem: str) -> bool:
 
 
 def _marked(path: Path, stem: str) -> str:
-    """With a hash, of 80 bits: among a million names the odds of two alike are 1 to 10^12."""
+    """Append a hash of 80 bits: among a million names a collision has odds of 1 to 10^12."""
     if stem.split(".")[0].lower() in _RESERVED:
         stem = f"_{stem}"
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()

@@ -57,11 +57,11 @@ class Header(_Frozen):
     precision: str
     code_sha256: str
     options: dict[str, str] = {}
-    """What was asked for that changes results or pictures."""
+    """Options that change results or pictures."""
     shard: str = ""
-    """Which part of the films, such as 2/3; empty for all."""
+    """Part of the films, such as 2/3; empty for all."""
     list_sha256: str = ""
-    """Of the names of all films, where there are parts: they must be cut from one list."""
+    """SHA-256 of the names of all films, where there are parts: they must be cut from one list."""
 
 
 class Entry(_Frozen):
@@ -74,7 +74,7 @@ class Entry(_Frozen):
     result: ImageResult
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
-    """With the UID: what two files of one DICOM object must have in common."""
+    """SHA-256 of the pixels; with the UID, it is equal in two files of one DICOM object."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def pictures_of(result: ImageResult) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a journal holds, as far as it is kept in memory: where each line begins.
+    """Index of a journal, kept in memory: the offset of each line.
 
     Attributes:
         places: input as it was listed to the place of its entry, the last where there are several.
@@ -103,7 +103,7 @@ class Recorded:
 
 
 def read_journal(path: Path, header: Header) -> Recorded | None:
-    """The finished inputs of an earlier run; None where there is no journal.
+    """Return the finished inputs of an earlier run; None where there is no journal.
 
     Raises:
         UsageError: when the run was another (its header names what differs), or when a line
@@ -136,7 +136,7 @@ def read_journal(path: Path, header: Header) -> Recorded | None:
 
 
 def read_header(path: Path) -> Header:
-    """What the results in a journal depend on.
+    """Read the settings that the results in a journal depend on.
 
     Raises:
         UsageError: when there is no journal, or it is damaged.
@@ -187,7 +187,7 @@ class Journal:
             sync_folder(self._path.parent)
 
     def append(self, entry: Entry) -> None:
-        """One more input is finished, and its pictures are in place."""
+        """Record an input as finished; its pictures must be in place."""
         before = self.of(entry.result.input)
         if before is not None:
             self.superseded.update(before.files)
@@ -196,21 +196,21 @@ class Journal:
         self._places[entry.result.input] = place
 
     def of(self, name: str) -> Entry | None:
-        """The entry of an input as it was listed; None where it has none yet."""
+        """Return the entry of an input as it was listed; None where it has none yet."""
         place = self._places.get(name)
         return None if place is None else self._at(place)
 
     def __iter__(self) -> Iterator[Entry]:
-        """The last entry of each input, by name, one at a time."""
+        """Yield the last entry of each input, by name."""
         return read_entries(self._path, in_order(self._places))
 
     def places(self) -> dict[str, int]:
-        """Where the entry of each input begins, for `read_entry`."""
+        """Return the offset of each input's entry, for `read_entry`."""
         return dict(self._places)
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the journal."""
         return self._path
 
     def _at(self, place: int) -> Entry:
@@ -246,7 +246,7 @@ class Journal:
 
 
 def read_entry(file: BinaryIO, place: int) -> Entry:
-    """The entry of a journal that begins at a place, which was checked or written before.
+    """Return the entry of a journal that begins at a place, which was checked or written before.
 
     Raises:
         UsageError: when somebody has changed the journal meanwhile.
@@ -259,7 +259,7 @@ def read_entry(file: BinaryIO, place: int) -> Entry:
 
 
 def in_order(places: Mapping[str, int]) -> list[int]:
-    """Places of inputs, in the order of the inputs' names.
+    """Sort the offsets of inputs by the inputs' names.
 
     >>> in_order({"b.png": 10, "a.png": 20})
     [20, 10]
@@ -268,7 +268,7 @@ def in_order(places: Mapping[str, int]) -> list[int]:
 
 
 def read_entries(path: Path, places: Iterable[int]) -> Iterator[Entry]:
-    """The entries of a journal that begin at these places, one at a time.
+    """Yield the entries of a journal that begin at these offsets.
 
     Raises:
         UsageError: when somebody has changed the journal meanwhile.
@@ -284,7 +284,7 @@ def _line(document: dict[str, Any]) -> bytes:
 
 
 def _document(line: bytes) -> object:
-    """What a line says; None where it is not as it was written."""
+    """Return the document of a line; None where the line is damaged."""
     crc, body = line[:8], line[9:-1]
     if line != b"%b %b\n" % (crc, body) or crc != b"%08x" % zlib.crc32(body):
         return None
@@ -314,7 +314,7 @@ def _check_header(path: Path, found: object, header: Header) -> None:
 
 
 def _settings(header: dict[str, Any]) -> dict[str, Any]:
-    """What a header says, its options beside the rest."""
+    """Return the settings of a header, its options among them."""
     options = header.get("options")
     flat = {key: value for key, value in header.items() if key != "options"}
     return {**flat, **options} if isinstance(options, dict) else {**flat, "options": options}

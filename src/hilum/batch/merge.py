@@ -66,7 +66,7 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
 
 
 def _may_begin(path: Path, header: Header) -> bool:
-    """Whether there is no journal, or that of the same parts, whose putting together was stopped.
+    """Return whether there is no journal, or that of an interrupted merge of the same parts.
 
     Then all that it has is in the parts, and it is written anew.
     """
@@ -78,7 +78,7 @@ def _may_begin(path: Path, header: Header) -> bool:
 
 
 def _check(bundle: Bundle, headers: Sequence[Header]) -> None:
-    """Whether these are all parts of one list, scored alike."""
+    """Check that these are all parts of one list, scored alike."""
     same = {header.model_copy(update={"shard": ""}).model_dump_json() for header in headers}
     if len(same) != 1:
         raise UsageError(
@@ -100,7 +100,7 @@ def _check(bundle: Bundle, headers: Sequence[Header]) -> None:
 
 
 def _finished(part: Path, header: Header) -> Recorded:
-    """What a part has: every input that its results tell of, or it is refused."""
+    """Return a part's inputs; refuse it unless its results cover every one."""
     recorded = read_journal(part / JOURNAL, header) or Recorded()
     results = part / "results.jsonl"
     if results.is_file():

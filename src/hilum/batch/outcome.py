@@ -1,4 +1,4 @@
-"""What became of a batch's films: read from its journal each time anew, never all in memory."""
+"""Outcome of a batch's films: read anew from its journal each time, never all in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["BatchOutcome"]
 
 
 class BatchOutcome(Collection[ImageResult]):
-    """The results of a batch in the order of their inputs' names, as often as they are asked for.
+    """The results of a batch in the order of their inputs' names, as often as they are requested.
 
     Two files that claim to be one DICOM object and show different pictures cannot both be right.
     The first by name that was scored keeps its result and each other is rejected, whichever was

@@ -1,4 +1,4 @@
-"""Whose films they are, as far as the outputs may say: not at all, by a pseudonym, or in full."""
+"""Patient identity in the outputs: none, a pseudonym, or in full."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from typer import get_app_dir
 from hilum.domain.errors import UsageError
 from hilum.domain.radiograph import Sex
 
-__all__ = ["Described", "Patients", "Phi", "Said", "default_key", "load_patients", "read_key"]
+__all__ = [
+    "Described",
+    "Patients",
+    "Phi",
+    "ShownIdentity",
+    "default_key",
+    "load_patients",
+    "read_key",
+]
 
 KEY_BYTES = 32
 _INSTEAD = "Name another file with --phi-key (one that is missing is made), or take --phi none"
@@ -25,7 +33,7 @@ _OLDEST = 90
 
 
 class Phi(StrEnum):
-    """How much the outputs say of the patient."""
+    """Amount of patient identity in the outputs."""
 
     NONE = "none"
     """Nothing: no id, no age, no sex."""
@@ -36,11 +44,11 @@ class Phi(StrEnum):
 
 
 class Described(Protocol):
-    """What a film's header says of its patient; a radiograph, for one."""
+    """Patient facts in a film's header, such as those of a radiograph."""
 
     @property
     def patient_id(self) -> str:
-        """As the header has it; empty where there is none."""
+        """Patient id as in the header; empty where there is none."""
         ...
 
     @property
@@ -50,13 +58,13 @@ class Described(Protocol):
 
     @property
     def sex(self) -> Sex:
-        """As recorded."""
+        """Sex as recorded."""
         ...
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the outputs may say of one film's patient. The fields are those of `ImageResult`."""
+class ShownIdentity:
+    """Patient identity that outputs may show. The fields are those of `ImageResult`."""
 
     patient: str = ""
     age_years: float | None = None
@@ -73,11 +81,11 @@ class Patients:
     anonymity: films, and the names of their files, can still tell who it is.
 
     Attributes:
-        mode: how much is said.
+        mode: how much of the identity is shown.
         key: of the pseudonyms; 32 bytes or more. Only a pseudonym needs it.
 
     Raises:
-        UsageError: when a pseudonym is asked for without such a key.
+        UsageError: when a pseudonym is requested without such a key.
 
     >>> patients = Patients(Phi.PSEUDONYM, bytes(32))
     >>> patients.shown("CANARY-8812"), patients.shown(" "), Patients(Phi.NONE).shown("CANARY-8812")
@@ -94,7 +102,7 @@ class Patients:
             )
 
     def shown(self, patient_id: str) -> str:
-        """The patient, as asked for; empty for an empty id.
+        """Return the patient as requested; empty for an empty id.
 
         Blanks around an id are padding of its file format, and count for nothing.
         """
@@ -103,21 +111,21 @@ class Patients:
             return ""
         if self.mode is Phi.FULL:
             return patient_id
-        said = patient_id.encode("utf-8", "surrogatepass")
-        return hmac.new(self.key, said, hashlib.sha256).hexdigest()[:16]
+        encoded = patient_id.encode("utf-8", "surrogatepass")
+        return hmac.new(self.key, encoded, hashlib.sha256).hexdigest()[:16]
 
-    def of(self, film: Described) -> Said:
-        """All that may be said of a film's patient."""
+    def of(self, film: Described) -> ShownIdentity:
+        """Return everything that may be shown of a film's patient."""
         if self.mode is Phi.NONE:
-            return Said()
+            return ShownIdentity()
         age = film.age_years
         if age is not None and self.mode is Phi.PSEUDONYM:
             age = min(age, float(_OLDEST))
-        return Said(self.shown(film.patient_id), age, film.sex)
+        return ShownIdentity(self.shown(film.patient_id), age, film.sex)
 
     @property
     def fingerprint(self) -> str:
-        """What a batch remembers of mode and key, to be the same when it is continued.
+        """Fingerprint of mode and key, which must stay the same when a batch is resumed.
 
         It is a hash of a random key, from which the key cannot be found.
 
@@ -132,26 +140,26 @@ class Patients:
 
 
 def load_patients(mode: Phi, key: Path, out: Path) -> Patients:
-    """Patients as they are to be shown; only a pseudonym touches a key.
+    """Load the patient settings; only a pseudonym reads a key.
 
     Args:
-        mode: how much is said.
+        mode: how much of the identity is shown.
         key: the file of the key, such as `default_key()`.
         out: the output folder.
 
     Raises:
-        UsageError: when a pseudonym is asked for and the key cannot be used.
+        UsageError: when a pseudonym is requested and the key cannot be used.
     """
     return Patients(mode, read_key(key, out)) if mode is Phi.PSEUDONYM else Patients(mode)
 
 
 def default_key() -> Path:
-    """The user's own key, where the system keeps settings, such as `~/.config/hilum/phi.key`."""
+    """Return the user's key file in the system's settings, such as `~/.config/hilum/phi.key`."""
     return Path(get_app_dir("hilum"), "phi.key")
 
 
 def read_key(path: Path, out: Path) -> bytes:
-    """The key in a file; a file that is missing is made, of 32 random bytes, for its owner alone.
+    """Read the key in a file; a missing one is made: 32 random bytes, for its owner alone.
 
     Args:
         path: of the key.

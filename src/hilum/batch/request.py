@@ -1,4 +1,4 @@
-"""What is asked of a batch, beside its bundle and its films."""
+"""Options of a batch, apart from its bundle and its films."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BatchRequest"]
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """How films are scored, and what is written of them.
+    """Options for scoring films and writing their outputs.
 
     Attributes:
         pictures: which heatmaps to draw, and how; None for tables alone: no heatmap and no preview.
@@ -49,13 +49,13 @@ class BatchRequest:
             raise UsageError(f"there must be a lane or more; got {self.lanes}")
 
     def options(self) -> dict[str, str]:
-        """What results or pictures depend on, for a journal: other options are another batch.
+        """Return the options that change results or pictures, to identify the batch in a journal.
 
         >>> BatchRequest(pictures=None, threshold=0.4).options()
         {'heatmaps': 'tables alone', 'threshold': '0.4', 'patients': 'none'}
         """
         pictures = self.pictures
-        said = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
+        options = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
         if self.threshold is not None:
-            said["threshold"] = repr(self.threshold)
-        return {**said, "patients": self.patients.fingerprint}
+            options["threshold"] = repr(self.threshold)
+        return {**options, "patients": self.patients.fingerprint}

@@ -33,7 +33,7 @@ __all__ = ["Finished", "prepare", "run_batch", "write_reports"]
 
 JOURNAL = "journal.jsonl"
 FOLDERS = ("films", "overlays")
-"""Of the output folder: previews, and pictures of heatmaps."""
+"""Folders in the output folder: previews, and pictures of heatmaps."""
 
 Advance = Callable[[int, int], None]
 
@@ -89,7 +89,7 @@ def run_batch(
         engine: where the films are worked on. Results do not depend on it.
 
     Raises:
-        UsageError: when a heatmap is asked for of a finding that the bundle lacks, a film lies
+        UsageError: when a heatmap is requested of a finding that the bundle lacks, a film lies
             where previews or overlays would be written over it, another run is writing to the
             folder, or its journal is damaged or of another bundle.
     """
@@ -170,7 +170,7 @@ def _make_room(out: Path, folders: Sequence[Path], earlier: bool) -> None:
 
 
 def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
-    """What lies in these folders is written over or removed, by name and behind links."""
+    """Refuse films in folders whose files are overwritten or removed, also through links."""
 
     def places(path: Path) -> set[Path]:
         return {Path(os.path.abspath(path)), Path(os.path.realpath(path))}  # noqa: PTH100
@@ -185,7 +185,7 @@ def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
 
 
 def facts(bundle: Bundle) -> BundleFacts:
-    """What the reports say of the bundle."""
+    """Return the facts on the bundle for the reports."""
     return BundleFacts(
         name=bundle.manifest.name,
         id=bundle.id,

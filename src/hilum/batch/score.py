@@ -35,12 +35,12 @@ class Input:
 
     @property
     def path(self) -> Path:
-        """As it was listed."""
+        """Path of the film, as listed."""
         return self.listed.path
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Name of the film in results."""
         return str(self.listed.path)
 
     @property
@@ -68,7 +68,7 @@ class Scoring:
     Attributes:
         bundle: loaded.
         out: where pictures go, in `films` and `overlays`.
-        request: what is asked for.
+        request: the options of the run.
         journal: what is finished already.
     """
 
@@ -158,7 +158,7 @@ class Scoring:
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess
     ) -> tuple[dict[str, str], bool]:
-        """Draw the findings asked for; a picture that fails never costs the score.
+        """Draw the requested findings; a picture that fails never costs the score.
 
         Returns:
             Finding to the file of its picture, in place; and whether drawing failed.
@@ -184,24 +184,24 @@ class Scoring:
             write_atomic(self.out / files[name], drawn)
         return files, False
 
-    def _refused(self, item: Input, said: Refusal) -> Entry:
-        """The row of a film that was looked at, and is not to be scored."""
+    def _refused(self, item: Input, refusal: Refusal) -> Entry:
+        """Return the row of a film that was read and is not scored."""
         result = self._result(
             item,
-            sha256=said.sha256,
-            status=said.status,
-            codes=(said.code,),
-            message=said.message,
+            sha256=refusal.sha256,
+            status=refusal.status,
+            codes=(refusal.code,),
+            message=refusal.message,
         )
         return Entry(
-            key=said.sha256 if said.settled else None,
+            key=refusal.sha256 if refusal.settled else None,
             result=result,
-            sop_instance_uid=said.sop_instance_uid,
-            pixels_sha256=said.pixels_sha256,
+            sop_instance_uid=refusal.sop_instance_uid,
+            pixels_sha256=refusal.pixels_sha256,
         )
 
     def _unread(self, item: Input, error: FilmError, sha256: str | None) -> Entry:
-        """The row of a film that was not even looked at, or took its reader with it.
+        """Return the row of a film that was not even looked at, or took its reader with it.
 
         That may be the machine's fault and not the film's: the next run looks at it again.
         """
@@ -214,8 +214,8 @@ class Scoring:
         )
         return Entry(key=None, result=result)
 
-    def _result(self, item: Input, **said: Any) -> ImageResult:
-        """A result of this bundle and request."""
+    def _result(self, item: Input, **fields: Any) -> ImageResult:
+        """Return a result of this bundle and request."""
         by_hand = self.request.threshold is not None
         return ImageResult(
             input=item.name,
@@ -223,12 +223,12 @@ class Scoring:
             threshold_source=ThresholdSource.HAND if by_hand else ThresholdSource.BUNDLE,
             bundle=self.bundle.id,
             precision=self.bundle.precision.value,
-            **said,
+            **fields,
         )
 
 
 def _hash(item: Input, reader: ReaderProcess) -> str | None:
-    """Of what ended the process that read it."""
+    """Return the SHA-256 of a file that ended its reader process."""
     try:
         return reader.sha256(item.path)
     except FilmError:
@@ -236,7 +236,7 @@ def _hash(item: Input, reader: ReaderProcess) -> str | None:
 
 
 def _has_bytes(path: Path) -> bool:
-    """Whether a picture is there; a power cut can leave an empty one."""
+    """Return whether a picture is there; a power cut can leave an empty one."""
     try:
         return path.stat().st_size > 0
     except OSError:

@@ -47,11 +47,11 @@ class Listed:
 @dataclass(frozen=True)
 class _Root:
     path: str
-    """Where the search began, without links."""
+    """Folder where the search began, without links."""
     follow: bool
 
     def holds(self, path: str) -> bool:
-        """Whether what a path leads to lies in the folder searched."""
+        """Return whether what a path leads to lies in the folder searched."""
         there = os.path.realpath(path)
         return there == self.path or there.startswith(self.path.rstrip(os.sep) + os.sep)
 
@@ -68,7 +68,7 @@ class _Queue:
     links: list[str]
 
     def take(self) -> tuple[str, bool] | None:
-        """A folder, and whether no link led to it; None when all are done."""
+        """Return a folder, and whether no link led to it; None when all are done."""
         if self.plain:
             return self.plain.pop(), True
         if not self.links:
@@ -78,7 +78,7 @@ class _Queue:
 
 
 def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
-    """Every film below a folder, in no order, and everything there that is not to be read.
+    """Yield every film below a folder, unordered, and every name there that is refused.
 
     Files count whose suffix is one of `SUFFIXES`, hidden ones too if they have one: `.DS_Store` is
     no film, and `.film.png` may be one. Hidden folders are passed over, and what macOS leaves
@@ -112,7 +112,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
 
 
 def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Listed]:
-    """What one name in a folder is; a folder to search is added to the queue."""
+    """Classify one name in a folder; a folder to search is added to the queue."""
     name = entry.name
     if name.startswith(".") and (
         not _suffix(name) or name.startswith("._") or entry.is_dir(follow_symlinks=False)
@@ -156,13 +156,13 @@ def _link(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Lis
 
 
 def _suffix(name: str) -> str | None:
-    """The suffix that makes a file count; None for one that does not."""
+    """Return the suffix that makes a file count; None for one that does not."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of millions is slow)
     return suffix if suffix in SUFFIXES else None
 
 
 def codes_of(path: str) -> tuple[ReasonCode, ...]:
-    r"""What there is to say of a name alone.
+    r"""Return the reason codes of a name alone.
 
     >>> codes_of("a.png"), codes_of("a\udcff.png")
     ((), (<ReasonCode.NAME_NOT_UTF8: 'NAME_NOT_UTF8'>,))
@@ -175,28 +175,32 @@ def codes_of(path: str) -> tuple[ReasonCode, ...]:
 
 
 def _loop(path: str) -> Listed:
-    said = "the link leads back into the folder that is searched, where its films are listed"
-    return Listed(Path(path), FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, said), codes_of(path))
+    reason = "the link leads back into the folder that is searched, where its films are listed"
+    return Listed(
+        Path(path), FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, reason), codes_of(path)
+    )
 
 
-def _odd(path: str, said: str) -> Listed:
-    refusal = FilmError(Status.SKIP, ReasonCode.NOT_REGULAR_FILE, said)
+def _odd(path: str, reason: str) -> Listed:
+    refusal = FilmError(Status.SKIP, ReasonCode.NOT_REGULAR_FILE, reason)
     return Listed(Path(path), refusal, codes_of(path))
 
 
 def _outside() -> FilmError:
-    """Where the link leads is not said: a report must not tell what else the machine has."""
-    said = "the link leads out of the folder that is searched; --follow-links reads it all the same"
-    return FilmError(Status.REJECT, ReasonCode.SYMLINK_OUTSIDE_ROOT, said)
+    """Return the refusal, without the target: a report must not show what else the machine has."""
+    reason = (
+        "the link leads out of the folder that is searched; --follow-links reads it all the same"
+    )
+    return FilmError(Status.REJECT, ReasonCode.SYMLINK_OUTSIDE_ROOT, reason)
 
 
 def _unreadable(error: OSError) -> FilmError:
     if error.errno == errno.ELOOP:
         return FilmError(Status.SKIP, ReasonCode.SYMLINK_LOOP, "the link leads back to itself")
     if isinstance(error, FileNotFoundError):
-        said = "there is nothing where its name leads"
-        return FilmError(Status.ERROR, ReasonCode.FILE_NOT_FOUND, said)
+        reason = "there is nothing where its name leads"
+        return FilmError(Status.ERROR, ReasonCode.FILE_NOT_FOUND, reason)
     if isinstance(error, PermissionError):
-        said = "the folder or what the link leads to may not be read"
-        return FilmError(Status.ERROR, ReasonCode.PERMISSION_DENIED, said)
+        reason = "the folder or what the link leads to may not be read"
+        return FilmError(Status.ERROR, ReasonCode.PERMISSION_DENIED, reason)
     return FilmError(Status.ERROR, ReasonCode.READ_FAILED, error.strerror or "it cannot be read")

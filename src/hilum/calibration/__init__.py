@@ -1,4 +1,4 @@
-"""From logits to probabilities: one fitted curve for each finding, fitted on calibrate.
+"""Calibration of logits to probabilities: one curve per finding, fitted on calibrate.
 
 The methods are the files of `curves/`. `cross_fitting` makes probabilities of films that must serve
 for fitting too, and `prevalence` moves them to where a finding is rarer or commoner.
@@ -38,13 +38,13 @@ class CalibratedFinding(BaseModel):
     """The curve of one finding, and how it came to be.
 
     Attributes:
-        method: the method in use, which may be a fallback of the one asked for.
+        method: the method in use, which may be a fallback of the requested one.
         parameters: the curve's fields.
         calibrated: False where nothing could be fitted to films: the plain sigmoid.
-        n, positives: labelled films of this finding that it was fitted on, and positive ones.
+        n, positives: labeled films of this finding that it was fitted on, and positive ones.
         note: why a fallback was taken, that films were few, how many values are left where the
-            curve makes ties, or which prevalence was asked for; else empty.
-        log_odds_shift: what a prevalence that was asked for adds to the curve's log odds.
+            curve makes ties, or which prevalence was requested; else empty.
+        log_odds_shift: the shift that a requested prevalence adds to the curve's log odds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -63,7 +63,7 @@ class CalibratedFinding(BaseModel):
         return curve_type(self.method).model_validate(self.parameters)
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) probabilities of (n,) logits, at the prevalence asked for."""
+        """(n,) probabilities of (n,) logits, at the requested prevalence."""
         probabilities = self.curve.apply(logits)
         return shifted(probabilities, self.log_odds_shift) if self.log_odds_shift else probabilities
 
@@ -79,7 +79,7 @@ class FittedCalibrator(BaseModel):
     """One curve for each finding, by name. The only maker of `Probabilities` from `Logits`.
 
     Attributes:
-        method: the method asked for.
+        method: the requested method.
         findings: what each finding got.
     """
 
@@ -90,7 +90,7 @@ class FittedCalibrator(BaseModel):
     findings: dict[str, CalibratedFinding]
 
     def apply(self, logits: Logits) -> Probabilities:
-        """The probabilities of logits, column by column, matched by finding and not by position.
+        """Return the probabilities of logits, by column, matched by finding and not by position.
 
         Raises:
             UsageError: for a finding that was not calibrated.
@@ -104,7 +104,7 @@ class FittedCalibrator(BaseModel):
         return Probabilities(values, logits.labels)
 
     def at_prevalence(self, fitted: Mapping[str, float], wanted: Mapping[str, float]) -> Self:
-        """The same calibrator for a place where findings are rarer or more frequent.
+        """Return the same calibrator for a place where findings are rarer or more frequent.
 
         `logit p' = logit p + logit wanted - logit fitted`. The ranking stays; operating points
         chosen before do not fit any more. It is right where only the share of positives differs.
@@ -132,7 +132,7 @@ class FittedCalibrator(BaseModel):
         return self.model_copy(update={"findings": found})
 
     def notes(self) -> tuple[str, ...]:
-        """What the user should know, a line each."""
+        """Return notes for the user, one line each."""
         return tuple(f"{name}: {f.note}" for name, f in self.findings.items() if f.note)
 
     def to_json(self) -> str:
@@ -149,7 +149,7 @@ class FittedCalibrator(BaseModel):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads `to_json`.
+        """Read `to_json`.
 
         Raises:
             BundleError: for text that is not a calibrator.
@@ -170,9 +170,9 @@ class FittedCalibrator(BaseModel):
 
 
 def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrator:
-    """Fits a method to each finding, on films that neither trained nor are tested.
+    """Fit a method to each finding, on films that neither trained nor are tested.
 
-    Only films labelled positive or negative count. Where a method refuses, its fallback is taken
+    Only films labeled positive or negative count. Where a method refuses, its fallback is taken
     and noted: isotonic or beta, then Platt, then the plain sigmoid. A finding without a positive
     or without a negative film keeps the plain sigmoid, also where the others share a curve.
 
@@ -198,7 +198,7 @@ def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrat
 
 @dataclass(frozen=True)
 class _Films:
-    """(n,) logits of one finding, and whether each film is positive. All are labelled."""
+    """(n,) logits of one finding, and whether each film is positive. All are labeled."""
 
     logits: NDArray[np.float64]
     positives: NDArray[np.bool_]
@@ -218,7 +218,7 @@ def _fit_each(method: str, films: Mapping[str, _Films]) -> dict[str, CalibratedF
 
 
 def _fit_shared(method: str, films: Mapping[str, _Films]) -> dict[str, CalibratedFinding]:
-    """The curve of all findings that have both classes, as the curve of each."""
+    """Return the curve of all findings that have both classes, as the curve of each."""
     usable = {finding: own for finding, own in films.items() if own.of_both_classes}
     if not usable:
         return _fit_each(method, films)
@@ -259,7 +259,7 @@ def _fit_one(method: str, films: _Films) -> CalibratedFinding:
 
 
 def _first_accepted(method: str, films: _Films) -> tuple[str, Curve, list[str]]:
-    """The method that fitted, its curve, and why those before it refused."""
+    """Return the method that fitted, its curve, and why those before it refused."""
     kind = curve_type(method)
     try:
         return method, kind.fit(films.logits, films.positives), []

@@ -44,7 +44,7 @@ def cross_fit(
     folds: int = FOLDS,
     seed: int = 0,
 ) -> CrossFitted:
-    """Maps each fold of patients by a calibrator fitted on all other folds.
+    """Map each fold of patients by a calibrator fitted on all other folds.
 
     The curves differ a little between folds, so films of two folds whose logits are next to each
     other may change places: AUROC moves by a little, and says so of no model. With few positive

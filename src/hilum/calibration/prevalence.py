@@ -1,8 +1,8 @@
 """The same finding where it is rarer or more frequent: probabilities moved by its prior odds.
 
 It holds where only the share of positives differs: the films of those who have the finding, and of
-those who do not, must look as they did where the calibrator was fitted. No method by itself; asked
-for by the user, and never done unasked.
+those who do not, must look as they did where the calibrator was fitted. Not a method of its own:
+applied only when the user requests it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FARTHEST = 700.0
 
 @dataclass(frozen=True)
 class Move:
-    """One finding, from the prevalence it was fitted at to the one asked for.
+    """Shift of one finding from the prevalence of its fit to the requested one.
 
     Raises:
         UsageError: for a prevalence that is not in (0, 1).
@@ -53,19 +53,19 @@ class Move:
 
     @property
     def note(self) -> str:
-        """What a probability that was moved must say of itself."""
+        """Note that accompanies a probability moved to another prevalence."""
         return f"prevalence {_shown(self.fitted)} -> {_shown(self.wanted)} asked for"
 
 
 def moves(
     labels: LabelSet, fitted: Mapping[str, float], wanted: Mapping[str, float]
 ) -> tuple[Move, ...]:
-    """What is asked for, by the findings' names in the catalogue.
+    """Return the requested prevalences by the findings' names in the catalog.
 
     Args:
         labels: the findings that can be moved.
         fitted: finding to the prevalence it was fitted at, in (0, 1).
-        wanted: finding or alias to the prevalence asked for, in (0, 1).
+        wanted: finding or alias to the requested prevalence, in (0, 1).
 
     Raises:
         UsageError: for an unknown finding, or a prevalence that is missing or not in (0, 1).
@@ -75,7 +75,7 @@ def moves(
     ...
     hilum.domain.errors.UsageError: no finding 'Mas' in the catalogue. Did you mean 'Mass'?
     """
-    names = LabelSet("the prevalences asked for", tuple(wanted)).findings
+    names = LabelSet("the requested prevalences", tuple(wanted)).findings
     for name in names:
         labels.index(name)
         if name not in fitted:

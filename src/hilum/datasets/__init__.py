@@ -55,7 +55,7 @@ def open_dataset(place: Path, name: str | None = None) -> Cohort:
 
 
 def without(cohort: Cohort, image_ids: Collection[str], reason: str) -> Cohort:
-    """The cohort less some films, with a note of how many and why.
+    """Return the cohort less some films, with a note of how many and why.
 
     Names that the cohort does not have are passed over, since a list of films to leave out is
     written for a whole dataset and used on parts of it.

@@ -17,7 +17,7 @@ __all__ = ["Card", "DatasetReader"]
 
 @dataclass(frozen=True)
 class Card:
-    """What one must know of a dataset before quoting a number from it.
+    """Facts to know of a dataset before quoting a number from it.
 
     Attributes:
         name: the reader's name, which is its file's.

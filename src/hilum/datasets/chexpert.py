@@ -62,7 +62,7 @@ _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
 
 def recognize(place: Path) -> bool:
-    """Whether a table has CheXpert's columns: in a folder, one with a name of CheXpert's."""
+    """Return whether a table has CheXpert's columns: in a folder, one with a name of CheXpert's."""
     return bool(_tables(place))
 
 
@@ -184,8 +184,8 @@ def _read_table(
             states = label_states(tuple(row[: len(columns)]))
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
-        sex, age, said, direction = row[len(columns) :] or ("", "", plane, "")
-        lateral = said.casefold() == "lateral"
+        sex, age, projection, direction = row[len(columns) :] or ("", "", plane, "")
+        lateral = projection.casefold() == "lateral"
         record = Record(
             image_id=name,
             patient_id=patient,

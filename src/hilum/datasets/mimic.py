@@ -54,7 +54,7 @@ _Study = tuple[str, tuple[LabelState, ...]]  # its patient and its labels
 
 
 def recognize(place: Path) -> bool:
-    """Whether a table of labels or of films is in the folder, or the table is one of the three."""
+    """Return whether a table of labels or films is in the folder, or this is one of the three."""
     if place.is_file():
         kinds = ((*_STUDY, *_columns()), _FILM, (*_STUDY, *_SPLIT))
         return any(has_columns(place, columns) for columns in kinds)
@@ -65,7 +65,7 @@ def read(place: Path) -> Cohort:
     """Join the labels of studies to the table of films, and find the films that are here.
 
     Takes CheXpert's labels before NegBio's, unless the place is NegBio's table. A film whose study
-    has no labels stays, unlabelled. The official tune films are those of "validate". All views
+    has no labels stays, unlabeled. The official tune films are those of "validate". All views
     are read.
 
     Raises:
@@ -156,10 +156,10 @@ def _studies(table: Path) -> dict[str, _Study]:
     studies: dict[str, _Study] = {}
     for number, (patient, study, *cells) in read_rows(table, (*_STUDY, *_columns())):
         try:
-            said = (patient, label_states(tuple(cells)))
+            facts = (patient, label_states(tuple(cells)))
         except DatasetError as error:
             raise DatasetError(f"{table.name} row {number}: {error}") from error
-        if studies.setdefault(study, said) != said:
+        if studies.setdefault(study, facts) != facts:
             raise DatasetError(
                 f"{table.name} row {number}: study {study} is listed before with other labels or "
                 "another patient. Keep the row that is right"

@@ -72,7 +72,7 @@ _SEXES = {sex.value: sex for sex in Sex}
 
 
 def recognize(place: Path) -> bool:
-    """Whether one of the dataset's tables is in the folder, or the table has its columns."""
+    """Return whether one of the dataset's tables is in the folder, or the table has its columns."""
     return is_recognized(place, _TABLES, _COLUMNS)
 
 

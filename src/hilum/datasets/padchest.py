@@ -86,7 +86,7 @@ _VIEWS = {
 
 
 def recognize(place: Path) -> bool:
-    """Whether the dataset's table is in the folder, or the table has its columns."""
+    """Return whether the dataset's table is in the folder, or the table has its columns."""
     return is_recognized(place, _TABLES, (*_WHO, *_WHAT))
 
 
@@ -188,11 +188,11 @@ def _states(text: str) -> tuple[LabelState, ...]:
 
 
 def _label_notes(texts: Counter[str]) -> list[str]:
-    said: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     silent = unchanged = 0
     for text, count in texts.items():
         words = _words(text) - _SAYS_NOTHING
-        said.update(dict.fromkeys(words, count))
+        counts.update(dict.fromkeys(words, count))
         silent += 0 if words else count
         unchanged += count if words and "unchanged" in _words(text) else 0
     notes = [
@@ -200,7 +200,7 @@ def _label_notes(texts: Counter[str]) -> list[str]:
         f"films 'unchanged' beside other labels, absent findings negative: {unchanged:,}",
     ]
     for column, finding in enumerate(label_set("PadChest-25")):
-        names = sorted(w for w in said if column in _meaning(w) and w != finding.casefold())
+        names = sorted(w for w in counts if column in _meaning(w) and w != finding.casefold())
         notes += [f"read as {finding}: {', '.join(names)}"] if names else []
-    left = [f"{word} ({count:,})" for word, count in said.most_common() if not _meaning(word)]
+    left = [f"{word} ({count:,})" for word, count in counts.most_common() if not _meaning(word)]
     return [*notes, f"labels of no finding here, {len(left)} left out: {', '.join(left[:10])}"]

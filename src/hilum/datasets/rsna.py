@@ -47,7 +47,7 @@ _WORDS = (_OPACITY, _NORMAL, "No Lung Opacity / Not Normal")
 
 
 def recognize(place: Path) -> bool:
-    """Whether the table is in the folder, or the table has its columns."""
+    """Return whether the table is in the folder, or the table has its columns."""
     if place.is_file():
         return has_columns(place, _COLUMNS)
     return find_table(place, _TABLES) is not None
@@ -57,7 +57,7 @@ def read(place: Path) -> Cohort:
     """Read targets, boxes and classes, and find the films that are here.
 
     `Lung Opacity` is the target. `No Finding` is positive on normal films and negative on the
-    others; without the table of classes it is unlabelled, as who has no opacity may yet be ill.
+    others; without the table of classes it is unlabeled, as who has no opacity may yet be ill.
 
     Raises:
         DatasetError: for a film with two targets or classes, a target that is not that of its

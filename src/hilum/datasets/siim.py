@@ -49,7 +49,7 @@ _SIDE = 1024
 
 
 def recognize(place: Path) -> bool:
-    """Whether the table is in the folder, or the table has its columns."""
+    """Return whether the table is in the folder, or the table has its columns."""
     if place.is_file():
         return has_columns(place, _COLUMNS)
     return find_table(place, _TABLES) is not None
@@ -124,7 +124,7 @@ def _boxes(table: Path, notes: list[str]) -> dict[str, list[Box]]:
 
 
 def _around(pixels: str) -> Box:
-    """The box around a mask, which is written as pairs of a gap and a run.
+    """Return the box around a mask, which is written as pairs of a gap and a run.
 
     Pixels are counted down the columns of a film of 1024 by 1024 px, from its upper left corner
     and from 0; a gap counts from the end of the run before. (NIH's and Kaggle's usual encoding

@@ -51,7 +51,7 @@ _VIEWLESS = "films whose view is no known word, taken as unknown"
 
 
 def recognize(place: Path) -> bool:
-    """Whether the table has a column of films and one of labels; in a folder, exactly one has."""
+    """Return whether one table (of a folder: exactly one) has columns of films and labels."""
     return len(_layouts(place)) == 1
 
 
@@ -128,7 +128,7 @@ DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _layouts(place: Path) -> dict[Path, columns.Layout]:
-    """The tables with films and labels: the place itself, or those at the top of the folder."""
+    """Return the tables with films and labels: the place itself, or those in the folder."""
     tables = [place] if place.is_file() else sorted([*place.glob("*.csv"), *place.glob("*.csv.gz")])
     found = {table: columns.layout_of(table) for table in tables}
     return {table: layout for table, layout in found.items() if layout is not None}
@@ -137,7 +137,7 @@ def _layouts(place: Path) -> dict[Path, columns.Layout]:
 def _rows(
     table: Path, layout: columns.Layout
 ) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
-    """Where a row stands, role to what it says, and its label cells."""
+    """Yield the place of a row, its text by role, and its label cells."""
     roles = list(layout.roles)
     for number, cells in read_rows(table, [*layout.roles.values(), *layout.label_columns]):
         row = dict(zip(roles, cells, strict=False))

@@ -45,7 +45,7 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
-    """Whether the table is in the folder or is the place, by its columns: others have the name."""
+    """Return whether the table is here, by its columns: other datasets use the same name."""
     table = find_table(place, _TABLES)
     return table is not None and has_columns(table, _COLUMNS)
 
@@ -53,9 +53,9 @@ def recognize(place: Path) -> bool:
 def read(place: Path) -> Cohort:
     """Read the readers' findings and boxes, and find the films that are here.
 
-    A label is positive where more than half of the film's readers boxed it; `votes` keeps what
-    each said. Boxes are in pixels of the original film. Its size is read from the DICOM file or,
-    for films that were converted, from `train_meta.csv` (image_id, dim0 rows, dim1 columns);
+    A label is positive where more than half of the film's readers boxed it; `votes` keeps the
+    labels of each. Boxes are in pixels of the original film. Its size is read from the DICOM file
+    or, for films that were converted, from `train_meta.csv` (image_id, dim0 rows, dim1 columns);
     where neither is here, the boxes are left out.
 
     Raises:
@@ -73,7 +73,7 @@ def read(place: Path) -> Cohort:
     boxed = readings.read_corners(table, _labels(), films, _sizes(root), notes)
     records: dict[str, Record] = {}
     for film, found in listed.items():
-        votes = tuple(Vote(reader, _states(frozenset(said))) for reader, said in found.items())
+        votes = tuple(Vote(reader, _states(frozenset(names))) for reader, names in found.items())
         records[film] = Record(
             image_id=film,
             patient_id=film,

@@ -62,7 +62,7 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
-    """Whether a label table is in the folder, or the table has a column for each finding."""
+    """Return whether a label table is in the folder, or the table has a column for each finding."""
     if place.is_file():
         return has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
     return bool(_tables(place))
@@ -72,8 +72,8 @@ def read(place: Path) -> Cohort:
     """Read the readers' labels and boxes, and find the films that are here.
 
     A training film's label is positive where more than half of its readers say so; `votes` keeps
-    what each said. Boxes are in pixels of the original film, whose size only its DICOM file tells:
-    those of films that are not here as DICOM are left out.
+    the labels of each. Boxes are in pixels of the original film, whose size is only in its DICOM
+    file: those of films that are not here as DICOM are left out.
 
     Raises:
         DatasetError: for a label that is not one, a reader with two opinions of a film, or a box
@@ -110,8 +110,8 @@ def read(place: Path) -> Cohort:
 def write_example(folder: Path) -> Path:
     """Write invented labels of three films by three readers and of two by consensus, and films."""
     names = [f"5f0c{number:028x}" for number in range(5)]
-    said = ("Cardiomegaly", "Cardiomegaly|ILD", *["No finding"] * 7)
-    rows = [f"{names[i // 3]},R{8 + i % 3},{_marks(words)}" for i, words in enumerate(said)]
+    marked = ("Cardiomegaly", "Cardiomegaly|ILD", *["No finding"] * 7)
+    rows = [f"{names[i // 3]},R{8 + i % 3},{_marks(words)}" for i, words in enumerate(marked)]
     agreed = [f"{names[3]},{_marks('Pleural effusion|Other diseases')}"]
     agreed += [f"{names[4]},{_marks('No finding')}"]
     reader = f"{_READER},"
@@ -151,21 +151,21 @@ def _tables(place: Path) -> list[Path]:
 
 
 def _agreed(table: Path) -> bool:
-    """Whether the labels are a consensus: only the table of single readers names them."""
+    """Return whether the labels are a consensus: only the table of single readers names them."""
     return _READER not in read_header(table)
 
 
 def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[str, Record]:
     agreed = _agreed(table)
-    said = _votes(table, notes)
-    if not agreed and (odd := sum(len(votes) != _READERS for votes in said.values())):
+    read = _votes(table, notes)
+    if not agreed and (odd := sum(len(votes) != _READERS for votes in read.values())):
         notes.append(f"films that not exactly {_READERS} readers read: {odd:,}")
     corners = find_table(table.parent, (_BOXES[agreed],))
     boxes = readings.read_corners(corners, _labels(), films, {}, notes) if corners else {}
-    if strays := boxes.keys() - said.keys():
+    if strays := boxes.keys() - read.keys():
         notes.append(f"films with boxes but without labels, left out: {len(strays):,}")
     records: dict[str, Record] = {}
-    for film, states in said.items():
+    for film, states in read.items():
         votes = tuple(Vote(reader, marks) for reader, marks in states.items())
         records[film] = Record(
             image_id=film,
@@ -184,7 +184,7 @@ def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelStat
     header = read_header(table)
     names = [_OTHER[1] if n == _OTHER[0] and _OTHER[1] in header else n for n in _FINDINGS]
     key = ["image_id", _READER] if _READER in header else ["image_id"]
-    said: dict[str, dict[str, tuple[LabelState, ...]]] = {}
+    read: dict[str, dict[str, tuple[LabelState, ...]]] = {}
     repeated = 0
     for number, row in read_rows(table, [*names, *key]):
         film, reader = (*row[len(names) :], "")[:2]
@@ -195,7 +195,7 @@ def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelStat
             marks = label_states(tuple(row[: len(names)]))
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
-        votes = said.setdefault(film, {})
+        votes = read.setdefault(film, {})
         repeated += reader in votes
         if votes.setdefault(reader, marks) != marks:
             raise DatasetError(
@@ -205,4 +205,4 @@ def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelStat
     notes += spelling_notes(names, _labels(), table.name)
     if repeated:
         notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
-    return said
+    return read

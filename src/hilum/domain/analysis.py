@@ -1,4 +1,4 @@
-"""The analysis of one film: what a bundle found on it, whoever asked."""
+"""The analysis of one film: what a bundle found on it, whatever the caller."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Analysis:
         status: `ok`, or `warn` where a code calls for care.
         codes: reasons to be careful, each once: of the file, of the gate, of the heatmaps.
         findings: finding to probability, threshold and decision, in the bundle's order. Findings
-            that are positive or were asked for carry regions.
+            that are positive or were requested carry regions.
         labels: the findings of `maps`, in order.
         maps: (L, h, w) float32 over the network's square, >= 0: exact Grad-CAM. All zero means that
             no region raised the score. Maps of two findings share one scale.
         precision: the type the network computed in, such as "f32".
         runtime: library, version and device.
         views: views of the film whose logits were averaged; 1 is the film alone.
-        header: the film's DICOM identity, where it was asked for; never in `repr`.
+        header: the film's DICOM identity, where it was requested; never in `repr`.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""Findings by name, never by position: the catalogue, label states and label sets."""
+"""Findings by name, never by position: the catalog, label states and label sets."""
 
 from __future__ import annotations
 

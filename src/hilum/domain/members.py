@@ -85,7 +85,7 @@ def _module(package: str, name: str, noun: str) -> ModuleType:
 
 
 def _constants(module: ModuleType) -> list[object]:
-    """The values of the public annotated constants of a file."""
+    """Return the values of the public annotated constants of a file."""
     return [vars(module).get(name) for name in module.__annotations__ if not name.startswith("_")]
 
 

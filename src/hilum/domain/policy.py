@@ -56,7 +56,7 @@ class Blank(StrEnum):
 
 
 class Conflict(StrEnum):
-    """The treatment of a film that is labelled `No Finding` and a finding at once."""
+    """The treatment of a film that is labeled `No Finding` and a finding at once."""
 
     DROP = "drop"
     """The film is left out."""
@@ -67,7 +67,7 @@ class Conflict(StrEnum):
 
 
 class Views(StrEnum):
-    """Which films are used."""
+    """Views of the films used."""
 
     FRONTAL = "frontal"
     """Those not known to be lateral or oblique."""
@@ -172,8 +172,8 @@ def relabel(cohort: Cohort, labels: LabelSet) -> Cohort:
     """Return the cohort with a different label set; findings are matched by name only.
 
     `No Finding`, where the cohort has no such label, is positive on films whose findings are all
-    negative, negative beside a positive one, else unlabelled. Findings that the cohort does not
-    know are unlabelled. The mapping is noted.
+    negative, negative beside a positive one, else unlabeled. Findings that the cohort does not
+    know are unlabeled. The mapping is noted.
 
     Raises:
         UsageError: when the two have no finding in common.

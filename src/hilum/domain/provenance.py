@@ -1,4 +1,4 @@
-"""Which code made an artefact."""
+"""Version of the code that made an artifact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One film in memory: pixels in a fixed meaning, and what its header said."""
+"""One film in memory: pixels in a fixed meaning, and the metadata of its header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["DicomHeader", "Radiograph", "Sex", "ViewPosition"]
 
 
 class ViewPosition(StrEnum):
-    """How the beam went through the patient."""
+    """Direction of the beam through the patient."""
 
     PA = "PA"
     """Frontal, back to front: the standing standard film."""
@@ -46,7 +46,7 @@ class Sex(StrEnum):
 class DicomHeader:
     """The identity of a DICOM film: what result objects need to be filed with it.
 
-    It names a patient. It is read only where DICOM output is asked for, and stands in no `repr`,
+    It names a patient. It is read only where DICOM output is requested, and appears in no `repr`,
     log, journal or message. Text is as in the header, without control characters, clipped; empty
     where the header has none.
 
@@ -101,7 +101,7 @@ class Radiograph:
         source: the name to show a reader: the file name, never a full path.
         sha256: of the bytes it was read from, hex; empty for a film made in memory.
         view: view position from the header.
-        spacing_mm: (row, column) distance of pixel centres, where the header has it.
+        spacing_mm: (row, column) distance of pixel centers, where the header has it.
         age_years: patient age, where known.
         sex: patient sex.
         codes: reasons to warn that were met while reading.
@@ -111,7 +111,7 @@ class Radiograph:
         body_part: Body Part Examined in upper case, such as "CHEST".
         sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
         pixels_sha256: of a DICOM's stored values, as they are before any window or inversion.
-        header: the DICOM identity, where it was asked for; left out of `repr`.
+        header: the DICOM identity, where it was requested; left out of `repr`.
 
     Raises:
         ValueError: for pixels of another shape, type or range.

@@ -177,7 +177,7 @@ def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.boo
         states: (N,) LabelState values of one finding.
 
     Returns:
-        (n,) rows of the films labelled positive or negative, and (n,) whether positive.
+        (n,) rows of the films labeled positive or negative, and (n,) whether positive.
 
     >>> labelled(np.array([1, -1, 0, -2], np.int8))
     (array([0, 2]), array([ True, False]))
@@ -187,7 +187,7 @@ def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.boo
 
 
 def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
-    """Return the share of positives among labelled films; findings without one are left out.
+    """Return the share of positives among labeled films; findings without one are left out.
 
     Args:
         labels: the findings of the columns.

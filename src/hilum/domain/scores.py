@@ -119,7 +119,7 @@ class OperatingPoint:
         threshold: in [0, 1]; None where it could not be chosen, with `reason`.
         target: what was maximized or reached.
         achieved: the target's value on the films it was chosen on (optimistic elsewhere).
-        n, positives: labelled films, and positive ones among them.
+        n, positives: labeled films, and positive ones among them.
         reason: why there is no threshold, else empty.
         goal: the value to reach, in (0, 1); None for targets that are maximized.
 

@@ -85,7 +85,7 @@ def compare(
 
     Args:
         contenders: two or more, with the same findings.
-        cohort: the N films; entries labelled neither positive nor negative count for no model.
+        cohort: the N films; entries labeled neither positive nor negative count for no model.
         request: films, resamples and margin.
 
     Raises:

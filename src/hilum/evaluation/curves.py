@@ -47,7 +47,7 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class FindingCurves:
-    """The curves of one finding, over its films that are labelled positive or negative.
+    """The curves of one finding, over its films that are labeled positive or negative.
 
     Attributes:
         positives: (n,) whether the film has the finding.
@@ -76,7 +76,7 @@ class FindingCurves:
 
     @property
     def n(self) -> int:
-        """Number of labelled films."""
+        """Number of labeled films."""
         return len(self.positives)
 
     @property

@@ -49,7 +49,7 @@ _Drawn = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """One finding's labelled films with one set of probabilities."""
+    """One finding's labeled films with one set of probabilities."""
 
     positives: NDArray[np.bool_]
     probabilities: NDArray[np.float64]

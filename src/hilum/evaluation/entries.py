@@ -110,7 +110,7 @@ class Ratios:
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """Scored and labelled films of one finding, or of several findings pooled.
+    """Scored and labeled films of one finding, or of several findings pooled.
 
     Attributes:
         films: (n,) row of the split that each entry belongs to.
@@ -164,7 +164,7 @@ class Entries:
 
     @property
     def missing(self) -> str:
-        """Why measures may not exist, in words."""
+        """Reason why measures may not exist, in words."""
         if not len(self.positives):
             return "no film is labelled"
         return "no film is negative" if self.positives.all() else "no film is positive"

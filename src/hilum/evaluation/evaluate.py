@@ -52,7 +52,7 @@ def evaluate(
 ) -> Evaluation:
     """Compute all numbers of a model on one split.
 
-    Only films labelled positive or negative count for a finding; uncertain and unlabelled ones do
+    Only films labeled positive or negative count for a finding; uncertain and unlabeled ones do
     not. Macro means count the findings that have both. Intervals draw patients, not films, and
     hold the model, its calibrator and its thresholds fixed: they do not tell how a new training
     would have gone, nor how another hospital's patients would score.
@@ -105,7 +105,7 @@ def evaluate(
 def _scored(
     probabilities: Probabilities, cohort: Cohort, request: EvaluationRequest
 ) -> ScoredSplit:
-    """Return the labelled entries of each finding, matched by name."""
+    """Return the labeled entries of each finding, matched by name."""
     by_film = request.intervals_by == Unit.FILMS
     patients = np.array(cohort.image_ids()) if by_film else cohort.patients()
     number = _numbered(patients)

@@ -33,9 +33,9 @@ RESAMPLES = 1000
 FILM_SEED = 0
 """CheXlocalize's."""
 GRID = (256, 256)
-"""What the prior and noise are measured on, where films differ in size."""
+"""Grid on which the prior and noise are measured, where films differ in size."""
 CELLS = 7
-"""Of noise, each way: what a network of 224 px has."""
+"""Cells of noise in each direction, as in a network of 224 px."""
 IOUS = (0.1, 0.3, 0.5)
 IOBBS = (0.1, 0.25, 0.5, 0.75, 0.9)
 CRUMB = 0.15
@@ -155,9 +155,9 @@ def _share_found(found: NDArray[np.bool_]) -> float:
 
 
 def _inside(found: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return (n, m) whether a found box holds the centre of another."""
-    centre = ((boxes[:, :2] + boxes[:, 2:]) / 2.0)[None]
-    begun, not_ended = centre >= found[:, None, :2], centre < found[:, None, 2:]
+    """Return (n, m) whether a found box holds the center of another."""
+    center = ((boxes[:, :2] + boxes[:, 2:]) / 2.0)[None]
+    begun, not_ended = center >= found[:, None, :2], center < found[:, None, 2:]
     return np.logical_and.reduce(np.concatenate([begun, not_ended], axis=2), axis=2)
 
 

@@ -41,7 +41,7 @@ class ScoredSplit:
 
     Attributes:
         patients: (N,) patient ids.
-        entries: finding to its labelled films.
+        entries: finding to its labeled films.
         points: operating points, those without a threshold among them.
         film_thresholds: as `EvaluationRequest.film_thresholds`.
         shared_threshold: as `EvaluationRequest.shared_threshold`.

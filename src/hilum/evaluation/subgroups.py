@@ -39,7 +39,7 @@ def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
 
     Args:
         cohort: the split's films.
-        split: their labelled entries.
+        split: their labeled entries.
     """
     return tuple(
         _subgroup(attribute, group, np.array([g == group for g in groups]), split)

@@ -49,21 +49,21 @@ class Caption:
         """On which side of its threshold the probability is; empty without a probability."""
         if self.probability is None:
             return ""
-        said = "no threshold"
+        text = "no threshold"
         if self.threshold is not None:
             side = "at or above" if self.probability >= self.threshold else "below"
-            said = f"{side} its threshold of {_shown(self.threshold)}"
-        return said if self.calibrated else f"{said}; not calibrated"
+            text = f"{side} its threshold of {_shown(self.threshold)}"
+        return text if self.calibrated else f"{text}; not calibrated"
 
     def short(self, empty: bool) -> str:
-        """One line, for a picture that is all film."""
+        """Return one line, for a picture that is all film."""
         map_is = f"{_EMPTY} " if empty else ""
         return f"{self.title}. {map_is}{_EVIDENCE} Research software, not a medical device."
 
     def long(self, style: Style, empty: bool) -> tuple[str, str]:
         """Return the meaning of the colors, and what the software is."""
-        said = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
-        return f"{said} {_EVIDENCE}", NOT_A_DEVICE
+        text = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
+        return f"{text} {_EVIDENCE}", NOT_A_DEVICE
 
 
 def _shown(share: float) -> str:

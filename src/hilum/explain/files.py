@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["PictureFormat", "jpeg_bytes", "png_bytes"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB = 0, 2
+_GRAY, _RGB = 0, 2
 _UP = 2
 """The filter that stores each row as its difference from the row above."""
 _LEVEL = 1
@@ -20,15 +20,15 @@ _BEGINNING = 16
 
 
 class PictureFormat(StrEnum):
-    """How pictures of heatmaps are stored."""
+    """File format of heatmap pictures."""
 
     PNG = "png"
     """Each pixel as it was drawn."""
     JPEG = "jpg"
-    """For looking at: a sixth of the bytes."""
+    """Lossy, for viewing: a sixth of the bytes."""
 
     def file_bytes(self, rgb: NDArray[np.uint8]) -> bytes:
-        r"""The file of a picture, (H, W, 3) uint8.
+        r"""Return the file of a picture, (H, W, 3) uint8.
 
         >>> PictureFormat.JPEG.file_bytes(np.zeros((2, 3, 3), np.uint8))[:2]
         b'\xff\xd8'
@@ -37,7 +37,7 @@ class PictureFormat(StrEnum):
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    r"""A PNG file of (H, W) grey or (H, W, 3) RGB pixels, by ISA-L's deflate.
+    r"""Return a PNG file of (H, W) gray or (H, W, 3) RGB pixels, by ISA-L's deflate.
 
     Nothing of the source file travels with it: no text chunks, no EXIF, no time. Each row is stored
     as its difference from the row above: choosing a filter for each row saves no bytes on a film.
@@ -53,8 +53,8 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     lines[:, 0] = _UP
     lines[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
-    colour = _GREY if pixels.ndim == 2 else _RGB
-    header = struct.pack(">IIBBBBB", columns, rows, 8, colour, 0, 0, 0)
+    color = _GRAY if pixels.ndim == 2 else _RGB
+    header = struct.pack(">IIBBBBB", columns, rows, 8, color, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", _deflated(lines)), (b"IEND", b""))
     file = [_SIGNATURE]
     for kind, data in chunks:
@@ -64,7 +64,7 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _deflated(lines: NDArray[np.uint8]) -> bytes:
-    """The zlib stream of rows; the same bytes each time.
+    """Return the zlib stream of rows; the same bytes each time.
 
     The fast loop of ISA-L, where it begins a stream, hashes an address of the stack in place of the
     third byte (2.32, levels 0 to 2): once in some thousand processes a first match is lost. So the
@@ -80,7 +80,7 @@ def _deflated(lines: NDArray[np.uint8]) -> bytes:
 
 
 def jpeg_bytes(pixels: NDArray[np.uint8], quality: int = 92) -> bytes:
-    r"""A JPEG file of (H, W) grey or (H, W, 3) RGB pixels: a sixth of a PNG's bytes.
+    r"""Return a JPEG file of (H, W) gray or (H, W, 3) RGB pixels: a sixth of a PNG's bytes.
 
     It is for looking at: pixels come back nearly as they were, not quite.
 

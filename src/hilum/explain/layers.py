@@ -30,7 +30,7 @@ class Layer:
 
 
 def layers(network: Path, findings: int) -> tuple[Layer, ...]:
-    """The network's layers from the head down to the stem.
+    """Return the network's layers from the head down to the stem.
 
     Weights are the graph's constants of a float type and more than one value. A layer is what the
     network calls by one name, with what has no name behind it; it stands as deep as the last
@@ -60,7 +60,7 @@ def layers(network: Path, findings: int) -> tuple[Layer, ...]:
 
 
 def cascade(found: Sequence[Layer], steps: int) -> tuple[tuple[Layer, ...], ...]:
-    """The layers in steps from the head down: the head alone, then about equally many a step.
+    """Return the layers in steps from the head down: the head, then about equally many each.
 
     >>> parts = cascade([Layer(name, (name,)) for name in "abcde"], 3)
     >>> ["".join(layer.name for layer in part) for part in parts]
@@ -140,7 +140,7 @@ def _weights(graph: Model) -> list[Any]:
 
 
 def _uses(graph: Model) -> dict[str, _Use]:
-    """Each weight's first use on the film.
+    """Return each weight's first use on the film.
 
     What an operation makes of weights alone (a cast, a reshape) is followed to such a one.
     """
@@ -171,7 +171,7 @@ def _is_head(shape: list[int], findings: int) -> bool:
 
 
 def _stem(weight: str) -> str:
-    """The layer that a weight belongs to, by the network's own names; empty for the exporter's.
+    """Return the layer of a weight, by the network's own names; empty for the exporter's.
 
     >>> _stem("network.backbone.extractor.features.norm5.weight"), _stem("val_36")
     ('features.norm5', '')

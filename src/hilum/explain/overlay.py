@@ -26,56 +26,56 @@ __all__ = [
 ]
 
 LEVELS = 256
-"""Greys of a film and levels of a map that are told apart in a picture."""
+"""Number of distinct film gray values and map levels in a picture."""
 
 _SHINE = 0.48
-"""Share of the hot colours that is seen over black."""
+"""Share of the hot colors that is seen over black."""
 _JET_SHARE = 0.4
 _JET = (
     ((0.0, 0.35, 0.66, 0.89, 1.0), (0.0, 0.0, 1.0, 1.0, 0.5)),
     ((0.0, 0.125, 0.375, 0.64, 0.91, 1.0), (0.0, 0.0, 1.0, 1.0, 0.0, 0.0)),
     ((0.0, 0.11, 0.34, 0.65, 1.0), (0.5, 1.0, 1.0, 0.0, 0.0)),
 )
-"""Where the straight parts of red, green and blue of MATLAB's and matplotlib's "jet" meet."""
+"""Corners of red, green and blue of MATLAB's and matplotlib's "jet"."""
 
 
 class Style(StrEnum):
-    """How a heatmap is drawn."""
+    """Drawing style of a heatmap."""
 
     HOT = "hot"
     """Transparent, through yellow and orange, to red: hot is high. Red and yellow do not occur in
-    a grey film, so nothing coloured can be taken for anatomy."""
+    a gray film, so nothing colored can be taken for anatomy."""
     JET = "jet"
     """Blue through green to red, 0.4 of it added to the film, as most published scripts draw it.
     It tints the whole film blue, and its bright middle looks more than its end."""
     TRIPTYCH = "triptych"
-    """Film, map and overlay beside each other, in the colours of `HOT`."""
+    """Film, map and overlay beside each other, in the colors of `HOT`."""
 
 
 @cache
 def mixed(style: Style) -> NDArray[np.uint8]:
-    """The colour of each grey under each level: (256 greys, 256 levels, 3) uint8, RGB.
+    """Return the color of each gray under each level: (256 grays, 256 levels, 3) uint8, RGB.
 
-    `HOT` is `film * gain(h) + glow(h)`: colour is mostly multiplied into the film, so ribs and
+    `HOT` is `film * gain(h) + glow(h)`: color is mostly multiplied into the film, so ribs and
     vessels stay readable under the hottest red, and gain(0) = 1, glow(0) = 0, so that where there
-    is no evidence the film is untouched. With opacity a(h), colour c(h), and the share s of the
-    colour that is seen over black, gain = 1 - a + a (1 - s) c and glow = 255 a s c.
+    is no evidence the film is untouched. With opacity a(h), color c(h), and the share s of the
+    color that is seen over black, gain = 1 - a + a (1 - s) c and glow = 255 a s c.
 
     `JET` is `min(255, film + 0.4 jet(h))`.
 
     >>> mixed(Style.HOT)[90, 0].tolist(), mixed(Style.JET)[90, 0].tolist()
     ([90, 90, 90], [90, 90, 141])
     """
-    grey = np.arange(LEVELS)[:, None, None]
+    gray = np.arange(LEVELS)[:, None, None]
     h = np.linspace(0.0, 1.0, LEVELS)
     if style is Style.JET:
-        rgb = grey + 255.0 * _JET_SHARE * _jet(h)
+        rgb = gray + 255.0 * _JET_SHARE * _jet(h)
     else:
-        # Below a tenth of the peak, colour would only be a veil over the whole film.
+        # Below a tenth of the peak, color would only be a veil over the whole film.
         opacity = (0.68 * np.clip((h - 0.1) / 0.5, 0.0, 1.0) ** 0.9)[:, None]
-        colour = _hot(h)
-        gain = 1.0 - opacity + opacity * (1.0 - _SHINE) * colour
-        rgb = grey * gain + 255.0 * opacity * _SHINE * colour
+        color = _hot(h)
+        gain = 1.0 - opacity + opacity * (1.0 - _SHINE) * color
+        rgb = gray * gain + 255.0 * opacity * _SHINE * color
     table = np.minimum(np.rint(rgb), 255.0).astype(np.uint8)
     table.flags.writeable = False
     return table
@@ -83,7 +83,7 @@ def mixed(style: Style) -> NDArray[np.uint8]:
 
 @cache
 def ramp(style: Style) -> NDArray[np.uint8]:
-    """The colours of a map without a film, from none to most: (256, 3) uint8, RGB.
+    """Return the colors of a map without a film, from none to most: (256, 3) uint8, RGB.
 
     >>> ramp(Style.HOT)[0].tolist(), ramp(Style.HOT)[255].tolist()
     ([0, 0, 0], [222, 20, 20])
@@ -122,17 +122,17 @@ class Overlay:
 
 
 def overlay(film: Radiograph, heatmap: NDArray[np.float32], style: Style = Style.HOT) -> Overlay:
-    """The film with the regions that raised a score in colour.
+    """Return the film with the regions that raised a score in color.
 
-    Let h = map / max(map), in [0, 1]; each pixel becomes `mixed(style)` of its grey and its h.
+    Let h = map / max(map), in [0, 1]; each pixel becomes `mixed(style)` of its gray and its h.
 
-    The map's own maximum scales its colours. Colours of two overlays can therefore not be
+    The map's own maximum scales its colors. Colors of two overlays can therefore not be
     compared; the probabilities beside them can.
 
     Args:
         film: the film, (H, W).
         heatmap: (H, W) float32, finite, >= 0, at the film's size.
-        style: whose colours; a triptych's are those of `HOT`.
+        style: whose colors; a triptych's are those of `HOT`.
 
     Returns:
         The overlay. A map of zeros is "no evidence", not 0/0: the plain film, `empty=True`.
@@ -156,18 +156,18 @@ def overlay(film: Radiograph, heatmap: NDArray[np.float32], style: Style = Style
             "Map it to the film first"
         )
     level = levels(heatmap)
-    grey = greys(film)
+    gray = greys(film)
     if not level.any():
-        return Overlay(np.repeat(grey[:, :, None], 3, axis=2), empty=True)
+        return Overlay(np.repeat(gray[:, :, None], 3, axis=2), empty=True)
     # One look-up of four bytes a pixel: a tenth of the time of arithmetic on three floats.
-    cell = np.left_shift(grey, 8, dtype=np.uint16)
+    cell = np.left_shift(gray, 8, dtype=np.uint16)
     cell |= level
     pixels = np.take(_packed(style), cell).view(np.uint8).reshape(*film.shape, 4)
     return Overlay(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8), empty=False)
 
 
 def greys(film: Radiograph) -> NDArray[np.uint8]:
-    """The film in 8 bits: `round(255 x)`, (H, W).
+    """Return the film in 8 bits: `round(255 x)`, (H, W).
 
     >>> greys(Radiograph(np.array([[0.0, 1.0]], np.float32), source="a.png")).tolist()
     [[0, 255]]
@@ -178,7 +178,7 @@ def greys(film: Radiograph) -> NDArray[np.uint8]:
 
 
 def levels(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """How hot each pixel is beside the map's own hottest: `round(255 map / max(map))`.
+    """Return each pixel's level relative to the map's maximum: `round(255 map / max(map))`.
 
     Zeros, for a map that is empty.
 
@@ -201,7 +201,7 @@ def levels(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def is_empty(heatmap: NDArray[np.float32]) -> bool:
-    """Whether no region raised the score: no value above the smallest normal number.
+    """Return whether no region raised the score: no value above the smallest normal number.
 
     Below the normal numbers a processor may round to zero, and a ratio of two would be 0/0.
 
@@ -213,14 +213,14 @@ def is_empty(heatmap: NDArray[np.float32]) -> bool:
 
 @cache
 def _packed(style: Style) -> NDArray[np.uint32]:
-    """`mixed` as (65536,), four bytes a colour, at grey * 256 + level."""
+    """`mixed` as (65536,), four bytes a color, at gray * 256 + level."""
     table = np.zeros((LEVELS, LEVELS, 4), np.uint8)
     table[:, :, :3] = mixed(style)
     return table.view(np.uint32).ravel()
 
 
 def preview(film: Radiograph, side: int = 512) -> bytes:
-    r"""A small grey JPEG of the film for a report, aspect kept, the longer side at most `side`.
+    r"""Return a small gray JPEG of the film, aspect kept, the longer side at most `side`.
 
     Area averaging, so that fine lines darken instead of vanishing; a film that is small already
     is not enlarged.

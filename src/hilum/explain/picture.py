@@ -14,11 +14,11 @@ from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
 from hilum.explain.overlay import LEVELS, Style, greys, is_empty, levels, overlay, ramp
 
-__all__ = ["Colour", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
+__all__ = ["Color", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
 
 _GROUND = 15
-_BRIGHT: Colour = (238, 240, 242)
-_MUTED: Colour = (162, 168, 175)
+_BRIGHT: Color = (238, 240, 242)
+_MUTED: Color = (162, 168, 175)
 _TILE = (448, 1024)
 """Least and most pixels of a tile's longer side: words stay readable, files stay small."""
 _NOTHING = ("Empty heatmap", "no region raised the score")
@@ -33,7 +33,7 @@ def render(
     caption: Caption | None = None,
     panel: bool = False,
 ) -> NDArray[np.uint8]:
-    """A picture of a film and one of its heatmaps.
+    """Draw a film and one of its heatmaps.
 
     Without `panel`, `HOT` and `JET` give the overlay at the film's own size, its words on a dark
     strip along the lower edge. A panel (film, overlay) or a triptych (film, map, overlay) has its
@@ -41,7 +41,7 @@ def render(
 
     Args:
         film: the film, (H, W).
-        heatmap: (H, W) float32, finite, >= 0, at the film's size. An empty one is said to be.
+        heatmap: (H, W) float32, finite, >= 0, at the film's size. An empty one is marked as empty.
         style: how to draw.
         caption: the words; None for an overlay without any. A panel or triptych needs them.
         panel: film and overlay side by side; a triptych is as it is.
@@ -90,7 +90,7 @@ def _three(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _map_alone(heatmap: NDArray[np.float32], style: Style) -> NDArray[np.uint8]:
-    """The map without the film; one that is empty says so."""
+    """Return the map without the film; one that is empty says so."""
     import cv2
 
     tile = np.asarray(cv2.LUT(_three(levels(heatmap)), ramp(style)[None]), np.uint8)
@@ -106,7 +106,7 @@ def _map_alone(heatmap: NDArray[np.float32], style: Style) -> NDArray[np.uint8]:
 
 
 def _write_strip(rgb: NDArray[np.uint8], words: str) -> None:
-    """Words on a darkened strip along the lower edge; the film shines through it."""
+    """Write text on a darkened strip along the lower edge; the film shines through it."""
     rows, columns = rgb.shape[:2]
     size = int(np.clip(columns / 68, 9, 24))
     margin = max(3, size // 2)
@@ -136,7 +136,7 @@ def _fitted(
 
 
 def _laid_out(tiles: list[_Tile], style: Style, caption: Caption, empty: bool) -> NDArray[np.uint8]:
-    """Title, tiles with their names, the scale of colours, and what the map is not."""
+    """Title, tiles with their names, the scale of colors, and what the map is not."""
     rows, columns = tiles[0].rgb.shape[:2]
     size = int(np.clip(max(rows, columns) / 50, 12, 20))
     gap = 2 * size
@@ -168,7 +168,7 @@ def _write_lines(page: NDArray[np.uint8], lines: list[TextLine], top: int, left:
 
 
 def _draw_scale(page: NDArray[np.uint8], style: Style, size: int, corner: tuple[int, int]) -> None:
-    """The colours from none to most, ending at a (row, column) corner."""
+    """Draw the colors from none to most, ending at a (row, column) corner."""
     top, right = corner
     end = right - text_width("most", size)
     start = end - size // 2 - 7 * size
@@ -179,7 +179,7 @@ def _draw_scale(page: NDArray[np.uint8], style: Style, size: int, corner: tuple[
     page[bar : bar + size // 2, start : start + 7 * size] = ramp(style)[level]
 
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
 
 _LEADING = 1.32
@@ -193,12 +193,12 @@ class TextLine:
     Attributes:
         text: in ASCII, which is what the typeface has.
         size: of the type, in pixels.
-        colour: of the letters.
+        color: of the letters.
     """
 
     text: str
     size: int
-    colour: Colour
+    color: Color
 
 
 @cache
@@ -211,13 +211,13 @@ def _face(size: int) -> ImageFont.FreeTypeFont:
 
 
 def line_height(size: int) -> int:
-    """Rows that a line of this size takes."""
+    """Return rows that a line of this size takes."""
     return round(_LEADING * size)
 
 
 @cache
 def text_width(text: str, size: int) -> int:
-    """Columns that a text takes.
+    """Return columns that a text takes.
 
     >>> text_width("Effusion", 20) > text_width("Mass", 20)
     True
@@ -226,7 +226,7 @@ def text_width(text: str, size: int) -> int:
 
 
 def wrapped(lines: Sequence[TextLine], width: int) -> list[TextLine]:
-    """The lines broken between words, so that none is wider than `width`.
+    """Return the lines broken between words, so that none is wider than `width`.
 
     A word that is too wide by itself stays whole.
 
@@ -239,10 +239,10 @@ def wrapped(lines: Sequence[TextLine], width: int) -> list[TextLine]:
         for word in line.text.split():
             longer = f"{taken} {word}".strip()
             if taken and text_width(longer, line.size) > width:
-                broken.append(TextLine(taken, line.size, line.colour))
+                broken.append(TextLine(taken, line.size, line.color))
                 longer = word
             taken = longer
-        broken.append(TextLine(taken, line.size, line.colour))
+        broken.append(TextLine(taken, line.size, line.color))
     return broken
 
 
@@ -262,5 +262,5 @@ def write(picture: NDArray[np.uint8], line: TextLine, top: int, left: int) -> No
     strip = Image.fromarray(picture[top:bottom])
     ascent, descent = _face(line.size).getmetrics()
     middle = (bottom - top - ascent - descent) // 2
-    ImageDraw.Draw(strip).text((left, middle), line.text, line.colour, _face(line.size))
+    ImageDraw.Draw(strip).text((left, middle), line.text, line.color, _face(line.size))
     picture[top:bottom] = np.asarray(strip)

@@ -1,4 +1,4 @@
-"""Where on the film a heatmap peaks, in the words a report uses for lung zones."""
+"""Zones of the film where a heatmap peaks, named as in reports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIDES = ("right", "central", "left")
 
 
 def regions(heatmap: NDArray[np.float32], view: ViewPosition) -> tuple[str, ...]:
-    """The zones that raised the score most, strongest first; none where it is empty.
+    """Return the zones that raised the score most, strongest first; none where it is empty.
 
     The film is cut into thirds both ways, and a zone is named when its highest value is at least
     three quarters of the map's. The patient's right is on the left of a frontal film. A film
@@ -60,7 +60,7 @@ def _name(height: str, side: str) -> str:
 
 
 def _thirds(extent: int) -> list[int]:
-    """Where three parts begin that differ by at most one line, the longer ones first.
+    """Return the starts of three parts that differ by at most one line, the longer ones first.
 
     >>> _thirds(9), _thirds(10), _thirds(11)
     ([0, 3, 6], [0, 4, 7], [0, 4, 8])

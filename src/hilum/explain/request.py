@@ -1,4 +1,4 @@
-"""Which heatmaps to draw, and how: what the user asked for in a word or by findings' names."""
+"""Heatmaps requested by the user, as a keyword or by finding names, and how to draw them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["HeatmapRequest", "Pictures", "Selection"]
 
 
 class Selection(StrEnum):
-    """Findings chosen by what was said of them."""
+    """Findings selected by their results."""
 
     POSITIVES = "positives"
     """At or above their threshold, most probable first."""
@@ -32,7 +32,7 @@ class Selection(StrEnum):
 
 @dataclass(frozen=True)
 class HeatmapRequest:
-    """Which findings' heatmaps to draw of each film.
+    """Findings whose heatmaps are drawn for each film.
 
     Attributes:
         selection: by what.
@@ -85,15 +85,15 @@ class HeatmapRequest:
         labels.columns(self.findings)
 
     def select(self, findings: Mapping[str, FindingResult]) -> tuple[str, ...]:
-        """The findings to draw of one film, in the order to show them.
+        """Return the findings to draw of one film, in the order to show them.
 
         Args:
-            findings: what was said of the film, by finding, in the bundle's order.
+            findings: the result of each finding on the film, in the bundle's order.
 
-        >>> said = FindingResult(probability=0.2, threshold=0.5, positive=False)
-        >>> HeatmapRequest.parse("top").select({"Mass": said})
+        >>> result = FindingResult(probability=0.2, threshold=0.5, positive=False)
+        >>> HeatmapRequest.parse("top").select({"Mass": result})
         ('Mass',)
-        >>> HeatmapRequest.parse("positives").select({"Mass": said})
+        >>> HeatmapRequest.parse("positives").select({"Mass": result})
         ()
         """
         likely = sorted(findings, key=lambda name: -findings[name].probability)
@@ -132,9 +132,9 @@ class Pictures:
         >>> Pictures(panel=True).options()
         {'heatmaps': 'positives', 'style': 'hot', 'panel': 'yes'}
         """
-        said = {"heatmaps": str(self.which), "style": self.style.value}
+        options = {"heatmaps": str(self.which), "style": self.style.value}
         if self.panel:
-            said["panel"] = "yes"
+            options["panel"] = "yes"
         if self.stored is not PictureFormat.PNG:
-            said["pictures"] = self.stored.value
-        return said
+            options["pictures"] = self.stored.value
+        return options

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Maps = Callable[[Path], NDArray[np.float32]]
-"""From a network's file to its heatmaps of the films, (N, L, h, w)."""
+"""Function from a network's file to its heatmaps of the films, (N, L, h, w)."""
 
 STEPS = 8
 """Steps of the cascade, the head's own first."""
@@ -136,7 +136,7 @@ def _cascaded(
     kept: Sequence[CheckedMap],
     advance: Callable[[int, int], None] | None,
 ) -> Iterator[CascadeStep]:
-    """The maps of ever less trained networks, beside those of the trained one."""
+    """Yield the maps of ever less trained networks, compared with the trained one."""
     parts = cascade(layers(run.network, run.findings), STEPS)
     untrained: list[Layer] = []
     with TemporaryDirectory() as folder:
@@ -176,7 +176,7 @@ def _likeness(pairs: Sequence[_Pair], seed: int) -> MapLikeness:
 
 
 def _below(likeness: MapLikeness, limit: float | None) -> bool:
-    """Whether SSIM, to the upper end of its interval, is below a limit."""
+    """Return whether SSIM, to the upper end of its interval, is below a limit."""
     made = likeness.ssim
     bound = made.value if made.high is None else made.high
     return bound is not None and limit is not None and bound < limit
@@ -185,7 +185,7 @@ def _below(likeness: MapLikeness, limit: float | None) -> bool:
 def _random_pairs(
     trained: NDArray[np.float32], kept: Sequence[CheckedMap], seed: int
 ) -> list[_Pair]:
-    """Pairs of films of two patients, each pair with the same finding."""
+    """Return pairs of films of two patients, each pair with the same finding."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, 0xBA5E)))
     pairs: list[_Pair] = []
     for group in _by(kept, lambda one: one.column).values():
@@ -222,7 +222,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def normalized(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A map as a picture in [0, 1] at 8 px a cell, by its own minimum and maximum; 0 if constant.
+    """Return a map scaled to [0, 1] by its own range, at 8 px per cell; 0 if constant.
 
     >>> normalized(np.array([[0.0, 2.0]], np.float32)).shape
     (8, 16)

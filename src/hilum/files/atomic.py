@@ -10,12 +10,12 @@ from pathlib import Path
 __all__ = ["UNFINISHED", "atomic_file", "naming", "sync_folder", "write_atomic"]
 
 UNFINISHED = ".hilum.tmp"
-"""How the name of a file ends that is not whole yet. No user's file is called so."""
+"""Suffix of a file that is not complete yet. No user's file has it."""
 
 
 @contextmanager
 def atomic_file(path: Path, durable: bool = True) -> Generator[Path]:
-    """A place to write a file that then appears at `path` all at once.
+    """Open a file that appears at `path` complete or not at all (atomic write).
 
     What is written goes beside it and is moved when it is finished. An error, or a kill, leaves the
     file that was there before.

@@ -39,7 +39,7 @@ def seal(document: Mapping[str, Any]) -> str:
 
 
 def is_sealed(document: Mapping[str, Any]) -> bool:
-    """Whether the document carries its own seal, unbroken.
+    """Return whether the document carries its own seal, unbroken.
 
     >>> is_sealed({"a": 1}), is_sealed({"a": 1, "seal": seal({"a": 1})})
     (False, True)
@@ -57,7 +57,7 @@ def file_sha256(path: Path) -> str:
 
 
 def first_fault(error: ValidationError) -> str:
-    """Where a document is first wrong, and what must hold there, in one line."""
+    """Return the first fault of a document: its place and what must hold there, in one line."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}"
@@ -105,7 +105,7 @@ def read_seal(path: Path) -> str:
 
 
 def _read_tree(path: Path) -> dict[str, Any]:
-    """The content of a sealed file, its seal checked and included."""
+    """Return the content of a sealed file, its seal checked and included."""
     try:
         tree = json.loads(path.read_text("utf-8"))
     except OSError:

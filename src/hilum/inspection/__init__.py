@@ -1,1 +1,1 @@
-"""What a dataset is before anything is trained on it: counts, copies, and what would go wrong."""
+"""Inspection of a dataset before training: counts, copies and problems."""

@@ -1,4 +1,4 @@
-"""Whether two films that look alike are one film: how far their pixels agree."""
+"""Agreement of the pixels of two similar films, to find copies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Agreement(NamedTuple):
     """Correlation of two films, each in [-1, 1]; 0 where one of them is flat."""
 
     pixels: float
-    """Of grey values: what lies where."""
+    """Correlation of gray values."""
     detail: float
-    """Of what is between 1 and 4 px fine: rib edges, vessels, trabeculae, tubes."""
+    """Correlation of details of 1 to 4 px: rib edges, vessels, trabeculae, tubes."""
 
     @property
     def copies(self) -> bool:
@@ -32,13 +32,13 @@ class Agreement(NamedTuple):
         position, reach 0.99. Their details do not follow: on 2,725 films of NIH ChestX-ray14 the
         highest agreement of details between days was 0.72, and the lowest of a copy 0.96 (JPEG at
         quality 50) and 0.83 (quality 20). A copy that was cropped, rotated or written on is not
-        recognised.
+        recognized.
         """
         return self.pixels > _PIXELS and self.detail > _DETAIL
 
 
 def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Agreement:
-    """How far two films agree, after the second was shifted onto the first.
+    """Return the agreement of two films, after the second was shifted onto the first.
 
     The shift is found by phase correlation and is at most 8 px of 256; a larger one is taken for
     none. The 8 px along the edges do not count.
@@ -71,7 +71,7 @@ def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Agreement:
 
 
 def _sharp(pixels: NDArray[np.float32], fine: float) -> NDArray[np.float32]:
-    """What is finer than 4 px, and coarser than `fine` px so that noise and JPEG do not count."""
+    """Return detail between `fine` and 4 px, so that noise and JPEG do not count."""
     import cv2
 
     kept = cv2.GaussianBlur(pixels, (0, 0), fine) if fine else pixels

@@ -104,7 +104,7 @@ def find_duplicates(
 
 
 def _candidates(looks: Sequence[FilmPrint], step: Step | None) -> Iterator[_Candidate]:
-    """Pairs of near hashes, the nearest first; each pair once, in its nearest variant."""
+    """Yield pairs of near hashes, the nearest first; each pair once, in its nearest variant."""
     if not looks:
         return
     hashes = np.array([look.hashes for look in looks], np.uint64)
@@ -146,7 +146,7 @@ def _copy(
 
 
 class _Groups:
-    """Which films were already found to be one.
+    """Groups of films already found to be one.
 
     So a film that is there a thousand times is compared a thousand times, not half a million.
     """

@@ -39,7 +39,7 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FilmPrint:
-    """What is kept of one film that was read.
+    """Data kept of one film that was read.
 
     Attributes:
         record: whose film it is.
@@ -102,7 +102,7 @@ def films_without_row(cohort: Cohort, root: Path) -> list[Path]:
 
 
 def sample(records: Sequence[Record], count: int | None, seed: int) -> list[Record]:
-    """So many of the records, drawn by the seed, in their order; all where None is asked."""
+    """Return that many of the records, drawn by the seed, in their order; all for None."""
     if count is None or count >= len(records):
         return list(records)
     drawn = np.random.default_rng(seed).choice(len(records), size=count, replace=False)

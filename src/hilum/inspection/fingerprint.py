@@ -1,4 +1,4 @@
-"""What a film looks like in 256 bits, so that copies of it can be found among many."""
+"""Fingerprint of a film in 256 bits, so that copies of it can be found among many."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def as_variant(pixels: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]
 
 
 def has_contrast(pixels: NDArray[np.uint8]) -> bool:
-    """Whether there is anything to compare: a blank film resembles every other blank film."""
+    """Return whether there is contrast to compare: all blank films look alike."""
     return float(pixels.std()) > _FLAT
 
 

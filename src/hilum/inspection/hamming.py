@@ -24,7 +24,7 @@ def near_pairs(
     limit: int,
     advance: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.int64]:
-    """Pairs `i < j` whose hashes `left[i]` and `right[j]` differ in at most `limit` bits.
+    """Return pairs `i < j` whose hashes `left[i]` and `right[j]` differ in at most `limit` bits.
 
     Every pair is compared, in tiles: first the last two words, which hold the higher frequencies
     and tell films apart best, then all words of the few pairs that are left. 112,120 films are

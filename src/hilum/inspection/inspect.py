@@ -44,7 +44,7 @@ Step = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class InspectionRequest:
-    """What to look at, and how.
+    """Options of an inspection.
 
     Attributes:
         place: the dataset's folder, or one of its tables.
@@ -72,14 +72,14 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
 
     The split is the one that training would make by default: official lists where there are any,
     else by the hash of the patient's name. What a reader refuses, such as an unknown label or one
-    film with two labellings, is not a problem of the inspection but an error: there is no cohort.
+    film with two labelings, is not a problem of the inspection but an error: there is no cohort.
 
     Args:
         request: what to look at.
         step: called with (what, done, total).
 
     Raises:
-        DatasetError: when no dataset is recognised, or its table breaks its format.
+        DatasetError: when no dataset is recognized, or its table breaks its format.
         UsageError: for an unknown dataset or label set.
     """
     whole = open_dataset(request.place, request.dataset)
@@ -123,7 +123,7 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
 
 
 def _settled(cohort: Cohort, policy: LabelPolicy) -> tuple[Cohort, int]:
-    """The cohort by the policy, and how many uncertain labels no policy was given for.
+    """Return the cohort by the policy, and how many uncertain labels no policy was given for.
 
     Those are left uncertain, so that everything else can still be counted.
     """
@@ -160,23 +160,23 @@ def _films(
     step: Step | None,
 ) -> FilmInspection:
     here = [record for record in listed.records if record.path is not None]
-    asked = sample(here, request.sample, request.seed) if request.films else []
+    chosen = sample(here, request.sample, request.seed) if request.films else []
     looks, duplicates = FilmPrints((), ()), Duplicates(0, ())
-    if asked:
+    if chosen:
 
         def advance(done: int, total: int) -> None:
             if step is not None:
                 step("reading films", done, total)
 
-        with thumbnail_pool(len(asked)) as pool:
-            looks = look_at(asked, pool, advance)
+        with thumbnail_pool(len(chosen)) as pool:
+            looks = look_at(chosen, pool, advance)
             duplicates = find_duplicates(looks.read, pool, splits, step)
     return FilmInspection(
         here=len(here),
         missing=len(listed) - len(here),
         without_row=len(stray),
         without_row_first=tuple(path.as_posix() for path in stray[:_FIRST]),
-        asked=len(asked),
+        asked=len(chosen),
         read=len(looks.read),
         unreadable=looks.reasons(),
         unreadable_first=looks.unreadable[:_FIRST],

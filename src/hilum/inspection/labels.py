@@ -1,4 +1,4 @@
-"""What the labels say: every finding, two together, and what contradicts itself."""
+"""Counts of the labels: every finding, pairs of findings, and contradictions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def labels_of(counted: Counted, undecided: int) -> Labels:
 
 
 def findings(counted: Counted) -> dict[str, FindingCounts]:
-    """The counts of every finding of the films used."""
+    """Return the counts of every finding of the films used."""
     listed, used = counted.listed.states(), counted.used.states()
     _, patient = np.unique(counted.used.patients(), return_inverse=True)
     rows = _rows_by_split(counted)
@@ -61,14 +61,14 @@ def co_occurrence(cohort: Cohort) -> CoOccurrence:
 
 
 def findings_per_film(cohort: Cohort) -> dict[int, int]:
-    """How many findings to how many films, without a gap; `No Finding` is not one."""
+    """Return the number of films by number of findings, without a gap; `No Finding` is not one."""
     columns = [at for at, name in enumerate(cohort.labels) if name != NO_FINDING]
     found = (cohort.states()[:, columns] == LabelState.POSITIVE).sum(axis=1)
     return dict(enumerate(np.bincount(found).tolist()))
 
 
 def no_finding(cohort: Cohort) -> NoFinding:
-    """Contradictions, and what looks like one and is none."""
+    """Return contradictions, and what looks like one and is none."""
     if NO_FINDING not in cohort.labels:
         return NoFinding(conflicts=0, with_support_devices=0)
     clash = np.array([conflicts(record, cohort.labels) for record in cohort.records], np.bool_)

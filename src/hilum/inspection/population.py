@@ -1,4 +1,4 @@
-"""Whose films these are: by split, view, sex and age, and against what was published."""
+"""Films and patients by split, view, sex and age, compared with the published numbers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Counted:
 
 
 def population(counted: Counted) -> Population:
-    """Films by view, sex and age, and how they fall to patients."""
+    """Return films by view, sex and age, and how they fall to patients."""
     listed = counted.listed
     per_patient = np.unique(listed.patients(), return_counts=True)[1]
     return Population(
@@ -73,7 +73,7 @@ def population(counted: Counted) -> Population:
 
 
 def published(cohort: Cohort, card: Card) -> Published:
-    """Films and patients listed, against the card."""
+    """Return films and patients listed, against the card."""
     films, patients = len(cohort), len(set(cohort.patients().tolist()))
     if not card.films or not card.patients:
         card_films = card_patients = complete = None
@@ -90,7 +90,7 @@ def published(cohort: Cohort, card: Card) -> Published:
 
 
 def split_of(cohort: Cohort) -> tuple[SplitTable | None, str | None]:
-    """The default split of all films listed; or None, and why the lists do not allow one."""
+    """Return the default split of all films listed; or None, and why the lists do not allow one."""
     try:
         return assign(cohort), None
     except LeakError as error:
@@ -98,7 +98,7 @@ def split_of(cohort: Cohort) -> tuple[SplitTable | None, str | None]:
 
 
 def split_inspection(counted: Counted, leak: str | None) -> SplitInspection:
-    """Films, patients and film list of each of the four uses."""
+    """Return films, patients and film list of each of the four uses."""
     splits = counted.splits
     if splits is None:
         return SplitInspection(name="none", groups={}, sha256={}, leak=leak)
@@ -113,7 +113,7 @@ def split_inspection(counted: Counted, leak: str | None) -> SplitInspection:
 
 
 def official_lists(cohort: Cohort) -> OfficialLists:
-    """How far the official lists are here, and whether they keep patients apart."""
+    """Return the official lists found here, and whether they keep patients apart."""
     rest = set(cohort.image_ids())
     crossing: set[str] = set()
     parts: list[frozenset[str]] = []
@@ -135,7 +135,7 @@ def official_lists(cohort: Cohort) -> OfficialLists:
 
 
 def group_by(counted: Counted, keys: Sequence[str]) -> dict[str, SplitCounts]:
-    """Films, patients and films used of each key, sorted by key, the unknown last.
+    """Return films, patients and films used of each key, sorted by key, the unknown last.
 
     Args:
         counted: the films.
@@ -154,7 +154,7 @@ def group_by(counted: Counted, keys: Sequence[str]) -> dict[str, SplitCounts]:
 
 
 def decade(age_years: float | None) -> str:
-    """The decade of an age; from 90 on they are one.
+    """Return the decade of an age; from 90 on they are one.
 
     >>> decade(7.0), decade(89.5), decade(104.0), decade(None)
     ('00-09', '80-89', '90+', 'unknown')
@@ -178,7 +178,7 @@ def age_by_sex(records: Iterable[Record]) -> dict[str, dict[str, int]]:
 
 
 def impossible_ages(notes: Iterable[str]) -> int:
-    """How many ages the reader took as unknown because they cannot be.
+    """Return the number of impossible ages, which the reader took as unknown.
 
     >>> impossible_ages(["films whose age cannot be, taken as unknown: 1,016"])
     1016

@@ -21,7 +21,7 @@ _FIRST = 5
 
 
 def problems_of(inspection: DatasetInspection, allow_unlabelled: bool) -> tuple[Problem, ...]:
-    """All problems of an inspection, errors first.
+    """Return all problems of an inspection, errors first.
 
     Args:
         inspection: everything that was counted.

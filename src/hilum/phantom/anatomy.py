@@ -1,4 +1,4 @@
-"""Outlines of lungs, heart, great vessels, airways, diaphragm and trunk, in centimetres."""
+"""Outlines of lungs, heart, great vessels, airways, diaphragm and trunk, in centimeters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WALL = np.array([
 
 
 def wall(build: Build, side: int) -> Points:
-    """The pleural line along the chest wall, from the medial apex to the costophrenic angle."""
+    """Return the pleural line along the chest wall, medial apex to costophrenic angle."""
     knots = _WALL ** (1.0 + 0.12 * build.slender, 1.0) * (build.chest, build.dome)
     angle = build.angle_of(side)
     lower = [(build.chest * 0.998, 0.5 * (build.dome + angle)), (build.chest * 0.975, angle)]
@@ -42,7 +42,7 @@ def wall(build: Build, side: int) -> Points:
 
 
 def diaphragm(build: Build, side: int) -> Points:
-    """One hemidiaphragm, from the costophrenic angle to the spine."""
+    """Return one hemidiaphragm, from the costophrenic angle to the spine."""
     top, angle = build.dome_of(side), build.angle_of(side)
     rise = angle - top
     shares = [
@@ -55,14 +55,14 @@ def diaphragm(build: Build, side: int) -> Points:
 
 
 def lung(build: Build, side: int) -> Points:
-    """A lung's outline; its medial edge lies behind heart and vessels, along the spine."""
+    """Return a lung's outline; its medial edge lies behind heart and vessels, along the spine."""
     edge, floor = wall(build, side), diaphragm(build, side)
     inner = np.array([(1.9 * build.chest / 14.5, build.dome * 0.9), (1.7, build.dome * 0.35)])
     return np.vstack([edge, floor[1:], _sided(inner, build, side, -0.4)])
 
 
 def heart(build: Build) -> Points:
-    """The cardiac silhouette: right atrium, left ventricle with its apex, left atrial appendage."""
+    """Return the cardiac silhouette: right atrium, left ventricle, left atrial appendage."""
     left = 2.0 * build.heart * build.heart_lean
     right = 2.0 * build.heart * (1.0 - build.heart_lean)
     base, top = build.dome_of(1), 0.40 * build.dome
@@ -108,7 +108,7 @@ def vessels_of_mediastinum(build: Build) -> tuple[Points, Points]:
 
 
 def airway(build: Build) -> tuple[Points, Points, Points]:
-    """Centre lines of trachea, right and left main bronchus."""
+    """Center lines of trachea, right and left main bronchus."""
     carina = 0.30 * build.dome
     x = 0.35 * build.turn
     trachea = smooth([
@@ -121,19 +121,19 @@ def airway(build: Build) -> tuple[Points, Points, Points]:
 
 
 def hilum_of(build: Build, side: int) -> tuple[float, float]:
-    """The middle of a hilum; the left one stands a little higher."""
+    """Return the middle of a hilum; the left one stands a little higher."""
     height = 0.425 * build.dome if side < 0 else 0.39 * build.dome
     out = build.mediastinum + (0.9 if side < 0 else 1.1)
     return side * out + 0.3 * build.turn, height
 
 
 def stomach(build: Build) -> tuple[float, float]:
-    """Where the gastric bubble rises to, under the left hemidiaphragm."""
+    """Return the top of the gastric bubble, under the left hemidiaphragm."""
     return 0.46 * build.chest, build.dome_of(1) + 0.9
 
 
 def breast(build: Build, side: int) -> Points:
-    """A breast's shadow: fades above, ends in a sharp fold below."""
+    """Return a breast's shadow: fades above, ends in a sharp fold below."""
     low = build.dome * (0.93 + 0.02 * build.breast)
     half = build.chest
     knots = [
@@ -161,7 +161,7 @@ def body(build: Build) -> Points:
 
 
 def arm(build: Build, side: int) -> Points:
-    """An upper arm, hanging out from the shoulder."""
+    """Return an upper arm, hanging out from the shoulder."""
     unit = build.chest / 14.5
     start = np.array((build.chest + 3.6 * unit, 0.5))
     along = np.array((np.sin(build.arms), np.cos(build.arms)))
@@ -186,20 +186,20 @@ _CAGE = (
 )
 """Half width of the rib cage, as a share of the thorax's, at shares of the dome's height."""
 _DROP = (3.6, 5.4, 7.0, 8.3, 9.3, 9.9, 10.3, 10.5, 10.0, 9.3, 8.5)
-"""How far each rib's front end lies below its head, in centimetres."""
+"""Drop of each rib's front end below its head, in centimeters."""
 _FRONT_RIBS = 10
 _CIRCLE = np.stack([np.cos(t := np.linspace(0.0, 2.0 * np.pi, 28)), np.sin(t)], 1)
 
 
 def bone_field(canvas: Canvas, build: Build, rng: np.random.Generator) -> Field:
-    """All bone, in water-equivalent centimetres."""
+    """Return all bone, in water-equivalent centimeters."""
     bones = _ribs(canvas, build) + _spine(canvas, build)
     bones += _clavicles(canvas, build, rng) + _shoulders(canvas, build)
     return canvas.blur(bones * np.float32(build.bone), 0.035)
 
 
 def _bands(lines: Points, widths: Points) -> tuple[Points, Points]:
-    """Upper and lower edges, (n, k, 2) each, of n ribbons with centre `lines` and (n, k) widths."""
+    """Upper and lower edges, (n, k, 2) each, of n ribbons with center `lines` and (n, k) widths."""
     along = np.gradient(lines, axis=1)
     along /= np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-9)
     normal = np.stack([-along[..., 1], along[..., 0]], 2) * widths[..., None] / 2.0
@@ -218,7 +218,7 @@ def _ribs(canvas: Canvas, build: Build) -> Field:
 
 
 def _rib_layer(canvas: Canvas, build: Build, angle: NDArray[np.float64], count: int) -> Field:
-    """The ribs' arcs between two angles; 0 is the spine, pi / 2 the side, pi the sternum."""
+    """Return the ribs' arcs between two angles; 0 is the spine, pi / 2 the side, pi the sternum."""
     unit = build.dome / 24.0
     number = np.arange(count)
     head = (0.1 + 2.33 * number - 0.012 * number**2) * unit

@@ -13,7 +13,7 @@ __all__ = ["Build", "posed", "sampled"]
 
 @dataclass(frozen=True)
 class Build:
-    """A body, in centimetres and in the pose of one film.
+    """A body, in centimeters and in the pose of one film.
 
     Right and left are the patient's. Heights count down from the lung apices.
 
@@ -89,7 +89,7 @@ class Build:
 
 
 def sampled(age_years: float, sex: Sex, rng: np.random.Generator) -> Build:
-    """A patient standing for a PA film: the same generator state, the same body.
+    """Return a patient standing for a PA film: the same generator state, the same body.
 
     Sizes are those of adults in textbooks of radiographic anatomy (inner thoracic width about 29
     cm in men, cardiothoracic ratio below 0.5), shrunk for children by age
@@ -130,7 +130,7 @@ def sampled(age_years: float, sex: Sex, rng: np.random.Generator) -> Build:
 
 
 def posed(patient: Build, view: ViewPosition, rng: np.random.Generator) -> Build:
-    """The patient as he happens to stand, or lie, for one film.
+    """Return the patient as he happens to stand, or lie, for one film.
 
     A bedside (AP) film magnifies the heart, catches less inspiration and more rotation, and leaves
     the scapulae over the lungs.

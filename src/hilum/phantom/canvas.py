@@ -1,4 +1,4 @@
-"""The film plane: patient centimetres to pixels, and anti-aliased shapes on it."""
+"""The film plane: patient centimeters to pixels, and anti-aliased shapes on it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Field = NDArray[np.float32]
 Values = NDArray[np.floating]
 """(H, W) of any precision: what a field may be made from."""
 Points = NDArray[np.float64]
-"""(n, 2) float64: x to the film's right (the patient's left) and y down, in centimetres."""
+"""(n, 2) float64: x to the film's right (the patient's left) and y down, in centimeters."""
 
 _SHIFT = 4  # cv2 takes vertices as integers with this many fractional bits
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where the patient lies on the film.
+    """Position of the patient on the film.
 
     The patient's own frame has its origin on the midline at the level of the lung apices, x to the
-    patient's left (the film's right) and y down, in centimetres. One affine map, chosen per film,
+    patient's left (the film's right) and y down, in centimeters. One affine map, chosen per film,
     takes it to pixels, so a shape is written once and every film of a patient agrees.
 
     Attributes:
         size: side of the square film in pixels.
-        side_cm: side of the film in centimetres at the patient.
+        side_cm: side of the film in centimeters at the patient.
         centre_cm: the patient point in the middle of the film.
         tilt_rad: in-plane rotation of the patient.
         oversampling: how much finer shapes are drawn before averaging, so that thin ones keep
@@ -52,7 +52,7 @@ class Canvas:
 
     @cached_property
     def pixel_cm(self) -> float:
-        """Side of one film pixel in centimetres at the patient."""
+        """Side of one film pixel in centimeters at the patient."""
         return self.side_cm / self.size
 
     def pixels(self, points: Points) -> Points:
@@ -64,7 +64,7 @@ class Canvas:
 
     @cached_property
     def grid(self) -> tuple[Field, Field]:
-        """(x, y) in patient centimetres at every pixel's centre."""
+        """(x, y) in patient centimeters at every pixel's center."""
         axis = (np.arange(self.size) + 0.5 - self.size / 2.0) * self.pixel_cm
         cos, sin = np.cos(self.tilt_rad), np.sin(self.tilt_rad)
         across, down = axis[None, :], axis[:, None]
@@ -73,10 +73,10 @@ class Canvas:
         return x.astype(np.float32), y.astype(np.float32)
 
     def _vertices(self, lines: Sequence[Points] | Points) -> list[NDArray[np.int32]]:
-        """The lines in the oversampled grid, as cv2 wants them; all mapped in one go."""
+        """Return the lines in the oversampled grid, as cv2 wants them; all mapped in one go."""
         if len(lines) == 0:
             return []
-        # A pixel's centre is an integer for cv2 and half an integer for us.
+        # A pixel's center is an integer for cv2 and half an integer for us.
         fine = self.pixels(np.concatenate(lines)) * self.oversampling - 0.5
         whole = np.round(fine * (1 << _SHIFT)).astype(np.int32)
         return np.split(whole, np.cumsum([len(line) for line in lines])[:-1])
@@ -86,7 +86,7 @@ class Canvas:
         return np.zeros((side, side), np.uint8)
 
     def _reduced(self, fine: MatLike) -> Field:
-        """A drawing in the oversampled grid, averaged down to the film; bytes become shares."""
+        """Average a drawing in the oversampled grid down to the film; bytes become shares."""
         if self.oversampling > 1:
             fine = cv2.resize(fine, (self.size, self.size), interpolation=cv2.INTER_AREA)
         scale = np.float32(1.0 / 255.0 if fine.dtype == np.uint8 else 1.0)
@@ -119,7 +119,7 @@ class Canvas:
         return self._reduced(cv2.sqrt(inside))
 
     def inset(self, *polygons: Points) -> Field:
-        """Distance in centimetres from every pixel inside the polygons to their outline."""
+        """Distance in centimeters from every pixel inside the polygons to their outline."""
         mask = self._plain._blank()
         for polygon in self._plain._vertices(polygons):
             cv2.fillPoly(mask, [polygon], 255, cv2.LINE_8, _SHIFT)
@@ -127,7 +127,7 @@ class Canvas:
         return inside.astype(np.float32) * np.float32(self.pixel_cm)
 
     def strokes(self, strokes: Sequence[tuple[Sequence[Points] | Points, float, float]]) -> Field:
-        """Lines as a field: each `(polylines, width_cm, value)`, later ones over earlier.
+        """Return lines as a field: each `(polylines, width_cm, value)`, later ones over earlier.
 
         Values lie in [0, 1]. A line thinner than a sub-pixel is drawn one sub-pixel wide and
         fainter, so that its integral is right at every film size.
@@ -162,7 +162,7 @@ class Canvas:
 
 
 def smooth(points: Sequence[tuple[float, float]] | Points, per_span: int = 8) -> Points:
-    """A smooth open curve through the points (Catmull-Rom).
+    """Return a smooth open curve through the points (Catmull-Rom).
 
     >>> smooth([(0, 0), (1, 1), (2, 0)], per_span=2).round(3).tolist()
     [[0.0, 0.0], [0.5, 0.625], [1.0, 1.0], [1.5, 0.625], [2.0, 0.0]]

@@ -101,7 +101,7 @@ def write_chexpert(corpus: PhantomCorpus, root: Path, advance: Advance | None = 
 
 
 def mined_labels(plan: FilmPlan, seed: int) -> dict[str, LabelState]:
-    """A film's labels as a labeller mines them from its report: hedged, and mostly silent.
+    """Return a film's labels as a labeler mines them from its report: hedged, and mostly silent.
 
     A finding that is drawn is positive. Where its most marked lesion is faint, in the lower half of
     its range of severities, 6 in 10 are uncertain instead. A finding that is not drawn is negative
@@ -110,7 +110,7 @@ def mined_labels(plan: FilmPlan, seed: int) -> dict[str, LabelState]:
     chosen for small corpora, and are not CheXpert's. Each state follows from a stream of its own,
     keyed by (seed, patient, follow-up, finding).
 
-    `No Finding` is positive where nothing is drawn and, as CheXpert's labeller has it, nothing is
+    `No Finding` is positive where nothing is drawn and, as CheXpert's labeler has it, nothing is
     called uncertain; else blank.
 
     Args:
@@ -136,10 +136,10 @@ def mined_labels(plan: FilmPlan, seed: int) -> dict[str, LabelState]:
 
 
 def read_labels(plan: FilmPlan) -> dict[str, LabelState]:
-    """A film's labels as careful readers give them: what is drawn, never uncertain.
+    """Return a film's labels as careful readers give them: what is drawn, never uncertain.
 
-    `No Finding` is negative, not blank, where something is drawn: readers answer what they are
-    asked. What the phantom cannot tell stays blank all the same.
+    `No Finding` is negative, not blank, where something is drawn: readers answer every
+    question. What the phantom cannot show stays blank.
 
     Returns:
         A state for each finding of CheXpert-14, in its order.
@@ -151,7 +151,7 @@ def read_labels(plan: FilmPlan) -> dict[str, LabelState]:
 
 
 def _marked(plan: FilmPlan, name: str) -> float | None:
-    """Where a finding's most marked lesion is in its range of severities, 0 to 1; None if none."""
+    """Return the relative severity of a finding's most marked lesion, 0 to 1; None if none."""
     parts: list[float] = []
     for lesion in plan.lesions:
         if lesion.finding in _SHOWN_BY[name]:
@@ -161,7 +161,7 @@ def _marked(plan: FilmPlan, name: str) -> float | None:
 
 
 def _said(marked: float | None, chance: float) -> LabelState:
-    """What a report says of a finding, at a uniform chance in [0, 1)."""
+    """Return a finding's state in a report, at a uniform chance in [0, 1)."""
     if marked is not None:
         hedged = marked < _FAINT and chance < _HEDGED
         return LabelState.UNCERTAIN if hedged else LabelState.POSITIVE

@@ -74,15 +74,15 @@ class PhantomCorpus:
             )
 
     def films(self) -> tuple[FilmPlan, ...]:
-        """Every film's plan, by patient and follow-up."""
+        """Return every film's plan, by patient and follow-up."""
         return _planned(self.patients, self.seed, self.enrichment)
 
     def draw(self, plan: FilmPlan) -> Drawing:
-        """One film. Depends on the seed, the size and the plan only: draw in any order."""
+        """Draw one film. Depends on the seed, the size and the plan only: draw in any order."""
         return draw_film(plan, self.seed, self.size)
 
     def drawings(self, workers: int = 1) -> Iterator[Drawing]:
-        """Every film, in the order of `films()`.
+        """Yield every film, in the order of `films()`.
 
         Args:
             workers: processes that draw; the films are the same for any number.
@@ -96,7 +96,7 @@ class PhantomCorpus:
             yield from pool.map(self.draw, self.films(), chunksize=16)
 
     def test_patients(self) -> frozenset[str]:
-        """The patients of the official test list: one in five, at least one when there are two."""
+        """Return the official test list's patients: one in five, at least one of two."""
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, 0x7E57)))
         count = round(_TEST_SHARE * self.patients) or int(self.patients > 1)
         chosen = rng.permutation(self.patients)[:count] + 1
@@ -119,7 +119,7 @@ _ENCODING = {
     ".png": (cv2.IMWRITE_PNG_COMPRESSION, 3),
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
 }
-"""By suffix; fixed, so that the bytes stay the same."""
+"""Encoder options by suffix; fixed, so that the bytes stay the same."""
 _NOTICE = """\
 Synthetic chest radiographs, drawn by hilum. These are not patients: no film, name, age or label
 here belongs to anybody. {layout}
@@ -129,7 +129,7 @@ patients {patients}, films {films}, seed {seed}, enrichment {enrichment:g}, size
 
 
 def drawn(corpus: PhantomCorpus, advance: Advance | None) -> Iterator[tuple[FilmPlan, Drawing]]:
-    """Every film of a corpus with its plan, in order, by several processes where that pays."""
+    """Draw every film of a corpus with its plan, in order, in several processes if faster."""
     plans = corpus.films()
     drawings = corpus.drawings(workers=min(_WORKERS, os.cpu_count() or 1))
     for done, pair in enumerate(zip(plans, drawings, strict=True), start=1):
@@ -139,13 +139,13 @@ def drawn(corpus: PhantomCorpus, advance: Advance | None) -> Iterator[tuple[Film
 
 
 def write_film(path: Path, pixels: Field) -> None:
-    """Write pixels in [0, 1] as a grey 8-bit PNG or JPEG, by the path's suffix.
+    """Write pixels in [0, 1] as a gray 8-bit PNG or JPEG, by the path's suffix.
 
     Raises:
         OSError: when the film cannot be encoded or written.
     """
-    grey = np.round(pixels * 255.0).astype(np.uint8)
-    fine, encoded = cv2.imencode(path.suffix, grey, _ENCODING[path.suffix])
+    gray = np.round(pixels * 255.0).astype(np.uint8)
+    fine, encoded = cv2.imencode(path.suffix, gray, _ENCODING[path.suffix])
     if not fine:
         raise OSError(f"cannot encode {path.name}")
     path.write_bytes(encoded.tobytes())

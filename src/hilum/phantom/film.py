@@ -25,7 +25,7 @@ _LEAST_SHARE = 0.15  # of the largest part's area; smaller parts are crumbs
 
 
 def boxes_of(finding: str, mask: NDArray[np.bool_]) -> tuple[Box, ...]:
-    """A box around each sizeable connected part of a mask, largest first, at most three.
+    """Return a box around each sizeable connected part of a mask, largest first, at most three.
 
     >>> mask = np.zeros((10, 10), bool)
     >>> mask[2:4, 5:10] = True
@@ -48,16 +48,16 @@ _USUAL_LUNG = 8.5  # cm of water
 
 @dataclass(frozen=True)
 class Exposure:
-    """How one film was taken and processed.
+    """Exposure and processing of one film.
 
     Attributes:
         scatter: scattered over direct radiation.
         quanta: photons that reach a pixel through nothing, which sets the noise.
         blur_cm: of focal spot, motion and detector.
-        middle: where between lung and mediastinum mid-grey lies, in [0, 1].
+        middle: where between lung and mediastinum mid-gray lies, in [0, 1].
         contrast: slope of the tone curve between them.
         crispening: strength of the vendor's edge enhancement.
-        low, high: grey of black and white.
+        low, high: gray of black and white.
     """
 
     scatter: float
@@ -71,7 +71,7 @@ class Exposure:
 
     @classmethod
     def sampled(cls, view: ViewPosition, rng: np.random.Generator) -> Exposure:
-        """A film of the view's habitual quality: bedside films are flatter, softer, noisier."""
+        """Sample an exposure typical of the view: bedside films are flatter, softer, noisier."""
         bedside = view is ViewPosition.AP
         return cls(
             scatter=float(rng.uniform(0.35, 0.9) if bedside else rng.uniform(0.08, 0.3)),
@@ -88,7 +88,7 @@ class Exposure:
 def exposed(
     canvas: Canvas, thickness: Field, exposure: Exposure, rng: np.random.Generator
 ) -> Field:
-    """The film's grey levels in [0, 1], bright where dense."""
+    """Return the film's gray levels in [0, 1], bright where dense."""
     direct = np.exp(np.maximum(thickness, 0.0) * np.float32(-_MU))
     direct = canvas.blur(direct, exposure.blur_cm)
     veil = canvas.blur(np.minimum(direct, 0.5), 4.0)
@@ -103,13 +103,13 @@ def exposed(
     slope = exposure.contrast / (dense - lung)
     if exposure.crispening > 0:
         depth = depth + np.float32(exposure.crispening) * (depth - canvas.blur(depth, 1.2))
-    grey = 1.0 / (1.0 + np.exp((np.float32(middle) - depth) * np.float32(slope)))
-    grey = exposure.low + (exposure.high - exposure.low) * grey
-    return np.clip(grey, 0.0, 1.0).astype(np.float32)
+    gray = 1.0 / (1.0 + np.exp((np.float32(middle) - depth) * np.float32(slope)))
+    gray = exposure.low + (exposure.high - exposure.low) * gray
+    return np.clip(gray, 0.0, 1.0).astype(np.float32)
 
 
 def _range(depth: Field) -> tuple[float, float]:
-    """Thickness of lung and of mediastinum, as automatic exposure finds them on the film."""
+    """Return thickness of lung and of mediastinum, as automatic exposure finds them on the film."""
     side = depth.shape[0]
     window = depth[side // 6 : -side // 6 : 4, side // 6 : -side // 6 : 4]
     lung, dense = np.percentile(window, (10, 90))
@@ -159,7 +159,7 @@ def draw_film(plan: FilmPlan, seed: int, size: int = 256) -> Drawing:
 
 
 def draw_example(finding: str | None, seed: int, size: int = 256) -> Drawing:
-    """A film with one marked finding, or a normal one: for tests, documents and tutorials.
+    """Return a film with one marked finding, or a normal one: for tests, documents and tutorials.
 
     Raises:
         UsageError: for a name that no finding has.
@@ -199,6 +199,6 @@ def _placed(build: Build, size: int, rng: np.random.Generator) -> Canvas:
     side = reach * float(rng.uniform(0.95, 1.12) if bedside else rng.uniform(0.92, 1.05))
     spread = 1.0 if bedside else 0.5
     top = 0.12 * side + float(rng.normal(0.0, 0.7)) * spread
-    centre = (float(rng.normal(0.0, 0.7)) * spread, side / 2 - top)
+    center = (float(rng.normal(0.0, 0.7)) * spread, side / 2 - top)
     tilt = float(np.deg2rad(rng.normal(0.0, 2.2 if bedside else 0.9)))
-    return Canvas(size, side, centre, tilt, oversampling=2 if size <= 512 else 1)
+    return Canvas(size, side, center, tilt, oversampling=2 if size <= 512 else 1)

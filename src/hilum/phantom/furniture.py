@@ -1,4 +1,4 @@
-"""What lies on a film beside the patient: side marker, text, leads, lines, collimation."""
+"""Objects on a film besides the patient: side marker, text, leads, lines, collimation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["furnished", "lookalikes", "wired"]
 
 
 def wired(scene: Scene, rng: np.random.Generator) -> None:
-    """Leads, lines and tubes of a patient in bed: never a finding here."""
+    """Draw leads, lines and tubes of a patient in bed: never a finding here."""
     if not scene.build.supine:
         return
     if rng.random() < 0.6:
@@ -48,7 +48,7 @@ def _lead(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def lookalikes(scene: Scene, rng: np.random.Generator) -> None:
-    """Shadows that mimic findings: nipples, vessels seen end-on, skin folds."""
+    """Draw shadows that mimic findings: nipples, vessels seen end-on, skin folds."""
     build = scene.build
     x, y = scene.canvas.grid
     if rng.random() < 0.12:
@@ -64,7 +64,7 @@ def lookalikes(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def _skin_fold(scene: Scene, side: int, reach: float) -> None:
-    """A fold of the back's skin: like a pleural line, but an edge, with vessels beyond it."""
+    """Draw a fold of the back's skin: like a pleural line, but with vessels beyond it."""
     canvas, build = scene.canvas, scene.build
     low = build.dome * 1.05
     edge = smooth([
@@ -77,8 +77,8 @@ def _skin_fold(scene: Scene, side: int, reach: float) -> None:
     scene.soft += np.float32(0.8) * fold * canvas.blur(1.0 - fold, 1.5)
 
 
-def _ball(x: Field, y: Field, centre: tuple[float, float], radius: float) -> Field:
-    off = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / np.float32(radius**2)
+def _ball(x: Field, y: Field, center: tuple[float, float], radius: float) -> Field:
+    off = ((x - center[0]) ** 2 + (y - center[1]) ** 2) / np.float32(radius**2)
     return np.float32(2.0 * radius) * np.sqrt(np.maximum(1.0 - off, 0.0))
 
 
@@ -105,7 +105,7 @@ def _stamp(
     tilt: float = 0.0,
     ring: bool = False,
 ) -> None:
-    """Write a word of about a hundredth of the film's height, centred at a place."""
+    """Write a word of about a hundredth of the film's height, centered at a place."""
     size = film.shape[0]
     scale, weight = (1.35, 5) if len(text) == 1 else (0.7, 2)
     (wide, tall), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, weight)

@@ -1,4 +1,4 @@
-"""Who is filmed, how often, and what their films show: NIH's statistics as a generator.
+"""Patients, their number of films and findings: NIH's statistics as a generator.
 
 Prevalence, co-occurrence and persistence are those of NIH ChestX-ray14 (Wang et al. 2017,
 `Data_Entry_2017_v2020.csv`, 112,120 films of 30,805 patients), measured on that table and written
@@ -126,7 +126,7 @@ class FilmPlan:
 
 
 def odds_scaled(prevalence: float, enrichment: float) -> float:
-    """A finding's prevalence in an enriched corpus.
+    """Return a finding's prevalence in an enriched corpus.
 
     Findings as common as Effusion keep their odds. The odds of a rarer one are multiplied by
     `enrichment` once for every factor of 5 by which it is rarer, so that a small corpus holds
@@ -145,7 +145,7 @@ def odds_scaled(prevalence: float, enrichment: float) -> float:
 
 
 def patient_plans(number: int, seed: int, enrichment: float) -> tuple[FilmPlan, ...]:
-    """All films of one patient; depends on these three numbers only."""
+    """Return all films of one patient; depends on these three numbers only."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, number, 0)))
     films = _films_of(rng)
     sex = Sex.MALE if rng.random() < _MALE_SHARE else Sex.FEMALE

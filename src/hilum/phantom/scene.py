@@ -17,7 +17,7 @@ __all__ = ["Scene", "staged", "vessel_field"]
 
 @dataclass
 class Scene:
-    """A chest as fields in water-equivalent centimetres; findings write into it.
+    """A chest as fields in water-equivalent centimeters; findings write into it.
 
     The thickness that attenuates the beam is::
 
@@ -25,7 +25,7 @@ class Scene:
 
     Lung is air with a share `density` of water. Filling airspaces raises the share towards 1,
     a pneumothorax lowers it to 0, and a nodule or vessel (`solid`) shows by replacing lung. So
-    opacities saturate, hide behind the heart and silhouette their neighbours as on a real film.
+    opacities saturate, hide behind the heart and silhouette their neighbors as on a real film.
 
     Attributes:
         canvas, build: the film plane and the body on it.
@@ -52,7 +52,7 @@ class Scene:
     heart: Field
 
     def lung(self, side: int) -> Field:
-        """One lung's cover; `side` is -1 for the right, +1 for the left."""
+        """Return one lung's cover; `side` is -1 for the right, +1 for the left."""
         return self.left if side > 0 else self.right
 
     def fill(self, share: Values) -> None:
@@ -60,14 +60,14 @@ class Scene:
         self.density += ((1.0 - self.density) * share).astype(np.float32, copy=False)
 
     def thickness(self) -> Field:
-        """(H, W) water-equivalent centimetres along the beam."""
+        """(H, W) water-equivalent centimeters along the beam."""
         inside = np.minimum(self.solid, self.air) - self.air
         total = self.soft + self.bone + inside * (1.0 - self.density)
         return total.astype(np.float32, copy=False)
 
 
 def staged(canvas: Canvas, build: Build, rng: np.random.Generator) -> Scene:
-    """The healthy chest of a build."""
+    """Return the healthy chest of a build."""
     trunk = _trunk(canvas, build)
     lungs = [anatomy.lung(build, side) for side in (-1, 1)]
     right, left = (canvas.fill(outline) for outline in lungs)
@@ -147,7 +147,7 @@ _WIDTHS = (0.07, 0.10, 0.14, 0.19, 0.26, 0.36, 0.50, 0.70, 0.95)
 
 
 def vessel_field(canvas: Canvas, build: Build, rng: np.random.Generator) -> Field:
-    """Depth of vessels in centimetres at every pixel."""
+    """Depth of vessels in centimeters at every pixel."""
     total = np.zeros((canvas.size, canvas.size), np.float32)
     x, y = canvas.grid
     for side in (-1, 1):
@@ -187,7 +187,7 @@ def _tree_field(
 
 
 def _targets(build: Build, side: int, root: Points, rng: np.random.Generator) -> Points:
-    """Points all over the lung for the tree to reach, denser near the hilum and the base."""
+    """Return points all over the lung for the tree to reach, denser near the hilum and the base."""
     share = rng.random((_NODES, 2))
     height = build.angle_of(side) - 0.5
     y = height * share[:, 1] ** 0.85
@@ -217,7 +217,7 @@ def _parents(nodes: Points) -> NDArray[np.intp]:
 
 
 def _calibres(parents: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Width in centimetres: branches share their parent's flow (Murray's law)."""
+    """Width in centimeters: branches share their parent's flow (Murray's law)."""
     leaves = np.ones(len(parents))
     for k in range(len(parents) - 1, 0, -1):
         leaves[parents[k]] += leaves[k]

@@ -54,7 +54,7 @@ class ScoreKind(IntEnum):
     LOGIT = 1
     """A logit: `logit_Mass`."""
     PLAIN = 2
-    """Not told: the finding's name alone."""
+    """Unknown kind: the finding's name alone."""
     DECISION = 3
     """Perhaps a decision, 0 or 1: `Mass_pred`."""
 
@@ -98,7 +98,7 @@ def is_unnamed(column: str) -> bool:
 
 
 def places_named(header: Sequence[str], names: Iterable[str]) -> list[int]:
-    """Return where the names stand in a header, in the order of the names.
+    """Return the columns of the names in a header, in the order of the names.
 
     >>> places_named(["Mass", "IMAGE_ID", "path"], FILM_COLUMNS)
     [1, 2]

@@ -78,7 +78,7 @@ def grouped(cohort: Cohort, level: Level) -> Cohort:
     """Return one record for each study or patient, named after it.
 
     A finding is positive where any film shows it, negative where none does and at least one is
-    labelled negative, uncertain where nothing else is known, else unlabelled. View and sex are kept
+    labeled negative, uncertain where nothing else is known, else unlabeled. View and sex are kept
     where all films agree; the age is the mean. A film without a study is a study of its own.
 
     Raises:

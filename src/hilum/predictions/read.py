@@ -57,7 +57,7 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """Scores and labels of one finding, for the films that are labelled.
+    """Scores and labels of one finding, for the films that are labeled.
 
     Attributes:
         films: (n,) rows of the evaluated films.
@@ -121,11 +121,11 @@ class Scores:
         return self.cohort.states()
 
     def of(self, finding: str) -> LabelledScores:
-        """Return the labelled films of a finding with the scores of the column named after it."""
+        """Return the labeled films of a finding with the scores of the column named after it."""
         return self.entries(self.findings.index(finding), finding)
 
     def entries(self, column: int, finding: str) -> LabelledScores:
-        """Return the labelled films of a finding with the scores of any column."""
+        """Return the labeled films of a finding with the scores of any column."""
         known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
         return LabelledScores(known, positives, self.values[known, column])
 
@@ -145,7 +145,7 @@ class Scores:
 
 
 def read_predictions(path: Path, cohort: Cohort) -> Predictions:
-    """Read a table of probabilities and match it with labelled films, or studies, by name.
+    """Read a table of probabilities and match it with labeled films, or studies, by name.
 
     Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
     `read_scores` this refuses what cannot be evaluated: columns without
@@ -184,7 +184,7 @@ def read_predictions(path: Path, cohort: Cohort) -> Predictions:
 
 
 def read_scores(path: Path, cohort: Cohort) -> Scores:
-    """Read a table of scores and match it with labelled films, or studies, by name.
+    """Read a table of scores and match it with labeled films, or studies, by name.
 
     Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
     `read_predictions` this takes scores of any size, repeated films, columns

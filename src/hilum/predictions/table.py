@@ -108,7 +108,7 @@ class RepeatedFilm(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """A table of scores beside the labelled films, or studies, that it names.
+    """A table of scores beside the labeled films, or studies, that it names.
 
     Attributes:
         name: of the file.
@@ -178,7 +178,7 @@ class ScoreTable:
 
 
 def read_table(path: Path, cohort: Cohort) -> ScoreTable:
-    """Read a table of scores and match its rows with labelled films, or studies, by name.
+    """Read a table of scores and match its rows with labeled films, or studies, by name.
 
     The film column is found as `find_films` says, and names are matched as
     `FilmNames` says. Rows that a `status` column calls anything but ok or warn were not scored:

@@ -15,7 +15,7 @@ _NAMED = 5
 
 
 def markdown(audit: Audit) -> str:
-    """The claims with their verdicts, what was met in the table, and what that rests on."""
+    """Return the claims with their verdicts, what was met in the table, and what that rests on."""
     return "\n".join((*_head(audit), *_claims(audit), *_remarks(audit), *_foot(audit)))
 
 

@@ -19,7 +19,7 @@ PARTS = ("#3b3b3b", "#4c8c4a", "#8a5a9e", "#b8860b", "#3f8f8f", "#a04050")
 STYLE = {"axes.edgecolor": "black", "text.color": "black"}
 SHADES = ("#f3f1ec", "#ffffff")
 DEEPEST = 1000.0
-"""How far below a peak the axis of the rates goes: a cosine falls to nothing."""
+"""Range of the rates' axis below a peak: a cosine falls to nothing."""
 
 
 class _Stretch(NamedTuple):
@@ -33,7 +33,7 @@ class _Stretch(NamedTuple):
 def draw_curves(
     lines: list[dict[str, Any]], best_epoch: int, path: Path, rates: Path | None = None
 ) -> None:
-    """Loss on train and tune, macro AUROC on tune, and each part's learning rate, as PNG.
+    """Draw loss on train and tune, macro AUROC on tune, and learning rates, as PNG.
 
     Phases are shaded and named, and the kept epoch is marked in every panel, so that a phase that
     did nothing, a rate that never moved or an epoch that was kept too late can be seen. AUROC is
@@ -58,8 +58,8 @@ def draw_curves(
 
 
 def _losses(axis: Axes, lines: list[dict[str, Any]]) -> None:
-    for split, colour in (("train", TRAIN), ("tune", TUNE)):
-        _line(axis, lines, f"{split}_loss", {"color": colour, "label": split})
+    for split, color in (("train", TRAIN), ("tune", TUNE)):
+        _line(axis, lines, f"{split}_loss", {"color": color, "label": split})
     axis.legend(frameon=False, fontsize=9)
     _title(axis, "Loss")
 
@@ -77,10 +77,10 @@ def _areas(axis: Axes, lines: list[dict[str, Any]], best_epoch: int) -> None:
 def _rates(axis: Axes, stretches: list[_Stretch]) -> None:
     parts = list(dict.fromkeys(one.part for one in stretches))
     for one in stretches:
-        colour = PARTS[parts.index(one.part) % len(PARTS)]
+        color = PARTS[parts.index(one.part) % len(PARTS)]
         again = any(line.get_label() == one.part for line in axis.get_lines())
         label = "_" if again else one.part
-        axis.plot(one.epochs, one.rates, color=colour, label=label, linewidth=1.6)
+        axis.plot(one.epochs, one.rates, color=color, label=label, linewidth=1.6)
     peaks = [max(one.rates) for one in stretches]
     axis.set_yscale("log")
     axis.set_ylim(min(peaks) / DEEPEST, max(peaks) * 2.0)
@@ -100,7 +100,7 @@ def _line(axis: Axes, lines: list[dict[str, Any]], name: str, style: dict[str, A
 
 
 def _dress(axis: Axes, lines: list[dict[str, Any]], best_epoch: int) -> None:
-    """Phases as shaded stretches with their names, and the kept epoch as a line."""
+    """Draw phases as shaded stretches with their names, and the kept epoch as a line."""
     from matplotlib.ticker import MaxNLocator
 
     for place, (phase, own) in enumerate(groupby(lines, key=lambda line: line["phase"])):
@@ -127,7 +127,7 @@ def _dress(axis: Axes, lines: list[dict[str, Any]], best_epoch: int) -> None:
 
 
 def _stretches(path: Path) -> list[_Stretch]:
-    """The rates of learning_rates.csv; step n of an epoch e of m steps lies at `e - 1/2 + n/m`.
+    """Return the rates of learning_rates.csv; step n of m of epoch e lies at `e - 1/2 + n/m`.
 
     A rate of 0, where a cosine ends, has no place on a logarithmic axis and is left out.
     """

@@ -66,17 +66,17 @@ class NetworkFacts(_Facts):
     architecture: str = ""
     """Backbone, pooling and head in words; empty in bundles made before this field existed."""
     limits: str = ""
-    """What the network must not be used for, shown first among the limits on the card."""
+    """Uses the network must not have, shown first among the limits on the card."""
     model_sha256: str
     """Hash of the exported network: calibrator and thresholds are bound to it."""
     seen_sha256: str = ""
     """Hash of the patients that the network has seen; empty where they are not known."""
     train_prevalence: dict[str, float] = {}
-    """Share of positives of each finding among the labelled training films, in [0, 1]."""
+    """Share of positives of each finding among the labeled training films, in [0, 1]."""
     parity: dict[str, float] = {}
     """Largest absolute difference of the exported graph from torch, by output."""
     notes: tuple[str, ...] = ()
-    """What a reader of its numbers must know."""
+    """Notes for the reader of its numbers."""
     provenance: dict[str, str] = {}
     """Code and libraries that made the network."""
 
@@ -131,7 +131,7 @@ class Imported(_Facts):
 
 
 NetworkOrigin = Annotated[Trained | Imported, Field(discriminator="kind")]
-"""Where a network comes from, told apart by `kind`."""
+"""Origin of a network, distinguished by `kind`."""
 
 
 class BoundFilms(_Facts):
@@ -143,7 +143,7 @@ class BoundFilms(_Facts):
     """Folder of the dataset as it was named; empty in a bundle. A folder with the same records
     may be named instead."""
     policy: LabelPolicy | None = None
-    """What uncertain, blank and contradicting labels count as; none in bundles made before this
+    """Policy of uncertain, blank and contradicting labels; none in bundles made before this
     field existed."""
     records_sha256: str
     """Hash of films, patients and labels, after the policy."""
@@ -154,7 +154,7 @@ class BoundFilms(_Facts):
     patients_sha256: dict[str, str] = {}
     """Hash of the patients' names of each split."""
     synthetic: bool = False
-    """Whether the films were drawn."""
+    """True if the films were drawn."""
 
     @classmethod
     def from_splits(
@@ -187,7 +187,7 @@ class RunFacts(_Facts):
     network: NetworkFacts
     """The network itself."""
     origin: NetworkOrigin
-    """How it came to be: trained here, or imported."""
+    """Origin of the network: trained here, or imported."""
     films: BoundFilms | None = None
     """The films it is bound to; none for an imported network that is not calibrated yet."""
 

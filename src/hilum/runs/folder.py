@@ -7,7 +7,7 @@
       config.yaml       the resolved configuration
       environment.json  machine and packages
       split.csv         every film's split
-      prevalence.csv    how many films are labelled how, by finding and split
+      prevalence.csv    how many films are labeled how, by finding and split
       weights.csv       weight of each finding and state in the loss
       excluded.txt      films left out on request
       seen_patients.txt hashes of all patients that trained, tuned or calibrated it
@@ -163,7 +163,7 @@ class RunFolder:
             )
 
     def _foreign(self) -> bool:
-        """Whether the folder has files other than those of a run that was stopped while reading."""
+        """Return whether the folder has files besides those of a run stopped while reading."""
         found = self.root.iterdir() if self.root.exists() else ()
         known = (self.excluded, self.root / LOCK)
         return any(path.is_file() and path not in known for path in found)
@@ -251,7 +251,7 @@ class RunFolder:
         }
 
     def trained(self) -> Trained:
-        """Return how the run was trained.
+        """Return the facts on the run's training.
 
         Raises:
             BundleError: when training did not finish here, or the network was imported.

@@ -38,7 +38,7 @@ class TrainingConfig(Part):
     name: str
     """Name that the bundle, its card and every report show."""
     limits: str = ""
-    """What the network must not be used for, shown first among the limits on the card."""
+    """Uses the network must not have, shown first among the limits on the card."""
     seed: int = 0
     """Seed of initial weights, batches, augmentation and split: all randomness there is."""
     split: Fractions = DEFAULT_FRACTIONS
@@ -58,7 +58,7 @@ class TrainingConfig(Part):
     """Decay of the exponential moving average of the weights that is scored and kept; 0 is off."""
     data: DataConfig = DataConfig()
     labels: LabelPolicy = LabelPolicy()
-    """What uncertain, blank and contradicting labels count as, and which views are used."""
+    """Policy of uncertain, blank and contradicting labels, and the views used."""
     compute: ComputeConfig = ComputeConfig()
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ def _parsed(text: str, where: str) -> Any:
 
 
 def _steps(name: str) -> Key:
-    """The path `phases.1.epochs` as a key; a number is an index of a list."""
+    """Return the path `phases.1.epochs` as a key; a number is an index of a list."""
     return tuple(int(step) if step.isdecimal() else step for step in name.split("."))
 
 

@@ -23,7 +23,7 @@ UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 @dataclass(frozen=True)
 class Source:
-    """Where the values of a configuration were written.
+    """Place where the values of a configuration were written.
 
     Attributes:
         name: name of the preset or the file.
@@ -80,7 +80,7 @@ def describe(error: ValidationError, kind: type[BaseModel], source: Source) -> s
 
 
 def _nearest(key: Key, known: list[Key]) -> str:
-    """A field of the same part with a similar name, or a field of that name in another part."""
+    """Return a similarly named field of the same part, or a field of that name elsewhere."""
     part, word = key[:-1], str(key[-1])
     siblings = [str(at[-1]) for at in known if at[:-1] == _first_items(part)]
     similar = suggestion(word, siblings).replace("'", f"'{_dotted((*part, ''))}", 1)
@@ -91,7 +91,7 @@ def _nearest(key: Key, known: list[Key]) -> str:
 
 
 def _first_items(part: Key) -> Key:
-    """The part as `_known` lists it, where every item of a list has index 0."""
+    """Return the part as `_known` lists it, where every item of a list has index 0."""
     return tuple(0 if isinstance(step, int) else step for step in part)
 
 
@@ -107,7 +107,7 @@ def _keys(node: yaml.Node | None, above: Key) -> Iterator[tuple[Key, int]]:
 
 
 def _known(kind: object, above: Key) -> Iterator[Key]:
-    """Every field of a model, including those of its parts."""
+    """Yield every field of a model, including those of its parts."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             yield (*above, name)

@@ -32,7 +32,7 @@ class Part(BaseModel):
 
 
 class DataConfig(Part):
-    """How films come to the network."""
+    """Preparation of the films for the network."""
 
     sampler: str = "shuffled"
     """A member of the samplers: shuffled, balanced, inverse_frequency or repeat_factor."""
@@ -97,7 +97,7 @@ class LossConfig(Part):
     name: str = "bce"
     """A member of the losses: bce, focal, asymmetric or auc_margin."""
     weights: Weighting = Weighting.RATIO
-    """Weighting of rare states, counted on the labelled films of the train split."""
+    """Weighting of rare states, counted on the labeled films of the train split."""
     weights_max: float = Field(default=20.0, ge=1.0)
     """Upper bound of a weight; its inverse is the lower bound. A handful of films then cannot
     dominate the gradient."""

@@ -90,7 +90,7 @@ def _of_table(table: SplitTable, name: str) -> TrainingFilms:
 
 
 def _of_seen(seen: SeenPatients, cohort: Cohort, name: str) -> TrainingFilms:
-    """Patients only: a bundle does not carry the names of films."""
+    """Return the patients only: a bundle does not carry the names of films."""
     patients = seen.among(cohort.population, cohort.patients().tolist())
     source = f"{len(seen):,} patients that {name} has seen"
     return TrainingFilms(source, frozenset(), patients, unknown=0)
@@ -122,7 +122,7 @@ def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
 
 
 def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
-    """The film named by the whole line, else by its part before a blank or a comma."""
+    """Find the film named by the whole line, else by its part before a blank or a comma."""
     whole = line.strip()
     field = whole.replace(",", " ").split()[0] if whole.strip(", ") else whole
     for candidate in (whole, field, field.strip('"')):

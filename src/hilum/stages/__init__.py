@@ -1,1 +1,1 @@
-"""What happens to a trained run before it becomes a bundle: calibrate, then evaluate."""
+"""Stages of a trained run before it becomes a bundle: calibrate, then evaluate."""

@@ -152,7 +152,7 @@ def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Compari
 
 
 def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
-    """The first cohort with only the labels that all runs' policies agree on."""
+    """Return the first cohort with only the labels that all runs' policies agree on."""
     (first, cohort), *others = runs
     labels, states = cohort.labels, cohort.states()
     agree = np.ones(states.shape, bool)
@@ -172,12 +172,12 @@ def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
 
 
 def _patient_notes(cohort: Cohort) -> list[str]:
-    """The note that patients are not known, where it applies: intervals are then by film."""
+    """Return the note that patients are not known, where it applies: intervals are then by film."""
     return [note for note in cohort.notes if note == NO_PATIENTS]
 
 
 def _probabilities(run: RunFolder, logits: Logits, cohort: Cohort) -> Probabilities:
-    """Probabilities as the run serves them; the plain sigmoid where it is not calibrated."""
+    """Return probabilities as the run serves them; the plain sigmoid where it is not calibrated."""
     if run.calibration.exists():
         calibration = read_sealed(Calibration, run.calibration)
         if calibration.precision is Precision.F32:
@@ -193,7 +193,7 @@ def _test_numbers(run: RunFolder) -> tuple[Interval, Interval] | None:
 
 
 def _rows(scores: Probabilities, own: Cohort, common: Cohort, labels: LabelSet) -> Probabilities:
-    """The scores of the common films and findings, in their order."""
+    """Return the scores of the common films and findings, in their order."""
     row = {name: index for index, name in enumerate(own.image_ids())}
     rows = [row[name] for name in common.image_ids()]
     return Probabilities(scores.values[rows][:, scores.labels.columns(labels)], labels)
@@ -205,7 +205,7 @@ def _shared_labels(read: Sequence[Predictions], labels: LabelSet) -> LabelSet:
 
 
 def _names(tables: Sequence[Path]) -> list[str]:
-    """Names of the files, with as many parent folders as needed to make them unique."""
+    """Return names of the files, with as many parent folders as needed to make them unique."""
     depth = 1
     while depth < 8:
         names = ["/".join(table.parts[-depth:]) for table in tables]
@@ -216,7 +216,7 @@ def _names(tables: Sequence[Path]) -> list[str]:
 
 
 def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
-    """Fields of the runs' configurations, or origins, that are not all the same."""
+    """Return fields of the runs' configurations, or origins, that are not all the same."""
     flat = {run.root.name: _flat(_choices(run)) for run in runs}
     keys = dict.fromkeys(key for fields in flat.values() for key in fields if key != "name")
     apart = [key for key in keys if len({fields.get(key) for fields in flat.values()}) > 1]
@@ -224,7 +224,7 @@ def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
 
 
 def _choices(run: RunFolder) -> dict[str, Any]:
-    """The configuration of a trained run, or the origin of an imported one."""
+    """Return the configuration of a trained run, or the origin of an imported one."""
     origin = run.facts().origin
     if isinstance(origin, Imported):
         return origin.model_dump(mode="json")

@@ -79,7 +79,7 @@ def evaluate_run(
 def _request(
     run: RunFolder, calibration: Calibration, scored: Scored, draws: tuple[int, int]
 ) -> EvaluationRequest:
-    """The choices fixed before the look; counts the look."""
+    """Return the choices fixed before the look; counts the look."""
     facts, films = run.facts(), run.films()
     network = facts.network
     split_sha256 = digest(scored.cohort.image_ids())
@@ -171,7 +171,7 @@ def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> L
 
 
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:
-    """The union of boxes on the grid; a box covers the cells whose center lies in it."""
+    """Return the union of boxes on the grid; a box covers the cells whose center lies in it."""
     rows = (np.arange(GRID[0]) + 0.5)[:, None] / GRID[0]
     columns = (np.arange(GRID[1]) + 0.5)[None, :] / GRID[1]
     mask = np.zeros(GRID, np.bool_)

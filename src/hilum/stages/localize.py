@@ -1,4 +1,4 @@
-"""Where a run's or bundle's heatmaps point, and whether they mean anything at all."""
+"""Localization and sanity checks of a run's or bundle's heatmaps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Subject:
-    """A network whose heatmaps are asked about.
+    """A network whose heatmaps are examined.
 
     Attributes:
         name: what its makers call it.
@@ -58,7 +58,7 @@ class Subject:
 
 
 def subject_of(root: Path) -> Subject:
-    """The network of a run or of a bundle.
+    """Return the network of a run or of a bundle.
 
     Raises:
         BundleError: when the folder is neither, or not as it was written.
@@ -79,7 +79,7 @@ def subject_of(root: Path) -> Subject:
 
 
 def unseen(subject: Subject, cohort: Cohort) -> Cohort:
-    """The films of patients that the network has not seen, with a note of what was left out.
+    """Return the films of patients that the network has not seen, with a note of what was left out.
 
     692 of the 880 films with NIH's boxes are among the train and tune films of the best known
     random split: where a network has seen the film, its map is no evidence.
@@ -177,7 +177,7 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         engine = Engine(network, preprocessing, labels, precision)
         return engine.run(stack.rasters).heatmaps
 
-    asked = [
+    checked = [
         CheckedMap(row, labels.index(name), record.patient_id)
         for row, record in enumerate(films.records)
         for name in positives[record.image_id]
@@ -193,9 +193,9 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         seed=seed,
     )
     try:
-        return check_sanity(run, maps, asked, advance)
+        return check_sanity(run, maps, checked, advance)
     except ValueError as error:
-        raise DatasetError(f"the sanity of heatmaps cannot be asked here: {error}") from None
+        raise DatasetError(f"the sanity of heatmaps cannot be checked here: {error}") from None
 
 
 def _asked(reference: Reference, record: Record, labels: LabelSet) -> list[str]:
@@ -224,7 +224,7 @@ def _chosen(cohort: Cohort, positives: dict[str, list[str]], seed: int) -> Cohor
 
 
 def _read(subject: Subject, cohort: Cohort, advance: Advance | None) -> tuple[Cohort, Stack]:
-    """The films that can be read, row by row, with a note of the others."""
+    """Return the films that can be read, row by row, with a note of the others."""
     paths = [record.path for record in cohort.records if record.path is not None]
     stack = read_stack(paths, subject.engine.preprocessing, advance=advance)
     if not stack.kept:

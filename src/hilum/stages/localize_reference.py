@@ -1,4 +1,4 @@
-"""Where findings are on a film: readers' boxes, or the masks that a film was drawn with."""
+"""Reference places of findings: readers' boxes, or the masks that a film was drawn with."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Reference(Protocol):
 
     @property
     def words(self) -> str:
-        """What it is, in words."""
+        """Description of the reference, in words."""
         ...
 
     def findings(self, record: Record) -> frozenset[str]:
-        """The findings of a film that have a known place."""
+        """Return the findings of a film that have a known place."""
         ...
 
     def masks(self, film: FilmRead) -> dict[str, NDArray[np.bool_]]:
@@ -56,7 +56,7 @@ class Reference(Protocol):
 
 @dataclass(frozen=True)
 class ReaderBoxes:
-    """The readers' boxes; a box covers the pixels whose centre lies in it."""
+    """The readers' boxes; a box covers the pixels whose center lies in it."""
 
     words: str = "reader boxes"
 
@@ -65,7 +65,7 @@ class ReaderBoxes:
         return frozenset(box.finding for box in record.boxes)
 
     def masks(self, film: FilmRead) -> dict[str, NDArray[np.bool_]]:
-        """The union of a finding's boxes."""
+        """Return the union of a finding's boxes."""
         rows = (np.arange(film.shape[0]) + 0.5)[:, None] / film.shape[0]
         columns = (np.arange(film.shape[1]) + 0.5)[None, :] / film.shape[1]
         found: dict[str, NDArray[np.bool_]] = {}
@@ -82,7 +82,7 @@ class DrawnMasks:
 
     Attributes:
         corpus: the films.
-        preprocessing: of the network, by which a film is recognised.
+        preprocessing: of the network, by which a film is recognized.
     """
 
     corpus: PhantomCorpus
@@ -99,7 +99,7 @@ class DrawnMasks:
         return frozenset(lesion.finding for lesion in plan.lesions) if plan else frozenset()
 
     def masks(self, film: FilmRead) -> dict[str, NDArray[np.bool_]]:
-        """What was drawn.
+        """Return the masks that were drawn.
 
         Raises:
             DatasetError: when the film is not the one that is drawn from these numbers.
@@ -117,7 +117,7 @@ class DrawnMasks:
 
 
 def reference_of(place: Path, cohort: Cohort, preprocessing: Preprocessing) -> Reference:
-    """The masks of a corpus that hilum drew in NIH's layout, and the readers' boxes of any other.
+    """Return the masks of a phantom corpus in NIH's layout, or the readers' boxes of others.
 
     Args:
         place: the dataset's folder.
@@ -127,8 +127,8 @@ def reference_of(place: Path, cohort: Cohort, preprocessing: Preprocessing) -> R
     notice = place / "SYNTHETIC.txt"
     if cohort.synthetic and cohort.dataset == "nih" and notice.is_file():
         for line in notice.read_text("utf-8").splitlines():
-            if said := _NOTICE.match(line):
-                patients, seed, size = (int(said[part]) for part in (1, 2, 4))
-                corpus = PhantomCorpus(patients, seed, float(said[3]), size)
+            if found := _NOTICE.match(line):
+                patients, seed, size = (int(found[part]) for part in (1, 2, 4))
+                corpus = PhantomCorpus(patients, seed, float(found[3]), size)
                 return DrawnMasks(corpus, preprocessing)
     return ReaderBoxes()

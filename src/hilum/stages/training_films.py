@@ -21,7 +21,7 @@ __all__ = ["TrainingRequest", "film_names"]
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What to train on.
+    """Request for the films to train on.
 
     Attributes:
         config: the recipe.

@@ -1,1 +1,1 @@
-"""Where the films of a batch are worked on: each file but base.py is one engine."""
+"""Engines that process the films of a batch: each file but base.py is one."""

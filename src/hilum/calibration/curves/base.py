@@ -60,7 +60,7 @@ class Curve(BaseModel, ABC):
     @classmethod
     @abstractmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The curve of this kind that suits the films best.
+        """Return the curve of this kind that suits the films best.
 
         Args:
             logits: (n,) finite.
@@ -102,7 +102,7 @@ def logits_of(probabilities: Probabilities) -> Logits:
 
 
 def require_both_classes(positives: NDArray[np.bool_]) -> None:
-    """Refuses films that are all positive or all negative: no curve can be learned from them.
+    """Refuse films that are all positive or all negative: no curve can be learned from them.
 
     Raises:
         FitRefusedError: for one class, or no films.
@@ -113,7 +113,7 @@ def require_both_classes(positives: NDArray[np.bool_]) -> None:
 
 
 def require_films(positives: NDArray[np.bool_], method: str) -> None:
-    """Refuses fewer than 20 films of a class, which a flexible curve would learn by heart.
+    """Refuse fewer than 20 films of a class, which a flexible curve would learn by heart.
 
     Raises:
         FitRefusedError: for one class, or few films of one.
@@ -125,7 +125,7 @@ def require_films(positives: NDArray[np.bool_], method: str) -> None:
 
 
 def require_spread(logits: NDArray[np.float64]) -> None:
-    """Refuses logits that are all the same: they tell no film from another.
+    """Refuse logits that are all the same: they tell no film from another.
 
     Raises:
         FitRefusedError: for equal logits.
@@ -139,7 +139,7 @@ def least_log_loss(
 ) -> NDArray[np.float64]:
     """Logistic regression: weights and intercept of the least log loss, without any penalty.
 
-    Newton's method with halved steps. It is happiest with standardised features, so it makes them
+    Newton's method with halved steps. It is happiest with standardized features, so it makes them
     so, whatever their scale was.
 
     Args:
@@ -149,9 +149,9 @@ def least_log_loss(
     Returns:
         (K + 1,) the weights of the features, then the intercept.
     """
-    centre, spread = features.mean(axis=1), features.std(axis=1)
+    center, spread = features.mean(axis=1), features.std(axis=1)
     spread[spread == 0.0] = 1.0
-    scaled = (features - centre[:, None]) / spread[:, None]
+    scaled = (features - center[:, None]) / spread[:, None]
     design = np.concatenate([scaled, np.ones((1, features.shape[1]))])
     weights = np.zeros(len(design))
     weights[-1] = np.log(targets.mean() / (1.0 - targets.mean()))
@@ -171,7 +171,7 @@ def least_log_loss(
         weights = weights - size * step
         loss = _loss(weights @ design, targets)
     slopes = weights[:-1] / spread
-    return np.append(slopes, weights[-1] - slopes @ centre)
+    return np.append(slopes, weights[-1] - slopes @ center)
 
 
 def _loss(line: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

@@ -35,7 +35,7 @@ class Beta(Curve):
         c: shift in log odds.
 
     Source: Kull, Silva Filho & Flach 2017, "abm"; equal to `betacal` 1.1.0 within 5e-4,
-    which is how near its optimiser goes.
+    which is how near its optimizer goes.
     """
 
     fallback: ClassVar[str | None] = "platt"
@@ -52,7 +52,7 @@ class Beta(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The curve of least log loss against 1 and 0, as its authors fit it.
+        """Return the curve of least log loss against 1 and 0, as its authors fit it.
 
         Platt's softened targets would pull both ends by a film's worth and give another curve than
         theirs. What they are for, films that the logit separates, is refused here instead and left

@@ -30,7 +30,7 @@ class Intercept(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The shift of least log loss: the mean probability becomes the share of positives.
+        """Return the shift of least log loss: the mean probability becomes the share of positives.
 
         That mean rises with the shift, so there is one such shift. It is always finite, since the
         slope cannot run away as Platt's can; plain 1 and 0 are its targets.

@@ -43,7 +43,7 @@ class Isotonic(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The rising curve of least squared error, kept off 0 and 1.
+        """Return the rising curve of least squared error, kept off 0 and 1.
 
         n films cannot show that a finding is impossible or certain, so values are clipped to
         [1 / (n + 2), 1 - 1 / (n + 2)].

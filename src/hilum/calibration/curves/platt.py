@@ -40,7 +40,7 @@ class Platt(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The line of least log loss against Platt's targets.
+        """Return the line of least log loss against Platt's targets.
 
         The targets are `(n+ + 1) / (n+ + 2)` and `1 / (n- + 2)` instead of 1 and 0. With a few
         perfectly separated positives the plain fit runs to an infinite slope and calls rare

@@ -26,7 +26,7 @@ class Sigmoid(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """Always the same curve: nothing is fitted."""
+        """Return the fixed curve: nothing is fitted."""
         del logits, positives
         return cls()
 

@@ -33,7 +33,7 @@ class Temperature(Curve):
 
     @classmethod
     def fit(cls, logits: NDArray[np.float64], positives: NDArray[np.bool_]) -> Self:
-        """The temperature of least log loss between 0.05 and 20.
+        """Return the temperature of least log loss between 0.05 and 20.
 
         The log loss is convex in 1 / T, so its slope crosses zero once. At the ends there is no
         answer: T wants 0 where the logit's sign is always right, infinity where it is no guide.

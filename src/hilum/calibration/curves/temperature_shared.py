@@ -13,7 +13,7 @@ __all__ = ["CURVE", "TemperatureShared"]
 class TemperatureShared(Temperature):
     """`p = sigmoid(z / T)` with the same T for every finding.
 
-    T has the least log loss over the labelled films of all findings together, so frequent findings
+    T has the least log loss over the labeled films of all findings together, so frequent findings
     decide it. A rare finding borrows their T, which says nothing of whether it suits.
 
     Attributes:

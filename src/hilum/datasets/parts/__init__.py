@@ -1,1 +1,1 @@
-"""What readers are made of; no file in here is a reader."""
+"""Building blocks of readers; no file in here is a reader."""

@@ -1,4 +1,4 @@
-"""What the columns of anybody's table mean: which names the films, and which the findings."""
+"""Meaning of the columns of a user's table: film names and findings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ROLES = {
 
 States = tuple[LabelState, ...]
 Marks = Callable[[tuple[str, ...]], States]
-"""From the label cells of a row to its states; refuses with a DatasetError."""
+"""Function from a row's label cells to its states; refuses with a DatasetError."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Layout:
 
 
 def layout_of(table: Path) -> Layout | None:
-    """The layout of a CSV table by its header; None without a column of films and one of labels.
+    """Return a CSV table's layout by its header; None without columns of films and labels.
 
     Case, blanks and punctuation in the names do not matter. Where a table has columns of findings
     and one of joined labels too, the findings count.
@@ -77,10 +77,10 @@ def layout_of(table: Path) -> Layout | None:
 
 
 def marks_of(table: Path, layout: Layout, notes: list[str]) -> tuple[LabelSet, Marks]:
-    """The table's label set, named "table", and how its label cells are read.
+    """Return the table's label set, named "table", and how its label cells are read.
 
-    Columns keep their order. Joined labels come in the catalogue's order: what is not listed is
-    negative, and a blank cell is unlabelled, not negative.
+    Columns keep their order. Joined labels come in the catalog's order: what is not listed is
+    negative, and a blank cell is unlabeled, not negative.
 
     Raises:
         DatasetError: for two columns of one finding, or an unknown word among joined labels; with
@@ -114,16 +114,16 @@ def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks
     for number, (cell,) in read_rows(table, (column,)):
         if cell in listed:
             continue
-        said = [word.strip() for word in cell.split("|")] if cell else []
+        names = [word.strip() for word in cell.split("|")] if cell else []
         try:
-            listed[cell] = found = frozenset(find(word).name for word in said)
+            listed[cell] = found = frozenset(find(word).name for word in names)
         except UsageError as error:
             raise DatasetError(f"{table.name} row {number}: {error}") from error
         if NO_FINDING in found and len(found) > 1:
             raise DatasetError(
                 f"{table.name} row {number}: '{NO_FINDING}' must stand alone; got '{cell}'"
             )
-        words.update(() if NO_FINDING in found else said)
+        words.update(() if NO_FINDING in found else names)
     present = frozenset[str]().union(*listed.values()) - {NO_FINDING}
     if not present:
         raise DatasetError(f"{table.name} must name a finding in column {column}; it names none")

@@ -1,4 +1,4 @@
-"""What several readers said of a film, and where they boxed it: shared by the readers' files."""
+"""Labels and boxes of several readers for one film: shared by the readers' files."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add 
 
 
 def majority(votes: Sequence[Vote]) -> tuple[LabelState, ...]:
-    """The label of several readers: what all say; else positive where more than half say so.
+    """Return the label of several readers: what all say; else positive where more than half say so.
 
     >>> no, yes = (LabelState.NEGATIVE,), (LabelState.POSITIVE,)
     >>> majority([Vote("R1", yes), Vote("R2", no), Vote("R3", yes)])
     (<LabelState.POSITIVE: 1>,)
     """
-    return tuple(_verdict(said) for said in zip(*(vote.states for vote in votes), strict=True))
+    return tuple(_verdict(states) for states in zip(*(vote.states for vote in votes), strict=True))
 
 
-def _verdict(said: tuple[LabelState, ...]) -> LabelState:
-    if len(set(said)) == 1:
-        return said[0]
-    return LabelState(2 * said.count(LabelState.POSITIVE) > len(said))
+def _verdict(states: tuple[LabelState, ...]) -> LabelState:
+    if len(set(states)) == 1:
+        return states[0]
+    return LabelState(2 * states.count(LabelState.POSITIVE) > len(states))
 
 
 def film_box(finding: str, corners: tuple[float, float, float, float], size: Size) -> Box:
-    """The box between two corners (left, top, right, bottom in px) of a film of that size.
+    """Return the box between two corners (left, top, right, bottom in px) of a film of that size.
 
     Raises:
         DatasetError: for a box without an area, or one that leaves its film.
@@ -128,7 +128,7 @@ def read_corners(
 
 
 def dicom_size(film: Path | None) -> Size | None:
-    """The size of a film from its header; None for one that is not here, or not DICOM."""
+    """Return the size of a film from its header; None for one that is not here, or not DICOM."""
     if film is None or film.suffix.lower() not in (".dcm", ".dicom"):
         return None
     from pydicom import dcmread

@@ -106,7 +106,7 @@ def age_years(text: str) -> float | None:
 
 
 def label_state(text: str) -> LabelState:
-    """Return the state that a table writes as a number; blank is unlabelled, never negative.
+    """Return the state that a table writes as a number; blank is unlabeled, never negative.
 
     Raises:
         DatasetError: for anything but 1, 0, -1 and blank.

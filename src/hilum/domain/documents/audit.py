@@ -19,7 +19,7 @@ __all__ = [
 
 
 class ClaimMetric(StrEnum):
-    """What a claim may be about."""
+    """Metrics that a claim may be about."""
 
     AUROC = "auroc"
     AVERAGE_PRECISION = "ap"
@@ -59,7 +59,7 @@ class ClaimMetric(StrEnum):
 
 
 class ClaimVerdict(StrEnum):
-    """What became of a claim. Every claim gets exactly one."""
+    """Outcome of a claim. Every claim gets exactly one."""
 
     REPRODUCED = "reproduced"
     """The number computed again rounds to the claim."""
@@ -74,7 +74,7 @@ class ClaimVerdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a claim proves nothing."""
+    """Reasons why a claim proves nothing."""
 
     CONSTANT = "a constant predictor does as well"
     BELOW_CHANCE = "smaller than chance allows"
@@ -86,7 +86,7 @@ class Reason(StrEnum):
 
 
 class RemarkKind(StrEnum):
-    """What may be wrong with a table of predictions. The words are stable."""
+    """Possible faults of a table of predictions. The words are stable."""
 
     UNNAMED_COLUMNS = "UNNAMED_COLUMNS"
     PERMUTED_COLUMNS = "PERMUTED_COLUMNS"
@@ -120,7 +120,7 @@ class ClaimResult(Document):
     """One claim, its number computed again, and the verdict."""
 
     claim: str
-    """As it was written."""
+    """Text of the claim, as written."""
     metric: ClaimMetric
     of: str
     """`macro`, `micro` or a finding."""
@@ -129,25 +129,25 @@ class ClaimResult(Document):
     findings_counted: int
     """Findings that the number is a mean of, or pools."""
     constant: float | None
-    """What a predictor has that says the same of every film."""
+    """Value of a predictor that gives every film the same score."""
     verdict: ClaimVerdict
     agreement: ClaimVerdict
     """How claim and number compare, whatever they prove: reproduced, inside, outside or not
     computable."""
     reasons: tuple[Reason, ...] = ()
-    """Of a meaningless claim: why, the gravest first."""
+    """Reasons for a meaningless claim, the gravest first."""
     words: str
 
 
 class Leak(Document):
-    """How far the evaluated films are of patients that trained the model."""
+    """Overlap of the evaluated films with the patients that trained the model."""
 
     training: str
-    """Where the training films were read."""
+    """Source of the training films."""
     training_films: int
     training_patients: int
     training_patients_sha256: str
-    """Of the sorted patient names, one a line, as is the other."""
+    """SHA-256 of the sorted patient names, one per line, as is the other."""
     patients_sha256: str
     films_unknown: int
     """Training films whose patient the labels do not tell."""
@@ -166,7 +166,7 @@ class Audit(Document):
     notice: str = NOT_A_DEVICE
     predictions: str
     predictions_sha256: str
-    """Of the file's bytes."""
+    """SHA-256 of the file's bytes."""
     split: SplitFacts
     findings: tuple[str, ...]
     """Findings that both the table and the labels have."""
@@ -177,4 +177,4 @@ class Audit(Document):
     remarks: tuple[Remark, ...]
     leak: Leak | None
     notes: tuple[str, ...]
-    """What was left out and why."""
+    """Notes on what was left out, and why."""

@@ -35,7 +35,7 @@ class Interval(Document):
     reason: str = ""
 
     def short(self, digits: int = 3) -> str:
-        """The number with its interval, for a table; a dash where there is none.
+        """Return the number with its interval, for a table; a dash where there is none.
 
         >>> Interval(value=0.8123, low=0.77, high=0.85).short()
         '0.812 [0.770, 0.850]'
@@ -49,7 +49,7 @@ class Interval(Document):
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
     def in_words(self) -> str:
-        """The number with its interval, for a sentence; or why there is none.
+        """Return the number with its interval, for a sentence; or why there is none.
 
         >>> Interval(value=None, reason="no film is positive").in_words()
         'not computed (no film is positive)'
@@ -76,7 +76,7 @@ class SplitFacts(Document):
 
     @classmethod
     def of(cls, name: str, cohort: Cohort) -> Self:
-        """The facts of a cohort."""
+        """Return the facts of a cohort."""
         patients = set(cohort.patients().tolist())
         return cls(
             name=name,

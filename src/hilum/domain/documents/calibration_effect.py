@@ -8,7 +8,7 @@ __all__ = ["Believed", "CalibrationEffect", "EffectChange", "FindingEffect"]
 
 
 class Believed(Document):
-    """How far the probabilities of one finding can be believed."""
+    """Calibration of one finding's probabilities."""
 
     mean_probability: Interval
     """Right where it is the prevalence."""

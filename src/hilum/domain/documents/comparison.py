@@ -10,7 +10,7 @@ __all__ = ["Comparison", "ModelNumbers", "Pair", "PairDifference", "PairVerdict"
 
 
 class PairVerdict(StrEnum):
-    """What a paired difference says, after Holm's correction."""
+    """Verdict on a paired difference, after Holm's correction."""
 
     BETTER = "better"
     """The second model is better."""
@@ -52,10 +52,10 @@ class ModelNumbers(Document):
     auroc: Interval
     average_precision: Interval
     test_auroc: Interval | None = None
-    """Of its evaluation on test, where there is one: shown, never chosen by."""
+    """AUROC on test, where it was evaluated: shown, never used for selection."""
     test_average_precision: Interval | None = None
     facts: dict[str, str] = {}
-    """What sets the model apart, such as its policy of uncertain labels."""
+    """Facts that differ between the models, such as the policy of uncertain labels."""
 
 
 class Comparison(Document):
@@ -67,7 +67,7 @@ class Comparison(Document):
     level: str = "film"
     labels: tuple[str, ...]
     interval: str
-    """How intervals and p-values were made, in words."""
+    """Method of the intervals and p-values, in words."""
     seed: int
     resamples: int
     models: dict[str, ModelNumbers]
@@ -76,5 +76,5 @@ class Comparison(Document):
     chosen: str | None = None
     """The model with the highest macro AUROC on the films that may choose; null on test films."""
     chosen_on: str = ""
-    """Which films chose, in words, and a warning where they were test films."""
+    """Films used for selection, in words, and a warning where they were test films."""
     notes: tuple[str, ...] = ()

@@ -44,7 +44,7 @@ class BrierParts(Document):
 
 
 class CalibrationEvaluation(Document):
-    """Whether probabilities can be taken at their word, by the three usual questions."""
+    """Calibration of one finding, by the three usual measures."""
 
     slope: Interval
     """Slope of outcome on logit(p); 1 is right, below 1 means too extreme."""
@@ -140,13 +140,13 @@ class MacroEvaluation(SummaryEvaluation):
 
 
 class ConstantPredictor(Document):
-    """The image-free rival: each finding's prevalence, said of every film.
+    """Image-free baseline: predicts each finding's prevalence for every film.
 
     Its ECE is near zero by construction, which is why a low ECE proves nothing.
     """
 
     prevalence_from: str
-    """Where the prevalences were learned."""
+    """Source of the prevalences."""
     auroc: Interval
     """Macro, as are the others but the last: 0.5, whatever the prevalences."""
     average_precision: Interval
@@ -208,11 +208,11 @@ class Evaluation(Document):
     level: str = "film"
     """Unit of a row: film, study or patient."""
     policy: dict[str, str] = {}
-    """How uncertain, unlabelled and conflicting labels were counted, by the policy's word."""
+    """Policy for uncertain, unlabeled and conflicting labels, by the policy's word."""
     look: int | None = None
     """This is evaluation number `look` of the test set; None where nobody counts."""
     interval: str
-    """How intervals were made, in words."""
+    """Method of the intervals, in words."""
     seed: int
     resamples: int
     precision: str | None = None

@@ -34,7 +34,7 @@ class Variant(StrEnum):
     """Change that makes a copy of a film look new."""
 
     SAME = "same"
-    """Nothing that moves a pixel or turns grey around."""
+    """Nothing that moves a pixel or turns gray around."""
     MIRRORED = "mirrored"
     """Left and right exchanged."""
     INVERTED = "inverted"
@@ -42,7 +42,7 @@ class Variant(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad a problem is."""
+    """Severity of a problem."""
 
     ERROR = "error"
     """A training or measurement on the dataset as it is would be wrong."""
@@ -66,9 +66,9 @@ class ProblemCode(StrEnum):
     NEAR_DUPLICATE = "NEAR_DUPLICATE"
     """Films are copies of each other. Between splits it is an error, else a warning."""
     UNCERTAIN_POLICY_MISSING = "UNCERTAIN_POLICY_MISSING"
-    """There are uncertain labels, and nobody said what they count as."""
+    """There are uncertain labels, and no policy for counting them."""
     NO_FINDING_CONFLICT = "NO_FINDING_CONFLICT"
-    """Films are labelled `No Finding` and a finding at once."""
+    """Films are labeled `No Finding` and a finding at once."""
     EMPTY_SPLIT = "EMPTY_SPLIT"
     """A split has no film."""
     ONE_CLASS = "ONE_CLASS"
@@ -78,7 +78,7 @@ class ProblemCode(StrEnum):
 
 
 class Problem(Document):
-    """One thing that is wrong with the dataset, or with what was asked of it."""
+    """One problem of the dataset, or of the request made of it."""
 
     level: Severity
     code: ProblemCode
@@ -118,7 +118,7 @@ class SplitCounts(Document):
     films: int
     """Listed in the table."""
     patients: int
-    """Of the films listed."""
+    """Patients of the films listed."""
     used: int
     """Films left by the policy, and here, if any is."""
 
@@ -128,15 +128,15 @@ class SplitInspection(Document):
 
     name: str
     groups: dict[str, SplitCounts]
-    """For each of train, tune, calibrate and test. Empty where patients cross the lists."""
+    """Facts on train, tune, calibrate and test. Empty where patients cross the lists."""
     sha256: dict[str, str]
     """Hash of each split's film names."""
     leak: str | None = None
-    """Why no split could be made."""
+    """Reason why no split could be made."""
 
 
 class OfficialLists(Document):
-    """What the dataset's authors set aside."""
+    """Films that the dataset's authors set aside."""
 
     test_films: int | None
     """None where there is no list."""
@@ -148,7 +148,7 @@ class OfficialLists(Document):
 
 
 class States(Document):
-    """How many films have a finding in each state."""
+    """Number of films with a finding in each state."""
 
     positive: int
     negative: int
@@ -160,9 +160,9 @@ class FindingCounts(Document):
     """One finding."""
 
     listed: States | None
-    """As the dataset says it, all films; None where the label set asked for adds the finding."""
+    """Counts of the dataset's own labels, all films; None where the requested label set adds it."""
     used: States
-    """As training would see it: after the policy, films used."""
+    """Counts as training would see them: after the policy, films used."""
     positive_patients: int
     """Patients with a positive film, of the films used."""
     prevalence: float | None
@@ -181,7 +181,7 @@ class CoOccurrence(Document):
 
 
 class NoFinding(Document):
-    """Films labelled `No Finding`, of all films listed."""
+    """Films labeled `No Finding`, of all films listed."""
 
     conflicts: int
     """Beside a finding: a contradiction."""
@@ -190,12 +190,12 @@ class NoFinding(Document):
 
 
 class Population(Document):
-    """Whose films these are, of all films listed."""
+    """Patients of all films listed: view, sex and age."""
 
     views: dict[str, SplitCounts]
     sexes: dict[str, SplitCounts]
     ages: dict[str, SplitCounts]
-    """By decade."""
+    """Films by decade of age."""
     age_by_sex: dict[str, dict[str, int]]
     """Decade to sex to films, where both are known."""
     impossible_ages: int
@@ -207,14 +207,14 @@ class Population(Document):
 
 
 class Labels(Document):
-    """What the labels say."""
+    """Counts of the labels."""
 
     findings: dict[str, FindingCounts]
     undecided: int
     """Uncertain labels that no policy was given for; they are counted as uncertain."""
     co_occurrence: CoOccurrence
     findings_per_film: dict[int, int]
-    """How many findings to how many films used; `No Finding` is not one."""
+    """Number of findings to number of films used; `No Finding` is not one."""
     no_finding: NoFinding
 
 
@@ -241,13 +241,13 @@ class Copy(Document):
     distance: int
     """Bits of 256 in which the perceptual hashes differ."""
     correlation: float
-    """Of pixels, registered."""
+    """Correlation of the registered pixels."""
     detail: float
-    """Of details, registered."""
+    """Correlation of the registered details."""
 
 
 class FilmInspection(Document):
-    """What the films themselves are like."""
+    """Facts on the film files themselves."""
 
     here: int
     """Films listed that are here."""
@@ -271,7 +271,7 @@ class FilmInspection(Document):
 
 
 class DatasetInspection(Document):
-    """What `hilum check` found. Counts are of films unless they say otherwise.
+    """Result of `hilum check`. Counts are of films unless they say otherwise.
 
     Two sets of films are counted: all that are *listed* in the dataset's table, with labels as they
     stand there, and those *used*: what the label policy leaves of them, and of these the films that
@@ -291,7 +291,7 @@ class DatasetInspection(Document):
     used: int
     used_patients: int
     records_sha256: str
-    """Of films, patients and labels as listed."""
+    """SHA-256 of films, patients and labels as listed."""
     split: SplitInspection
     official: OfficialLists
     population: Population
@@ -300,9 +300,9 @@ class DatasetInspection(Document):
     mappings: tuple[str, ...]
     """Spellings of the dataset that are read as a finding of another name."""
     notes: tuple[str, ...]
-    """What else the reader met."""
+    """Other notes of the reader."""
     policy_notes: tuple[str, ...]
-    """What the policy changed."""
+    """Changes made by the policy."""
     problems: tuple[Problem, ...] = ()
     """Errors first."""
 

@@ -1,4 +1,4 @@
-"""What is known of where heatmaps point, every number with its interval."""
+"""Localization of heatmaps, every number with its interval."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Compared(Document):
 
     heatmap: Interval
     prior: Interval
-    """Of the mean mask of the other films; its box is around all above half of its peak."""
+    """Result of the mean mask of the other films; its box is around all above half of its peak."""
     random: Interval
-    """Of noise on 7 by 7 cells."""
+    """Result of noise on 7 by 7 cells."""
     gain: Interval
     """`heatmap - prior`, drawn together: what the network adds."""
     by_film: Interval | None = None
@@ -25,7 +25,7 @@ class Pointed(Document):
     """The maps of one finding, or of all; intervals from a patient bootstrap.
 
     A film's map hits when its hottest pixel lies on the finding, without tolerance. An empty map
-    is a miss: it was asked where, and said nothing.
+    is a miss: it points nowhere.
     """
 
     maps: int
@@ -56,9 +56,9 @@ class Localization(Document):
     schema_version: int = 2
     notice: str = NOT_A_DEVICE
     reference: str
-    """What the maps were compared with, in words."""
+    """Reference that the maps were compared with, in words."""
     interval: str
-    """How intervals were made, in words."""
+    """Method of the intervals, in words."""
     seed: int
     resamples: int
     findings: dict[str, Pointed]

@@ -1,4 +1,4 @@
-"""What leaves hilum: the result of one film, and the words that every number comes with."""
+"""Result of one film, and the notices that accompany every number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class ThresholdSource(StrEnum):
-    """Who set the thresholds of a film's findings."""
+    """Source of the thresholds of a film's findings."""
 
     BUNDLE = "bundle"
     """The bundle's operating points, each chosen on its calibrate split for a target."""
@@ -69,7 +69,7 @@ class FindingResult(Document):
     calibrated: bool = True
     """False where too little was known to fit a calibrator: the plain sigmoid of the logit."""
     regions: tuple[str, ...] = ()
-    """In words, the regions of the film that raised its score, of a finding that is positive or
+    """Regions of the film that raised its score, in words, of a finding that is positive or
     whose heatmap was drawn; none where the map is empty."""
 
     @model_validator(mode="before")
@@ -127,7 +127,7 @@ class FindingResult(Document):
 
 
 class ImageResult(Document):
-    """Everything said of one input. One line of results.jsonl."""
+    """Result of one input. One line of results.jsonl."""
 
     schema_version: int = 2
     """2 since findings carry a decision; lines of schema 1 are still read."""
@@ -141,11 +141,11 @@ class ImageResult(Document):
     message: str = ""
     view: ViewPosition = ViewPosition.UNKNOWN
     patient: str = ""
-    """Whose film it is: a pseudonym, or the file's own patient id if that was asked for; blank
-    where the file says none, or none was wanted."""
+    """Patient of the film: a pseudonym, or the file's own patient id if requested; blank where the
+    file has none, or none was requested."""
     age_years: float | None = None
-    """None where the file does not say, or it was not wanted; 90 for all above 89 unless the full
-    identity was asked for."""
+    """Age; None where the file has none, or it was not requested; 90 for all above 89 unless the
+    full identity was requested."""
     sex: Sex = Sex.UNKNOWN
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""

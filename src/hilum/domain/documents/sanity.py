@@ -1,4 +1,4 @@
-"""Whether heatmaps depend on what the network learned, and on the finding."""
+"""Sanity of heatmaps: dependence on the learned weights and on the finding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CascadeStep", "MapLikeness", "Sanity"]
 
 
 class MapLikeness(Document):
-    """How alike two sets of maps are, pair by pair; 95 % intervals resample patients."""
+    """Similarity of two sets of maps, pair by pair; 95 % intervals resample patients."""
 
     pairs: int
     ssim: Interval
@@ -27,7 +27,7 @@ class CascadeStep(Document):
     empty: int
     """Maps that were empty then, among `likeness.pairs`."""
     likeness: MapLikeness
-    """To the trained network's maps of the same films and findings."""
+    """Similarity to the trained network's maps of the same films and findings."""
 
 
 class Sanity(Document):
@@ -51,13 +51,13 @@ class Sanity(Document):
     """Random pairs of films, the same finding, the trained network: what maps share anyway."""
     steps: tuple[CascadeStep, ...]
     depends_on_weights: bool
-    """With every layer untrained, SSIM and its interval lie below the baseline's SSIM."""
+    """True if SSIM and its interval, every layer untrained, lie below the baseline's SSIM."""
     two_findings: MapLikeness | None
     """Maps of two findings on one film that has both; None where no film has."""
     limit: float
-    """From which mean SSIM two findings' maps count as the same."""
+    """Mean SSIM from which two findings' maps count as the same."""
     depends_on_finding: bool | None
-    """SSIM of `two_findings` and its interval lie below the limit; None where no film was asked."""
+    """SSIM of `two_findings` and its interval lie below the limit; None without films."""
 
     @property
     def passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""What every finding must be able to do, and the shapes that several of them share."""
+"""Interface of a finding, and shapes that several findings share."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ class Planter:
 
 
 def unchanged(build: Build, _lesion: Lesion) -> Build:
-    """The `adapt` of a finding that leaves the body's shape alone."""
+    """Return the `adapt` of a finding that leaves the body's shape alone."""
     return build
 
 
 def form(lesion: Lesion) -> np.random.Generator:
-    """The generator of a lesion's site and form: the same at every follow-up."""
+    """Return the generator of a lesion's site and form: the same at every follow-up."""
     return np.random.default_rng(np.random.SeedSequence(lesion.seed))
 
 
 def sides_of(lesion: Lesion, rng: np.random.Generator, both: float) -> tuple[int, ...]:
-    """The side the lesion is on, or both sides with a probability; its own side comes first."""
+    """Return the lesion's side, or both sides with a probability; its own side comes first."""
     return (lesion.side, -lesion.side) if rng.random() < both else (lesion.side,)
 
 
 def ramp(values: Values, start: float, end: float) -> Field:
-    """A smooth step from 0 at `start` to 1 at `end`; `start` may be the larger.
+    """Return a smooth step from 0 at `start` to 1 at `end`; `start` may be the larger.
 
     >>> ramp(np.array([[0.0, 1.0, 2.0]], np.float32), 0.0, 2.0).tolist()
     [[0.0, 0.5, 1.0]]
@@ -71,12 +71,12 @@ def ramp(values: Values, start: float, end: float) -> Field:
 
 
 def ellipse(
-    scene: Scene, centre: tuple[float, float], radii: tuple[float, float], tilt_rad: float = 0.0
+    scene: Scene, center: tuple[float, float], radii: tuple[float, float], tilt_rad: float = 0.0
 ) -> Field:
-    """Distance from a centre in units of an ellipse's radii: 1 on the ellipse."""
+    """Distance from a center in units of an ellipse's radii: 1 on the ellipse."""
     x, y = scene.canvas.grid
     cos, sin = np.cos(tilt_rad), np.sin(tilt_rad)
-    x, y = x - np.float32(centre[0]), y - np.float32(centre[1])
+    x, y = x - np.float32(center[0]), y - np.float32(center[1])
     across = x * np.float32(cos / radii[0]) + y * np.float32(sin / radii[0])
     down = y * np.float32(cos / radii[1]) - x * np.float32(sin / radii[1])
     return np.sqrt(across * across + down * down).astype(np.float32, copy=False)
@@ -88,6 +88,6 @@ def clouds(scene: Scene, rng: np.random.Generator, cells: tuple[int, ...]) -> Fi
 
 
 def outlined(scene: Scene, field: Values, level: float = 0.3) -> Mask:
-    """Where a field, inside the lungs, exceeds a share of its own peak there."""
+    """Return a mask where a field, inside the lungs, exceeds a share of its own peak there."""
     inside = field * np.maximum(scene.right, scene.left)
     return inside > level * max(float(inside.max()), 1e-6)

@@ -28,7 +28,7 @@ _LOBES = {
     -1: ((0.50, 0.24), (0.45, 0.66), (0.55, 0.86)),
     1: ((0.48, 0.25), (0.50, 0.62), (0.52, 0.90)),
 }
-"""Centres of upper, middle (or lingula) and lower lobe: shares of half width and dome height."""
+"""Centers of upper, middle (or lingula) and lower lobe: shares of half width and dome height."""
 _FISSURE = 0.47  # the minor fissure, as a share of the dome's height
 
 

@@ -36,7 +36,7 @@ class ClinicalCsv(Report):
     filename: str = "final_clinical_report.csv"
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """The table: a header line, and one line an input."""
+        """Yield the table: a header line, and one line per input."""
         line = io.StringIO()
         writer = csv.writer(line)
         rows = (_row(result, batch.labels) for result in batch.results)
@@ -51,7 +51,7 @@ REPORT: Report = ClinicalCsv()
 
 
 def columns(labels: LabelSet) -> list[str]:
-    """The header, in its fixed order.
+    """Return the header, in its fixed order.
 
     >>> columns(LabelSet("one", ("Mass",)))
     ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
@@ -76,7 +76,7 @@ def cell(text: str) -> str:
 
 
 def _json_cell(text: str) -> str:
-    """The same for programs: a JSON string, where an escape does what the quote does above."""
+    """Return the cell for programs: a JSON string, escaped instead of quoted."""
     return _FORMULA.sub(
         lambda start: f"{start[1]}{start[2]}\\u{ord(start[3]):04x}", json.dumps(text)
     )

@@ -31,7 +31,7 @@ class Dashboard(Report):
         prepare("dashboard")
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """The page."""
+        """Yield the page."""
         tally = batch.tally
         slices = [(outcome.value, count) for outcome, count in tally.outcomes()]
         return page(
@@ -69,7 +69,7 @@ class _Row:
 
 
 def _rows(counts: Iterable[tuple[str, int]]) -> list[_Row]:
-    """Rows with bars to the scale of the largest count."""
+    """Return rows with bars to the scale of the largest count."""
     pairs = list(counts)
     largest = max((count for _, count in pairs), default=0)
     return [_Row(name, count, bar(count / largest if largest else 0.0)) for name, count in pairs]

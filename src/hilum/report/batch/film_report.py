@@ -47,12 +47,12 @@ class FilmReport(Report):
         prepare("film_report")
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """The first page; images are linked relative to the output folder."""
+        """Yield the first page; images are linked relative to the output folder."""
         _, pieces = next(self.files(batch))
         return pieces
 
     def files(self, batch: BatchResults) -> Iterator[tuple[str, Iterator[str]]]:
-        """The pages, of which a batch of fewer films has one."""
+        """Yield the pages; a batch of fewer films has one."""
         # one page's films at a time: a large batch must not be in memory as a whole
         left = iter(batch.results)
         count = max(1, math.ceil(len(batch.results) / self.most))
@@ -62,7 +62,7 @@ class FilmReport(Report):
             yield one.file, self._page(batch, films, one, pages)
 
     def owns(self, name: str) -> bool:
-        """Whether it is a page.
+        """Return whether it is a page.
 
         >>> REPORT.owns("report.html"), REPORT.owns("report-12.html"), REPORT.owns("report-x.html")
         (True, True, False)
@@ -150,7 +150,7 @@ def _about(result: ImageResult) -> tuple[str, ...]:
     sex = None if result.sex is Sex.UNKNOWN else result.sex.value
     age = None if result.age_years is None else f"{math.floor(result.age_years)} years"
     patient = f"patient {shown(result.patient)}" if result.patient else None
-    return tuple(said for said in (view, sex, age, patient) if said is not None)
+    return tuple(part for part in (view, sex, age, patient) if part is not None)
 
 
 def _overlays(result: ImageResult, labels: LabelSet) -> tuple[tuple[str, str], ...]:

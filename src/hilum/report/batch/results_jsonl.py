@@ -1,4 +1,4 @@
-"""results.jsonl: everything said of each input, one JSON object a line, for programs."""
+"""results.jsonl: the result of each input, one JSON object per line, for programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ResultsJsonl(Report):
     filename: str = "results.jsonl"
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
-        """One line an input."""
+        """Yield one line per input."""
         for result in batch.results:
             yield json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
 
@@ -34,7 +34,7 @@ REPORT: Report = ResultsJsonl()
 
 
 def read(text: str) -> tuple[ImageResult, ...]:
-    """The results of a results.jsonl: the inverse of `render`.
+    """Return the results of a results.jsonl: the inverse of `render`.
 
     Raises:
         ValueError: for a line that is not a result, by pydantic, naming the field.
@@ -43,7 +43,7 @@ def read(text: str) -> tuple[ImageResult, ...]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of one line.
+    """Return the JSON Schema of one line.
 
     >>> schema()["title"]
     'ImageResult'

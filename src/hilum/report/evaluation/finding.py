@@ -37,7 +37,7 @@ _DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 _NOW = Markup('<circle class="now" r="5.5" data-now="{}"/>')
 _SQUARE = 264.0
 _ONE = 0.6
-"""Where columns of a logarithmic axis begin, so that a single film has a height."""
+"""Start of columns on a logarithmic axis, so that a single film has a height."""
 
 
 def roc_chart(name: str, finding: FindingEvaluation, curves: FindingCurves) -> Markup | None:
@@ -89,7 +89,7 @@ def precision_recall_chart(
 
 
 def histogram_chart(name: str, curves: FindingCurves) -> Markup | None:
-    """Films by probability: those with the finding upwards, the others downwards; log counts.
+    """Draw films by probability: with the finding upwards, the others downwards; log counts.
 
     None without films.
     """
@@ -251,7 +251,7 @@ def apportion(counts: Sequence[int], total: int) -> list[int]:
 
 
 def decimal(threshold: float) -> str:
-    """A threshold to four digits, written as JavaScript writes numbers.
+    """Return a threshold to four digits, written as JavaScript writes numbers.
 
     >>> decimal(1 / 3), decimal(0.5), decimal(0.000044961), decimal(4.4961e-7)
     ('0.3333', '0.5', '0.00004496', '4.496e-7')
@@ -279,7 +279,7 @@ class Explorer:
 
     @classmethod
     def of(cls, finding: FindingEvaluation, curves: FindingCurves) -> Explorer | None:
-        """The explorer of a finding; None where nothing is labelled."""
+        """Return the explorer of a finding; None where nothing is labeled."""
         if not curves.n:
             return None
         frozen = _by_threshold(finding.operating_points)
@@ -312,7 +312,7 @@ class Explorer:
 
 
 def _by_threshold(points: dict[str, PointEvaluation]) -> dict[float, tuple[str, ...]]:
-    """Names of the operating points at each threshold, in the order of the points."""
+    """Return names of the operating points at each threshold, in the order of the points."""
     names: dict[float, tuple[str, ...]] = {}
     for name, point in points.items():
         if point.threshold is not None:

@@ -16,7 +16,7 @@ _COMPARED = ("Heatmap", "Prior", "Noise", "Gain")
 
 
 def heatmap_table(evaluation: HeatmapEvaluation) -> str:
-    """heatmaps.md: every measure of every finding, with its interval."""
+    """Return heatmaps.md: every measure of every finding, with its interval."""
     localisation, split = evaluation.localisation, evaluation.split
     look = "" if evaluation.look is None else f", look number {evaluation.look} at these films"
     lines = [

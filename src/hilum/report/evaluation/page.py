@@ -39,13 +39,13 @@ _UNITS = {"film": "films", "study": "studies", "patient": "patients"}
 
 
 def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
-    """The page, as one file that loads nothing; the same evaluation gives the same bytes.
+    """Return the page, as one file that loads nothing; the same evaluation gives the same bytes.
 
     Every number stands with its interval, or with a dash and a footnote that says why there is
     none. Only the explorer needs JavaScript; a table below it holds the same without.
 
     Args:
-        evaluation: what `evaluate` said.
+        evaluation: the result of `evaluate`.
         curves: of the same probabilities and films.
     """
     footnotes = Footnotes()
@@ -84,7 +84,7 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
 
 
 def signed(value: float, digits: int, plus: str = "") -> str:
-    """A number as print has it: a true minus, and none before a zero.
+    """Return a number as print has it: a true minus, and none before a zero.
 
     Args:
         value: finite.
@@ -105,10 +105,10 @@ class Footnotes:
     reasons: dict[str, int] = field(default_factory=dict[str, int])
 
     def number(self, interval: Interval | None, digits: int = 3, times: float = 1.0) -> Markup:
-        """A number with its interval; a dash and a footnote where there is none.
+        """Return a number with its interval; a dash and a footnote where there is none.
 
         Args:
-            interval: None for a number that nobody asked for.
+            interval: None for a number that was not requested.
             digits: after the decimal point.
             times: a unit to give it in.
         """
@@ -180,7 +180,7 @@ def _by_auroc(views: Iterable[_FindingView]) -> list[_FindingView]:
 
 
 def _forest_axis(evaluation: Evaluation) -> Axis:
-    """From 0.4, or lower where a number lies there, to 1."""
+    """Return the axis from 0.4, or lower where a number lies there, to 1."""
     findings = evaluation.findings.values()
     areas = [one.auroc for one in (*findings, *evaluation.subgroups)]
     ends = [end for area in areas for end in (area.value, area.low)]
@@ -197,7 +197,7 @@ class _Drawer:
         self._axis = axis
 
     def __call__(self, area: Interval, rival: float | None = None) -> Markup:
-        """A row: a number with its interval, the line of chance, and its rival as a tick."""
+        """Return a row: a number with its interval, the line of chance, and its rival as a tick."""
         ticks = [] if rival is None else [(rival, "rival")]
         return forest(self._axis, area.value, (area.low, area.high), [(0.5, "chance")], ticks)
 
@@ -223,7 +223,7 @@ class _GroupView:
 
 
 def _attributes(evaluation: Evaluation) -> dict[str, list[_GroupView]]:
-    """The groups of each attribute, in the evaluation's order."""
+    """Return the groups of each attribute, in the evaluation's order."""
     attributes: dict[str, list[_GroupView]] = {}
     for group in evaluation.subgroups:
         counted = [name for name, one in group.findings.items() if one.auroc.value is not None]

@@ -47,7 +47,7 @@ class ReliabilityDiagram:
 
     @classmethod
     def of(cls, curves: FindingCurves) -> Self | None:
-        """The diagram of a finding; None without films."""
+        """Return the diagram of a finding; None without films."""
         if curves.reliability is None:
             return None
         curve = _until(curves.reliability, curves.tail)

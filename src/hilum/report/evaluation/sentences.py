@@ -17,7 +17,7 @@ GRADES = ((0.9, "very well"), (0.8, "well"), (0.7, "moderately"), (0.0, "weakly"
 
 
 def shown(number: Interval | None, digits: int = 3) -> str:
-    """A number with its interval, or a dash where there is none.
+    """Return a number with its interval, or a dash where there is none.
 
     >>> shown(Interval(value=0.8123, low=0.77, high=0.85)), shown(None)
     ('0.812 [0.770, 0.850]', '–')
@@ -35,13 +35,13 @@ def interpretation(finding: FindingEvaluation) -> str:
     are flagged.
     """
     flags = next(iter(finding.operating_points.values()), None)
-    said = _ranks(finding)
+    ranking = _ranks(finding)
     if flags is None or flags.sensitivity.value is None or finding.auroc.low is None:
-        return said
+        return ranking
     found = f"of 100 films with it {100 * flags.sensitivity.value:.0f} are flagged"
     if flags.ppv.value is None:
-        return f"{said}; no film is flagged"
-    return f"{said}; {found}, of 100 flagged {100 * flags.ppv.value:.0f} have it"
+        return f"{ranking}; no film is flagged"
+    return f"{ranking}; {found}, of 100 flagged {100 * flags.ppv.value:.0f} have it"
 
 
 def _ranks(finding: FindingEvaluation) -> str:
@@ -60,7 +60,7 @@ def _ranks(finding: FindingEvaluation) -> str:
 
 
 def best_and_worst(evaluation: Evaluation) -> str:
-    """The findings with the highest and the lowest AUROC; empty with fewer than two.
+    """Return the findings with the highest and the lowest AUROC; empty with fewer than two.
 
     Of many findings the extremes are partly luck, those of few patients above all.
     """

@@ -37,7 +37,7 @@ _SUBGROUPS = (
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """All tables, between the line that says what was evaluated and what must be known of it.
+    """Return all tables, after a line on what was evaluated and before the notes.
 
     No number stands without its split, its n and its interval.
     """
@@ -64,7 +64,7 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def ranking_table(evaluation: Evaluation) -> str:
-    """How well films are ranked: `Class | AUROC | AP | Thr | Sen@Spec(0.8)`, then the mean.
+    """Return how well films are ranked: `Class | AUROC | AP | Thr | Sen@Spec(0.8)`, then the mean.
 
     The threshold is the finding's first operating point, and no threshold of the last column: that
     is chosen on these very films.
@@ -111,7 +111,7 @@ def findings_table(evaluation: Evaluation) -> str:
 
 
 def rivals_table(evaluation: Evaluation) -> str:
-    """The model's means beside the constant predictor's and the metadata's."""
+    """Return the model's means beside the constant predictor's and the metadata's."""
     constant, metadata = evaluation.constant_predictor, evaluation.metadata_baseline
 
     def row(title: str, summary: SummaryEvaluation) -> tuple[str, ...]:
@@ -134,10 +134,10 @@ def rivals_table(evaluation: Evaluation) -> str:
 
 
 def calibration_table(evaluation: Evaluation) -> str:
-    """How far probabilities can be believed: slope, intercept, O/E, ECE, and what follows.
+    """Return how far probabilities can be believed: slope, intercept, O/E, ECE, and what follows.
 
     The chance level is the 95th percentile of equal-mass ECE under perfect calibration: an ECE
-    below it cannot be told from none.
+    below it cannot be distinguished from zero.
     """
     rows = [
         (
@@ -156,7 +156,7 @@ def calibration_table(evaluation: Evaluation) -> str:
 
 
 def scores_table(evaluation: Evaluation) -> str:
-    """Scores of the probabilities: Brier and its skill, log loss, other calibration errors."""
+    """Return scores of the probabilities: Brier and its skill, log loss, calibration errors."""
     rows = [
         (
             name,
@@ -222,7 +222,7 @@ def _threshold(finding: FindingEvaluation) -> str:
 def _facts(evaluation: Evaluation) -> str:
     split = evaluation.split
     look, level = evaluation.look, evaluation.level
-    policy = ", ".join(f"{word}: {said}" for word, said in evaluation.policy.items())
+    policy = ", ".join(f"{kind}: {choice}" for kind, choice in evaluation.policy.items())
     sentences = [
         f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
         f"patients, film list sha256 {split.sha256[:12]}.",
@@ -242,22 +242,22 @@ def _ranking_words(evaluation: Evaluation) -> str:
 
 
 def _gain(evaluation: Evaluation) -> str:
-    """Whether a threshold for each finding serves better than one for all."""
+    """Return whether a threshold for each finding serves better than one for all."""
     macro = evaluation.macro
     every = [p for f in evaluation.findings.values() for p in f.operating_points.values()]
     chosen = ", ".join(dict.fromkeys(point.chosen_on for point in every))
-    said = f"Thresholds were chosen on {chosen}."
+    sentence = f"Thresholds were chosen on {chosen}."
     if macro.threshold_gain.value is None:
-        return said
+        return sentence
     return (
-        f"{said} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with "
+        f"{sentence} Macro F1 with each finding's first threshold: {shown(macro.f1)}; with "
         f"{macro.shared_threshold:.3g} for all: {shown(macro.f1_shared)}; difference "
         f"{shown(macro.threshold_gain)}."
     )
 
 
 def _remarks(evaluation: Evaluation) -> str:
-    """Why a number or its interval is missing, a line a finding, and the evaluation's notes."""
+    """Return the reasons for missing numbers or intervals, by finding, and the notes."""
     lines = [f"- {note}" for note in evaluation.notes]
     lines.append(f"- metadata: {evaluation.metadata_baseline.features}")
     for name, finding in evaluation.findings.items():
@@ -299,8 +299,8 @@ def _models(comparison: Comparison) -> str:
         numbers: list[Interval | None] = [model.auroc, model.average_precision]
         numbers += [model.test_auroc, model.test_average_precision] if tested else []
         title = f"**{name}**" if name == comparison.chosen else name
-        told = [model.facts.get(key, "") for key in facts]
-        rows.append([title, *told, *(shown(number) for number in numbers)])
+        values = [model.facts.get(key, "") for key in facts]
+        rows.append([title, *values, *(shown(number) for number in numbers)])
     return table(header, rows, "lr")
 
 

@@ -46,7 +46,7 @@ def write_evaluation(
     thresholds: Thresholds | None = None,
     top: int = TOP,
 ) -> None:
-    """Writes everything that is said of an evaluation into a folder.
+    """Write every output of an evaluation into a folder.
 
     ::
 
@@ -63,7 +63,7 @@ def write_evaluation(
     The same input gives the same bytes.
 
     Args:
-        evaluation: what `evaluate` said.
+        evaluation: the result of `evaluate`.
         probabilities: (N, L) as evaluated.
         cohort: the films evaluated.
         out: the folder; made where it is missing.
@@ -90,7 +90,7 @@ def write_effect(
     cohort: Cohort,
     out: Path,
 ) -> None:
-    """Writes what calibration did: `calibration_effect.json`, `.md` and `.png`."""
+    """Write what calibration did: `calibration_effect.json`, `.md` and `.png`."""
     write_sealed(effect, out / "calibration_effect.json")
     text = f"# Before and after calibration\n\n{effect_table(effect)}\n\n{effect.notice}\n"
     (out / "calibration_effect.md").write_text(text, "utf-8")
@@ -101,7 +101,7 @@ def write_effect(
 def write_matched(
     probabilities: Probabilities, cohort: Cohort, folds: NDArray[np.intp] | None, path: Path
 ) -> None:
-    """Writes what was evaluated: each film's probabilities and labels, to the last bit.
+    """Write what was evaluated: each film's probabilities and labels, to the last bit.
 
     Columns: image_id, study_id, fold (from 1, where thresholds were cross-fitted), each finding's
     probability under its name, and each finding's label as `label_<finding>`. `hilum evaluate`
@@ -122,7 +122,7 @@ def write_matched(
 
 
 def write_grid(probabilities: Probabilities, cohort: Cohort, path: Path) -> None:
-    """Writes what the thresholds 0.05, 0.06, … 0.95 give for each finding, on these very films.
+    """Write what the thresholds 0.05, 0.06, … 0.95 give for each finding, on these very films.
 
     A number that does not exist is blank. Choosing the best row and quoting its values is
     choosing on the films that are then reported.
@@ -137,7 +137,7 @@ def write_grid(probabilities: Probabilities, cohort: Cohort, path: Path) -> None
 
 
 def write_thresholds(evaluation: Evaluation, thresholds: Thresholds | None, folder: Path) -> None:
-    """Writes the operating points as `best_thresholds.csv` and `best_thresholds.json`.
+    """Write the operating points as `best_thresholds.csv` and `best_thresholds.json`.
 
     The CSV has a row for each finding, target and fold: fold k was called at its threshold, which
     was chosen on the other folds; the row without a fold is chosen on all films. The JSON maps
@@ -160,7 +160,7 @@ def write_thresholds(evaluation: Evaluation, thresholds: Thresholds | None, fold
 def write_cases(
     evaluation: Evaluation, probabilities: Probabilities, cohort: Cohort, count: int, path: Path
 ) -> None:
-    """Writes the films to look at first: where the model was surest, wrong or right.
+    """Write the films to look at first: where the model was surest, wrong or right.
 
     At each finding's first operating point, the `count` highest-scored false and true positives
     and the lowest-scored false and true negatives. Many errors will be the label's, not the
@@ -192,7 +192,7 @@ def write_cases(
 def _labelled(
     probabilities: Probabilities, cohort: Cohort
 ) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.float64], NDArray[np.intp]]]:
-    """Each finding with its labelled films: whether positive, their scores, their rows."""
+    """Yield each finding with its labeled films: whether positive, their scores, their rows."""
     states = cohort.states()
     for name in probabilities.labels:
         known, positives = labelled(states[:, cohort.labels.index(name)])

@@ -99,9 +99,9 @@ def _together(axes: Axes, labels: Labels, names: list[str]) -> None:
         middle = 0.6 * image.get_clim()[1]
         for (row, column), count in np.ndenumerate(films):
             if row != column and count:
-                colour = "white" if share[row, column] > middle else INK
+                color = "white" if share[row, column] > middle else INK
                 text = f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k"
-                axes.text(column, row, text, ha="center", va="center", fontsize=5.6, color=colour)
+                axes.text(column, row, text, ha="center", va="center", fontsize=5.6, color=color)
     _frame(axes, "Together on one film (number of films)")
     axes.spines[["left", "bottom"]].set_visible(False)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
@@ -131,13 +131,13 @@ def _per_film(axes: Axes, inspection: DatasetInspection) -> None:
 def _ages(axes: Axes, inspection: DatasetInspection) -> None:
     ages = inspection.population.age_by_sex
     at = np.arange(len(ages))
-    for sex, word, colour, offset in (
+    for sex, word, color, offset in (
         (Sex.FEMALE.value, "female", SAND, -0.2),
         (Sex.MALE.value, "male", ACCENT, 0.2),
     ):
         films = [by_sex.get(sex, 0) for by_sex in ages.values()]
         label = f"{word}, {sum(films):,} films"
-        axes.bar(at + offset, films, width=0.38, color=colour, label=label)
+        axes.bar(at + offset, films, width=0.38, color=color, label=label)
     axes.set_xticks(at, list(ages))
     axes.set_xlabel("age in years")
     axes.set_ylabel("films")

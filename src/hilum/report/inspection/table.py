@@ -22,7 +22,7 @@ _NONE = "–"
 
 
 def markdown(inspection: DatasetInspection) -> str:
-    """The whole inspection; the verdict stands last, where a terminal shows it."""
+    """Return the whole inspection; the verdict stands last, where a terminal shows it."""
     parts = [
         f"# {inspection.card.title}: {inspection.root}",
         _card(inspection),
@@ -44,7 +44,7 @@ def markdown(inspection: DatasetInspection) -> str:
 
 
 def completeness(found: Published) -> str:
-    """Films and patients against those published.
+    """Return films and patients against those published.
 
     >>> completeness(Published(films=2725, films_published=112120, patients=700,
     ...     patients_published=30805, complete=False))
@@ -63,7 +63,7 @@ def completeness(found: Published) -> str:
 
 
 def co_occurrence_csv(labels: Labels) -> str:
-    """The matrix of how many films have two findings, named on both sides."""
+    """Return the matrix of how many films have two findings, named on both sides."""
     both = labels.co_occurrence
     rows = [("", *both.findings)]
     rows += [
@@ -94,14 +94,14 @@ def _split_table(found: DatasetInspection) -> str:
         for name, group in found.split.groups.items()
     ]
     official = found.official
-    said = [f"split {found.split.name}"]
+    notes = [f"split {found.split.name}"]
     for name, films in (("test", official.test_films), ("tune", official.tune_films)):
-        said += [] if films is None else [f"official {name} list honoured, {films:,} films listed"]
+        notes += [] if films is None else [f"official {name} list honoured, {films:,} films listed"]
     if official.test_films is not None or official.tune_films is not None:
-        said.append(f"patients on both sides: {official.patients_on_both_sides:,}")
-    said += [f"recognised: {name}" for name in official.recognised]
+        notes.append(f"patients on both sides: {official.patients_on_both_sides:,}")
+    notes += [f"recognised: {name}" for name in official.recognised]
     header = ("Split", "Films", "Share", "Patients", "Used", "Film list")
-    return f"## Films\n\n{'; '.join(said)}\n\n{_numbers(header, rows)}"
+    return f"## Films\n\n{'; '.join(notes)}\n\n{_numbers(header, rows)}"
 
 
 def _group_table(title: str, groups: Mapping[str, SplitCounts]) -> str:
@@ -126,8 +126,8 @@ def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
         (
             name,
             *(
-                _NONE if said is None else f"{said:,}"
-                for said in (
+                _NONE if count is None else f"{count:,}"
+                for count in (
                     (None,) * 4
                     if f.listed is None
                     else (
@@ -146,8 +146,10 @@ def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
         )
         for name, f in ordered
     ]
-    said = "As listed, all films; then as training would see it. Prevalence by film and by patient."
-    return f"## Labels\n\n{said}\n\n{_numbers(header, rows)}"
+    caption = (
+        "As listed, all films; then as training would see it. Prevalence by film and by patient."
+    )
+    return f"## Labels\n\n{caption}\n\n{_numbers(header, rows)}"
 
 
 def _histogram(found: DatasetInspection) -> str:
@@ -170,8 +172,8 @@ def _label_remarks(found: DatasetInspection) -> str:
 
 
 def _policy(found: DatasetInspection) -> str:
-    said = found.policy.model_dump(mode="json", exclude={"soft_range"})
-    return ", ".join(f"{name} {value or 'not said'}" for name, value in said.items())
+    choices = found.policy.model_dump(mode="json", exclude={"soft_range"})
+    return ", ".join(f"{name} {value or 'not said'}" for name, value in choices.items())
 
 
 def _films(films: FilmInspection) -> str:
@@ -213,12 +215,14 @@ def _notes(found: DatasetInspection) -> Iterator[str]:
 def _verdict(found: DatasetInspection) -> str:
     errors = sum(problem.level is Severity.ERROR for problem in found.problems)
     if found.sound:
-        said = "Nothing was found that would make training or measuring wrong."
+        verdict = "Nothing was found that would make training or measuring wrong."
     else:
-        said = f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring "
-        said += "wrong."
+        verdict = (
+            f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring "
+        )
+        verdict += "wrong."
     lines = [f"- {p.level} {p.code}: {p.message}" for p in found.problems]
-    return "\n\n".join([*(["\n".join(lines)] if lines else []), said])
+    return "\n\n".join([*(["\n".join(lines)] if lines else []), verdict])
 
 
 def _percent(share: float | None) -> str:
@@ -226,5 +230,5 @@ def _percent(share: float | None) -> str:
 
 
 def _numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that also aligns in a terminal; numbers stand right."""
+    """Return a table that also aligns in a terminal; numbers stand right."""
     return table(header, rows, "lr", ALIGNED)

@@ -13,7 +13,7 @@ __all__ = ["ALIGNED", "EXPLICIT", "TIGHT", "TableForm", "cell", "code", "documen
 
 @dataclass(frozen=True)
 class TableForm:
-    """How a table is spelled in the source; every spelling renders to the same table.
+    """Source form of a Markdown table; every form renders to the same table.
 
     Attributes:
         left, right: cell of the rule under a column of words and of numbers.
@@ -32,7 +32,7 @@ EXPLICIT = TableForm(left=":--", right="--:")
 TIGHT = TableForm(gap="")
 """Without blanks in the rule."""
 ALIGNED = TableForm(padded=True)
-"""For a terminal."""
+"""Padded columns, for a terminal."""
 
 
 def table(

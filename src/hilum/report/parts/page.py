@@ -32,14 +32,14 @@ _FILES = {
 
 
 def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterator[str]:
-    """The HTML of a report on a batch, a piece at a time; it may show images that lie beside it.
+    """Yield the HTML of a report on a batch in pieces; it may show images in its folder.
 
     Args:
         name: the template; `NAME.html.j2`, and `NAME.js` if it has a script.
         batch: for what every page says: bundle, evaluation, date.
         values: what this template alone needs.
     """
-    said = {
+    shared = {
         "batch": batch,
         "evidence": EVIDENCE,
         "threshold_by_hand": batch.tally.by_hand,
@@ -47,7 +47,7 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
     }
-    return document(name, {**values, **said}, images=True)
+    return document(name, {**values, **shared}, images=True)
 
 
 def prepare(name: str) -> None:
@@ -56,7 +56,7 @@ def prepare(name: str) -> None:
 
 
 def document(name: str, values: Mapping[str, object], *, images: bool = False) -> Iterator[str]:
-    """The HTML of a template, as one self-contained file, a piece at a time.
+    """Yield the HTML of a template in pieces, as one self-contained file.
 
     Style and script are written into the page, and a content security policy allows those two by
     their hash and nothing else: no request leaves the file except for images beside it, where it
@@ -105,7 +105,7 @@ def _environment() -> Environment:
 
 
 def link(path: str) -> str:
-    """A path below the output folder as the address of an image.
+    """Return a path below the output folder as the address of an image.
 
     The leading `./` keeps it a path: `//host/x` or `javascript:x` cannot become an address.
 

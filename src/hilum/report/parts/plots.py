@@ -37,7 +37,7 @@ class Axis:
 
     @classmethod
     def of(cls, title: str, low: float, high: float) -> Axis:
-        """An axis with four to nine ticks at round numbers.
+        """Return an axis with four to nine ticks at round numbers.
 
         >>> [label for _, label in Axis.of("probability", 0.0, 0.05).ticks]
         ['0', '0.01', '0.02', '0.03', '0.04', '0.05']
@@ -52,7 +52,7 @@ class Axis:
         return cls(title, low, high, ticks)
 
     def share(self, value: float) -> float:
-        """Where a value lies between the ends: 0 at `low`, 1 at `high`."""
+        """Return the relative position of a value between the ends: 0 at `low`, 1 at `high`."""
         return (value - self.low) / (self.high - self.low)
 
 
@@ -83,17 +83,17 @@ class Plot:
     height: float = 200.0
 
     def line(self, points: Iterable[Point], kind: str) -> Markup:
-        """A line through the points."""
+        """Return a line through the points."""
         return Markup('<path class="{}" d="{}"/>').format(kind, self._path(points))
 
     def band(self, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:
-        """The area between two lines."""
+        """Return the area between two lines."""
         there = list(zip(xs, high, strict=True))
         back = list(zip(xs, low, strict=True))[::-1]
         return Markup('<path class="band" d="{}Z"/>').format(self._path([*there, *back]))
 
     def column(self, x: Point, y: Point, kind: str) -> Markup:
-        """A rectangle between two values of each axis."""
+        """Return a rectangle between two values of each axis."""
         left, right = sorted(map(self._across, x))
         top, bottom = sorted(map(self._down, y))
         return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
@@ -101,16 +101,16 @@ class Plot:
         )
 
     def dot(self, x: float, y: float, kind: str, title: str) -> Markup:
-        """A mark that says its title to the pointer."""
+        """Draw a mark with a tooltip."""
         return Markup('<circle class="{}" cx="{}" cy="{}" r="4"><title>{}</title></circle>').format(
             kind, _short(self._across(x)), _short(self._down(y)), shown(title)
         )
 
-    def svg(self, said: str, *layers: Markup) -> Markup:
-        """The plot.
+    def svg(self, label: str, *layers: Markup) -> Markup:
+        """Return the plot.
 
         Args:
-            said: what a screen reader says of it.
+            label: text for screen readers.
             layers: from back to front.
         """
         over, width, height = _OVERHANG, _WIDTH + 2 * _OVERHANG, self.height + 2 * _OVERHANG
@@ -119,7 +119,7 @@ class Plot:
             '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}" data-x="{} {}"'
             ' data-y="{} {}" data-size="{:g} {:g}">{}</svg></svg>'
         ).format(
-            *(_short(_LEFT + _WIDTH + _RIGHT), _short(_TOP + self.height + _BOTTOM), shown(said)),
+            *(_short(_LEFT + _WIDTH + _RIGHT), _short(_TOP + self.height + _BOTTOM), shown(label)),
             self._axes(),
             *(_short(v) for v in (_LEFT - over, _TOP - over, width, height)),
             *(_short(v) for v in (-over, -over, width, height)),
@@ -168,7 +168,7 @@ def _text(x: float, y: float, words: str, kind: str) -> Markup:
 
 
 def _short(value: float) -> str:
-    """A coordinate to a tenth of a unit, which is a fraction of a pixel."""
+    """Return a coordinate to a tenth of a unit, which is a fraction of a pixel."""
     return f"{value:.1f}".removesuffix(".0")
 
 
@@ -179,7 +179,7 @@ def forest(
     rules: Sequence[tuple[float, str]] = (),
     ticks: Sequence[tuple[float, str]] = (),
 ) -> Markup:
-    """A row of a forest plot for a table cell: a dot with its interval, rules and ticks.
+    """Return a row of a forest plot for a table cell: a dot with its interval, rules and ticks.
 
     It stretches to its cell without distortion; rows that follow one another make the plot. Ends
     outside the axis are drawn to its edge. The numbers stand in another cell, so it is hidden from
@@ -212,14 +212,14 @@ def forest(
 
 
 def forest_axis(axis: Axis) -> Markup:
-    """The labels of a forest plot's axis, for the cell above or below its rows.
+    """Return the labels of a forest plot's axis, for the cell above or below its rows.
 
     Every second one is `minor`: a narrow page may leave it out.
     """
     labels = Markup("")
     for index, (value, label) in enumerate(axis.ticks):
         share = axis.share(value)
-        # a label at an end would run out of the cell if it were centred
+        # a label at an end would run out of the cell if it were centered
         side = "start" if share < 0.04 else "end" if share > 0.96 else "middle"
         side += " minor" if index % 2 else ""
         labels += Markup('<text class="{}" x="{}" y="70%">{}</text>').format(
@@ -229,7 +229,7 @@ def forest_axis(axis: Axis) -> Markup:
 
 
 def bar(share: float, tick: float | None = None, marked: bool = False) -> Markup:
-    """A horizontal bar for a table cell: `share` in [0, 1] filled, a tick at a threshold.
+    """Return a horizontal bar for a table cell: `share` in [0, 1] filled, a tick at a threshold.
 
     It stretches to its cell; the number stands in the next one, so it is hidden from screen
     readers.
@@ -248,9 +248,9 @@ def bar(share: float, tick: float | None = None, marked: bool = False) -> Markup
 
 
 def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:
-    """A pie of counts, the first slice from twelve o'clock clockwise.
+    """Return a pie of counts, the first slice from twelve o'clock clockwise.
 
-    Slice i is coloured by the class `slice-i`; the legend beside it carries words and numbers. A
+    Slice i is colored by the class `slice-i`; the legend beside it carries words and numbers. A
     slice of everything is a whole disc, and a pie of nothing is an empty ring.
 
     Args:
@@ -258,7 +258,7 @@ def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:
         title: what a screen reader says, before the counts.
     """
     total = sum(count for _, count in slices)
-    said = "; ".join(f"{name}: {count}" for name, count in slices)
+    counts = "; ".join(f"{name}: {count}" for name, count in slices)
     shapes = Markup("")
     turned = 0.0
     for index, (_, count) in enumerate(slices):
@@ -269,7 +269,7 @@ def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:
         shapes = Markup('<circle class="empty" r="98"/>')
     return Markup(
         '<svg class="pie" viewBox="-100 -100 200 200" role="img" aria-label="{}">{}</svg>'
-    ).format(f"{title}: {said}", shapes)
+    ).format(f"{title}: {counts}", shapes)
 
 
 def _slice(start: float, share: float, index: int) -> Markup:
@@ -292,9 +292,9 @@ _PANEL_LEFT, _PANEL_TOP, _PANEL_WIDTH, _PANEL_HEIGHT = 8.0, 16.0, 244.0, 84.0
 
 
 def histogram(spread: Spread) -> Markup:
-    """One panel of small multiples: a column a bin, the threshold as a dashed line.
+    """Return one panel of small multiples: a column a bin, the threshold as a dashed line.
 
-    The axis runs from 0 to `spread.upper` and is labelled, for panels differ; the tallest column
+    The axis runs from 0 to `spread.upper` and is labeled, for panels differ; the tallest column
     carries its count, which gives the vertical scale.
     """
     peak = max(spread.counts)
@@ -337,7 +337,7 @@ def _peak_label(spread: Spread, peak: int, step: float) -> Markup:
     if not peak:
         return Markup('<text x="130" y="62" class="middle">{}</text>').format("no film scored")
     x = _PANEL_LEFT + (spread.counts.index(peak) + 0.5) * step
-    # A label over the first or last columns would run out of the panel if it were centred.
+    # A label over the first or last columns would run out of the panel if it were centered.
     side = "start" if x < 30 else "end" if x > 230 else "middle"
     x = _PANEL_LEFT if side == "start" else _PANEL_LEFT + _PANEL_WIDTH if side == "end" else x
     return Markup('<text x="{:.2f}" y="12" class="{}">{}</text>').format(x, side, escape(peak))

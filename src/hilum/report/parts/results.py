@@ -114,7 +114,7 @@ class InputOutcome(StrEnum):
 
     @classmethod
     def of(cls, result: ImageResult) -> InputOutcome:
-        """The outcome of one input."""
+        """Return the outcome of one input."""
         if result.findings is None:
             return cls.UNSCORED
         if result.positives:
@@ -125,7 +125,7 @@ class InputOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class FindingCount:
-    """How often one finding was called.
+    """Number of times that one finding was called.
 
     Attributes:
         finding: its name.
@@ -167,7 +167,7 @@ class BatchTally:
 
     @classmethod
     def of(cls, results: Iterable[ImageResult], labels: LabelSet) -> Self:
-        """The counts of a batch."""
+        """Return the counts of a batch."""
         tally = cls(labels)
         for result in results:
             tally._add(result)
@@ -206,7 +206,7 @@ class BatchTally:
         return self._found.total()
 
     def outcomes(self) -> list[tuple[InputOutcome, int]]:
-        """How many inputs came to each outcome; they add up to all inputs.
+        """Return the number of inputs by outcome; they add up to all inputs.
 
         The outcome of a bundle without thresholds is left out where it does not occur.
         """
@@ -217,7 +217,7 @@ class BatchTally:
         ]
 
     def findings(self) -> list[FindingCount]:
-        """One count a finding, in the label set's order."""
+        """Return one count a finding, in the label set's order."""
         return [
             FindingCount(
                 name, self._calls[name, True], self._calls[name, True] + self._calls[name, False]
@@ -230,13 +230,13 @@ class BatchTally:
         return [(number, self._found[number]) for number in range(max(self._found, default=-1) + 1)]
 
     def spread(self, finding: str) -> Spread:
-        """How one finding's probabilities are distributed."""
+        """Return the distribution of one finding's probabilities."""
         values = self._probabilities.get(finding, array("d"))
         return spread(finding, values, self._thresholds.get(finding))
 
 
 def ranked(result: ImageResult, labels: LabelSet) -> list[tuple[str, FindingResult]]:
-    """The findings of a film, most probable first, ties in the label set's order; or none."""
+    """Return a film's findings, most probable first, ties in the label set's order; or none."""
     findings = result.findings
     if findings is None:
         return []
@@ -271,7 +271,7 @@ _AXIS_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def spread(finding: str, values: Sequence[float], threshold: float | None) -> Spread:
-    """Counts of one finding's probabilities in 20 bins.
+    """Return counts of one finding's probabilities in 20 bins.
 
     Calibrated probabilities of rare findings crowd near zero, where an axis to 1 would show a
     single column. So the axis ends at the first of 1, 2, 5, 10, 20, 50, 100 % that holds every

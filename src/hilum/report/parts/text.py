@@ -31,7 +31,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def shown(text: str) -> str:
-    r"""The text on one line, with whatever cannot be seen written out.
+    r"""Return the text on one line, with whatever cannot be seen written out.
 
     Line ends and control characters, text-direction controls (which can make `gpj.exe` read
     `exe.jpg`) and line separators become escapes; bytes of a file name that were not UTF-8 (kept
@@ -152,7 +152,7 @@ REASONS: dict[ReasonCode, str] = {
 
 
 def percent(share: float) -> str:
-    """A probability as a reader sees it: one decimal; more under a tenth of a percent.
+    """Return a probability as a reader sees it: one decimal; more under a tenth of a percent.
 
     A probability is never rounded to 0 or 1, which would be certainty.
 
@@ -169,7 +169,7 @@ def percent(share: float) -> str:
 
 
 def percent2(share: float) -> str:
-    """The same with two decimals, as tables and consoles have it.
+    """Return the same with two decimals, as tables and consoles have it.
 
     >>> percent2(0.6958), percent2(0.00004), percent2(0.99999), percent2(1.0)
     ('69.58%', '<0.01%', '>99.99%', '100.00%')
@@ -180,14 +180,14 @@ def percent2(share: float) -> str:
 
 
 def by_hand(result: ImageResult) -> float | None:
-    """The threshold that was given by hand; None where the bundle's are used."""
+    """Return the threshold that was given by hand; None where the bundle's are used."""
     if not result.findings or result.threshold_source is not ThresholdSource.HAND:
         return None
     return next(iter(result.findings.values())).threshold
 
 
 def summary(result: ImageResult) -> str:
-    """One line on one film: its positive findings, or why there is none to name.
+    """Return one line on one film: its positive findings, or why there is none to name.
 
     Where some findings have no threshold, the line says so: nothing was called on them.
     """
@@ -197,12 +197,14 @@ def summary(result: ImageResult) -> str:
     uncalled = sum(finding.positive is None for finding in result.findings.values())
     if uncalled == len(result.findings):
         return "No thresholds: nothing called"
-    said = "; ".join(f"{n} ({percent(result.findings[n].probability)})" for n in result.positives)
-    return (said or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
+    positives = "; ".join(
+        f"{n} ({percent(result.findings[n].probability)})" for n in result.positives
+    )
+    return (positives or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
 
 
 def evaluation_headline(evaluation: Evaluation | None) -> str:
-    """The bundle's own numbers with interval, split and n, in a sentence; or that it has none."""
+    """Return a sentence with the bundle's own numbers, interval, split and n, or on their lack."""
     if evaluation is None:
         return "Never evaluated: nothing is known of how often this bundle is right."
     split, macro = evaluation.split, evaluation.macro
@@ -215,5 +217,5 @@ def evaluation_headline(evaluation: Evaluation | None) -> str:
 
 
 def _look(evaluation: Evaluation) -> str:
-    """How often these films were evaluated: chosen among many looks, a number is optimistic."""
+    """Return the count of evaluations on these films: the best of many is optimistic."""
     return "" if evaluation.look is None else f", look number {evaluation.look} at these films"

@@ -1,4 +1,4 @@
-"""For reading in a terminal: a block a film, its findings, then all probabilities."""
+"""Text for a terminal: a block per film, its findings, then all probabilities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MARK = "◄"
 
 
 def render(batch: BatchResults) -> str:
-    """The films in the order of their inputs, then what the numbers rest on."""
+    """Return the films in the order of their inputs, then the basis of the numbers."""
     lines = [line for result in batch.results for line in _film(result, batch.labels)]
     return "\n".join((*lines, _RULE, *_foot(batch))) + "\n"
 
@@ -77,9 +77,9 @@ def _detected(result: ImageResult) -> str:
 
 def _foot(batch: BatchResults) -> Iterator[str]:
     counts = batch.tally.statuses
-    said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    statuses = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     bundle = batch.bundle
-    yield f"{len(batch.results)} inputs{': ' if said else ''}{said}"
+    yield f"{len(batch.results)} inputs{': ' if statuses else ''}{statuses}"
     yield f"{_MARK} at or above the finding's threshold"
     threshold = batch.tally.by_hand
     if threshold is not None:

@@ -1,4 +1,4 @@
-"""For a program: one JSON document with the results, the bundle that made them, and the notice."""
+"""JSON for a program: one document with the results, the bundle that made them, and the notice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PRINTED", "render"]
 
 
 def render(batch: BatchResults) -> str:
-    """Everything said of each input, in full precision, as in `results.jsonl`.
+    """Return the result of each input, in full precision, as in `results.jsonl`.
 
     It is ASCII with escapes, as there: no name can reach the terminal as it is.
     """

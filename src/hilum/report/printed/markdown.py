@@ -1,4 +1,4 @@
-"""For a notebook or an issue: the most probable finding, and all of them as a table."""
+"""Markdown for a notebook or an issue: the most probable finding, and a table of all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORM = TableForm(left=":--", right="--:", gap="", padded=True)
 
 
 def render(batch: BatchResults) -> str:
-    """The films in the order of their inputs, then what the numbers rest on."""
+    """Return the films in the order of their inputs, then the basis of the numbers."""
     lines = [line for result in batch.results for line in _film(result, batch.labels)]
     return "\n".join((*lines, *_foot(batch))) + "\n"
 
@@ -51,7 +51,7 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
     yield ""
     yield "All Predictions:"
     yield ""
-    shares = [(name, said.removesuffix("%")) for name, said in rows]
+    shares = [(name, share.removesuffix("%")) for name, share in rows]
     yield table((_FINDING, _SHARE), shares, "lr", _FORM)
     yield ""
     yield f"Summary: {summary(result)}."
