@@ -180,7 +180,7 @@ def calibrate(
 
     Args:
         run: a finished run's folder.
-        method: the calibrator, one of `hilum.calibration.members()`.
+        method: the calibrator, named as a file of `hilum.calibration.curves`.
         target: what thresholds are chosen for: `f1`, `youden`, `balanced_accuracy`,
             `sensitivity`, `specificity` or `ppv`.
         goal: the sensitivity, specificity or PPV to reach, in (0, 1).
