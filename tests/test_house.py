@@ -8,6 +8,8 @@ After a change of public names or command-line options that is meant::
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -108,6 +110,8 @@ def test_functions_stay_small() -> None:
             if not isinstance(node, Function):
                 continue
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if room(path) == "api":  # its docstrings list every option, as cli's help does
+                lines -= len((ast.get_docstring(node) or "").splitlines())
             if lines > 60:
                 yield node.lineno, f"{node.name} has {lines} lines, more than 60"
             given = node.args
@@ -283,20 +287,28 @@ def test_nothing_names_the_place_where_it_was_written() -> None:
 # names that stay
 
 
+DOCUMENTED = (
+    *("hilum", "hilum.bundle", "hilum.calibration", "hilum.datasets", "hilum.explain"),
+    *("hilum.imaging", "hilum.metrics", "hilum.splits"),
+)
+"""Packages whose `__all__` is the documented API."""
+HELD = ("Bundle", "Explanation", "Prediction")
+"""Classes of `hilum.bundle` whose methods and attributes belong to it."""
+
+
 def public_names() -> list[str]:
-    """Every public name: what `__all__` lists or, without one, what a module defines."""
-    names: list[str] = []
-    for path in FILES:
-        defined = [
-            node.name for node in tree(path).body if isinstance(node, ast.ClassDef | Function)
-        ]
-        listed = [
-            ast.literal_eval(node.value)
-            for node in tree(path).body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-        ]
-        shown = listed[0] if listed else [name for name in defined if not name.startswith("_")]
-        names += [f"{module_name(path)}.{name}" for name in shown]
+    """Every name of the documented API, each of which must be there."""
+    names = [
+        f"{package}.{name}"
+        for package in DOCUMENTED
+        for name in importlib.import_module(package).__all__
+        if getattr(importlib.import_module(package), name) is not None
+    ]
+    bundle = importlib.import_module("hilum.bundle")
+    for word in HELD:
+        kind = getattr(bundle, word)
+        parts = {*vars(kind), *inspect.get_annotations(kind)}
+        names += [f"hilum.bundle.{word}.{part}" for part in parts if not part.startswith("_")]
     return sorted(names)
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import pytest
 from PIL import Image
 
 from hilum import Bundle
-from hilum.bundle import display
 from hilum.bundle.prediction import Prediction
 from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.errors import ReasonCode
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example
 
@@ -29,6 +30,11 @@ def prediction(toy: Path) -> Prediction:
     pixels = draw_example("Cardiomegaly", seed=3, size=700).pixels[:500].copy()
     film = Radiograph(pixels, source=NAME, patient_id="Doe^Jane")
     return Bundle.load(toy / "bundle").predict(film)
+
+
+def shown(prediction: Prediction) -> str:
+    """What a notebook shows of it."""
+    return prediction._repr_html_()  # pyright: ignore[reportPrivateUsage]: notebooks call it
 
 
 class Tags(HTMLParser):
@@ -55,12 +61,12 @@ class Tags(HTMLParser):
 @pytest.fixture(scope="module")
 def page(prediction: Prediction) -> Tags:
     page = Tags()
-    page.feed(display.to_html(prediction))
+    page.feed(shown(prediction))
     return page
 
 
 def test_a_dict_is_what_json_can_hold_and_names_no_patient(prediction: Prediction) -> None:
-    held = display.to_dict(prediction)
+    held = prediction.to_dict()
     text = json.dumps(held, allow_nan=False)
     assert json.loads(text) == held
     assert list(held["findings"]) == list(prediction.findings)
@@ -72,7 +78,7 @@ def test_a_dict_is_what_json_can_hold_and_names_no_patient(prediction: Predictio
 
 
 def test_a_table_has_a_row_a_finding_and_can_be_joined(prediction: Prediction) -> None:
-    table = display.to_frame(prediction)
+    table = prediction.to_frame()
     assert list(table["finding"]) == list(prediction.findings)
     assert list(table["probability"]) == [f.probability for f in prediction.findings.values()]
     assert set(table[table["positive"].fillna(False)]["finding"]) == set(prediction.positives)
@@ -83,17 +89,16 @@ def test_a_table_has_a_row_a_finding_and_can_be_joined(prediction: Prediction) -
 def test_a_finding_without_a_threshold_is_missing_and_not_false(prediction: Prediction) -> None:
     first = next(iter(prediction.findings))
     bare = prediction.findings[first].model_copy(update={"threshold": None, "positive": None})
-    changed = vars(prediction) | {"findings": {**prediction.findings, first: bare}}
-    other = Prediction.__new__(Prediction)
-    other.__dict__.update(changed)
-    row = display.to_frame(other).iloc[0]
+    analysis = replace(prediction.analysis, findings={**prediction.findings, first: bare})
+    other = replace(prediction, analysis=analysis)
+    row = other.to_frame().iloc[0]
     assert np.isnan(row["threshold"])
     assert row["positive"] is pd.NA
-    assert "no threshold" in display.to_html(other)
+    assert "no threshold" in shown(other)
 
 
 def test_a_line_is_one_short_line_of_ascii(prediction: Prediction) -> None:
-    said = display.line(prediction)
+    said = repr(prediction)
     assert len(said) < 160
     assert "\n" not in said
     count = len(prediction.positives)
@@ -116,7 +121,7 @@ def test_html_holds_film_overlay_bars_and_the_notice(page: Tags, prediction: Pre
 
 
 def test_html_runs_nothing_and_is_small(page: Tags, prediction: Prediction) -> None:
-    html = display.to_html(prediction)
+    html = shown(prediction)
     assert not {"script", "iframe", "link", "style"} & set(page.tags)
     assert "<script>alert" in page.text
     assert len(html) < 200_000
@@ -125,7 +130,28 @@ def test_html_runs_nothing_and_is_small(page: Tags, prediction: Prediction) -> N
 
 
 def test_a_tick_stands_at_each_threshold(prediction: Prediction) -> None:
-    html = display.to_html(prediction)
+    html = shown(prediction)
     for finding in prediction.findings.values():
         if finding.threshold is not None:
             assert f"calc({100 * finding.threshold:.2f}% - 1px)" in html
+
+
+def test_codes_of_gate_and_heatmaps_are_shown(prediction: Prediction) -> None:
+    analysis = replace(prediction.analysis, codes=(ReasonCode.EMPTY_HEATMAP,))
+    other = replace(prediction, analysis=analysis)
+    assert other.to_dict()["codes"] == ["EMPTY_HEATMAP"]
+    assert "EMPTY_HEATMAP" in shown(other)
+
+
+def test_the_starter_scores_open_files_and_bytes_as_it_scores_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    pixels = np.rint(draw_example("Effusion", seed=5, size=512).pixels * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    bundle = Bundle.load("starter")
+    wanted = bundle.predict(path).findings
+    with path.open("rb") as file:
+        opened = bundle.predict(file)
+        assert not file.closed
+    assert opened.findings == wanted
+    assert bundle.predict(path.read_bytes()).findings == wanted
+    assert repr(opened).startswith("Prediction('film.png', ")

@@ -73,7 +73,7 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 def test_every_verb_of_the_design_is_there() -> None:
     promised = (
         *("demo", "phantom", "check", "cache", "train", "calibrate", "evaluate", "compare"),
-        *("audit", "localize", "bundle", "predict", "merge"),
+        *("audit", "localize", "bundle", "predict", "merge", "doctor"),
     )
     assert promised == VERBS
 

@@ -180,14 +180,14 @@ def calibrate(
 
     Args:
         run: a finished run's folder.
-        method: the calibrator, one of `hilum.calibration.members()`.
+        method: the calibrator, named as a file of `hilum.calibration.curves`.
         target: what thresholds are chosen for: `f1`, `youden`, `balanced_accuracy`,
             `sensitivity`, `specificity` or `ppv`.
         goal: the sensitivity, specificity or PPV to reach, in (0, 1).
         prevalence: share of films with a finding where the model will be used, by finding.
         precision: the arithmetic of serving: `f32`, `bf16`, `int8` or `int8-bf16`; the last two
             need the extra `train`.
-        data: the dataset's folder, if it was moved.
+        data: the dataset's folder, if it was moved; an imported network is bound to it.
         advance: progress callback.
 
     Raises:
@@ -209,7 +209,7 @@ def calibrate(
     from hilum.inference.engine import Precision
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import split_of
+    from hilum.stages.cohorts import bind, split_of
 
     request = CalibrationRequest(
         method,
@@ -219,6 +219,8 @@ def calibrate(
         shares(prevalence),
     )
     folder = RunFolder(Path(run))
+    if data is not None:
+        bind(folder, Path(data))
     cohort = split_of(folder, Split.CALIBRATE, path_of(data))
     step = advance or nothing
     if request.precision.quantised:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "compare", "evaluate", "is_table"]
 
-_TABLES = (".csv", ".gz")
+_TABLES = (".csv", ".tsv", ".gz")
 
 
 def evaluate(
@@ -235,7 +235,7 @@ def audit(
 def is_table(place: Path) -> bool:
     """Whether a path names a table of predictions, and not a run's folder.
 
-    >>> is_table(Path("scores.csv.gz")), is_table(Path("runs/first"))
+    >>> is_table(Path("scores.tsv")), is_table(Path("runs/first"))
     (True, False)
     """
     return place.suffix.lower() in _TABLES or place.is_file()
@@ -255,7 +255,7 @@ def _evaluate_run(
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
     done = evaluate_run(run, cohort, *draws, partial(advance or nothing, "reading test"), out)
-    boxes = localize_boxes(done.scored, run.config().preprocessing, draws[1])
+    boxes = localize_boxes(done.scored, run.facts().network.preprocessing, draws[1])
     if boxes.mean is not None:
         write_sealed(boxes, (out or root) / "localisation.json")
     return done.evaluation

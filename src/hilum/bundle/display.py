@@ -36,8 +36,8 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
     The patient's id is left out too.
 
     Returns:
-        `film`, `sha256`, `shape`, `view`, `codes`, `precision`, `runtime`, `views`, `positives`
-        (most probable first), and `findings`: for each finding the fields of `FindingResult`.
+        `film`, `sha256`, `shape`, `view`, `status`, `codes`, `precision`, `runtime`, `views`,
+        `positives` (most probable first), and `findings`: for each the fields of `FindingResult`.
     """
     film = prediction.film
     return {
@@ -45,7 +45,8 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
         "sha256": film.sha256,
         "shape": list(film.shape),
         "view": film.view.value,
-        "codes": [code.value for code in film.codes],
+        "status": prediction.status.value,
+        "codes": [code.value for code in prediction.codes],
         "precision": str(prediction.precision),
         "runtime": prediction.runtime,
         "views": prediction.views,
@@ -113,8 +114,8 @@ def to_html(prediction: Prediction) -> str:
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4">'
         f"<div><b>{escape(_clipped(prediction.film.source))}</b> {_about(prediction)}</div>"
         '<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin:6px 0">'
-        f'{"".join(pictures)}<table style="border-collapse:collapse;margin:0;font:inherit">'
-        f"{rows}</table></div>"
+        f'{"".join(pictures)}<table style="border-collapse:collapse;margin:0;font:inherit;'
+        f'color:inherit">{rows}</table></div>'
         + "".join(f'<div style="{_QUIET}">{escape(note)}</div>' for note in notes)
         + "</div>"
     )
@@ -138,13 +139,15 @@ def _decision(finding: FindingResult) -> str:
     if finding.threshold is None:
         return f"{finding.probability:.2f}, no threshold"
     sign = ">=" if finding.positive else "<"
-    return f"{finding.probability:.2f} {sign} {finding.threshold:.2f}"
+    near = abs(finding.probability - finding.threshold) < 0.01
+    digits = 4 if near else 2  # "0.03 < 0.03" would puzzle
+    return f"{finding.probability:.{digits}f} {sign} {finding.threshold:.{digits}f}"
 
 
 def _about(prediction: Prediction) -> str:
     """What is known of the film, beside its name."""
     rows, columns = prediction.film.shape
-    words = [f"{columns} × {rows} px", *(code.value for code in prediction.film.codes)]
+    words = [f"{columns} × {rows} px", *(code.value for code in prediction.codes)]
     return f'<span style="{_QUIET}">{escape(" · ".join(words))}</span>'
 
 

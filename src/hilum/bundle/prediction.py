@@ -1,12 +1,14 @@
-"""What a bundle says of one film, and how it is shown where that comes from."""
+"""The result of one film, and the pictures that show where its scores come from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle import display
 from hilum.bundle.analysis import regions_of
 from hilum.domain.analysis import Analysis
 from hilum.domain.documents.results import FindingResult
@@ -16,6 +18,9 @@ from hilum.explain.caption import Caption
 from hilum.explain.overlay import Style
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Explanation", "Prediction"]
 
@@ -47,6 +52,8 @@ class Explanation:
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """The analysis of one film together with the film, so that heatmaps can be drawn on it.
+
+    A notebook shows it as the film, the heatmap of its top finding, and a bar for each finding.
 
     Attributes:
         film: the film, with the codes met while reading and screening it.
@@ -91,6 +98,36 @@ class Prediction:
     def views(self) -> int:
         """Views of the film whose logits were averaged; 1 is the film alone."""
         return self.analysis.views
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as plain values that JSON can hold, without pixels and maps.
+
+        The patient's id is left out too.
+
+        Returns:
+            `film`, `sha256`, `shape`, `view`, `status`, `codes`, `precision`, `runtime`, `views`,
+            `positives` (most probable first), and `findings`: for each the fields of
+            `FindingResult`.
+        """
+        return display.to_dict(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row for each finding; tables of several films can be concatenated.
+
+        Returns:
+            Columns `film`, `finding`, `probability` (float), `threshold` (float, NaN where the
+            bundle has none), `positive` (nullable boolean, missing without a threshold),
+            `calibrated`.
+        """
+        return display.to_frame(self)
+
+    def __repr__(self) -> str:
+        """Return one line: the film, how many findings are positive, and the top one."""
+        return display.line(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return display.to_html(self)
 
     def heatmap(self, finding: str) -> NDArray[np.float32]:
         """Return (H, W) float32 on the film, >= 0: which regions raised the finding's score.

@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -21,6 +22,7 @@ from hilum.cli import (
     check,
     compare,
     demo,
+    doctor,
     evaluate,
     exits,
     localize,
@@ -53,6 +55,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop, for `hilum --version`."""
+    if wanted:
+        from hilum import __version__
+
+        typer.echo(f"hilum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take the options that stand before a verb."""
+
+
 app.command()(demo.demo)
 app.command()(phantom.phantom)
 app.command()(check.check)
@@ -66,6 +89,7 @@ app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(predict.predict)
 app.command()(merge.merge)
+app.command()(doctor.doctor)
 
 
 def command() -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hilum.cli.options import Seed, TrainedOn
-from hilum.domain.errors import UsageError
-
-if TYPE_CHECKING:
-    from hilum.domain.findings import LabelSet
-    from hilum.domain.record import Cohort
 
 __all__ = ["audit"]
 
@@ -52,51 +47,19 @@ def audit(
     Each claim gets a verdict: reproduced, inside or outside the interval, meaningless (with the
     reason), or not computable. A claim that fails is a result: the exit code is 0.
     """
-    from hilum.auditing.audit import AuditRequest
-    from hilum.auditing.audit import audit as audit_scores
-    from hilum.auditing.claims import read_claims
-    from hilum.datasets import open_dataset
-    from hilum.files.sealed import file_sha256, write_sealed
-    from hilum.predictions.read import read_scores
+    from hilum import api
     from hilum.report.audit import markdown
-    from hilum.splits import read_training_films
 
-    claims = read_claims(claim or ())
-    cohort = open_dataset(labels)
-    scores = read_scores(predictions, cohort)
-    if label_order is not None:
-        scores = scores.in_order(_order(label_order, cohort))
-    request = AuditRequest(
-        predictions=predictions.name,
-        predictions_sha256=file_sha256(predictions),
-        claims=claims,
-        training=None if trained_on is None else read_training_films(trained_on, cohort),
+    found = api.audit(
+        predictions,
+        labels,
+        claim or (),
+        trained_on=trained_on,
+        label_order=label_order,
+        out=out,
         resamples=resamples,
         seed=seed,
     )
-    found = audit_scores(scores, request)
-    text = markdown(found)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_sealed(found, out / "audit.json")
-        (out / "audit.md").write_text(text, "utf-8")
-    typer.echo(found.model_dump_json(indent=2) if as_json else text)
+    typer.echo(found.model_dump_json(indent=2) if as_json else markdown(found))
     if out is not None and not as_json:
         typer.echo(out / "audit.json")
-
-
-def _order(words: str, cohort: Cohort) -> LabelSet:
-    """Return the findings of the columns that the option names."""
-    from hilum.auditing.order import known_orders
-    from hilum.domain.errors import suggestion
-    from hilum.domain.findings import LabelSet, label_sets
-
-    if "," in words:
-        return LabelSet("--label-order", tuple(word.strip() for word in words.split(",")))
-    known = {**label_sets(), **known_orders(cohort.labels)}
-    if words not in known:
-        raise UsageError(
-            f"--label-order must be names with commas, or one of {', '.join(known)}; "
-            f"got '{words}'.{suggestion(words, known)}"
-        )
-    return known[words]

@@ -54,24 +54,26 @@ def check(
 
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """
-    from hilum.inspection.inspect import InspectionRequest, inspect_dataset
+    from hilum import api
     from hilum.report.inspection.table import markdown
     from hilum.stages.training_films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
-    request = InspectionRequest(
-        place=place,
-        dataset=data_set,
-        policy=label_policy(**words),
-        films=films,
-        sample=sample,
-        seed=seed,
-        excluded=frozenset() if exclude is None else film_names(exclude),
-        allow_unlabelled=allow_unlabelled,
-    )
+    policy = label_policy(**words)
+    excluded = () if exclude is None else film_names(exclude)
     with progress(quiet) as step:
-        inspection = inspect_dataset(request, step)
+        inspection = api.check(
+            place,
+            data_set=data_set,
+            policy=policy,
+            films=films,
+            sample=sample,
+            exclude=excluded,
+            allow_unlabelled=allow_unlabelled,
+            seed=seed,
+            advance=step,
+        )
     typer.echo(inspection.model_dump_json(indent=2) if json else markdown(inspection), nl=json)
     if out is not None:
         _write(inspection, out)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hilum.cli.label_options import Blank, LabelSet, Uncertain, Views, label_policy
 from hilum.cli.options import Out, Quiet, Seed, choice
 from hilum.cli.progress import progress, say
-from hilum.domain.errors import UsageError
-
-if TYPE_CHECKING:
-    from hilum.domain.documents.comparison import Comparison
-    from hilum.domain.policy import LabelPolicy
-    from hilum.evaluation.compare import ComparisonRequest
 
 __all__ = ["compare"]
 
@@ -52,62 +46,28 @@ def compare(
     predictions are compared on the films and findings that all of them have. The label options
     apply to tables only: a run has its own label policy.
     """
-    from hilum.evaluation.compare import ComparisonRequest
-    from hilum.files.sealed import write_sealed
+    from hilum import api
+    from hilum.domain.record import Split
     from hilum.report.evaluation.table import comparison_markdown
 
-    request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
-    folders = [model for model in models if model.is_dir()]
-    if folders and len(folders) < len(models):
-        raise UsageError("compare runs, or CSVs, not both; a run is a folder")
-    if folders:
-        comparison = _runs(folders, labels, choose_on, request, quiet)
-    elif labels is None:
-        raise UsageError("predictions are compared with --labels DATASET")
-    else:
+    policy = None
+    if all(model.is_dir() for model in models):
+        choose_on = choice(Split, choose_on, "--choose-on")
+    elif labels is not None and not any(model.is_dir() for model in models):
         policy = label_policy(uncertain=uncertain, blank=blank, views=views, label_set=label_set)
-        comparison = _predictions(models, labels, policy, request)
-    out.mkdir(parents=True, exist_ok=True)
-    text = comparison_markdown(comparison)
-    write_sealed(comparison, out / "comparison.json")
-    (out / "comparison.md").write_text(text, "utf-8")
-    typer.echo(text)
-    typer.echo(out / "comparison.json")
-
-
-def _predictions(
-    tables: list[Path], labels: Path, policy: LabelPolicy, request: ComparisonRequest
-) -> Comparison:
-    from hilum.datasets import open_dataset
-    from hilum.domain.policy import settle
-    from hilum.stages.compare import compare_predictions
-
-    return compare_predictions(tables, settle(open_dataset(labels), policy), request)
-
-
-def _runs(
-    folders: list[Path],
-    data: Path | None,
-    choose_on: str,
-    request: ComparisonRequest,
-    quiet: bool,
-) -> Comparison:
-    from hilum.domain.record import Split
-    from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
-    from hilum.stages.compare import choose_on_test, compare_runs
-
-    use = choice(Split, choose_on, "--choose-on")
-    if use not in (Split.TUNE, Split.TEST):
-        raise UsageError(f"--choose-on must be tune, or test (flagged); got {use}")
-    runs = [RunFolder(folder) for folder in folders]
     with progress(quiet) as step:
-        comparison = compare_runs(
-            [(run, split_of(run, Split.TUNE, data)) for run in runs],
-            request,
-            lambda name, done, total: step(f"reading tune for {name}", done, total),
+        comparison = api.compare(
+            models,
+            labels,
+            out,
+            choose_on=choose_on,
+            margin=margin,
+            policy=policy,
+            resamples=resamples,
+            seed=seed,
+            advance=step,
         )
-    if use is Split.TEST:
+    if policy is None and choose_on == Split.TEST:
         say("chosen by test numbers: flagged in the comparison and in the ledgers", quiet)
-        return choose_on_test(comparison, runs)
-    return comparison
+    typer.echo(comparison_markdown(comparison))
+    typer.echo(out / "comparison.json")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hilum.api.numbers import is_table
 from hilum.cli.label_options import (
     Blank,
     LabelSet,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from hilum.predictions.read import Predictions
 
 __all__ = ["evaluate"]
-
-TABLES = (".csv", ".tsv", ".gz")
 
 Level = Annotated[
     str | None,
@@ -88,7 +87,7 @@ def evaluate(
     words |= {"votes": votes, "label_set": label_set}
     choices = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     choices |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
-    if subject.suffix.lower() in TABLES or subject.is_file():
+    if is_table(subject):
         if labels is None or out is None:
             raise UsageError("a predictions CSV is evaluated with --labels DATASET and -o OUT")
         choices |= {"policy": label_policy(**words), "resamples": resamples, "seed": seed}
