@@ -24,8 +24,6 @@ _ONE_THREAD = {
 _TO_END_S = 5.0
 """Seconds that a process with closed pipes gets to end by itself."""
 _PIPE_BYTES = 1024**2
-_READ_BYTES = 64 * 1024
-"""Bytes asked of the pipe at a time, at least: most answers arrive whole."""
 _SET_PIPE_SIZE = 1031
 """fcntl's F_SETPIPE_SZ, which Python 3.11 names on Linux only."""
 _LAST_BYTES = 2000
@@ -61,7 +59,6 @@ class Child:
         except OSError as error:
             raise ChildProcessError(f"{noun} did not start: {error.strerror or error}") from None
         self._source, self._sink = _number(self._process.stdout), _number(self._process.stdin)
-        self._received = bytearray()  # read from the pipe, and not yet part of an answer
         os.set_blocking(self._sink, False)
         _widen(self._source)
 
@@ -88,10 +85,8 @@ class Child:
         for piece in frame_bytes(head, blobs):
             view = memoryview(piece).cast("B")
             while view:
-                try:
-                    view = view[os.write(self._sink, view) :]
-                except BlockingIOError:
-                    _wait_for(self._sink, select.POLLOUT, deadline)
+                _wait_for(self._sink, select.POLLOUT, deadline)
+                view = view[os.write(self._sink, view) :]
 
     def receive(self, seconds: float) -> Frame:
         """Wait for the answer to the oldest request that has none.
@@ -104,22 +99,21 @@ class Child:
         deadline = time.monotonic() + seconds
 
         def exactly(size: int) -> bytes:
-            received = self._received
-            while (missing := size - len(received)) > 0:
+            data = bytearray(size)
+            view, filled = memoryview(data), 0
+            while filled < size:
                 _wait_for(self._source, select.POLLIN, deadline)
-                more = os.read(self._source, max(_READ_BYTES, min(missing, _PIPE_BYTES)))
-                if not more:
+                count = os.readv(self._source, [view[filled:]])
+                if not count:
                     break
-                received += more
-            data = bytes(memoryview(received)[:size])
-            del received[:size]
-            return data
+                filled += count
+            return bytes(view[:filled])
 
         return read_frame(exactly)
 
     def has_output(self) -> bool:
         """Whether the process has ended, or has sent something that no request asked for."""
-        return bool(self._received) or _ready(self._source, select.POLLIN, 0.0)
+        return _ready(self._source, select.POLLIN, 0.0)
 
     def kill(self) -> None:
         """Kill the process; safe from any thread. A thread that waits for an answer gets an error.

@@ -17,9 +17,6 @@ Answer = tuple[dict[str, Any], Sequence[Buffer]]
 Answering = Callable[[Frame], Answer]
 """A function that answers one frame."""
 
-_WRITE_BYTES = 256 * 1024
-"""Most answers leave at once, so that the parent wakes up once for each."""
-
 
 def serve(start: Callable[[dict[str, Any]], tuple[Answering, dict[str, Any]]]) -> None:
     """Answer frames from standard input on standard output until the input ends.
@@ -33,7 +30,7 @@ def serve(start: Callable[[dict[str, Any]], tuple[Answering, dict[str, Any]]]) -
             frames, and the head of the answer to the first.
     """
     end_with(0)
-    sink = os.fdopen(os.dup(1), "wb", _WRITE_BYTES)
+    sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     source = sys.stdin.buffer
     first = read_frame(source.read).head
