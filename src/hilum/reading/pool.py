@@ -20,7 +20,7 @@ __all__ = ["ReaderPool"]
 T = TypeVar("T")
 
 _FILMS_PER_READER = 8
-"""Films that are worth one more process, which takes 0.4 s of a core to start."""
+"""Films that are worth one more process, which takes about 0.6 s of a core to start."""
 _BATCH = 8
 """Films given to a reader at a time, at most."""
 _AHEAD = 2
