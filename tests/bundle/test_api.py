@@ -68,7 +68,7 @@ def test_the_examples_of_the_page_run_and_print_what_it_says(
         elif language == "python" and not mark:
             exec(text, {})
             printed = capsys.readouterr().out
-    assert shown == 5
+    assert shown == 6
 
 
 # threads

@@ -62,7 +62,7 @@ def locked(folder: Path, wait: bool = False) -> Generator[None]:
     finally:
         if lock.is_locked:
             with suppress(OSError):
-                path.write_bytes(b"")
+                os.truncate(path, 0)
         lock.release()
 
 
