@@ -69,7 +69,7 @@ def test_it_stands_in_where_openvino_cannot_be_imported(
     assert Engine(model, PREPROCESSING, nih14()).runtime.startswith("onnxruntime 1.")
     with pytest.raises(UsageError, match="a network needs openvino to run; here import of openv"):
         Engine(model, PREPROCESSING, nih14(), library=Library.OPENVINO)
-    with pytest.raises(UsageError, match="onnxruntime computes in f32; asked for bf16"):
+    with pytest.raises(UsageError, match="onnxruntime computes in f32; got bf16"):
         Engine(model, PREPROCESSING, nih14(), Precision.BF16)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UsageError, match="a network needs openvino or onnxruntime to run"):

@@ -91,8 +91,8 @@ def test_its_bundle_serves_in_8_bits_and_in_nothing_else(
     assert 0.0 < np.abs(logits[0] - logits[2]).max() < 0.2
     code, out, err = said("predict", bundle, film, "-o", tmp_path / "new", "--precision", "f32")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "computes in int8 or int8-bf16; asked for f32" in err
-    with pytest.raises(UsageError, match="computes in f32 or bf16; asked for int8"):
+    assert "computes in int8 or int8-bf16; got f32" in err
+    with pytest.raises(UsageError, match="computes in f32 or bf16; got int8"):
         Bundle.load(toy / "bundle", precision="int8")
 
 

@@ -2,7 +2,7 @@
 
 `Bundle.predict`, the batch and every service call `analyze`; none repeats a step of it. Where the
 film was read, in this process or in a confined one, makes no difference: what comes in is the
-network's square and what the file said of it.
+network's square and the facts of the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ POSITIVES = HeatmapRequest()
 NOTES = frozenset({ReasonCode.NAME_NOT_UTF8})
 """Codes about the file's name and not about the film: no reason to doubt a score."""
 REGION_SIDE = 192
-"""Longer side in px of the film that regions are named on. Thirds of a film are told apart on a
+"""Longer side in px of the film that regions are named on. Thirds of a film can be separated on a
 small film too, in a fraction of the time, and every caller gets the same words."""
 
 
@@ -42,7 +42,7 @@ class ScreenedFilm:
         shape: (rows, columns) of the film.
         view: view position.
         codes: reasons to warn from listing, reading and screening, repeats allowed.
-        header: DICOM identity, where it was asked for; never in `repr`.
+        header: DICOM identity, where it was requested; never in `repr`.
     """
 
     raster: NDArray[np.uint8] = field(repr=False)

@@ -108,7 +108,7 @@ class Bundle:
 
     @property
     def views(self) -> int:
-        """How many views of a film are asked and averaged; 1 is the film alone."""
+        """Views of a film that are scored and averaged; 1 is the film alone."""
         return self.engine.views
 
     def evaluation(self) -> Evaluation | None:
@@ -223,16 +223,16 @@ def _member(kind: type[E], word: str | None, argument: str) -> E | None:
     )
 
 
-def _precision(manifest: Manifest, asked: Precision | None) -> Precision:
+def _precision(manifest: Manifest, requested: Precision | None) -> Precision:
     """What to compute in. Whether convolutions are in 8 bits is in the network itself."""
     own = manifest.calibration.precision
-    if asked is not None and asked.quantised != own.quantised:
+    if requested is not None and requested.quantised != own.quantised:
         can = [one.value for one in Precision if one.quantised == own.quantised]
         raise UsageError(
-            f"this bundle's network computes in {' or '.join(can)}; asked for {asked}. Another "
-            f"form of it is made with `hilum calibrate RUN --precision {asked}` and bundled anew"
+            f"this bundle's network computes in {' or '.join(can)}; got {requested}. Another "
+            f"form of it is made with `hilum calibrate RUN --precision {requested}`, bundled anew"
         )
-    return asked or own
+    return requested or own
 
 
 def _check_files(root: Path, manifest: Manifest) -> None:

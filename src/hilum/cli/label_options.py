@@ -43,9 +43,9 @@ def label_policy(**words: str | None) -> LabelPolicy:
         "views": policy.Views,
         "votes": policy.Votes,
     }
-    said = {
+    choices = {
         name: choice(kinds[name], word, f"--{name.replace('_', '-')}") if name in kinds else word
         for name, word in words.items()
         if word is not None
     }
-    return policy.LabelPolicy.model_validate(said)
+    return policy.LabelPolicy.model_validate(choices)

@@ -36,7 +36,7 @@ def localize(
 ) -> None:
     """Measure heatmaps against reader boxes or drawn masks, beside a prior that sees no film.
 
-    A run is asked on its own test split, a bundle on the patients of the dataset that it has not
+    A run is measured on its own test split, a bundle on the patients of the dataset that it has not
     seen. With --sanity the maps are compared with those of the network untrained layer by layer,
     and of two findings; exit code 3: the maps failed.
     """

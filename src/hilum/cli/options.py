@@ -66,16 +66,16 @@ def prevalences(words: list[str] | None) -> dict[str, float]:
     """
     from hilum.domain.findings import find
 
-    said: dict[str, float] = {}
+    found: dict[str, float] = {}
     for word in words or ():
         name, equals, value = word.rpartition("=")
         try:
-            said[find(name).name] = float(value) if equals else float("nan")
+            found[find(name).name] = float(value) if equals else float("nan")
         except ValueError:
-            said[find(name).name] = float("nan")
-    wrong = [name for name, value in said.items() if not 0.0 < value < 1.0]
+            found[find(name).name] = float("nan")
+    wrong = [name for name, value in found.items() if not 0.0 < value < 1.0]
     if wrong:
         raise UsageError(
             f"--prevalence must read FINDING=value with a value in (0, 1); got '{words}'"
         )
-    return said
+    return found

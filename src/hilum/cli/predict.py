@@ -152,8 +152,8 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
         finished = run_batch(bundle, films, out, request, advance)
     seconds = time.monotonic() - begun
     counts = finished.batch.tally.statuses
-    said = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
-    say(f"{counts.total()} inputs: {said}", quiet)
+    summary = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    say(f"{counts.total()} inputs: {summary}", quiet)
     done = counts.total() - finished.resumed
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.resumed} taken from the journal", quiet)

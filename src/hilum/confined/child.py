@@ -112,7 +112,7 @@ class Child:
         return read_frame(exactly)
 
     def has_output(self) -> bool:
-        """Whether the process has ended, or has sent something that no request asked for."""
+        """Return whether the process has ended, or has sent something without a request."""
         return _ready(self._source, select.POLLIN, 0.0)
 
     def kill(self) -> None:

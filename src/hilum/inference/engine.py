@@ -28,7 +28,7 @@ MOST_VIEWS = 64
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What the network said of N films.
+    """The network's output for N films.
 
     Attributes:
         logits: (N, L).
@@ -39,13 +39,13 @@ class Output:
     heatmaps: NDArray[np.float32]
 
     def of(self, row: int) -> Output:
-        """What it said of one film, as `Engine.ask` gives it."""
+        """Return the output for one film, as `Engine.ask` gives it."""
         rows = slice(row, row + 1)
         return Output(Logits(self.logits.values[rows], self.logits.labels), self.heatmaps[rows])
 
 
 class Engine:
-    """One exported network, ready to be asked by several threads.
+    """One exported network, ready for several threads at once.
 
     Every film is a request of its own, so that a score does not depend on the films beside it, on
     their order, on how many threads ask, or on how many compute.
@@ -59,7 +59,7 @@ class Engine:
         library: what computes; None for OpenVINO, or ONNX Runtime where there is none.
 
     Attributes:
-        views: how many views of a film are asked, see `augmented`; 1 is the film alone.
+        views: views of a film that are scored, see `augmented`; 1 is the film alone.
 
     Raises:
         BundleError: when the file is no such network.
@@ -96,7 +96,7 @@ class Engine:
         return self._network.name
 
     def augmented(self, count: int) -> Self:
-        """The same network, asked several views of each film: its logits are their mean.
+        """Return the same network for several views of each film: its logits are their mean.
 
         The views are fixed (`hilum.inference.augment.views`) and the first is the film itself,
         whose heatmaps stay the heatmaps. Asking costs `count` times as much. Mean logits are
@@ -172,7 +172,7 @@ def _ready(
     precision: Precision,
     threads: int,
 ) -> Runtime:
-    """The network in the library that was asked for, or in the first that is installed."""
+    """Load the network in the requested library, or in the first that is installed."""
     runtimes = {Library.OPENVINO: OpenVino, Library.ONNXRUNTIME: OnnxRuntime}
     wanted = list(runtimes) if library is None else [library]
     reason = ""

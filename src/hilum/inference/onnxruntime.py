@@ -48,7 +48,7 @@ class OnnxRuntime:
         if precision.floats is not Precision.F32:
             other = Precision.INT8 if precision.quantised else Precision.F32
             raise UsageError(
-                f"onnxruntime computes in f32; asked for {precision}. Ask for precision {other}, "
+                f"onnxruntime computes in f32; got {precision}. Use precision {other}, "
                 "or install openvino"
             )
         options = onnxruntime.SessionOptions()

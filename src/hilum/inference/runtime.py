@@ -1,4 +1,4 @@
-"""What an engine needs of the library that computes: one film at a time, asked by any thread."""
+"""The contract of a library that computes: one film at a time, from any thread."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Library(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What the network said of one film.
+    """The network's output for one film.
 
     Attributes:
         logits: (L,) float32.

@@ -68,7 +68,7 @@ class FilmFacts(BaseModel):
     pixels_sha256: str = ""
     """Hash of the stored values, where there is a SOP instance UID."""
     header: DicomHeader | None = Field(default=None, repr=False)
-    """The DICOM identity, where it was asked for."""
+    """The DICOM identity, where it was requested."""
 
 
 class Refusal(FilmFault):
@@ -283,7 +283,7 @@ class ReaderProcess:
         child, head = self._child, request.head
         idle = not self._waiting and head["do"] != "draw"
         if child is not None and idle and child.has_output():
-            self._end()  # it ended, or sent what nobody asked for: not the fault of this film
+            self._end()  # it ended, or sent what nobody requested: not the fault of this film
         child = self._child or self._start()
         self._waiting += 1
         try:

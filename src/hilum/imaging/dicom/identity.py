@@ -1,4 +1,4 @@
-"""A film's DICOM identity, read only where DICOM output is asked for."""
+"""A film's DICOM identity, read only where DICOM output is requested."""
 
 from __future__ import annotations
 

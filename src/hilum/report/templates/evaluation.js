@@ -75,20 +75,20 @@ function mark(chart, now) {
 
 function show(article, finding, index) {
   const now = numbers(finding, finding.stops[index]);
-  const said = { threshold: String(Number(now.threshold.toPrecision(4))), ...now.counts };
+  const texts = { threshold: String(Number(now.threshold.toPrecision(4))), ...now.counts };
   for (const [name, value] of Object.entries(now.measures)) {
-    said[name] = value === null ? NONE : value.toFixed(3);
+    texts[name] = value === null ? NONE : value.toFixed(3);
   }
   for (const place of article.querySelectorAll("[data-says]")) {
-    place.textContent = said[place.dataset.says];
+    place.textContent = texts[place.dataset.says];
   }
   for (const chart of article.querySelectorAll("[data-now]")) mark(chart, now);
   const slider = article.querySelector("input[type=range]");
   slider.value = index;
   slider.setAttribute(
     "aria-valuetext",
-    `${said.threshold}: sensitivity ${said.sensitivity}, specificity ${said.specificity}, ` +
-      `${said.called} of 1,000 called`,
+    `${texts.threshold}: sensitivity ${texts.sensitivity}, specificity ${texts.specificity}, ` +
+      `${texts.called} of 1,000 called`,
   );
   for (const button of article.querySelectorAll("button[data-stop]")) {
     button.setAttribute("aria-pressed", String(Number(button.dataset.stop) === index));

@@ -12,11 +12,11 @@ function wanted(film, show, finding, name) {
 }
 
 function apply() {
-  const asked = new FormData(form);
-  const name = asked.get("name").trim().toLowerCase();
+  const choices = new FormData(form);
+  const name = choices.get("name").trim().toLowerCase();
   let shown = 0;
   for (const film of films) {
-    film.hidden = !wanted(film, asked.get("show"), asked.get("finding"), name);
+    film.hidden = !wanted(film, choices.get("show"), choices.get("finding"), name);
     shown += film.hidden ? 0 : 1;
   }
   document.getElementById("shown").textContent = `${shown} of ${films.length} shown`;

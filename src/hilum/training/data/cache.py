@@ -188,7 +188,7 @@ def write(
         preprocessing: of the network they are for.
         folder: where to; made if need be.
         threads: films read at a time.
-        advance: told after each film.
+        advance: called after each film.
 
     Returns:
         The cache, opened anew.
@@ -212,7 +212,7 @@ def ready(
         preprocessing: of the network they are for.
         folder: of the cache.
         threads: films read at a time.
-        advance: told after each film that is read.
+        advance: called after each film that is read.
 
     Raises:
         DatasetError: when no film can be read.
@@ -243,21 +243,21 @@ def films_of(
         preprocessing: of the network they are for.
         cached: where they lie; None reads their files.
         threads: films read at a time.
-        advance: told after each film that is read.
+        advance: called after each film that is read.
 
     Raises:
         DatasetError: when no film can be used, or the cache does not fit.
     """
     if cached is None:
-        films, said = _read(cohort, preprocessing, threads, (f"reading {split}", advance))
+        films, notes = _read(cohort, preprocessing, threads, (f"reading {split}", advance))
     else:
-        films, said = cached.films(cohort, preprocessing)
+        films, notes = cached.films(cohort, preprocessing)
     if not len(films):
         raise DatasetError(
             f"the {split} split needs readable films; {cohort.dataset} has {len(cohort)} rows "
             f"there and {len(on_disk(cohort))} films on disk, none readable"
         )
-    return films, tuple(f"{split}: {note}" for note in said)
+    return films, tuple(f"{split}: {note}" for note in notes)
 
 
 def _differences(wanted: RasterRules, has: RasterRules) -> list[tuple[str, object, object]]:
@@ -270,13 +270,13 @@ def _films(cohort: Cohort, kept: Sequence[FilmFile], rasters: NDArray[np.uint8] 
 
 
 def _read(
-    cohort: Cohort, preprocessing: Preprocessing, threads: int, told: tuple[str, Advance]
+    cohort: Cohort, preprocessing: Preprocessing, threads: int, step: tuple[str, Advance]
 ) -> tuple[Films, tuple[str, ...]]:
     files = on_disk(cohort)
     rasters = np.empty((len(files), preprocessing.size, preprocessing.size), np.uint8)
     kept: list[FilmFile] = []
     refused: dict[str, ReasonCode] = {}
-    for block, stack in blocks(files, preprocessing, threads, told):
+    for block, stack in blocks(files, preprocessing, threads, step):
         rasters[len(kept) : len(kept) + len(stack.kept)] = stack.rasters
         kept += [block[position] for position in stack.kept]
         refused |= {block[position].name: error.code for position, error in stack.refused.items()}
@@ -296,10 +296,10 @@ def _write(
 ) -> FilmCache:
     films: list[CachedFilm] = []
     total = hashlib.sha256()
-    told = ("caching films", advance)
+    step = ("caching films", advance)
     new = folder / "rasters.bin"
     with atomic_file(new) as unfinished, unfinished.open("wb") as file:
-        for block, stack in blocks(on_disk(cohort), preprocessing, threads, told):
+        for block, stack in blocks(on_disk(cohort), preprocessing, threads, step):
             pixels = stack.rasters.tobytes()
             total.update(pixels)
             file.write(pixels)

@@ -95,7 +95,7 @@ def _client(uri: str) -> MlflowClient:
     from mlflow.telemetry import set_telemetry_client
     from mlflow.tracking import MlflowClient
 
-    # MLflow reports on its users unless told otherwise, and knows no other place to tell it
+    # MLflow reports on its users unless configured otherwise, and knows no other place to tell it
     MLFLOW_DISABLE_TELEMETRY.set(True)
     set_telemetry_client()
     if urlsplit(uri).scheme in ("", "file"):
