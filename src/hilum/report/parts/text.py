@@ -128,7 +128,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.SYMLINK_OUTSIDE_ROOT: "The link leads out of the folder that was searched.",
     ReasonCode.NAME_NOT_UTF8: "The file's name is not UTF-8; it is shown with escapes.",
     ReasonCode.DICOM_TOO_DEEP: "The DICOM sequences are nested deeper than any real film's.",
-    ReasonCode.RANGE_AMBIGUOUS: "The range of grey values cannot be told.",
+    ReasonCode.RANGE_AMBIGUOUS: "The range of gray values cannot be known.",
     ReasonCode.BODY_PART_NOT_CHEST: "The header names another part of the body.",
     ReasonCode.INVERTED_SUSPECTED: "Black and white look exchanged.",
     ReasonCode.ORIENTATION_SUSPECTED: "The film looks turned or upside down.",
