@@ -123,8 +123,6 @@ UNCLEAN: dict[str, set[str]] = {
     },
     "identifiers": {
         "batch",
-        "bundle",
-        "cli",
         "datasets",
         "domain",
         "explain",
@@ -149,14 +147,9 @@ UNCLEAN: dict[str, set[str]] = {
         "stages",
     },
     "words": {
-        "bundle",
         "calibration",
-        "cli",
-        "confined",
         "datasets",
         "domain",
-        "imaging",
-        "inference",
         "inspection",
         "reading",
         "report",

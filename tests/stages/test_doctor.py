@@ -38,8 +38,12 @@ def test_machine_without_proc_is_unknown_and_no_error(tmp_path: Path) -> None:
 
 
 def test_missing_decoder_and_runtime_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("jpeg_ls", "hilum.inference.openvino", "hilum.inference.onnxruntime"):
-        monkeypatch.setitem(sys.modules, module, None)
+    def absent(*_: object) -> None:
+        raise ImportError("no such library here")
+
+    monkeypatch.setitem(sys.modules, "jpeg_ls", None)
+    for runtime in ("OpenVino", "OnnxRuntime"):
+        monkeypatch.setattr(f"hilum.inference.engine.{runtime}", absent)
     found = diagnose()
     assert [one.films for one in found.decoders if one.version is None] == ["JPEG-LS in DICOM"]
     decoder, test = found.missing

@@ -255,6 +255,13 @@ def upside_down(real: Value) -> Value:
     return lambda x, y, mask, weights, config: real(x, 1 - y, mask, weights, config)
 
 
+def spoil(name: str, mistake: Callable[[Value], Value], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a loss with a mistake in the place of the one of that name."""
+    member = loss(name)
+    wrong = Loss(mistake(member.value), member.pairwise)
+    monkeypatch.setattr(f"hilum.training.losses.{name}.LOSS", wrong)
+
+
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
@@ -270,7 +277,7 @@ def upside_down(real: Value) -> Value:
 def test_a_weight_that_reaches_the_wrong_term_is_refused(
     name: str, mistake: Callable[[Value], Value], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loss(name), "value", mistake(loss(name).value))
+    spoil(name, mistake, monkeypatch)
     with pytest.raises(BundleError, match=message) as raised:
         check_weights(THREE, WEIGHTS, LossConfig(name=name))
     assert "\n" not in str(raised.value)
@@ -280,8 +287,7 @@ def test_a_weight_that_reaches_the_wrong_term_is_refused(
 def test_a_pair_s_weights_in_the_wrong_place_are_refused_too(
     mistake: Callable[[Value], Value], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    member: Loss = loss("auc_margin")
-    monkeypatch.setattr(member, "value", mistake(member.value))
+    spoil("auc_margin", mistake, monkeypatch)
     with pytest.raises(BundleError):
         check_weights(THREE, WEIGHTS, LossConfig(name="auc_margin"))
 
