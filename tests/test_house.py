@@ -272,7 +272,14 @@ def test_only_the_command_line_prints() -> None:
 def test_nothing_names_the_place_where_it_was_written() -> None:
     words = re.compile("/" + "work/|sub" + "agent", re.IGNORECASE)
     kept = {".py", ".md", ".txt", ".yaml", ".toml", ".html", ".css", ".js", ".json", ".csv", ""}
-    tops = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "constraints.txt")
+    tops = (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "pyproject.toml",
+        "constraints.txt",
+    )
     folders = ("src", "docs", "tests", "bench", ".ci")
     files = [ROOT / name for name in tops]
     files += [path for name in folders for path in (ROOT / name).rglob("*")]
