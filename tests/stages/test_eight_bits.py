@@ -30,6 +30,9 @@ Hilum = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.slow
 
+CPUINFO = Path("/proc/cpuinfo")
+HAS_VNNI = not CPUINFO.exists() or "vnni" in CPUINFO.read_text("ascii", "replace")
+
 
 @pytest.fixture
 def run(toy: Path, tmp_path: Path) -> RunFolder:
@@ -83,7 +86,12 @@ def test_its_bundle_serves_in_8_bits_and_in_nothing_else(
     (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["precision"] == "int8"
     loaded = Bundle.load(bundle)
-    other = Bundle.load(bundle, runtime="onnxruntime")
+    if HAS_VNNI:
+        other = Bundle.load(bundle, runtime="onnxruntime")
+    else:  # ONNX Runtime's sums of 8-bit products overflow there, and the self-test sees it
+        with pytest.raises(BundleError, match="must give the self-test's logits"):
+            Bundle.load(bundle, runtime="onnxruntime")
+        other = loaded
     floats = Bundle.load(toy / "bundle")
     raster = loaded.engine.preprocessing.raster(loaded.predict(film).film)
     logits = [one.engine.ask(raster).logits.values for one in (loaded, other, floats)]
