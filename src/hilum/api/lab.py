@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hilum.api.arguments import member, nothing, path_of, shares
+from hilum.api.arguments import nothing, path_of, shares
+from hilum.domain.errors import choice
 
 if TYPE_CHECKING:
     from hilum.api.arguments import Advance
@@ -213,9 +214,9 @@ def calibrate(
 
     request = CalibrationRequest(
         method,
-        member(Target, target, "target"),
+        choice(Target, target, "target"),
         goal,
-        member(Precision, precision, "precision"),
+        choice(Precision, precision, "precision"),
         shares(prevalence),
     )
     folder = RunFolder(Path(run))

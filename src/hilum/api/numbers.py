@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.api.arguments import member, nothing, path_of, shares
-from hilum.domain.errors import UsageError, suggestion
+from hilum.api.arguments import nothing, path_of, shares
+from hilum.domain.errors import UsageError, choice, suggestion
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -89,8 +89,8 @@ def evaluate(
 
     request = PredictionsRequest(
         policy=LabelPolicy() if policy is None else policy,
-        level=None if level is None else member(Level, level, "level"),
-        combine=member(Combine, combine, "combine"),
+        level=None if level is None else choice(Level, level, "level"),
+        combine=choice(Combine, combine, "combine"),
         calibrate=calibrate,
         prevalences=shares(prevalence),
         thresholds=path_of(thresholds),
@@ -273,7 +273,7 @@ def _compare_runs(
     from hilum.stages.cohorts import split_of
     from hilum.stages.compare import choose_on_test, compare_runs
 
-    use = member(Split, choose_on, "choose_on")
+    use = choice(Split, choose_on, "choose_on")
     if use not in (Split.TUNE, Split.TEST):
         raise UsageError(f"--choose-on must be tune, or test (flagged); got {use}")
     runs = [RunFolder(folder) for folder in folders]

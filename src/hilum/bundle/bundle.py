@@ -16,7 +16,7 @@ from hilum.bundle.shipped import locate
 from hilum.bundle.source import Source, film_of
 from hilum.domain.analysis import Analysis
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.errors import BundleError, FilmError, UsageError, suggestion
+from hilum.domain.errors import BundleError, FilmError, UsageError, choice
 from hilum.domain.findings import LabelSet
 from hilum.explain.overlay import Style
 from hilum.explain.request import HeatmapRequest
@@ -214,13 +214,8 @@ class Bundle:
 
 
 def _member(kind: type[E], word: str | None, argument: str) -> E | None:
-    """The member of an enumeration that an argument names, None for None."""
-    known = [member.value for member in kind]
-    if word is None or word in known:
-        return None if word is None else kind(word)
-    raise UsageError(
-        f"{argument} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
-    )
+    """Return the member of an enumeration that an argument names; None for None."""
+    return None if word is None else choice(kind, word, argument)
 
 
 def _precision(manifest: Manifest, requested: Precision | None) -> Precision:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.options import Prevalence, Quiet, choice, prevalences
+from hilum.cli.options import Prevalence, Quiet, prevalences
 from hilum.cli.progress import progress, say
+from hilum.domain.errors import choice
 
 __all__ = ["calibrate"]
 

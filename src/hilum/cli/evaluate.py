@@ -18,9 +18,9 @@ from hilum.cli.label_options import (
     Votes,
     label_policy,
 )
-from hilum.cli.options import Prevalence, Quiet, Seed, TrainedOn, choice, prevalences
+from hilum.cli.options import Prevalence, Quiet, Seed, TrainedOn, prevalences
 from hilum.cli.progress import progress, say
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import UsageError, choice
 
 if TYPE_CHECKING:
     from hilum.predictions.read import Predictions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.options import choice
+from hilum.domain.errors import choice
 
 if TYPE_CHECKING:
     from hilum.domain.policy import LabelPolicy

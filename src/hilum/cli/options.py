@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from hilum.domain.errors import UsageError, suggestion
+from hilum.domain.errors import UsageError
 
 __all__ = [
     "Data",
@@ -17,7 +16,6 @@ __all__ = [
     "Quiet",
     "Seed",
     "TrainedOn",
-    "choice",
     "prevalences",
 ]
 
@@ -30,7 +28,6 @@ Prevalence = Annotated[
     typer.Option(help="Share of films with a finding where it is used: Effusion=0.05."),
 ]
 
-E = TypeVar("E", bound=StrEnum)
 TrainedOn = Annotated[
     Path | None,
     typer.Option(
@@ -38,21 +35,6 @@ TrainedOn = Annotated[
         help="What made the model, to refuse leaks: a list of films, split.csv, run or bundle.",
     ),
 ]
-
-
-def choice(kind: type[E], word: str, option: str) -> E:
-    """The member of an enumeration that an option names.
-
-    Raises:
-        UsageError: when there is none.
-    """
-    try:
-        return kind(word)
-    except ValueError:
-        known = [member.value for member in kind]
-        raise UsageError(
-            f"{option} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
-        ) from None
 
 
 def prevalences(words: list[str] | None) -> dict[str, float]:

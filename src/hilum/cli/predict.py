@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli import exits
-from hilum.cli.options import Out, Quiet, choice
+from hilum.cli.options import Out, Quiet
 from hilum.cli.printed import Format, form_of, print_batch
 from hilum.cli.progress import progress, say
+from hilum.domain.errors import choice
 
 if TYPE_CHECKING:
     from hilum.batch.request import BatchRequest

@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 __all__ = [
     "BundleError",
@@ -28,8 +29,11 @@ __all__ = [
     "ReasonCode",
     "Status",
     "UsageError",
+    "choice",
     "suggestion",
 ]
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class Status(StrEnum):
@@ -189,3 +193,23 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def choice(kind: type[E], word: str, argument: str) -> E:
+    """Return the member of an enumeration that an argument or option names.
+
+    Raises:
+        UsageError: when there is none.
+
+    >>> choice(Status, "okay", "status")
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.UsageError: status must be one of ok, warn, reject, error, skip; got 'okay'.
+    Did you mean 'ok'?
+    """
+    known = [member.value for member in kind]
+    if word not in known:
+        raise UsageError(
+            f"{argument} must be one of {', '.join(known)}; got '{word}'.{suggestion(word, known)}"
+        )
+    return kind(word)
