@@ -47,7 +47,7 @@ def core_ms(work: Callable[[], object], repeats: int = 5) -> float:
 def rounds(works: Mapping[str, tuple[int, Callable[[], object]]], count: int) -> dict[str, float]:
     """Median films a second of each contender.
 
-    All take turns, `count` times, so that a neighbour of the machine troubles each alike. One
+    All take turns, `count` times, so that a neighbor of the machine troubles each alike. One
     round before them does not count: caches fill and networks are tuned in it.
 
     Args:

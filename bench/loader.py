@@ -75,7 +75,7 @@ def loader(paths: list[Path]) -> DataLoader[torch.Tensor]:
 
 
 def ours(films: Films, workers: int, **augment: float) -> Callable[[], Iterable[int]]:
-    """Epochs from the cache, normalised as for the network."""
+    """Epochs from the cache, normalized as for the network."""
     config = TrainingConfig.model_validate(
         {
             "name": "bench",

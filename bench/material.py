@@ -52,13 +52,13 @@ def computes_bf16() -> bool:
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def bundle_in(root: Path, quantised: bool = False) -> Path:
+def bundle_in(root: Path, quantized: bool = False) -> Path:
     """The bundle, made in `root` where it is not there yet.
 
-    It computes in bf16 where the processor does, `quantised` but for convolutions in 8 bits.
+    It computes in bf16 where the processor does, `quantized` but for convolutions in 8 bits.
     """
-    form = (quantised, Precision.BF16 if computes_bf16() else Precision.F32)
-    precision = next(one for one in Precision if (one.quantised, one.floats) == form)
+    form = (quantized, Precision.BF16 if computes_bf16() else Precision.F32)
+    precision = next(one for one in Precision if (one.quantized, one.floats) == form)
     make = partial(make_bundle, precision=precision)
     return _made(root, f"drawn-{precision.value}", make) / "bundle"
 
@@ -78,7 +78,7 @@ def _made(root: Path, name: str, make: Callable[[Path], object]) -> Path:
 
 
 def draw_films(folder: Path, count: int, size: int) -> list[Path]:
-    """As many drawn films, as PNG of NIH's kind: square, grey, 8 bits."""
+    """As many drawn films, as PNG of NIH's kind: square, gray, 8 bits."""
     corpus = PhantomCorpus(patients=count, seed=7, size=size)
     folder.mkdir(parents=True)
     paths: list[Path] = []
@@ -129,7 +129,7 @@ def make_bundle(root: Path, precision: Precision) -> Path:
     run.write_facts(facts(run, cohort, splits, config))
     request = CalibrationRequest(target=Target.SPECIFICITY, goal=0.90, precision=precision)
     calibrate = splits.of(cohort, Split.CALIBRATE)
-    if precision.quantised:
+    if precision.quantized:
         quantize_run(run, Split.CALIBRATE.value, calibrate)
     calibrate_run(run, calibrate, request)
     write(run.root, root / "bundle")

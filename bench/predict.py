@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = chosen.work or Path(folder)
         bundle = Bundle.load(bundle_in(root), cores())
-        eight = Bundle.load(bundle_in(root, quantised=True), cores())
+        eight = Bundle.load(bundle_in(root, quantized=True), cores())
         films = sorted(chosen.films.rglob("*.png")) if chosen.films else films_in(root)
         compare(bundle, eight, films, chosen.rounds, chosen.count)
     print(f"at the end: {busy()}")

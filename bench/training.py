@@ -1,6 +1,6 @@
 """Training steps of DenseNet-121, ours beside the usual loop; on a GPU whole epochs too.
 
-A step is forward, backward and optimiser on a batch that is in memory already. An epoch reads
+A step is forward, backward and optimizer on a batch that is in memory already. An epoch reads
 films: the usual loop opens 1,024-px PNGs with PIL in a DataLoader, ours reads its cache. What
 counts is the ratio of one run. The share of the hardware's arithmetic is printed where its peak
 is known. Run it on a quiet machine.

@@ -314,8 +314,8 @@ def _statuses(_given: str) -> str:
 
 
 def _findings(_given: str) -> str:
-    """The catalogue of findings."""
-    from hilum.domain.findings import catalogue
+    """The catalog of findings."""
+    from hilum.domain.findings import catalog
 
     rows = [
         (
@@ -325,7 +325,7 @@ def _findings(_given: str) -> str:
             "; ".join(f"{code.scheme} {code.value} ({code.source})" for code in finding.codes)
             or "none with a source",
         )
-        for finding in catalogue().values()
+        for finding in catalog().values()
     ]
     return _table(("Name", "What it is", "Also read as", "Codes (source)"), rows)
 

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def fit(data: Path, model: str, count: int, epochs: int, seed: int) -> None:
-    """Draw labelled squares from the part `fit`, fit the network, write the model file."""
+    """Draw labeled squares from the part `fit`, fit the network, write the model file."""
     from scripts.fit_gate.network import exported, fitted
 
     films = [film for film in _all(data, _FIT_DRAWN, "fit") if film.part == "fit"]

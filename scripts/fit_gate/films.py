@@ -52,11 +52,11 @@ def nih(root: Path) -> Iterator[Film]:
 
 
 def pretrain(root: Path) -> Iterator[Film]:
-    """Adult films of three COVID-era sources in three parts; all paediatric ones as `child`."""
+    """Adult films of three COVID-era sources in three parts; all pediatric ones as `child`."""
     with (root / "index.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        child = row["population"] == "paediatric"
+        child = row["population"] == "pediatric"
         part = "child" if child else part_of(f"{row['source']} {row['patient_or_group']}")
         try:
             pixels = read(root / row["file"]).pixels

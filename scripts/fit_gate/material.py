@@ -1,4 +1,4 @@
-"""Labelled squares to fit the gate's network on, each made from its own random stream."""
+"""Labeled squares to fit the gate's network on, each made from its own random stream."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Material:
     photographs: list[Field]
 
     def squares(self, count: int, seed: int) -> Squares:
-        """Labelled squares: 50 % chest films, 11 % collages, the rest no chest."""
+        """Labeled squares: 50 % chest films, 11 % collages, the rest no chest."""
         pixels = np.empty((count, SIDE, SIDE), np.float16)
         labels = np.empty((count, len(LABELS)), np.int64)
         for row in range(count):
@@ -103,7 +103,7 @@ def small(film: Field, side: int = 192) -> Field:
 
 
 def photographs() -> dict[str, Field]:
-    """Pictures that come with scikit-image, scikit-learn and matplotlib, by name; grey, [0, 1]."""
+    """Pictures that come with scikit-image, scikit-learn and matplotlib, by name; gray, [0, 1]."""
     import matplotlib
     import skimage
     import sklearn
@@ -118,10 +118,10 @@ def photographs() -> dict[str, Field]:
         for path in sorted(folder.iterdir()):
             if path.suffix not in (".png", ".jpg"):
                 continue
-            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             twin = path.name in ("motorcycle_left.png", "chessboard_RGB.png")
-            if grey is not None and min(grey.shape) >= 128 and not twin:
-                found[path.name] = grey.astype(np.float32) / np.float32(255)
+            if gray is not None and min(gray.shape) >= 128 and not twin:
+                found[path.name] = gray.astype(np.float32) / np.float32(255)
     return found
 
 

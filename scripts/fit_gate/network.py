@@ -70,23 +70,23 @@ def fitted(squares: Squares, epochs: int, seed: int) -> SmallNet:
     pixels, labels = torch.from_numpy(squares.pixels), torch.from_numpy(squares.labels)
     size = 256
     steps = epochs * (len(pixels) // size)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(epochs):
         order = torch.randperm(len(pixels))
         for start in range(0, len(order) - size + 1, size):
             chosen = order[start : start + size]
             _, outputs = net(pixels[chosen].float())
             loss = loss_of(outputs, labels[chosen])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     return net.eval()
 
 
 def exported(net: SmallNet, good: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
-    """Weights as NumPy arrays, with the centre and whitening of good films' features.
+    """Weights as NumPy arrays, with the center and whitening of good films' features.
 
     Args:
         net: fitted.
@@ -106,10 +106,10 @@ def exported(net: SmallNet, good: NDArray[np.floating]) -> dict[str, NDArray[Any
         features = (
             net.features(torch.from_numpy(good.astype(np.float32))).numpy().astype(np.float64)
         )
-    centre = features.mean(0)
+    center = features.mean(0)
     spread = np.cov(features.T)
     spread += 0.02 * np.trace(spread) / len(spread) * np.eye(len(spread))
-    arrays["centre"] = centre
+    arrays["centre"] = center
     arrays["whitening"] = np.linalg.cholesky(np.linalg.inv(spread))
     return {
         name: np.asarray(values, np.float16 if name in _HALF else np.float32)

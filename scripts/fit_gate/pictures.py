@@ -78,15 +78,15 @@ def leaves(rng: Rng) -> Field:
     for _ in range(int(rng.choice((8, 30, 120)))):
         radius = min(8 / rng.random() ** 0.6, 90.0)
         at = tuple(int(v) for v in rng.integers(0, SIDE, 2))
-        colour = float(np.clip(rng.normal(0.5, 0.3), 0, 1))
+        color = float(np.clip(rng.normal(0.5, 0.3), 0, 1))
         if rng.random() < 0.5:
             axes = (int(radius) + 1, int(radius * rng.uniform(0.3, 1)) + 1)
-            cv2.ellipse(out, at, axes, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(out, at, axes, rng.uniform(0, 180), 0, 360, color, -1, cv2.LINE_AA)
         else:
             box = cv2.boxPoints(
                 (at, (radius * 2, radius * rng.uniform(0.3, 2)), rng.uniform(0, 90))
             )
-            cv2.fillPoly(out, [box.astype(np.int32)], colour, cv2.LINE_AA)
+            cv2.fillPoly(out, [box.astype(np.int32)], color, cv2.LINE_AA)
     if rng.random() < 0.7:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 5))
     shade = cv2.resize(
@@ -112,41 +112,41 @@ def _bone(
 def limbs(rng: Rng) -> Field:
     """Radiographs of hands, legs, joints: bones within soft tissue on an empty ground."""
     out = np.zeros((SIDE, SIDE), np.float32)
-    centre = np.array((SIDE, SIDE)) * rng.uniform(0.35, 0.65, 2)
+    center = np.array((SIDE, SIDE)) * rng.uniform(0.35, 0.65, 2)
     way = rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.45:  # a hand or a foot
         reach, width = rng.uniform(30, 75), rng.uniform(5, 16)
         palm = np.zeros_like(out)
         size = (int(reach * 0.55) + 2, int(reach * 0.6) + 2)
-        cv2.ellipse(palm, tuple(centre.astype(int).tolist()), size, 0, 0, 360, 0.5, -1, cv2.LINE_AA)
+        cv2.ellipse(palm, tuple(center.astype(int).tolist()), size, 0, 0, 360, 0.5, -1, cv2.LINE_AA)
         out += palm
         for finger in range(int(rng.integers(3, 6))):
             angle = way + (finger - 2) * rng.uniform(0.12, 0.35)
             arm = np.array((np.cos(angle), np.sin(angle)))
-            tip = centre + arm * reach * rng.uniform(1.2, 1.8)
+            tip = center + arm * reach * rng.uniform(1.2, 1.8)
             flesh = np.zeros_like(out)
-            ends = [tuple(int(v) for v in point) for point in (centre + arm * reach * 0.3, tip)]
+            ends = [tuple(int(v) for v in point) for point in (center + arm * reach * 0.3, tip)]
             cv2.line(flesh, ends[0], ends[1], 0.4, int(width * 1.6), cv2.LINE_AA)
             out = np.maximum(out, flesh)
-            joints = [centre + arm * reach * part for part in (0.35, 0.8, 1.2, 1.5)]
+            joints = [center + arm * reach * part for part in (0.35, 0.8, 1.2, 1.5)]
             for a, b in pairwise(joints):
                 _bone(out, a, b, width * rng.uniform(0.5, 0.8), 0.4)
     else:  # one or two long bones through the picture, perhaps with a joint
         arm = np.array((np.cos(way), np.sin(way)))
         side = np.array((-arm[1], arm[0]))
         flesh = np.zeros_like(out)
-        ends = [tuple(int(v) for v in centre + arm * reach) for reach in (-SIDE, SIDE)]
+        ends = [tuple(int(v) for v in center + arm * reach) for reach in (-SIDE, SIDE)]
         cv2.line(
             flesh, ends[0], ends[1], rng.uniform(0.2, 0.6), int(rng.uniform(30, 130)), cv2.LINE_AA
         )
         out += cv2.GaussianBlur(flesh, (0, 0), rng.uniform(1, 9))
         for _ in range(int(rng.integers(1, 3))):
             offset = side * rng.normal(0, 12)
-            joint = centre + arm * rng.uniform(-40, 40)
+            joint = center + arm * rng.uniform(-40, 40)
             width = rng.uniform(8, 32)
             _bone(
                 out,
-                centre - arm * SIDE + offset,
+                center - arm * SIDE + offset,
                 joint - arm * width * 0.6 + offset,
                 width,
                 rng.uniform(0.2, 0.6),
@@ -154,33 +154,33 @@ def limbs(rng: Rng) -> Field:
             _bone(
                 out,
                 joint + arm * width * 0.6 + offset,
-                centre + arm * SIDE + offset,
+                center + arm * SIDE + offset,
                 width,
                 rng.uniform(0.2, 0.6),
             )
     out = _finished(out, rng)
     if rng.random() < 0.3:  # collimated, the rest of the film white or black
-        grey = float(rng.choice((0.0, 1.0, 1.0)))
+        gray = float(rng.choice((0.0, 1.0, 1.0)))
         for _ in range(int(rng.integers(1, 3))):
             edge = int(rng.uniform(0.05, 0.3) * SIDE)
             side = rng.integers(0, 4)
             strip = (np.s_[:edge], np.s_[-edge:], np.s_[:, :edge], np.s_[:, -edge:])[side]
-            out[strip] = grey
+            out[strip] = gray
     return out
 
 
 def heads(rng: Rng) -> Field:
     """Skulls, pelves, sections of the body: bright rings, and shapes within them."""
     out = np.zeros((SIDE, SIDE), np.float32)
-    centre = tuple(int(v) for v in np.array((SIDE, SIDE)) * rng.uniform(0.4, 0.6, 2))
+    center = tuple(int(v) for v in np.array((SIDE, SIDE)) * rng.uniform(0.4, 0.6, 2))
     axes = tuple(int(v) for v in rng.uniform(35, 90, 2))
     tilt = rng.uniform(0, 180)
-    cv2.ellipse(out, centre, axes, tilt, 0, 360, rng.uniform(0.2, 0.6), -1, cv2.LINE_AA)
+    cv2.ellipse(out, center, axes, tilt, 0, 360, rng.uniform(0.2, 0.6), -1, cv2.LINE_AA)
     if rng.random() < 0.7:
-        cv2.ellipse(out, centre, axes, tilt, 0, 360, 1.0, int(rng.uniform(2, 12)), cv2.LINE_AA)
+        cv2.ellipse(out, center, axes, tilt, 0, 360, 1.0, int(rng.uniform(2, 12)), cv2.LINE_AA)
     for _ in range(int(rng.integers(2, 14))):
         layer = np.zeros_like(out)
-        at = tuple(int(c + v) for c, v in zip(centre, rng.normal(0, 0.45, 2) * axes, strict=True))
+        at = tuple(int(c + v) for c, v in zip(center, rng.normal(0, 0.45, 2) * axes, strict=True))
         size = tuple(int(v) for v in rng.uniform(3, 28, 2))
         wide = int(rng.choice((-1, 2, 4)))
         cv2.ellipse(
@@ -195,17 +195,17 @@ def shapes(rng: Rng) -> Field:
     ground = float(rng.choice((0.04, 0.0, 1.0, rng.random())))
     out = np.full((SIDE, SIDE), ground, np.float32)
     for _ in range(int(rng.integers(1, 5))):
-        grey = float(np.clip(ground + rng.choice((-1, 1)) * rng.uniform(0.25, 1), 0, 1))
-        centre, size = rng.uniform(30, SIDE - 30, 2), rng.uniform(6, 70, 2)
+        gray = float(np.clip(ground + rng.choice((-1, 1)) * rng.uniform(0.25, 1), 0, 1))
+        center, size = rng.uniform(30, SIDE - 30, 2), rng.uniform(6, 70, 2)
         kind, tilt = rng.integers(0, 4), float(rng.choice((0, 90, rng.uniform(0, 180))))
         if kind == 0:
             axes = tuple(int(v) for v in size)
             cv2.ellipse(
-                out, tuple(int(v) for v in centre), axes, tilt, 0, 360, grey, -1, cv2.LINE_AA
+                out, tuple(int(v) for v in center), axes, tilt, 0, 360, gray, -1, cv2.LINE_AA
             )
         elif kind == 1:
-            box = cv2.boxPoints((tuple(centre), tuple(size * 2), tilt))
-            cv2.fillPoly(out, [box.astype(np.int32)], grey, cv2.LINE_AA)
+            box = cv2.boxPoints((tuple(center), tuple(size * 2), tilt))
+            cv2.fillPoly(out, [box.astype(np.int32)], gray, cv2.LINE_AA)
         else:  # a row of bars with round ends: fingers, fences, ribs without a chest
             count, width = int(rng.integers(2, 8)), rng.uniform(5, 24)
             gap, reach = width * rng.uniform(1.15, 2.2), rng.uniform(20, 130)
@@ -214,7 +214,7 @@ def shapes(rng: Rng) -> Field:
             for bar in range(count):
                 x = int(first + gap * bar)
                 y = int(top + rng.uniform(0, 0.25) * abs(bar - count // 2) * reach)
-                cv2.line(out, (x, y), (x, int(y + reach)), grey, int(width), cv2.LINE_AA)
+                cv2.line(out, (x, y), (x, int(y + reach)), gray, int(width), cv2.LINE_AA)
     if rng.random() < 0.5:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 4))
     return np.clip(out + rng.normal(0, rng.uniform(0, 0.04), out.shape), 0, 1).astype(np.float32)
@@ -242,9 +242,9 @@ def sections(rng: Rng) -> Field:
         ]
     for at, down, dense in organs:
         layer = np.zeros_like(out)
-        centre = (int((at + 1) * SIDE / 2), int((down + dy + 1) * SIDE / 2))
+        center = (int((at + 1) * SIDE / 2), int((down + dy + 1) * SIDE / 2))
         axes = tuple(int(v) for v in rng.uniform(6, 42, 2))
-        cv2.ellipse(layer, centre, axes, rng.uniform(0, 180), 0, 360, float(dense), -1, cv2.LINE_AA)
+        cv2.ellipse(layer, center, axes, rng.uniform(0, 180), 0, 360, float(dense), -1, cv2.LINE_AA)
         out += cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.5, 4)) * (inside < 0.9)
     spine = (int(SIDE / 2), int((dy + tall * 0.65 + 1) * SIDE / 2))
     cv2.circle(out, spine, int(rng.uniform(5, 16)), 1.0, int(rng.choice((-1, 3))), cv2.LINE_AA)

@@ -99,7 +99,7 @@ def furnished(film: Field, rng: Rng) -> Field:
 
 
 def padded(film: Field, rng: Rng, most: float = 0.18) -> Field:
-    """A border of one grey on some sides, as viewers and converters add."""
+    """A border of one gray on some sides, as viewers and converters add."""
     rows, columns = film.shape
     sides = (
         rng.uniform(0, most, 4) * (rng.random(4) < 0.6) * (rows, rows, columns, columns)

@@ -241,7 +241,7 @@ def test_logits_are_named_and_rank_but_have_no_ece(table: Table) -> None:
     assert found.claims[1].reasons == (Reason.NOT_PROBABILITIES,)
 
 
-def op_normalised(values: Array) -> Array:
+def op_normalized(values: Array) -> Array:
     """As torchxrayvision does it: each finding's threshold becomes 0.5."""
     t = np.quantile(values, 0.8, axis=0)
     return np.where(values < t, values / (2 * t), 1 - (1 - values) / (2 * (1 - t)))
@@ -252,7 +252,7 @@ def op_normalised(values: Array) -> Array:
     [
         (lambda p: 100 * p, RemarkKind.PERCENTAGES),
         (lambda p: (p >= 0.2).astype(float), RemarkKind.DECISIONS),
-        (op_normalised, RemarkKind.PILE_AT_HALF),
+        (op_normalized, RemarkKind.PILE_AT_HALF),
         (lambda p: p[:, [0, *range(13)]], RemarkKind.IDENTICAL_COLUMNS),
         (lambda p: 1 - p, RemarkKind.INVERTED_SCORES),
     ],
@@ -368,7 +368,7 @@ def test_a_split_by_film_leaks_and_spoils_every_claim(nih: Cohort, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_official_test_list_is_recognised_and_passes(nih: Cohort, tmp_path: Path) -> None:
+def test_the_official_test_list_is_recognized_and_passes(nih: Cohort, tmp_path: Path) -> None:
     listed = nih.official_test or frozenset()
     train = [name for name in nih.image_ids() if name not in listed]
     path = tmp_path / "t.csv"

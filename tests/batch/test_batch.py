@@ -38,7 +38,7 @@ EXPECTED = {
     "a/00000001_000.png": ("ok", ()),
     "a/00000001_001.png": ("ok", ()),
     "b/00000001_000.png": ("ok", ()),
-    "colour.png": ("warn", (ReasonCode.COLOR_CONVERTED,)),
+    "color.png": ("warn", (ReasonCode.COLOR_CONVERTED,)),
     "damaged.png": ("error", (ReasonCode.DECODE_TRUNCATED,)),
     "empty.png": ("error", (ReasonCode.EMPTY_FILE,)),
     "lateral.dcm": ("reject", (ReasonCode.VIEW_NOT_FRONTAL,)),
@@ -99,12 +99,12 @@ def inbox(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "text.png").write_text("a letter, not a film")
     os.mkfifo(root / "pipe.png")
     with Image.open(films[5]) as film:
-        grey = film.convert("L")
-    tinted = Image.merge("RGB", (grey, grey, grey.point(lambda value: value * 0.9)))
-    tinted.save(root / "colour.png")
-    grey.resize((64, 64)).save(root / "small.png")
-    grey.resize((150, 260)).save(root / "tall.png")
-    lateral(np.asarray(grey)).save_as(root / "lateral.dcm", enforce_file_format=True)
+        gray = film.convert("L")
+    tinted = Image.merge("RGB", (gray, gray, gray.point(lambda value: value * 0.9)))
+    tinted.save(root / "color.png")
+    gray.resize((64, 64)).save(root / "small.png")
+    gray.resize((150, 260)).save(root / "tall.png")
+    lateral(np.asarray(gray)).save_as(root / "lateral.dcm", enforce_file_format=True)
     return root
 
 

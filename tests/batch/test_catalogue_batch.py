@@ -1,4 +1,4 @@
-"""The catalogue of bad inputs among good films, through the command: every row as it should be."""
+"""The catalog of bad inputs among good films, through the command: every row as it should be."""
 
 from __future__ import annotations
 

@@ -107,12 +107,12 @@ def test_films_are_judged_one_by_one(bundle: Bundle) -> None:
 
 
 def test_an_array_is_the_film_of_a_file_with_its_pixels(bundle: Bundle, films: list[Path]) -> None:
-    grey = np.asarray(Image.open(films[0]))
-    assert grey.dtype == np.uint8
+    gray = np.asarray(Image.open(films[0]))
+    assert gray.dtype == np.uint8
     want = bundle.predict(films[0])
-    wide = grey.astype(np.uint16) * 257
-    exact = grey / 255.0
-    for array in (grey, wide, exact, exact.astype(np.float32), np.asfortranarray(grey)):
+    wide = gray.astype(np.uint16) * 257
+    exact = gray / 255.0
+    for array in (gray, wide, exact, exact.astype(np.float32), np.asfortranarray(gray)):
         same(bundle.predict(array), want)
 
 
@@ -127,8 +127,8 @@ def test_a_12_bit_film_in_16_bits_is_taken_for_one_and_says_so(bundle: Bundle) -
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((130, 130, 3), np.uint8), r"must be a film of \(H, W\) grey pixels; got \(130"),
-        (np.zeros((0, 130), np.uint8), r"grey pixels; got \(0, 130\)"),
+        (np.zeros((130, 130, 3), np.uint8), r"must be a film of \(H, W\) gray pixels; got \(130"),
+        (np.zeros((0, 130), np.uint8), r"gray pixels; got \(0, 130\)"),
         (np.zeros((130, 130), np.int16), "must be of uint8, uint16 or float; got int16"),
         (np.zeros((130, 130), np.bool_), "must be of uint8, uint16 or float; got bool"),
         (np.zeros((130, 130), np.complex64), "must be of uint8, uint16 or float; got complex64"),
@@ -328,7 +328,7 @@ def test_heatmaps_are_tested_on_their_own_scale(
     ],
     ids=["ImageNet", "-1024 to 1024", "another std"],
 )
-def test_f08_another_normalisation_is_refused(
+def test_f08_another_normalization_is_refused(
     mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     bundle = Bundle.load("starter")

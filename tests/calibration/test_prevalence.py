@@ -1,4 +1,4 @@
-"""Another prevalence: Bayes' rule, the same ranking, and the same JSON where none was asked for."""
+"""Another prevalence: Bayes' rule, the same ranking, and the same JSON where none was requested."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_calibrator_moves_only_what_was_asked_for_and_says_so() -> None:
     by_hand = shift_prevalence(plain.apply(logits), FITTED_AT, {"Mass": 0.05})
     assert (moved.apply(logits).values == by_hand.values).all()
     assert moved.findings["Effusion"] == plain.findings["Effusion"]
-    assert moved.notes() == ("Mass: prevalence 0.020 -> 0.050 asked for",)
+    assert moved.notes() == ("Mass: prevalence 0.020 -> 0.050 requested",)
     assert plain.findings["Mass"].log_odds_shift == 0.0
 
 
@@ -69,7 +69,7 @@ def test_a_note_that_was_there_stays() -> None:
     before = FittedCalibrator.from_json(WRITTEN_BEFORE_THERE_WERE_SHIFTS)
     moved = before.at_prevalence({"Mass": 0.02}, {"Mass": 0.0004})
     assert moved.findings["Mass"].note == (
-        "fitted on 19 positive films only; prevalence 0.020 -> 0.00040 asked for"
+        "fitted on 19 positive films only; prevalence 0.020 -> 0.00040 requested"
     )
 
 

@@ -263,7 +263,7 @@ def test_calibrating_and_bundling_again_gives_the_same_bytes(
     assert "Run `hilum evaluate` again" in done.stderr
 
 
-def test_localisation_stands_beside_a_prior_that_sees_no_film(pipeline: Path) -> None:
+def test_localization_stands_beside_a_prior_that_sees_no_film(pipeline: Path) -> None:
     localisation = json.loads((pipeline / "run" / "localisation.json").read_text())
     assert localisation["reference"] == "reader boxes"
     for share in ("hits", "prior_hits"):

@@ -154,10 +154,10 @@ def test_without_a_split_table_there_is_no_official_test_set(example: Path) -> N
     assert "films without an official split: 5" in cohort.notes
 
 
-def test_labelled_studies_without_a_film_are_counted(example: Path, change: Change) -> None:
+def test_labeled_studies_without_a_film_are_counted(example: Path, change: Change) -> None:
     change(METADATA, "2a,10000898,50771383,LL\n", "")
     notes = open_dataset(example).notes
-    assert f"labelled studies without a film in {METADATA}, left out: 1" in notes
+    assert f"labeled studies without a film in {METADATA}, left out: 1" in notes
 
 
 @pytest.mark.parametrize(

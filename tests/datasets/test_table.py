@@ -127,7 +127,7 @@ def test_joined_labels_list_what_is_there(write: Table) -> None:
         "d, Edema | mass",
     )
     cohort = open_dataset(path)
-    assert cohort.labels.findings == ("Effusion", "Mass", "Edema")  # the catalogue's order
+    assert cohort.labels.findings == ("Effusion", "Mass", "Edema")  # the catalog's order
     assert [record.states for record in cohort.records] == [
         (POSITIVE, POSITIVE, NEGATIVE),
         (NEGATIVE,) * 3,
@@ -140,9 +140,9 @@ def test_joined_labels_list_what_is_there(write: Table) -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("Mass|Pneumonai", "row 3: no finding 'Pneumonai' in the catalogue. Did you mean 'Pneum"),
+        ("Mass|Pneumonai", "row 3: no finding 'Pneumonai' in the catalog. Did you mean 'Pneum"),
         ("No Finding|Mass", "row 3: 'No Finding' must stand alone; got 'No Finding|Mass'"),
-        ("Mass|", "row 3: no finding '' in the catalogue"),
+        ("Mass|", "row 3: no finding '' in the catalog"),
     ],
 )
 def test_joined_labels_that_cannot_be_are_refused(write: Table, cell: str, message: str) -> None:
@@ -184,7 +184,7 @@ def test_a_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:
         (b"image_id,Mass,patient\na,1,\n", "row 2: patient must be given; it is blank"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_recognised_and_refused(
+def test_a_table_that_cannot_be_read_is_recognized_and_refused(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
     path = tmp_path / "t.csv"
@@ -220,7 +220,7 @@ def test_a_gzip_that_was_damaged_on_the_way_is_refused(
         "image_id,Mass".encode("utf-16"),
     ],
 )
-def test_other_files_are_not_recognised(tmp_path: Path, data: bytes) -> None:
+def test_other_files_are_not_recognized(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t.csv").write_bytes(data)
     assert not table.recognize(tmp_path / "t.csv")
     assert not table.recognize(tmp_path)

@@ -29,7 +29,7 @@ from hilum.domain.errors import (
     Status,
     UsageError,
 )
-from hilum.domain.findings import LabelSet, LabelState, catalogue, find, nih14
+from hilum.domain.findings import LabelSet, LabelState, catalog, find, nih14
 from hilum.domain.provenance import SCORING, TRAINING, code_sha256, provenance
 from hilum.domain.radiograph import Radiograph, ViewPosition
 from hilum.domain.record import Cohort, Record, Split, digest
@@ -57,7 +57,7 @@ documents = st.dictionaries(
 
 
 def test_every_alias_leads_to_its_finding_however_it_is_spelled() -> None:
-    for name, finding in catalogue().items():
+    for name, finding in catalog().items():
         for word in (name, *finding.aliases):
             for spelled in (word, word.upper(), word.replace(" ", "_"), f" {word}  "):
                 assert find(spelled).name == name
@@ -65,20 +65,20 @@ def test_every_alias_leads_to_its_finding_however_it_is_spelled() -> None:
 
 def test_no_spelling_means_two_findings() -> None:
     meant: dict[str, str] = {}
-    for name, finding in catalogue().items():
+    for name, finding in catalog().items():
         for word in (name, *finding.aliases):
             assert meant.setdefault(word.replace("_", " ").casefold(), name) == name
 
 
 def test_every_finding_says_what_it_is_and_every_code_where_it_is_from() -> None:
-    for finding in catalogue().values():
+    for finding in catalog().values():
         assert finding.text
         for code in finding.codes:
             assert code.source in SOURCES
             assert code.scheme
             assert code.value
             assert code.meaning
-    coded = [name for name in nih14() if catalogue()[name].codes]
+    coded = [name for name in nih14() if catalog()[name].codes]
     assert coded == list(nih14())
 
 

@@ -128,7 +128,7 @@ def test_the_histogram_holds_every_film_or_says_how_many_lie_beyond() -> None:
     assert found.tail == np.quantile(scores[:, 1], 0.995) <= bins.edges[-1]
 
 
-def test_only_labelled_films_count_and_findings_do_not_disturb_each_other() -> None:
+def test_only_labeled_films_count_and_findings_do_not_disturb_each_other() -> None:
     states, scores = drawn(400)
     states[::3, 0] = LabelState.UNCERTAIN
     states[1::3, 0] = LabelState.UNLABELLED
@@ -152,7 +152,7 @@ def test_the_seed_decides_the_bands_and_nothing_else() -> None:
     assert (first.reliability.high != second.reliability.high).any()
 
 
-def test_nothing_labelled_has_no_curves() -> None:
+def test_nothing_labeled_has_no_curves() -> None:
     states, scores = drawn(10)
     empty = curves(np.full_like(states, LabelState.UNLABELLED), scores, synthetic=True)
     found = empty.findings["Mass"]

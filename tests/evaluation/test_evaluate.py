@@ -217,11 +217,11 @@ def test_uncertain_and_unlabelled_films_do_not_count() -> None:
     assert value(found.auroc) == pytest.approx(roc_auc_score(y, s), abs=1e-12)
 
 
-def test_nothing_labelled_is_all_null() -> None:
+def test_nothing_labeled_is_all_null() -> None:
     p, states = drawn(6, 20)
     result = evaluate(p, cohort(np.full_like(states, LabelState.UNLABELLED)), REQUEST)
     found = result.findings["Mass"]
-    assert found.auroc.reason == found.brier.reason == "no film is labelled"
+    assert found.auroc.reason == found.brier.reason == "no film is labeled"
     assert found.ece.null_95 is None
     assert result.macro.auroc.value is None
     assert result.constant_predictor.auroc.reason

@@ -46,7 +46,7 @@ def test_any_valid_map_gives_an_overlay_of_the_films_size(heat: np.ndarray) -> N
 
 @given(heat=maps, scale=st.sampled_from([0.25, 2.0, 1024.0]))
 @settings(max_examples=25, deadline=None)
-def test_colours_do_not_depend_on_the_maps_scale(heat: np.ndarray, scale: float) -> None:
+def test_colors_do_not_depend_on_the_maps_scale(heat: np.ndarray, scale: float) -> None:
     heat = np.where(heat > 2.0**-90, heat, 0).astype(np.float32)
     film = film_of(np.full(heat.shape, 0.3))
     assert np.array_equal(overlay(film, heat).rgb, overlay(film, heat * np.float32(scale)).rgb)
@@ -58,8 +58,8 @@ def test_no_evidence_is_the_plain_film_and_says_so() -> None:
         warnings.simplefilter("error")
         drawn = overlay(film, np.zeros(film.shape, np.float32))
     assert drawn.empty
-    grey = np.rint(film.pixels * 255).astype(np.uint8)
-    assert np.array_equal(drawn.rgb, np.repeat(grey[:, :, None], 3, axis=2))
+    gray = np.rint(film.pixels * 255).astype(np.uint8)
+    assert np.array_equal(drawn.rgb, np.repeat(gray[:, :, None], 3, axis=2))
 
 
 def test_the_smallest_peak_there_is_does_not_overflow() -> None:
@@ -74,15 +74,15 @@ def test_the_film_is_untouched_where_nothing_raised_the_score() -> None:
     heat = np.zeros(film.shape, np.float32)
     heat[:, 30:] = 1.0
     drawn = overlay(film, heat)
-    grey = np.rint(film.pixels * 255).astype(np.uint8)
-    assert np.array_equal(drawn.rgb[:, :30], np.repeat(grey[:, :30, None], 3, axis=2))
+    gray = np.rint(film.pixels * 255).astype(np.uint8)
+    assert np.array_equal(drawn.rgb[:, :30], np.repeat(gray[:, :30, None], 3, axis=2))
     assert (drawn.rgb[:, 30:, 0] > drawn.rgb[:, 30:, 2]).all()
 
 
-@pytest.mark.parametrize("grey", [0.0, 0.2, 0.5, 0.8, 1.0])
-def test_yellow_turns_to_red_and_alpha_grows(grey: float) -> None:
-    """On any grey: never blue, ever less green against red, ever farther from the film."""
-    film = film_of(np.full((1, 256), grey))
+@pytest.mark.parametrize("gray", [0.0, 0.2, 0.5, 0.8, 1.0])
+def test_yellow_turns_to_red_and_alpha_grows(gray: float) -> None:
+    """On any gray: never blue, ever less green against red, ever farther from the film."""
+    film = film_of(np.full((1, 256), gray))
     rgb = overlay(film, np.linspace(0, 1, 256, dtype=np.float32)[None]).rgb[0].astype(int)
     red, green, blue = rgb.T
     assert (red >= green - 1).all()
@@ -95,7 +95,7 @@ def test_yellow_turns_to_red_and_alpha_grows(grey: float) -> None:
 
 
 @pytest.mark.parametrize("level", [0.3, 0.6, 1.0])
-def test_anatomy_stays_readable_under_the_colour(level: float) -> None:
+def test_anatomy_stays_readable_under_the_color(level: float) -> None:
     """Brighter film stays brighter, and at least 30 % of its contrast is left."""
     film = film_of(np.linspace(0, 1, 256)[None])
     heat = np.full((1, 256), level, np.float32)

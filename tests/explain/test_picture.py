@@ -95,10 +95,10 @@ def test_an_empty_map_is_said_to_be_empty(
     said = words_of(monkeypatch, film(), nothing, style, SAID, panel)
     assert "Empty heatmap: no region raised the score" in said
     assert "Yellow" not in said
-    assert "most" not in said  # no scale of colours beside nothing
+    assert "most" not in said  # no scale of colors beside nothing
 
 
-def test_an_empty_map_leaves_the_film_grey() -> None:
+def test_an_empty_map_leaves_the_film_gray() -> None:
     drawn = render(film(), np.zeros((300, 260), np.float32), Style.JET, SAID)
     above = drawn[:200].astype(int)
     assert (above[..., 0] == above[..., 1]).all()
@@ -108,8 +108,8 @@ def test_an_empty_map_leaves_the_film_grey() -> None:
 def test_a_panel_holds_film_and_overlay() -> None:
     side = 500
     drawn = render(film(side, side), spot(side, side), Style.HOT, SAID, panel=True)
-    grey = np.rint(film(side, side).pixels * 255).astype(np.uint8)
-    wanted = (np.repeat(grey[:, :, None], 3, 2), overlay(film(side, side), spot(side, side)).rgb)
+    gray = np.rint(film(side, side).pixels * 255).astype(np.uint8)
+    wanted = (np.repeat(gray[:, :, None], 3, 2), overlay(film(side, side), spot(side, side)).rgb)
     for tile in wanted:
         first = [
             (top, left)
@@ -133,7 +133,7 @@ def test_the_same_input_gives_the_same_picture() -> None:
     assert np.array_equal(first, render(film(), spot(), Style.TRIPTYCH, SAID))
 
 
-# colours
+# colors
 
 
 def test_jet_is_matplotlibs_and_is_added_as_the_usual_scripts_do() -> None:
@@ -141,12 +141,12 @@ def test_jet_is_matplotlibs_and_is_added_as_the_usual_scripts_do() -> None:
 
     jet = mpl.colormaps["jet"](np.arange(256))[:, :3]
     assert np.abs(ramp(Style.JET) / 255.0 - jet).max() < 0.01
-    grey = np.arange(256)[:, None, None]
-    added = np.minimum(np.rint(255 * jet) * 0.4 + grey, 255)
+    gray = np.arange(256)[:, None, None]
+    added = np.minimum(np.rint(255 * jet) * 0.4 + gray, 255)
     assert np.abs(mixed(Style.JET) - added).max() <= 2
 
 
-def test_a_triptych_has_the_hot_colours() -> None:
+def test_a_triptych_has_the_hot_colors() -> None:
     assert np.array_equal(mixed(Style.TRIPTYCH), mixed(Style.HOT))
 
 
@@ -188,7 +188,7 @@ def test_captions(caption: Caption, title: str, decision: str) -> None:
     assert (caption.title, caption.decision) == (title, decision)
 
 
-def test_every_style_says_what_its_colours_mean() -> None:
+def test_every_style_says_what_its_colors_mean() -> None:
     for style in Style:
         said, notice = SAID.long(style, empty=False)
         assert "raised the score" in said

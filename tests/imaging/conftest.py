@@ -24,8 +24,8 @@ MAKER = SHARED / "tools" / "make_bad_inputs.py"
 
 
 @pytest.fixture(scope="session")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalogue of bad inputs, with its manifest.json; made once, whoever of the workers asks.
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog of bad inputs, with its manifest.json; made once, whoever of the workers asks.
 
     Only to be read.
     """
@@ -35,8 +35,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
-    made = root / "catalogue"
-    with (root / "catalogue.lock").open("w") as lock:
+    made = root / "catalog"
+    with (root / "catalog.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made / "manifest.json").exists():
             command = [sys.executable, "-W", "ignore", str(MAKER), str(made), "--png", str(film)]

@@ -1,4 +1,4 @@
-"""The catalogue of bad inputs, and real DICOM files, where they lie beside the checkout."""
+"""The catalog of bad inputs, and real DICOM files, where they lie beside the checkout."""
 
 import csv
 import io
@@ -50,13 +50,13 @@ def read_only(path: Path) -> Outcome:
 
 
 @pytest.mark.slow
-def test_every_bad_input_is_read_as_the_catalogue_says(catalogue: Path) -> None:
+def test_every_bad_input_is_read_as_the_catalog_says(catalog: Path) -> None:
     wrong: list[str] = []
     exact = 0
-    for case in json.loads((catalogue / "manifest.json").read_text("utf-8")):
-        path = catalogue / case["file"]
+    for case in json.loads((catalog / "manifest.json").read_text("utf-8")):
+        path = catalog / case["file"]
         if case["id"] == "D90":
-            path = next(found for found in catalogue.iterdir() if found.name.startswith("D90"))
+            path = next(found for found in catalog.iterdir() if found.name.startswith("D90"))
         status, codes = read_only(path)
         if case["code"] in GATE | BATCH | AS_ROOT:
             # What reading leaves to others it reads: as a film, or with a reason of its own.

@@ -105,18 +105,18 @@ def lut(entries: NDArray[np.uint16], first: int = 0, bits: int = 16, count: int 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))
 def test_the_same_film_as_png_and_as_dicom_has_equal_pixels(seed: int, rows: int, columns: int):
-    grey = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)
-    grey[0, 0] = 255
+    gray = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)
+    gray[0, 0] = 255
     stream = io.BytesIO()
-    Image.fromarray(grey).save(stream, "PNG")
+    Image.fromarray(gray).save(stream, "PNG")
     expected = read(stream.getvalue()).pixels
     for made in (
-        dicom(grey),
-        dicom(grey.astype(np.uint16) * 257, 16),
-        dicom(255 - grey, PhotometricInterpretation="MONOCHROME1"),
-        dicom(255 - grey, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
-        dicom(grey, PresentationLUTShape="IDENTITY"),
-        dicom(grey, WindowCenter=128, WindowWidth=256),
+        dicom(gray),
+        dicom(gray.astype(np.uint16) * 257, 16),
+        dicom(255 - gray, PhotometricInterpretation="MONOCHROME1"),
+        dicom(255 - gray, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
+        dicom(gray, PresentationLUTShape="IDENTITY"),
+        dicom(gray, WindowCenter=128, WindowWidth=256),
     ):
         np.testing.assert_allclose(film(made).pixels, expected, atol=1e-6)
 
@@ -130,10 +130,10 @@ def test_12_bits_say_their_white_and_16_bits_may_have_to_be_told() -> None:
 
 @pytest.mark.parametrize("shape", list(WindowShape))
 @pytest.mark.parametrize(("centre", "width"), [(2048, 4096), (1500.5, 900), (3000, 30)])
-def test_windows_equal_pydicom(shape: WindowShape, centre: float, width: float) -> None:
-    made = dicom(DEEP, 12, WindowCenter=[centre, 7], WindowWidth=[width, 9], VOILUTFunction=shape)
+def test_windows_equal_pydicom(shape: WindowShape, center: float, width: float) -> None:
+    made = dicom(DEEP, 12, WindowCenter=[center, 7], WindowWidth=[width, 9], VOILUTFunction=shape)
     expected = apply_windowing(DEEP.astype(np.float64), made) / 4095
-    window = Window(centre, width, shape)
+    window = Window(center, width, shape)
     np.testing.assert_allclose(window.apply(DEEP.astype(np.float64)), expected, atol=1e-6)
     if width > 30:  # else fewer than a hundredth of the pixels lie inside
         np.testing.assert_allclose(film(made).pixels, expected, atol=1e-6)
@@ -325,8 +325,8 @@ def test_the_view_code_is_used_where_the_view_position_is_missing(
 
 def test_warnings_of_the_header() -> None:
     assert film(dicom(BurnedInAnnotation="YES")).codes == (ReasonCode.BURNED_IN_ANNOTATION,)
-    grey = np.stack([GREY] * 3, -1)
-    capture = film(dicom(grey, sop=SC, Modality="OT"))
+    gray = np.stack([GREY] * 3, -1)
+    capture = film(dicom(gray, sop=SC, Modality="OT"))
     assert capture.codes == (ReasonCode.SECONDARY_CAPTURE,)
     np.testing.assert_allclose(capture.pixels, GREY / 255, atol=1e-6)
     long = dicom()
@@ -404,8 +404,8 @@ def palette(with_tables: bool) -> FileDataset:
     made = dicom(np.argsort(shuffle).astype(np.uint8)[GREY])
     made.PhotometricInterpretation = "PALETTE COLOR"
     if with_tables:
-        for colour in ("Red", "Green", "Blue"):
-            name = f"{colour}PaletteColorLookupTable"
+        for color in ("Red", "Green", "Blue"):
+            name = f"{color}PaletteColorLookupTable"
             setattr(made, f"{name}Descriptor", [256, 0, 16])
             setattr(made, f"{name}Data", (shuffle * 257).astype("<u2").tobytes())
     return made
@@ -427,7 +427,7 @@ def encoded_as(syntax: str, frame: bytes) -> FileDataset:
 NOISE = np.random.default_rng(0).integers(0, 256, (150, 140, 3), dtype=np.uint8)
 REFUSED = {
     "modality": (dicom(Modality="CT"), "reject", "MODALITY_NOT_SUPPORTED"),
-    "colour": (dicom(NOISE, sop=SC, Modality="OT"), "reject", "MODALITY_NOT_SUPPORTED"),
+    "color": (dicom(NOISE, sop=SC, Modality="OT"), "reject", "MODALITY_NOT_SUPPORTED"),
     "raw": (
         dicom(PresentationIntentType="FOR PROCESSING"),
         "reject",
@@ -555,9 +555,9 @@ def test_rle_equals_pydicom(stored: int, signed: bool) -> None:
     expected = pixel_array(made)
     np.testing.assert_array_equal(pixels.decode(made), expected)
     assert pixels.decode(made).dtype == expected.dtype
-    colour = dicom(NOISE, sop=SC, Modality="OT")
-    colour.compress(RLELossless)
-    np.testing.assert_array_equal(pixels.decode(colour), NOISE)
+    color = dicom(NOISE, sop=SC, Modality="OT")
+    color.compress(RLELossless)
+    np.testing.assert_array_equal(pixels.decode(color), NOISE)
 
 
 # 48 x 64 of 12 bits, reversible, as OpenJPH writes it.

@@ -1,4 +1,4 @@
-"""The gate by header and grey levels; its small model is in test_gate_model.py."""
+"""The gate by header and gray levels; its small model is in test_gate_model.py."""
 
 from dataclasses import replace
 
@@ -97,7 +97,7 @@ def test_many_words_mean_a_chest(part: str) -> None:
 
 def test_the_lowest_age_is_configuration() -> None:
     assert screen(adult(age_years=4.0), GateRules(pixel_model=False, min_age_years=2)) == ()
-    assert screen(adult(age_years=0.0), GateRules.labelled()) == ()
+    assert screen(adult(age_years=0.0), GateRules.labeled()) == ()
 
 
 def test_a_few_bright_pixels_do_not_widen_the_range() -> None:
@@ -125,9 +125,9 @@ def test_a_line_of_text_is_a_warning_and_a_marker_is_none() -> None:
     assert busiest_line(np.asarray(marked)) < threshold < busiest_line(np.asarray(named))
 
 
-def test_labelled_films_are_never_picked_by_what_is_learned() -> None:
+def test_labeled_films_are_never_picked_by_what_is_learned() -> None:
     noise = np.random.default_rng(0).random((200, 200))
-    assert screen(film(noise), GateRules.labelled()) == ()
+    assert screen(film(noise), GateRules.labeled()) == ()
     assert refusal(film(noise), GateRules()) is ReasonCode.OOD
 
 

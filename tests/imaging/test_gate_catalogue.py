@@ -1,4 +1,4 @@
-"""The gate on the catalogue of bad inputs and on real films, where they lie beside the checkout."""
+"""The gate on the catalog of bad inputs and on real films, where they lie beside the checkout."""
 
 import json
 from pathlib import Path
@@ -29,10 +29,10 @@ def outcome(path: Path) -> tuple[str, tuple[ReasonCode, ...]]:
 
 
 @pytest.mark.slow
-def test_every_bad_input_ends_as_the_catalogue_says(catalogue: Path) -> None:
+def test_every_bad_input_ends_as_the_catalog_says(catalog: Path) -> None:
     wrong: list[str] = []
-    for case in json.loads((catalogue / "manifest.json").read_text("utf-8")):
-        path = catalogue / case["file"]
+    for case in json.loads((catalog / "manifest.json").read_text("utf-8")):
+        path = catalog / case["file"]
         if case["code"] in ELSEWHERE or not path.exists() or path.is_dir():
             continue
         status, codes = outcome(path)

@@ -100,12 +100,12 @@ def test_a_third_missing_is_a_warning() -> None:
     )
 
 
-def test_a_picture_in_colour_is_no_export_of_a_film() -> None:
-    colour = ReasonCode.COLOR_CONVERTED
-    assert outcome(FILMS[2], colour) == ("pass", {ReasonCode.OOD_SCORE_HIGH})
+def test_a_picture_in_color_is_no_export_of_a_film() -> None:
+    color = ReasonCode.COLOR_CONVERTED
+    assert outcome(FILMS[2], color) == ("pass", {ReasonCode.OOD_SCORE_HIGH})
 
 
-def test_a_drawing_in_three_greys_is_no_chest_rather_than_a_film_of_few_greys() -> None:
+def test_a_drawing_in_three_grays_is_no_chest_rather_than_a_film_of_few_grays() -> None:
     drawing = np.full((256, 256), 0.04, np.float32)
     for finger in range(5):
         drawing[30:160, 45 + 38 * finger : 65 + 38 * finger] = 0.75

@@ -97,11 +97,11 @@ def test_no_changed_byte_passes(place: float, change: int) -> None:
     assert code in (ReasonCode.DECODE_CORRUPT, ReasonCode.DECODE_TRUNCATED)
 
 
-@pytest.mark.parametrize("colour", [0, 2, 3, 4, 6])
+@pytest.mark.parametrize("color", [0, 2, 3, 4, 6])
 @pytest.mark.parametrize("interlace", [0, 1])
-def test_a_missing_row_is_told(colour: int, interlace: int) -> None:
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
-    head = struct.pack(">IIBBBBB", 11, 13, 8, colour, 0, 0, interlace)
+def test_a_missing_row_is_told(color: int, interlace: int) -> None:
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
+    head = struct.pack(">IIBBBBB", 11, 13, 8, color, 0, 0, interlace)
     passes = [(2, 2), (1, 2), (3, 2), (3, 4), (6, 3), (5, 7), (11, 6)] if interlace else [(11, 13)]
     filtered = b"".join((b"\0" + b"\1" * columns * channels) * rows for columns, rows in passes)
 

@@ -19,7 +19,7 @@ def film(pixels: np.ndarray) -> Radiograph:
 
 @settings(max_examples=50, deadline=None)
 @given(shapes)
-def test_pad_keeps_the_aspect_and_centres_the_film(shape: tuple[int, int]) -> None:
+def test_pad_keeps_the_aspect_and_centers_the_film(shape: tuple[int, int]) -> None:
     place = Preprocessing(size=224).placement(shape)
     assert max(place.height, place.width) == 224
     assert abs(place.height - 224 * shape[0] / max(shape)) <= 0.5
@@ -60,7 +60,7 @@ def test_stretch_averages_the_side_that_shrinks_though_the_other_grows() -> None
     assert (raster == round(255 / 10)).all()
 
 
-def test_normalise_equals_the_formula() -> None:
+def test_normalize_equals_the_formula() -> None:
     prep = Preprocessing(size=32)
     rasters = np.random.default_rng(1).integers(0, 256, (2, 32, 32), dtype=np.uint8)
     batch = prep.normalize(rasters)
@@ -71,7 +71,7 @@ def test_normalise_equals_the_formula() -> None:
         np.testing.assert_allclose(batch[:, channel], expected, atol=1e-6)
 
 
-def test_normalise_refuses_what_raster_did_not_make() -> None:
+def test_normalize_refuses_what_raster_did_not_make() -> None:
     prep = Preprocessing(size=32)
     with pytest.raises(ValueError, match="uint8"):
         prep.normalize(np.zeros((1, 32, 32), np.float32))  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def test_the_cell_of_a_coarse_map_covers_its_part_of_the_film() -> None:
     on_film = prep.to_film(heat, (1024, 512))  # the film spans columns 56 to 168 of the square
     row, column = np.unravel_index(int(on_film.argmax()), on_film.shape)
     assert row == pytest.approx(1024 / 2, abs=2)
-    # The cell's centre, column 176 of the square, lies right of the film: its edge is nearest.
+    # The cell's center, column 176 of the square, lies right of the film: its edge is nearest.
     assert column == 511
     assert on_film.max() < 2.0
 
@@ -142,7 +142,7 @@ def test_the_hash_names_the_fields() -> None:
         {"channels": 1},
         {"std": (0.2, 0.2, 0.0)},
         {"version": 2},
-        {"colour": True},
+        {"color": True},
     ],
 )
 def test_fields_that_cannot_be_are_refused(fields: dict[str, object]) -> None:
@@ -160,15 +160,15 @@ def test_one_channel() -> None:
 
 def test_clahe_is_opencv_s_within_the_film_and_leaves_the_bars_black() -> None:
     pixels = 0.4 + 0.1 * np.random.default_rng(3).random((300, 200))
-    plain, equalised = (
+    plain, equalized = (
         Preprocessing(size=96, clahe_clip=clip).raster(film(pixels)) for clip in (0.0, 2.0)
     )
     inside = slice(16, 80)  # columns of the film
     expected = cv2.createCLAHE(2.0, (8, 8)).apply(plain[:, inside].copy())
-    np.testing.assert_array_equal(equalised[:, inside], expected)
-    assert not equalised[:, :16].any()
-    assert not equalised[:, 80:].any()
-    assert equalised[:, inside].std() > 2 * plain[:, inside].std()
+    np.testing.assert_array_equal(equalized[:, inside], expected)
+    assert not equalized[:, :16].any()
+    assert not equalized[:, 80:].any()
+    assert equalized[:, inside].std() > 2 * plain[:, inside].std()
 
 
 def test_clahe_of_a_film_narrower_than_its_tiles() -> None:

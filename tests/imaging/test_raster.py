@@ -32,8 +32,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(width: int, height: int, colour: int, pixels: bytes, extra: bytes = b"") -> bytes:
-    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+def png(width: int, height: int, color: int, pixels: bytes, extra: bytes = b"") -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
     parts = [chunk(b"IHDR", head), extra, chunk(b"IDAT", zlib.compress(pixels))]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
 
@@ -45,8 +45,8 @@ def refusal(data: bytes) -> tuple[Status, ReasonCode]:
     return caught.value.status, caught.value.code
 
 
-def same(film: Radiograph, grey: NDArray[np.uint8], within: float = 1e-6) -> None:
-    np.testing.assert_allclose(film.pixels, grey / 255, atol=within)
+def same(film: Radiograph, gray: NDArray[np.uint8], within: float = 1e-6) -> None:
+    np.testing.assert_allclose(film.pixels, gray / 255, atol=within)
 
 
 GREY = drawn()
@@ -56,12 +56,12 @@ L = Image.fromarray(GREY)
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))
 def test_8_and_16_bits_of_a_film_are_equal(seed: int, rows: int, columns: int) -> None:
-    grey = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)
-    grey[0, 0] = 255
-    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    gray = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)
+    gray[0, 0] = 255
+    deep = Image.fromarray(gray.astype(np.uint16) * 257)
     for kind in ("PNG", "TIFF"):
-        same(read(encoded(Image.fromarray(grey), kind)), grey)
-        same(read(encoded(deep, kind)), grey)
+        same(read(encoded(Image.fromarray(gray), kind)), gray)
+        same(read(encoded(deep, kind)), gray)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_8_and_16_bits_of_a_film_are_equal(seed: int, rows: int, columns: int) -
     ],
 )
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_a_grey_film_is_the_same_in_every_mode(image: Image.Image, kind: str) -> None:
+def test_a_gray_film_is_the_same_in_every_mode(image: Image.Image, kind: str) -> None:
     film = read(encoded(image, kind))
     same(film, GREY)
     assert film.codes == ()
@@ -139,7 +139,7 @@ def test_whole_numbers_of_32_bits() -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
-def test_every_depth_of_a_grey_tiff(bits: int) -> None:
+def test_every_depth_of_a_gray_tiff(bits: int) -> None:
     values = np.random.default_rng(bits).integers(0, 1 << bits, (6, 16))
     values[0, 0] = (1 << bits) - 1
     packed = "".join(f"{value:0{bits}b}" for value in values.ravel())
@@ -155,7 +155,7 @@ def test_every_depth_of_a_grey_tiff(bits: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
-def test_every_depth_of_a_grey_png(bits: int) -> None:
+def test_every_depth_of_a_gray_png(bits: int) -> None:
     values = np.random.default_rng(bits).integers(0, 1 << bits, (6, 16))
     values[0, 0] = (1 << bits) - 1
     rows = ["".join(f"{value:0{bits}b}" for value in row) for row in values]
@@ -190,7 +190,7 @@ def test_orientation_is_obeyed_with_a_warning() -> None:
     same(in_tiff, np.rot90(GREY, -1))
 
 
-def test_colour_becomes_luminance() -> None:
+def test_color_becomes_luminance() -> None:
     rng = np.random.default_rng(3)
     rgb = rng.integers(0, 256, (150, 150, 3), dtype=np.uint8)
     film = read(encoded(Image.fromarray(rgb)))

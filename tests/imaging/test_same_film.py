@@ -25,7 +25,7 @@ TWELVE_BITS = 0.5 / 4095
 
 
 @pytest.fixture(scope="module")
-def grey() -> NDArray[np.uint8]:
+def gray() -> NDArray[np.uint8]:
     corpus = PhantomCorpus(patients=1, seed=3, enrichment=6, size=512)
     film = np.rint(corpus.draw(corpus.films()[0]).pixels * 255).astype(np.uint8)
     film[0, 0] = 255  # or 16 bits that never pass 4095 of 65535 would be another film
@@ -33,7 +33,7 @@ def grey() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def files(grey: NDArray[np.uint8], dicom_of: DicomOf) -> dict[str, tuple[bytes, float]]:
+def files(gray: NDArray[np.uint8], dicom_of: DicomOf) -> dict[str, tuple[bytes, float]]:
     """Name to the file and the largest difference its depth allows."""
 
     def saved(values: NDArray[np.unsignedinteger], kind: str, **options: object) -> bytes:
@@ -41,18 +41,18 @@ def files(grey: NDArray[np.uint8], dicom_of: DicomOf) -> dict[str, tuple[bytes, 
         Image.fromarray(values).save(stream, kind, **options)  # type: ignore[arg-type]
         return stream.getvalue()
 
-    deep = grey.astype(np.uint16) * 257
-    twelve = np.rint(grey * (4095 / 255)).astype(np.uint16)
+    deep = gray.astype(np.uint16) * 257
+    twelve = np.rint(gray * (4095 / 255)).astype(np.uint16)
     negative: dict[str, object] = {"PhotometricInterpretation": "MONOCHROME1"}
-    codestream = saved(grey, "JPEG2000", irreversible=False, no_jp2=True)
+    codestream = saved(gray, "JPEG2000", irreversible=False, no_jp2=True)
     exact: dict[str, bytes] = {
-        "8-bit PNG": saved(grey, "PNG"),
+        "8-bit PNG": saved(gray, "PNG"),
         "16-bit PNG": saved(deep, "PNG"),
         "16-bit TIFF": saved(deep, "TIFF"),
-        "DICOM of 8 bits": dicom_of(grey),
+        "DICOM of 8 bits": dicom_of(gray),
         "DICOM of 16 bits": dicom_of(deep, 16),
-        "MONOCHROME1 of 8 bits": dicom_of(255 - grey, **negative),
-        "JPEG 2000": dicom_of(grey, 8, JPEG2000Lossless, codestream),
+        "MONOCHROME1 of 8 bits": dicom_of(255 - gray, **negative),
+        "JPEG 2000": dicom_of(gray, 8, JPEG2000Lossless, codestream),
     }
     rounded: dict[str, bytes] = {
         "DICOM of 12 bits": dicom_of(twelve, 12),
@@ -72,12 +72,12 @@ def files(grey: NDArray[np.uint8], dicom_of: DicomOf) -> dict[str, tuple[bytes, 
 
 
 def test_the_pixels_are_the_same(
-    grey: NDArray[np.uint8], files: dict[str, tuple[bytes, float]]
+    gray: NDArray[np.uint8], files: dict[str, tuple[bytes, float]]
 ) -> None:
     for name, (data, within) in files.items():
         film = read(data)
         assert film.codes == (), name
-        np.testing.assert_allclose(film.pixels, grey / 255, rtol=0, atol=within, err_msg=name)
+        np.testing.assert_allclose(film.pixels, gray / 255, rtol=0, atol=within, err_msg=name)
 
 
 def test_the_scores_are_the_same(files: dict[str, tuple[bytes, float]]) -> None:

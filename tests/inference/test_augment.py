@@ -34,8 +34,8 @@ def test_views_move_a_place_a_little_and_never_mirror_it(place: tuple[int, int])
     film[place[0] - 2 : place[0] + 3, place[1] - 2 : place[1] + 3] = 200
     rows, columns = np.mgrid[:100, :100]
     for number, view in enumerate(views(film, 64).astype(float)):
-        centre = np.array([(rows * view).sum(), (columns * view).sum()]) / view.sum()
-        moved = np.abs(centre - place).max()
+        center = np.array([(rows * view).sum(), (columns * view).sum()]) / view.sum()
+        moved = np.abs(center - place).max()
         assert moved == 0.0 if number == 0 else 0.0 < moved < 8.0
 
 

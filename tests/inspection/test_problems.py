@@ -102,7 +102,7 @@ def test_a_patient_on_both_sides_is_an_error(nih: Path) -> None:
     assert found.split.groups == {}
 
 
-def test_a_label_nobody_knows_and_two_labellings_of_a_film_are_refused(nih: Path) -> None:
+def test_a_label_nobody_knows_and_two_labelings_of_a_film_are_refused(nih: Path) -> None:
     whole = (nih / TABLE).read_text()
     edit(nih / TABLE, lambda text: text.replace("Mass", "Pneumonai"))
     with pytest.raises(DatasetError, match=r"row 6.*Pneumonai.*Did you mean 'Pneumonia'"):

@@ -108,11 +108,11 @@ def published_segmentation(cam: np.ndarray) -> np.ndarray:
     return np.array(drawn, dtype="int")
 
 
-def otsu_by_brute_force(grey: np.ndarray) -> int:
+def otsu_by_brute_force(gray: np.ndarray) -> int:
     """The threshold of the largest variance between the two classes."""
     best, chosen = -1.0, 0
     for threshold in range(255):
-        low, high = grey[grey <= threshold].astype(float), grey[grey > threshold].astype(float)
+        low, high = gray[gray <= threshold].astype(float), gray[gray > threshold].astype(float)
         if len(low) and len(high):
             between = len(low) * len(high) * (low.mean() - high.mean()) ** 2
             if between > best * (1 + 1e-12):
@@ -125,8 +125,8 @@ def test_otsu_region_is_chexlocalizes(seed: int) -> None:
     heat = blobs(seed)
     region = otsu_region(heat)
     assert np.array_equal(region, published_segmentation(heat) == 1)
-    grey = np.uint8(255 * (heat - heat.min()) / (heat - heat.min()).max())
-    hot = grey > otsu_by_brute_force(grey)
+    gray = np.uint8(255 * (heat - heat.min()) / (heat - heat.min()).max())
+    hot = gray > otsu_by_brute_force(gray)
     assert hot[~region].sum() <= 3  # single pixels
     assert not (region & ~hot & ~published_segmentation(heat).astype(bool)).any()
 
@@ -264,10 +264,10 @@ def test_the_prior_has_its_known_numbers_on_nihs_boxes(finding: str) -> None:
     """To the rounding of a grid of 256: the known numbers are of another."""
     with gzip.open(BOXES, "rt") as file:
         rows = [row for row in list(csv.reader(file))[1:] if row[1] == finding]
-    centre = (np.arange(256) + 0.5) * 4
+    center = (np.arange(256) + 0.5) * 4
     masks = np.stack(
         [
-            ((centre >= y) & (centre <= y + h))[:, None] & ((centre >= x) & (centre <= x + w))[None]
+            ((center >= y) & (center <= y + h))[:, None] & ((center >= x) & (center <= x + w))[None]
             for x, y, w, h in ([float(side) for side in row[2:6]] for row in rows)
         ]
     )

@@ -86,7 +86,7 @@ def test_only_known_labels_count() -> None:
     assert (hernia.n, hernia.positives, hernia.threshold) == (2, 0, None)
 
 
-def labelled(seed: int, n: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def labeled(seed: int, n: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Labels of both classes, and probabilities with ties."""
     rng = np.random.default_rng(seed)
     y, p = rng.random(n) < 0.4, rng.random(n).round(2)
@@ -96,7 +96,7 @@ def labelled(seed: int, n: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]
 
 def test_balanced_accuracy_and_youden_choose_the_same_cut() -> None:
     for seed in range(20):
-        y, p = labelled(seed, 40)
+        y, p = labeled(seed, 40)
         youden = choose("Mass", y, p, Target.YOUDEN)
         balanced = choose("Mass", y, p, Target.BALANCED_ACCURACY)
         assert balanced.threshold == youden.threshold
@@ -109,7 +109,7 @@ def test_balanced_accuracy_and_youden_choose_the_same_cut() -> None:
 def test_ppv_takes_the_lowest_threshold_that_reaches_the_goal(
     seed: int, n: int, goal: float
 ) -> None:
-    y, p = labelled(seed, n)
+    y, p = labeled(seed, n)
     point = choose("Mass", y, p, Target.PPV, goal)
     reached = [t for t in np.unique(p) if value_at(y, p >= t, Target.PPV) >= goal]
     if not reached:
@@ -137,7 +137,7 @@ def test_ppv_takes_the_lowest_threshold_that_reaches_the_goal(
 def test_conformal_thresholds_miss_k_films_less_one(
     seed: int, n: int, target: Target, goal: float
 ) -> None:
-    y, _ = labelled(seed, n)
+    y, _ = labeled(seed, n)
     p = np.random.default_rng(seed).permutation(n) / n
     own = np.sort(p[y]) if target is Target.SENSITIVITY else np.sort(p[~y])[::-1]
     allowed = [
@@ -245,7 +245,7 @@ def test_a_goal_belongs_to_its_target(target: Target, goal: float | None) -> Non
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 50))
 def test_the_grid_equals_scikit_learn(seed: int, n: int) -> None:
-    y, p = labelled(seed, n)
+    y, p = labeled(seed, n)
     rows = grid(y, p)
     assert [row.threshold for row in rows] == [i / 100 for i in range(5, 96)]
     for row in rows[::15]:
@@ -266,7 +266,7 @@ def test_the_grid_equals_scikit_learn(seed: int, n: int) -> None:
 @pytest.mark.parametrize("target", MAXIMISED)
 def test_the_best_on_the_grid_is_the_first_of_the_largest(target: Target) -> None:
     for seed in range(3):
-        y, p = labelled(seed, 60)
+        y, p = labeled(seed, 60)
         values = [value_at(y, p >= i / 100, target) for i in range(5, 96)]
         first = next(i for i, value in enumerate(values) if value > max(values) - 1e-12)
         best = best_on_grid(y, p, target)
@@ -275,7 +275,7 @@ def test_the_best_on_the_grid_is_the_first_of_the_largest(target: Target) -> Non
 
 
 def test_a_coarser_grid_and_its_refusals() -> None:
-    y, p = labelled(0, 30)
+    y, p = labeled(0, 30)
     assert [row.threshold for row in grid(y, p, 0.3)] == [0.05, 0.35, 0.65, 0.95]
     with pytest.raises(ValueError, match="step"):
         grid(y, p, 0.0)

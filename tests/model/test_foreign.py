@@ -164,7 +164,7 @@ def test_torchxrayvision_s_densenet_loads(images: Images, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_first_convolution_is_adapted_so_that_grey_films_give_the_same(
+def test_the_first_convolution_is_adapted_so_that_gray_films_give_the_same(
     channels: int, lived_in: Change, images: Images, tmp_path: Path
 ) -> None:
     made = timm.create_model("test_resnet", num_classes=7, in_chans=4 - channels)

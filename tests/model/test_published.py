@@ -64,12 +64,12 @@ def test_the_backbone_starts_as_timm_s_and_the_head_as_it_was(
     ours.head = theirs.get_classifier()
     with torch.no_grad():
         torch.testing.assert_close(ours(films), theirs(films))
-    grey = network(channels=1)
-    load_imagenet(grey)
-    grey.head = ours.head
+    gray = network(channels=1)
+    load_imagenet(gray)
+    gray.head = ours.head
     with torch.no_grad():
         torch.testing.assert_close(
-            grey(films[:, :1]), theirs(films[:, :1].expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4
+            gray(films[:, :1]), theirs(films[:, :1].expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4
         )
 
 

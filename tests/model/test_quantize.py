@@ -34,14 +34,14 @@ def images(rows: slice) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def network(make: Make, lived_in: Change, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stored in half the bytes, which the quantiser must see through."""
-    path = tmp_path_factory.mktemp("quantise") / "model.onnx"
+    """Stored in half the bytes, which the quantizer must see through."""
+    path = tmp_path_factory.mktemp("quantize") / "model.onnx"
     export_onnx(lived_in(make("timm/test_resnet")), path, 64, channels=1, half=True)
     return path
 
 
 @pytest.fixture(scope="module")
-def quantised(network: Path) -> Path:
+def quantized(network: Path) -> Path:
     path = network.with_name("model-int8.onnx")
     count = sum(node.op_type == "Conv" for node in onnx.load(network).graph.node)
     assert write_quantized(network, images(slice(8)), path) == count - 1 > 5
@@ -54,9 +54,9 @@ def said(path: Path, precision: Precision, library: Library = Library.OPENVINO) 
 
 
 def test_kernels_are_whole_numbers_within_half_a_step_and_the_first_is_as_it_was(
-    network: Path, quantised: Path
+    network: Path, quantized: Path
 ) -> None:
-    model = onnx.load(quantised)
+    model = onnx.load(quantized)
     onnx.checker.check_model(model, full_check=True)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     kernels = {tensor.name: tensor for tensor in onnx.load(network).graph.initializer}
@@ -75,33 +75,33 @@ def test_kernels_are_whole_numbers_within_half_a_step_and_the_first_is_as_it_was
         kernel = numpy_helper.to_array(kernels[f"{name}.half"]).astype(np.float32)
         error = np.abs(whole * steps[:, None, None, None] - kernel)
         assert (error.max(axis=(1, 2, 3)) <= steps * 0.501).all()
-    assert quantised.stat().st_size < 1.2 * network.stat().st_size
+    assert quantized.stat().st_size < 1.2 * network.stat().st_size
 
 
-def test_answers_move_a_little_and_alike_in_every_library(network: Path, quantised: Path) -> None:
+def test_answers_move_a_little_and_alike_in_every_library(network: Path, quantized: Path) -> None:
     floats = said(network, Precision.F32)
-    whole = said(quantised, Precision.INT8)
-    other = said(quantised, Precision.INT8, Library.ONNXRUNTIME)
+    whole = said(quantized, Precision.INT8)
+    other = said(quantized, Precision.INT8, Library.ONNXRUNTIME)
     moved = np.abs(whole.logits.values - floats.logits.values).max()
     assert 1e-4 < moved < 0.1 * floats.logits.values.std()
     assert np.abs(whole.heatmaps - floats.heatmaps).max() < 0.1 * floats.heatmaps.max()
     assert np.abs(whole.logits.values - other.logits.values).max() < 0.5 * moved
-    again = said(quantised, Precision.INT8)
+    again = said(quantized, Precision.INT8)
     assert np.array_equal(whole.logits.values, again.logits.values)
 
 
 def test_the_same_films_give_the_same_bytes_and_leave_the_log_as_it_was(
-    network: Path, quantised: Path, tmp_path: Path
+    network: Path, quantized: Path, tmp_path: Path
 ) -> None:
     level = logging.root.level
     write_quantized(network, images(slice(8)), tmp_path / "again.onnx")
-    assert (tmp_path / "again.onnx").read_bytes() == quantised.read_bytes()
+    assert (tmp_path / "again.onnx").read_bytes() == quantized.read_bytes()
     write_quantized(network, images(slice(4)), tmp_path / "fewer.onnx")
-    assert (tmp_path / "fewer.onnx").read_bytes() != quantised.read_bytes()
+    assert (tmp_path / "fewer.onnx").read_bytes() != quantized.read_bytes()
     assert logging.root.level == level
 
 
-def test_a_network_with_one_convolution_has_nothing_to_quantise(tmp_path: Path) -> None:
+def test_a_network_with_one_convolution_has_nothing_to_quantize(tmp_path: Path) -> None:
     kernel = numpy_helper.from_array(np.ones((2, 1, 3, 3), np.float32), "kernel")
     graph = helper.make_graph(
         [helper.make_node("Conv", ["images", "kernel"], ["heatmaps"])],

@@ -107,7 +107,7 @@ def test_the_films_are_synthetic_wherever_one_opens_them(root: Path, place: str)
     assert "not patients" in (root / TOP / "SYNTHETIC.txt").read_text("utf-8")
 
 
-def test_films_are_grey_jpegs_of_what_was_drawn(root: Path) -> None:
+def test_films_are_gray_jpegs_of_what_was_drawn(root: Path) -> None:
     plan = CORPUS.films()[0]
     image = cv2.imread(str(root / TOP / film_of(plan)), cv2.IMREAD_UNCHANGED)
     assert image is not None

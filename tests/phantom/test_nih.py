@@ -54,7 +54,7 @@ def test_every_film_is_listed_written_and_in_one_list(root: Path) -> None:
     assert {str(int(name[:8])) for name in test} == set(CORPUS.test_patients())
 
 
-def test_images_are_grey_8_bit_and_as_drawn(root: Path) -> None:
+def test_images_are_gray_8_bit_and_as_drawn(root: Path) -> None:
     plan = CORPUS.films()[0]
     image = cv2.imread(str(root / "images" / plan.image_id), cv2.IMREAD_UNCHANGED)
     assert image is not None

@@ -48,7 +48,7 @@ def test_our_own_report_reads_back_without_its_unscored_rows(tmp_path: Path) -> 
     assert read.probabilities.labels == LABELS
     assert read.notes == (
         "1 rows of predictions.csv were not scored (status): left out",
-        "2 of 4 labelled films have no prediction",
+        "2 of 4 labeled films have no prediction",
         "4 columns name no finding of three: codes, view, Effusion_positive, bundle",
     )
 
@@ -64,7 +64,7 @@ def test_other_spellings_and_orders(tmp_path: Path, film: str) -> None:
     assert read.cohort.image_ids() == ["1.png", "3.png"]
     assert read.probabilities.labels.findings == ("Effusion", "Pleural_Thickening")
     assert read.probabilities.values.tolist() == [[0.1, 0.3], [0.2, 0.4]]
-    assert "1 films of predictions.csv are not among the labelled films" in read.notes
+    assert "1 films of predictions.csv are not among the labeled films" in read.notes
     assert "findings without a column in predictions.csv: Mass" in read.notes
 
 
@@ -320,7 +320,7 @@ def test_a_film_that_is_not_here_lends_its_scores_to_no_other(tmp_path: Path) ->
     text = "Path,Mass\nX/valid/a/study1/view1.jpg,0.5\nX/train/c/study2/view1.jpg,0.9\n"
     read = read_predictions(table(tmp_path, text), cohort)
     assert read.cohort.image_ids() == ["valid/a/study1/view1.jpg"]
-    assert "1 films of predictions.csv are not among the labelled films" in read.notes
+    assert "1 films of predictions.csv are not among the labeled films" in read.notes
 
 
 @settings(max_examples=25, deadline=None)

@@ -45,8 +45,8 @@ def test_columns_are_matched_by_name_and_films_by_ending(tmp_path: Path) -> None
     assert scores.values.tolist() == [[0.5, 2.0], [0.25, -3.5]]
     assert scores.labels().findings == ("Mass", "Effusion")
     assert scores.notes == (
-        "1 rows of t.csv name no labelled film",
-        "2 labelled films have no row in t.csv",
+        "1 rows of t.csv name no labeled film",
+        "2 labeled films have no row in t.csv",
         "1 columns of numbers name no finding: age",
     )
 
@@ -67,7 +67,7 @@ def test_a_gzipped_table_is_read(tmp_path: Path) -> None:
         read_scores(path, SMALL)
 
 
-def test_only_films_labelled_positive_or_negative_count(tmp_path: Path) -> None:
+def test_only_films_labeled_positive_or_negative_count(tmp_path: Path) -> None:
     rows = [["film", "Mass"], *([f"{name}.png", 0.5] for name in "dcba")]
     entries = read_scores(written(tmp_path / "t.csv", rows), SMALL).of("Mass")
     assert entries.films.tolist() == [0, 1]

@@ -128,7 +128,7 @@ def test_a_score_is_not_taken_for_the_name_of_a_film(tmp_path: Path) -> None:
     assert both(path, numbered)[0] == ["2.png"]
 
 
-def test_the_film_column_is_found_where_the_first_rows_name_no_labelled_film(
+def test_the_film_column_is_found_where_the_first_rows_name_no_labeled_film(
     tmp_path: Path,
 ) -> None:
     foreign = "".join(f"x{number}.png,f1.png,0.5\n" for number in range(300))

@@ -25,7 +25,7 @@ PREPROCESSING = Preprocessing(size=64)
 
 def test_rasters_and_thumbnails_are_those_of_reading_here(toy: Path) -> None:
     paths = sorted((toy / "films" / "images").iterdir())[:12]
-    with ReaderPool(PREPROCESSING, GateRules.labelled(), len(paths), 2) as pool:
+    with ReaderPool(PREPROCESSING, GateRules.labeled(), len(paths), 2) as pool:
         rasters = list(pool.results(paths, lambda path: raster_request(path, 64)))
         thumbnails = list(pool.results(paths, thumbnail_request))
     for path, raster, small in zip(paths, rasters, thumbnails, strict=True):
@@ -48,7 +48,7 @@ def test_hostile_films_cost_themselves_and_the_order_stays(
     for path in paths[:-1]:
         shutil.copyfile(film, path)
     limits = Limits(timeout_s=2, memory_bytes=1024**3)
-    with ReaderPool(PREPROCESSING, GateRules.labelled(), 1, 1, limits) as pool:
+    with ReaderPool(PREPROCESSING, GateRules.labeled(), 1, 1, limits) as pool:
         results = list(pool.results(paths, lambda path: raster_request(path, 64)))
     found = {
         path.stem: result.code if isinstance(result, FilmError) else None

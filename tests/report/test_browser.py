@@ -68,12 +68,12 @@ def written(batch: BatchResults, folder: Path) -> Path:
     """The pages and small images for every link that a file system can hold."""
     for report in reports().values():
         (folder / report.filename).write_bytes(report.render(batch).encode())
-    grey = Image.fromarray(np.full((8, 6), 90, np.uint8))
+    gray = Image.fromarray(np.full((8, 6), 90, np.uint8))
     for result in batch.results:
         for name in (result.film, *result.heatmaps.values()):
             if name and name.startswith(("films/", "overlays/")) and name.count("/") == 1:
                 (folder / name).parent.mkdir(exist_ok=True)
-                grey.save(folder / name, "PNG")
+                gray.save(folder / name, "PNG")
     return folder
 
 

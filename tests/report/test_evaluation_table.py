@@ -199,9 +199,9 @@ def test_without_thresholds_or_subgroups_their_tables_are_left_out() -> None:
     [
         (NONE, "not evaluated: no film is positive"),
         (Interval(value=0.9), "too few patients to tell (50 with the finding)"),
-        (at(0.52), "cannot be told from chance"),
+        (at(0.52), "cannot be distinguished from chance"),
         (at(0.4), "ranks films the wrong way round"),
-        (at(0.58), "cannot be told from view, sex and age alone (0.550)"),
+        (at(0.58), "cannot be distinguished from view, sex and age alone (0.550)"),
         (at(0.65), "ranks films weakly"),
         (at(0.75), "ranks films moderately"),
         (at(0.80), "ranks films well"),

@@ -169,7 +169,7 @@ def test_images_are_linked_beside_the_page_and_described(mixed: BatchResults) ->
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
 
 
-def test_probabilities_are_sorted_and_positives_marked_by_more_than_colour(batch_of, scored):
+def test_probabilities_are_sorted_and_positives_marked_by_more_than_color(batch_of, scored):
     html = film_report.REPORT.render(batch_of(scored("a.png", (0.3, 0.6, 0.2))))
     text = Page(html).text
     table = text[text.index("Calibrated probabilities") :]

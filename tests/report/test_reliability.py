@@ -68,5 +68,5 @@ def test_axes_hold_the_curve_and_end_at_the_tail(curves: FindingCurves) -> None:
     assert max(diagram.curve.observed.max(), diagram.curve.high.max()) <= diagram.top
 
 
-def test_there_is_none_without_a_labelled_film() -> None:
+def test_there_is_none_without_a_labeled_film() -> None:
     assert ReliabilityDiagram.of(curves_of(SCORES, COHORT, 0).findings["Mass"]) is None

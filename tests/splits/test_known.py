@@ -11,7 +11,7 @@ import pytest
 
 from hilum.domain.errors import LeakError, UsageError
 from hilum.domain.record import Split, digest
-from hilum.splits import KnownSplit, known_splits, recognise, refuse_other_family
+from hilum.splits import KnownSplit, known_splits, recognize, refuse_other_family
 
 TABLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "tables"
 
@@ -48,15 +48,15 @@ def test_names_are_unique_and_hashes_whole_or_two_ends() -> None:
     ("file", "name"),
     [("test_list", "NIH official test"), ("train_val_list", "NIH official train_val")],
 )
-def test_the_official_lists_are_recognised_in_any_order(file: str, name: str) -> None:
+def test_the_official_lists_are_recognized_in_any_order(file: str, name: str) -> None:
     films = listed(file)
-    found = recognise(reversed(films))
+    found = recognize(reversed(films))
     assert found is not None
     assert found.name == name
     assert found.films == len(films)
     assert found.patients == len({film[:8] for film in films})
-    assert recognise(films[1:]) is None
-    assert recognise([*films[1:], "another.png"]) is None
+    assert recognize(films[1:]) is None
+    assert recognize([*films[1:], "another.png"]) is None
 
 
 def test_a_hash_known_by_its_ends_needs_both_and_the_count() -> None:

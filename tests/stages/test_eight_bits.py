@@ -61,9 +61,9 @@ def test_a_run_has_both_networks_and_says_where_the_second_comes_from(
     toy: Path, eight: RunFolder
 ) -> None:
     assert file_sha256(eight.model) == eight.facts().network.model_sha256
-    facts, calibration = eight.quantisation(), read_calibration(eight)
+    facts, calibration = eight.quantization(), read_calibration(eight)
     assert facts.model_sha256 == eight.facts().network.model_sha256
-    assert facts.quantised_sha256 == file_sha256(eight.quantised) == calibration.model_sha256
+    assert facts.quantized_sha256 == file_sha256(eight.quantized) == calibration.model_sha256
     cohort = split_of(eight, Split.CALIBRATE, toy / "films")
     assert facts.films.images == min(FILMS, len(cohort))
     assert facts.films.name == "calibrate"
@@ -79,7 +79,7 @@ def test_its_bundle_serves_in_8_bits_and_in_nothing_else(
     assert said("bundle", eight.root, "-o", bundle)[0] == 0
     assert "in int8" in (bundle / "CARD.md").read_text()
     assert "8 bits move the logits" in (bundle / "CARD.md").read_text()
-    assert file_sha256(bundle / "model.onnx") == file_sha256(eight.quantised)
+    assert file_sha256(bundle / "model.onnx") == file_sha256(eight.quantized)
     film = sorted((toy / "films" / "images").iterdir())[0]
     code, _, _ = said("predict", bundle, film, "-o", tmp_path / "out", "--quiet")
     assert code == 0
@@ -104,32 +104,32 @@ def test_its_bundle_serves_in_8_bits_and_in_nothing_else(
         Bundle.load(toy / "bundle", precision="int8")
 
 
-def test_no_other_network_passes_for_the_quantised_one(eight: RunFolder, toy: Path) -> None:
+def test_no_other_network_passes_for_the_quantized_one(eight: RunFolder, toy: Path) -> None:
     cohort = split_of(eight, Split.CALIBRATE, toy / "films")
-    whole = eight.quantised.read_bytes()
-    eight.quantised.write_bytes(whole + b"\0")
+    whole = eight.quantized.read_bytes()
+    eight.quantized.write_bytes(whole + b"\0")
     with pytest.raises(BundleError, match=r"model-int8\.onnx must be the one calibrating quant"):
         engine_of(eight, Precision.INT8)
-    eight.quantised.write_bytes(whole)
+    eight.quantized.write_bytes(whole)
     engine_of(eight, Precision.INT8)
     first = cohort.records[0]
     quantize_run(eight, "calibrate", cohort.select(lambda record: record == first))
     with pytest.raises(BundleError, match="a calibration must belong to the run's network"):
         read_calibration(eight)
-    facts = eight.quantisation()
-    eight.write_quantisation(facts.model_copy(update={"model_sha256": "0" * 64}))
+    facts = eight.quantization()
+    eight.write_quantization(facts.model_copy(update={"model_sha256": "0" * 64}))
     with pytest.raises(BundleError, match="was made from a different one"):
         engine_of(eight, Precision.INT8)
 
 
-def test_a_run_that_was_not_quantised_says_what_to_do(run: RunFolder, toy: Path) -> None:
+def test_a_run_that_was_not_quantized_says_what_to_do(run: RunFolder, toy: Path) -> None:
     cohort = split_of(run, Split.CALIBRATE, toy / "films")
     with pytest.raises(BundleError, match=r"has none. Run `hilum calibrate RUN --precision int8`"):
         calibrate_run(run, cohort, CalibrationRequest(precision=Precision.INT8))
     gone = cohort.select(lambda _: False)
     with pytest.raises(DatasetError, match="none of the 0 of"):
         quantize_run(run, "calibrate", gone)
-    assert not run.quantised.exists()
+    assert not run.quantized.exists()
 
 
 def test_its_heatmaps_are_measured_and_its_weights_drawn_anew_as_floats(
@@ -145,8 +145,8 @@ def test_its_heatmaps_are_measured_and_its_weights_drawn_anew_as_floats(
 
 
 def test_calibrating_again_as_floats_leaves_8_bits_behind(eight: RunFolder, said: Said) -> None:
-    before = eight.quantised.read_bytes()
+    before = eight.quantized.read_bytes()
     assert said("calibrate", eight.root, "--quiet")[0] == 0
     assert read_calibration(eight).precision is Precision.F32
     assert said("calibrate", eight.root, "--quiet", "--precision", "int8")[0] == 0
-    assert eight.quantised.read_bytes() == before
+    assert eight.quantized.read_bytes() == before

@@ -260,7 +260,7 @@ def test_an_asked_for_prevalence_moves_scores_and_no_ranks(
     assert mass.auroc == before.auroc
     assert mass.brier != before.brier
     assert moved.findings["Effusion"].brier == plain[0].findings["Effusion"].brier
-    assert any("Mass: prevalence" in n and "evaluated labelled films" in n for n in moved.notes)
+    assert any("Mass: prevalence" in n and "evaluated labeled films" in n for n in moved.notes)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -301,7 +301,7 @@ def test_thresholds_of_a_run_are_read(corpus: Path, tmp_path: Path, toy: Path) -
         ('{"Mass": 0.5, "lung mass": 0.6}', "one threshold a finding and target; it has two"),
         ("[0.5]", "thresholds must map a finding to a number"),
         ("{", "thresholds must be JSON"),
-        ('{"Mas": 0.5}', "no finding 'Mas' in the catalogue. Did you mean 'Mass'"),
+        ('{"Mas": 0.5}', "no finding 'Mas' in the catalog. Did you mean 'Mass'"),
         ('{"Mass": 1.5}', r"threshold of Mass must be a number in \[0, 1\]; got 1.5"),
         ('{"Hernia": 0.5}', "must have a threshold of a finding of"),
         ('{"f2": {"Mass": 0.5}}', "a target must be one of f1, .*; got 'f2'"),

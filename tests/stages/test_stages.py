@@ -261,7 +261,7 @@ def test_boxes_are_compared_on_one_grid(run: RunFolder) -> None:
     assert localisation.findings["Mass"].hits.value == pytest.approx(hits)
 
 
-def test_films_without_boxes_have_no_localisation(run: RunFolder) -> None:
+def test_films_without_boxes_have_no_localization(run: RunFolder) -> None:
     cohort = split_of(run, Split.CALIBRATE, None)
     bare = tuple(replace(record, boxes=()) for record in cohort.records[:2])
     scored = score_cohort(engine_of(run, Precision.F32), replace(cohort, records=bare))

@@ -156,7 +156,7 @@ def test_the_warp_is_torchvision_s(change: Change) -> None:
 
 
 @pytest.mark.slow
-def test_grey_levels_blur_and_jpeg_are_torchvision_s() -> None:
+def test_gray_levels_blur_and_jpeg_are_torchvision_s() -> None:
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchvision.transforms.v2.functional")
     film = torch.from_numpy(SMOOTH)[None]
@@ -174,11 +174,11 @@ def test_the_whole_warp_is_scipy_s(seed: int) -> None:
     config = AugmentConfig(**{**STILL, "rotation_degrees": 20, "scale": 0.2, "stretch": 0.2})
     change = drawn(config.model_copy(update={"shift": 0.1, "horizontal_flip": 0.5}), seed)[0]
     matrix = inverse_map(change)[::-1, [1, 0, 2]]  # SciPy's points are (row, column)
-    linear, centre = matrix[:, :2], np.full(2, 63 / 2)
+    linear, center = matrix[:, :2], np.full(2, 63 / 2)
     expected = affine_transform(
         SMOOTH.astype(float),
         linear,
-        centre - linear @ centre + 64 * matrix[:, 2],
+        center - linear @ center + 64 * matrix[:, 2],
         order=1,
         mode="grid-constant",
     )
@@ -219,7 +219,7 @@ def test_a_shift_moves_right_and_down_and_fills_with_black() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "grey"),
+    ("change", "gray"),
     [
         (Change(brightness=0.2), 151),  # 100 + 0.2 * 255
         (Change(contrast=0.5), 114),  # (100 / 255 - 0.5) * 0.5 + 0.5, of 255
@@ -228,9 +228,9 @@ def test_a_shift_moves_right_and_down_and_fills_with_black() -> None:
         (Change(brightness=-1.0), 0),
     ],
 )
-def test_grey_levels_by_hand(change: Change, grey: int) -> None:
+def test_gray_levels_by_hand(change: Change, gray: int) -> None:
     film = np.full((8, 8), 100, np.uint8)
-    np.testing.assert_array_equal(apply(film, change), grey)
+    np.testing.assert_array_equal(apply(film, change), gray)
 
 
 def test_noise_has_the_spread_asked_for() -> None:

@@ -54,7 +54,7 @@ def test_a_batch_is_changed_as_its_films_are(device: str, side: int) -> None:
         Change(cutout=0.2, cutout_x=0.05, cutout_y=0.9),
     ],
 )
-def test_whole_pixels_and_grey_levels_are_equal(change: Change) -> None:
+def test_whole_pixels_and_gray_levels_are_equal(change: Change) -> None:
     rasters = films(2, 64)
     made = augment_device.apply(torch.from_numpy(rasters), [change] * 2)
     expected = np.stack([augment.apply(film, change) for film in rasters])

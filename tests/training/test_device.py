@@ -176,7 +176,7 @@ def test_a_placed_network_keeps_its_parameters(network: Classifier) -> None:
     "preprocessing",
     [Preprocessing(size=40), Preprocessing(size=32, channels=1, mean=(0.5,), std=(0.3,))],
 )
-def test_rasters_are_normalised_on_the_device_as_serving_does_it(
+def test_rasters_are_normalized_on_the_device_as_serving_does_it(
     preprocessing: Preprocessing, channels_last: bool
 ) -> None:
     device = Device.of(config(channels_last=channels_last))

@@ -71,7 +71,7 @@ def test_weights_of_one_family_are_refused_the_other_familys_test_set(
 ) -> None:
     """The official test list by name; the films themselves need not be here."""
     official = next(known for known in known_splits() if known.name == "NIH official test")
-    monkeypatch.setattr("hilum.training.starting_weights.recognise", lambda _: official)
+    monkeypatch.setattr("hilum.training.starting_weights.recognize", lambda _: official)
     random = ModelConfig(weights=tmp_path / "m.pth", weights_trained_on="nih-random")
     with pytest.raises(LeakError, match="20,383 of 25,596 films"):
         refuse_contaminated(random, cohort("p1"), splits(p1="test"))

@@ -287,7 +287,7 @@ def training_mode(network: Classifier, own: optim.Optimizer) -> None:
 
 
 def emptied(network: Classifier, own: optim.Optimizer) -> None:
-    """Keeps the optimiser of the phase before, which has other tensors."""
+    """Keeps the optimizer of the phase before, which has other tensors."""
     for group in own.param_groups:
         if group["part"] != "head":
             group["params"] = []
@@ -332,7 +332,7 @@ def test_statistics_that_move_against_the_promise_are_caught(network: Classifier
         train(network, promised, training_mode)
 
 
-def test_the_optimiser_must_hold_just_what_the_phase_trains(network: Classifier) -> None:
+def test_the_optimizer_must_hold_just_what_the_phase_trains(network: Classifier) -> None:
     groups = phases.begin(network, LAST_BLOCK)
     good = optimizer.build(groups, OptimizerConfig())
     check_optimizer(good, groups)

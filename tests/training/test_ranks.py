@@ -184,7 +184,7 @@ def test_without_batch_norm_two_ranks_train_the_weights_that_one_trains(
 def test_with_batch_norm_two_ranks_reach_the_same_metric(two: Path, tmp_path: Path) -> None:
     train(tmp_path, ALONE, norm=True)
     one, both = log(tmp_path)[-1], log(two / "norm")[-1]
-    # each rank normalises by the four films of its own share
+    # each rank normalizes by the four films of its own share
     assert one["tune_auroc"] == pytest.approx(both["tune_auroc"], abs=0.1)
     assert one["tune_loss"] == pytest.approx(both["tune_loss"], rel=0.1)
 

@@ -263,7 +263,7 @@ def test_a_run_may_start_from_an_earlier_one_s_backbone(trained: RunFolder, coho
     assert start_notes(config) == ("started from the weights of run; its patients only train here",)
 
 
-def test_grey_levels_that_the_first_weights_do_not_know_are_noted() -> None:
+def test_gray_levels_that_the_first_weights_do_not_know_are_noted() -> None:
     model = {"backbone": "densenet121", "weights": "imagenet"}
     config = TrainingConfig.model_validate({**CONFIG.model_dump(), "model": model})
     assert start_notes(config)[1:] == (

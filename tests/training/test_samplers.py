@@ -29,7 +29,7 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def labelled(*counts: int) -> np.ndarray:
+def labeled(*counts: int) -> np.ndarray:
     """So many films of the first finding alone, of the second, ...; the last count has none."""
     states = np.zeros((sum(counts), len(counts) - 1), np.int8)
     which = np.repeat(np.arange(len(counts)), counts)
@@ -59,12 +59,12 @@ def test_an_order_has_rows_of_the_films_and_one_length(states: np.ndarray, seed:
 
 
 def test_another_seed_gives_another_order(name: str) -> None:
-    orders = [sampler(name).order(labelled(5, 30, 65), CONFIG, rng(seed)) for seed in (0, 1)]
+    orders = [sampler(name).order(labeled(5, 30, 65), CONFIG, rng(seed)) for seed in (0, 1)]
     assert orders[0].tolist() != orders[1].tolist()
 
 
 def test_findings_never_seen_disturb_nothing(name: str) -> None:
-    seen = labelled(5, 30, 65)
+    seen = labeled(5, 30, 65)
     unseen = np.column_stack([seen, np.full((100, 2), (0, -2), np.int8)])
     orders = [sampler(name).order(states, CONFIG, rng()) for states in (seen, unseen)]
     np.testing.assert_array_equal(*orders)
@@ -85,7 +85,7 @@ def test_an_unknown_sampler_is_refused() -> None:
 
 
 def test_shuffled_shows_every_film_once() -> None:
-    order = sampler("shuffled").order(labelled(3, 7), CONFIG, rng())
+    order = sampler("shuffled").order(labeled(3, 7), CONFIG, rng())
     assert sorted(order) == list(range(10))
 
 
@@ -93,13 +93,13 @@ def test_shuffled_shows_every_film_once() -> None:
 
 
 def test_balanced_shows_every_class_equally_often() -> None:
-    order = sampler("balanced").order(labelled(2, 10, 88), CONFIG, rng())
+    order = sampler("balanced").order(labeled(2, 10, 88), CONFIG, rng())
     which = np.repeat([0, 1, 2], [2, 10, 88])[order]
     assert sorted(np.bincount(which)) == [33, 33, 34]
 
 
 def test_balanced_shows_the_films_of_a_class_in_rounds() -> None:
-    order = sampler("balanced").order(labelled(7, 93), CONFIG, rng())
+    order = sampler("balanced").order(labeled(7, 93), CONFIG, rng())
     of_rare = order[order < 7]
     for start in range(0, len(of_rare) - 6, 7):
         assert sorted(of_rare[start : start + 7]) == list(range(7))
@@ -121,7 +121,7 @@ def test_balanced_has_the_expected_frequencies_with_several_findings_a_film() ->
 
 
 def test_weights_of_single_findings_give_every_class_the_same_share() -> None:
-    share = weights(labelled(2, 10, 88))
+    share = weights(labeled(2, 10, 88))
     by_class = [share[:2].sum(), share[2:12].sum(), share[12:].sum()]
     np.testing.assert_allclose(by_class, 1 / 3)
 
@@ -169,7 +169,7 @@ def test_factors_are_those_of_lvis(states: np.ndarray, threshold: float) -> None
 
 
 def test_factors_are_rounded_at_random_and_hold_on_average() -> None:
-    states, config = labelled(3, 17, 80), DataConfig(repeat_threshold=0.3)
+    states, config = labeled(3, 17, 80), DataConfig(repeat_threshold=0.3)
     factor = factors(states, 0.3)
     epochs = [sampler("repeat_factor").order(states, config, rng(s)) for s in range(3000)]
     counts = np.array([np.bincount(rows, minlength=100) for rows in epochs])
@@ -181,5 +181,5 @@ def test_factors_are_rounded_at_random_and_hold_on_average() -> None:
 
 
 def test_frequent_findings_are_not_repeated() -> None:
-    order = sampler("repeat_factor").order(labelled(50, 50), CONFIG, rng())
+    order = sampler("repeat_factor").order(labeled(50, 50), CONFIG, rng())
     assert sorted(order) == list(range(100))

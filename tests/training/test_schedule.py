@@ -35,7 +35,7 @@ def groups() -> list[Group]:
 
 
 def trace(config: ScheduleConfig, steps: int) -> list[dict[str, float]]:
-    """The rates that the optimiser is given."""
+    """The rates that the optimizer is given."""
     own = optimizer.build(groups(), OptimizerConfig())
     rates: list[dict[str, float]] = []
     for step in range(steps):

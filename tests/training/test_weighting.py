@@ -229,7 +229,7 @@ def swapped(real: Value) -> Value:
 
 
 def misplaced(real: Value) -> Value:
-    """Weighs each finding as its neighbour: two lists of findings in different order."""
+    """Weighs each finding as its neighbor: two lists of findings in different order."""
     return lambda x, y, mask, weights, config: real(x, y, mask, weights.roll(1, 0), config)
 
 

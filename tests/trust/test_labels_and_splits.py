@@ -1,4 +1,4 @@
-"""Bad labels, splits and datasets, a line of the catalogue each (E01 to E22).
+"""Bad labels, splits and datasets, a line of the catalog each (E01 to E22).
 
 Each test goes in by the door that a user has: a verb of `hilum`, or a room's public function.
 """
@@ -152,7 +152,7 @@ def test_e04_synonyms_are_mapped_by_one_table_and_the_mapping_is_printed(
     assert "- spelling: BBox_List_2017.csv: 'Infiltrate' is read as Infiltration" in out
 
 
-def test_e05_a_repeated_film_is_counted_and_two_labellings_are_refused(
+def test_e05_a_repeated_film_is_counted_and_two_labelings_are_refused(
     said: Said, nih: Path
 ) -> None:
     table, row = nih / NIH, (nih / NIH).read_text().splitlines()[1]

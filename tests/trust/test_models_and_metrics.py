@@ -1,4 +1,4 @@
-"""Bad models, calibrators and scores, a line of the catalogue each (F01 to F22).
+"""Bad models, calibrators and scores, a line of the catalog each (F01 to F22).
 
 What is not here is where the part itself is tested: wrong shapes, label orders and NaN weights (F03
 to F05) in tests/model, edited bundles (F08) in tests/bundle, ties at a threshold (F17) in
@@ -486,7 +486,7 @@ def test_f20_an_empty_map_is_flagged_and_drawn_as_the_plain_film(
         assert (drawn[..., 1] == drawn[..., 2]).all()
 
 
-def test_f21_threads_and_neighbours_flip_no_decision(toy: Path) -> None:
+def test_f21_threads_and_neighbors_flip_no_decision(toy: Path) -> None:
     films = [read(path) for path in sorted((toy / "films" / "images").iterdir())[:12]]
     told: list[list[Prediction]] = []
     for threads in (1, 2):

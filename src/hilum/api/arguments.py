@@ -22,7 +22,7 @@ def nothing(_what: str, _done: int, _total: int) -> None:
 
 
 def shares(prevalence: Mapping[str, float] | None) -> dict[str, float]:
-    """Return prevalences by the catalogue's names of the findings.
+    """Return prevalences by the catalog's names of the findings.
 
     >>> shares({"Pleural Effusion": 0.05})
     {'Effusion': 0.05}

@@ -224,10 +224,10 @@ def calibrate(
         bind(folder, Path(data))
     cohort = split_of(folder, Split.CALIBRATE, path_of(data))
     step = advance or nothing
-    if request.precision.quantised:
+    if request.precision.quantized:
         from hilum.training.quantize import quantize_run
 
-        reading = partial(step, "reading films to quantise by")
+        reading = partial(step, "reading films to quantize by")
         quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
     return calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
 

@@ -23,7 +23,7 @@ from hilum.domain.documents.audit import (
 )
 from hilum.domain.documents.base import Interval, SplitFacts
 from hilum.domain.record import Cohort
-from hilum.predictions.read import LabelledScores, Scores
+from hilum.predictions.read import LabeledScores, Scores
 from hilum.splits import TrainingFilms
 
 __all__ = ["AuditRequest", "Evidence", "audit", "judge"]
@@ -146,7 +146,7 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
     return _result(claim, number, proofs, len(parts), constant)
 
 
-def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str]:
+def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabeledScores], str]:
     """Return the findings that a claim is about, or the reason why there is none."""
     if not scores.named:
         return {}, "the columns have no names; name them with --label-order"
@@ -157,7 +157,7 @@ def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str
             return {}, f"the table has no column of {claim.of}"
         entries = scores.of(claim.of)
         if not entries.both_classes:
-            missing = "no film is labelled" if not len(entries.positives) else "one class only"
+            missing = "no film is labeled" if not len(entries.positives) else "one class only"
             return {}, f"{missing} of {claim.of}"
         return {claim.of: entries}, ""
     parts = {name: scores.of(name) for name in scores.labels()}
@@ -167,7 +167,7 @@ def _parts(claim: Claim, scores: Scores) -> tuple[dict[str, LabelledScores], str
     return counted, ""
 
 
-def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str] | None:
+def _unfit(claim: Claim, parts: dict[str, LabeledScores]) -> tuple[Reason, str] | None:
     """Return the reason why the metric cannot be computed from these scores, or None."""
     broken = [name for name, part in parts.items() if not part.finite]
     if broken:
@@ -183,7 +183,7 @@ def _unfit(claim: Claim, parts: dict[str, LabelledScores]) -> tuple[Reason, str]
 
 
 def _circumstances(
-    evidence: Evidence, parts: dict[str, LabelledScores]
+    evidence: Evidence, parts: dict[str, LabeledScores]
 ) -> Iterator[tuple[Reason, str]]:
     """Give reasons that make every number of the table meaningless."""
     if evidence.leak is not None and evidence.leak.leaking_films:
@@ -215,7 +215,7 @@ def _calibration(claim: Claim, of: ClaimData, evidence: Evidence) -> Iterator[tu
 
 
 def _constant(
-    claim: Claim, parts: dict[str, LabelledScores], constant: float
+    claim: Claim, parts: dict[str, LabeledScores], constant: float
 ) -> Iterator[tuple[Reason, str]]:
     if all(np.ptp(part.scores) == 0.0 for part in parts.values()):
         yield Reason.CONSTANT, "the scores are a constant predictor's: the same for every film"

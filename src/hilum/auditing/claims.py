@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hilum.domain.documents.audit import ClaimMetric
 from hilum.domain.errors import UsageError, suggestion
-from hilum.domain.findings import catalogue, find
+from hilum.domain.findings import catalog, find
 
 __all__ = ["MACRO", "MICRO", "Claim", "read_claims"]
 
@@ -134,7 +134,7 @@ def _subject_name(word: str, text: str) -> str:
     try:
         return find(word).name
     except UsageError:
-        near = suggestion(word, (MACRO, MICRO, *catalogue()))
+        near = suggestion(word, (MACRO, MICRO, *catalog()))
         raise UsageError(
             f"claim '{text}': '{word}' must be a finding, macro or micro.{near}"
         ) from None

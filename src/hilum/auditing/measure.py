@@ -21,7 +21,7 @@ from hilum.metrics.reliability import (
     squared_errors,
 )
 from hilum.metrics.resampling import interval, mean_present, patient_resamples, share
-from hilum.predictions.read import LabelledScores
+from hilum.predictions.read import LabeledScores
 
 __all__ = ["HALVINGS", "ClaimData", "band_under_calibration", "constant_value", "measure"]
 
@@ -43,7 +43,7 @@ class ClaimData:
     """
 
     patients: NDArray[np.str_]
-    parts: Mapping[str, LabelledScores]
+    parts: Mapping[str, LabeledScores]
     pooled: bool
 
     @cached_property
@@ -52,7 +52,7 @@ class ClaimData:
         parts = list(self.parts.values())
         if self.pooled:
             parts = [
-                LabelledScores(
+                LabeledScores(
                     np.concatenate([part.films for part in parts]),
                     np.concatenate([part.positives for part in parts]),
                     np.concatenate([part.scores for part in parts]),
@@ -72,7 +72,7 @@ class ClaimData:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    entries: LabelledScores
+    entries: LabeledScores
 
     @cached_property
     def _ranking(self) -> Ranking:

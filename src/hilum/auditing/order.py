@@ -128,7 +128,7 @@ def auroc_matrix(scores: Scores) -> AurocMatrix | None:
 def compare_order(matrix: AurocMatrix, given: Mapping[str, int], rng: np.random.Generator) -> Order:
     """Compare the given assignment of columns to findings with the best.
 
-    The best assignment maximises the sum of AUROCs, each in units of its finding's standard error,
+    The best assignment maximizes the sum of AUROCs, each in units of its finding's standard error,
     so that a rare finding's luck does not outweigh a common one's evidence. A finding leaves its
     own column only for a gain: staying is worth three standard errors. Even so, the best of all
     assignments beats a right one by luck alone, and by much where films are few. So its gain is

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from hilum.domain.documents.audit import Leak, Remark, RemarkKind
 from hilum.domain.errors import LeakError
 from hilum.domain.record import Cohort, digest
-from hilum.predictions.read import LabelledScores, Scores, piles_above_half
+from hilum.predictions.read import LabeledScores, Scores, piles_above_half
 from hilum.splits import (
     KnownSplit,
     TrainingFilms,
     overlap_of,
-    recognise,
+    recognize,
     refuse_other_family,
 )
 
@@ -69,7 +69,7 @@ def score_remarks(scores: Scores) -> Iterator[Remark]:
         )
 
 
-def fitted_on_these_rows(entries: LabelledScores) -> bool:
+def fitted_on_these_rows(entries: LabeledScores) -> bool:
     """Return whether scores are steps as high as the share of positive films on each.
 
     That is what isotonic regression leaves on the rows it was fitted on. Films with one score form
@@ -177,7 +177,7 @@ def leak_of(training: TrainingFilms, cohort: Cohort) -> Leak:
     """
     found = overlap_of(training.patients, cohort.patients().tolist())
     shared = len(training.films.intersection(cohort.image_ids()))
-    known = recognise(training.films)
+    known = recognize(training.films)
     source = training.source if known is None else f"{training.source}: {known.name}"
     words = f"{found.sentence()} ({source}); {shared:,} films are on both sides"
     if training.unknown:
@@ -207,13 +207,13 @@ def leak_remarks(leak: Leak) -> Iterator[Remark]:
 
 def split_name(cohort: Cohort) -> str:
     """Name the evaluated films: the known list that they are, or the table."""
-    known = recognise(cohort.image_ids())
+    known = recognize(cohort.image_ids())
     return "films of the table" if known is None else known.name
 
 
 def split_remarks(cohort: Cohort, training: TrainingFilms | None) -> Iterator[Remark]:
     """Name known and official lists that the films belong to, and training lists that clash."""
-    known = recognise(cohort.image_ids())
+    known = recognize(cohort.image_ids())
     if known is not None:
         yield Remark(
             kind=RemarkKind.KNOWN_SPLIT,
@@ -246,7 +246,7 @@ def _official(cohort: Cohort) -> Iterator[Remark]:
 
 
 def _other_family(known: KnownSplit, training: TrainingFilms) -> Iterator[Remark]:
-    trained = recognise(training.films)
+    trained = recognize(training.films)
     if trained is None:
         return
     try:

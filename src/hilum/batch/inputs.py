@@ -173,10 +173,10 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     counts = Counter(stem.lower() for stem in stems)
     marked = [_marked(path, stem) for path, stem in zip(paths, stems, strict=True)]
     # a film may be called what another one gets
-    taken = {name.lower() for name in marked}
+    used = {name.lower() for name in marked}
     return [
         stem
-        if _harmless(path, stem) and counts[stem.lower()] == 1 and stem.lower() not in taken
+        if _harmless(path, stem) and counts[stem.lower()] == 1 and stem.lower() not in used
         else name
         for path, stem, name in zip(paths, stems, marked, strict=True)
     ]

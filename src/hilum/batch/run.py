@@ -175,9 +175,9 @@ def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
     def places(path: Path) -> set[Path]:
         return {Path(os.path.abspath(path)), Path(os.path.realpath(path))}  # noqa: PTH100
 
-    taken = [place for folder in folders for place in places(folder)]
+    written = [place for folder in folders for place in places(folder)]
     for path in paths:
-        if any(film.is_relative_to(place) for film in places(path) for place in taken):
+        if any(film.is_relative_to(place) for film in places(path) for place in written):
             raise UsageError(
                 f"results must not be written over films; {path} lies in "
                 f"{' or '.join(str(folder) for folder in folders)}. Name another folder with -o"

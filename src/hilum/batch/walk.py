@@ -94,8 +94,8 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
     within = _Root(os.path.realpath(root), follow_links)
     seen: set[tuple[int, int]] = set()
     queue = _Queue([str(root)], [])
-    while (taken := queue.take()) is not None:
-        folder, plain = taken
+    while (next_folder := queue.take()) is not None:
+        folder, plain = next_folder
         try:
             found = os.stat(folder)  # noqa: PTH116 (a Path for every folder of millions is slow)
             if (found.st_dev, found.st_ino) in seen:

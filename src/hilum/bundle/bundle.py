@@ -221,8 +221,8 @@ def _member(kind: type[E], word: str | None, argument: str) -> E | None:
 def _precision(manifest: Manifest, requested: Precision | None) -> Precision:
     """What to compute in. Whether convolutions are in 8 bits is in the network itself."""
     own = manifest.calibration.precision
-    if requested is not None and requested.quantised != own.quantised:
-        can = [one.value for one in Precision if one.quantised == own.quantised]
+    if requested is not None and requested.quantized != own.quantized:
+        can = [one.value for one in Precision if one.quantized == own.quantized]
         raise UsageError(
             f"this bundle's network computes in {' or '.join(can)}; got {requested}. Another "
             f"form of it is made with `hilum calibrate RUN --precision {requested}`, bundled anew"

@@ -100,7 +100,7 @@ def to_html(prediction: Prediction) -> str:
     page, since text keeps the page's own color.
     """
     film = _reduced(prediction.film)
-    pictures = [_figure(_grey(film), "Film", "the film")]
+    pictures = [_figure(_gray(film), "Film", "the film")]
     name = _top(prediction)
     if name is not None:
         pictures.append(_explained(prediction, film, name))
@@ -170,10 +170,10 @@ def _shrunk(pixels: NDArray[np.float32], how: int) -> NDArray[np.float32]:
     return smaller.clip(0.0, pixels.max())
 
 
-def _grey(film: Radiograph) -> NDArray[np.uint8]:
-    from hilum.explain.overlay import greys
+def _gray(film: Radiograph) -> NDArray[np.uint8]:
+    from hilum.explain.overlay import grays
 
-    return greys(film)
+    return grays(film)
 
 
 def _explained(prediction: Prediction, film: Radiograph, name: str) -> str:

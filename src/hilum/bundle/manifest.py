@@ -60,7 +60,7 @@ class Calibration(_Frozen):
     fitted_on: SplitFacts
     """Films that calibrator and thresholds were fitted on."""
     prevalence: dict[str, float]
-    """Share of positives of each finding among the labelled films of `fitted_on`, in [0, 1]."""
+    """Share of positives of each finding among the labeled films of `fitted_on`, in [0, 1]."""
     notes: tuple[str, ...] = ()
     """What a reader of the probabilities must know."""
     bond: str = ""

@@ -19,20 +19,20 @@ def network_sha256(run: RunFolder, precision: Precision) -> str:
         BundleError: when the run was not quantized, or a different network was.
     """
     exported = run.facts().network.model_sha256
-    if not precision.quantised:
+    if not precision.quantized:
         return exported
-    if not run.quantised.is_file():
+    if not run.quantized.is_file():
         raise BundleError(
             f"precision {precision} needs a quantized network; {run.root} has none. Run "
             f"`hilum calibrate RUN --precision {precision}`"
         )
-    facts = run.quantisation()
+    facts = run.quantization()
     if facts.model_sha256 != exported:
         raise BundleError(
-            f"a quantized network must come from the run's own; {run.quantised} was made from a "
+            f"a quantized network must come from the run's own; {run.quantized} was made from a "
             f"different one. Run `hilum calibrate RUN --precision {precision}` again"
         )
-    return facts.quantised_sha256
+    return facts.quantized_sha256
 
 
 def network_of(run: RunFolder, precision: Precision) -> Path:
@@ -41,12 +41,12 @@ def network_of(run: RunFolder, precision: Precision) -> Path:
     Raises:
         BundleError: when there is none, or it was modified.
     """
-    path = run.quantised if precision.quantised else run.model
+    path = run.quantized if precision.quantized else run.model
     expected = network_sha256(run, precision)
     if not path.is_file() or file_sha256(path) != expected:
         made, again = (
-            ("calibrating quantised", "calibrate")
-            if precision.quantised
+            ("calibrating quantized", "calibrate")
+            if precision.quantized
             else ("training exported", "train")
         )
         raise BundleError(

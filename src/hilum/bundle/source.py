@@ -46,7 +46,7 @@ def film_of(source: Source) -> Radiograph:
         >>> film_of(np.zeros((2, 2, 3), np.uint8))
         Traceback (most recent call last):
         ...
-        hilum.domain.errors.UsageError: an array must be a film of (H, W) grey pixels; got (2, 2, 3)
+        hilum.domain.errors.UsageError: an array must be a film of (H, W) gray pixels; got (2, 2, 3)
     """
     if isinstance(source, Radiograph):
         return source
@@ -81,7 +81,7 @@ def _film_of_object(source: Any) -> Radiograph:
 
 def _film_of_array(source: NDArray[Any]) -> Radiograph:
     if source.ndim != 2 or source.size == 0:
-        raise UsageError(f"an array must be a film of (H, W) grey pixels; got {source.shape}")
+        raise UsageError(f"an array must be a film of (H, W) gray pixels; got {source.shape}")
     if source.dtype == np.uint8:
         return Radiograph(np.divide(source, np.float32(255), dtype=np.float32), source="array")
     if source.dtype == np.uint16:

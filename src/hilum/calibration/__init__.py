@@ -189,7 +189,7 @@ def fit(method: str, logits: Logits, states: NDArray[np.int8]) -> FittedCalibrat
     if states.shape != logits.values.shape:
         raise ValueError(f"states must be {logits.values.shape} as the logits; got {states.shape}")
     films = {
-        finding: _labelled(logits.values[:, column], states[:, column])
+        finding: _labeled(logits.values[:, column], states[:, column])
         for column, finding in enumerate(logits.labels)
     }
     fit_all = _fit_shared if kind.shared else _fit_each
@@ -208,7 +208,7 @@ class _Films:
         return bool(self.positives.any()) and not bool(self.positives.all())
 
 
-def _labelled(logits: NDArray[np.float64], states: NDArray[np.int8]) -> _Films:
+def _labeled(logits: NDArray[np.float64], states: NDArray[np.int8]) -> _Films:
     known = (states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE)
     return _Films(logits[known], states[known] == LabelState.POSITIVE)
 

@@ -32,7 +32,7 @@ class Move:
 
     >>> move = Move("Mass", 0.02, 0.05)
     >>> round(move.shift, 3), move.note
-    (0.947, 'prevalence 0.020 -> 0.050 asked for')
+    (0.947, 'prevalence 0.020 -> 0.050 requested')
     """
 
     finding: str
@@ -54,7 +54,7 @@ class Move:
     @property
     def note(self) -> str:
         """Note that accompanies a probability moved to another prevalence."""
-        return f"prevalence {_shown(self.fitted)} -> {_shown(self.wanted)} asked for"
+        return f"prevalence {_shown(self.fitted)} -> {_shown(self.wanted)} requested"
 
 
 def moves(
@@ -73,7 +73,7 @@ def moves(
     >>> moves(LabelSet("one", ("Mass",)), {"Mass": 0.02}, {"Mas": 0.05})
     Traceback (most recent call last):
     ...
-    hilum.domain.errors.UsageError: no finding 'Mas' in the catalogue. Did you mean 'Mass'?
+    hilum.domain.errors.UsageError: no finding 'Mas' in the catalog. Did you mean 'Mass'?
     """
     names = LabelSet("the requested prevalences", tuple(wanted)).findings
     for name in names:
@@ -81,7 +81,7 @@ def moves(
         if name not in fitted:
             raise UsageError(
                 f"the prevalence that {name} was fitted at must be known to move it; it is not, as "
-                "no film was labelled. Leave it out"
+                "no film was labeled. Leave it out"
             )
     return tuple(
         Move(name, fitted[name], share) for name, share in zip(names, wanted.values(), strict=True)

@@ -6,7 +6,7 @@ import typer
 
 from hilum.cli.options import Data, Out, Quiet
 from hilum.cli.progress import progress, say
-from hilum.cli.train import AllowUnlabelled, Changes, Config, Exclude
+from hilum.cli.train import AllowBlankLabels, Changes, Config, Exclude
 
 __all__ = ["cache"]
 
@@ -17,7 +17,7 @@ def cache(
     out: Out,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowUnlabelled = False,
+    allow_unlabelled: AllowBlankLabels = False,
     quiet: Quiet = False,
 ) -> None:
     """Reduce a dataset's films once, into a folder that `hilum train --cache` reads from.

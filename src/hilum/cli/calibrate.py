@@ -60,10 +60,10 @@ def calibrate(
         prevalences(prevalence),
     )
     with progress(quiet) as step:
-        if request.precision.quantised:
+        if request.precision.quantized:
             from hilum.training.quantize import quantize_run
 
-            reading = partial(step, "reading films to quantise by")
+            reading = partial(step, "reading films to quantize by")
             quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
         calibration = calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
     for note in calibration.notes:

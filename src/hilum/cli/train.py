@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hilum.training.ranks import Ranks
     from hilum.training.sinks import Sinks
 
-__all__ = ["AllowUnlabelled", "Changes", "Config", "Exclude", "Watching", "train"]
+__all__ = ["AllowBlankLabels", "Changes", "Config", "Exclude", "Watching", "train"]
 
 Config = Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]
 Changes = Annotated[
@@ -28,7 +28,7 @@ Changes = Annotated[
 Exclude = Annotated[
     Path | None, typer.Option(help="Leave these films out: a file with one name a line.")
 ]
-AllowUnlabelled = Annotated[
+AllowBlankLabels = Annotated[
     bool, typer.Option("--allow-unlabelled", help="Films without a row are expected.")
 ]
 
@@ -39,7 +39,7 @@ def train(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run's folder.")] = None,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowUnlabelled = False,
+    allow_unlabelled: AllowBlankLabels = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
     ] = False,

@@ -82,7 +82,7 @@ def read(place: Path) -> Cohort:
     if unlabelled := sum(record.study_id not in studies for record in records.values()):
         notes.append(f"films whose study is not in {labels.name}, unlabelled: {unlabelled:,}")
     if filmless := len(studies.keys() - {record.study_id for record in records.values()}):
-        notes.append(f"labelled studies without a film in {films.name}, left out: {filmless:,}")
+        notes.append(f"labeled studies without a film in {films.name}, left out: {filmless:,}")
     notes += film_notes(records, {})
     splits = _splits(root)
     if unsplit := sum(film not in splits for film in records):

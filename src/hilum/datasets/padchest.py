@@ -14,7 +14,7 @@ from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
 from hilum.datasets.parts.records import add_once, age_years, film_notes
 from hilum.datasets.parts.tables import find_table, is_recognized, read_rows, write_lines
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.findings import NO_FINDING, LabelState, catalogue, label_set
+from hilum.domain.findings import NO_FINDING, LabelState, catalog, label_set
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 
@@ -34,8 +34,8 @@ CARD = Card(
     url="https://bimcv.cipf.es/bimcv-projects/padchest/",
     known_faults=(
         "The table of 01.02.19 lists 160,861 films. 103 have no list of labels, 777 an empty one.",
-        "'unchanged' points to an earlier film, whose findings are not said again.",
-        "ILD is PadChest's interstitial pattern, a sign that oedema and infection give as well.",
+        "'unchanged' points to an earlier film, whose findings are not repeated.",
+        "ILD is PadChest's interstitial pattern, a sign that edema and infection give as well.",
         "An age is the year of study less that of birth. One study number has two patients.",
     ),
 )
@@ -153,7 +153,7 @@ DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 def _meanings() -> dict[str, set[int]]:
     meanings: dict[str, set[int]] = defaultdict(set)
     for column, finding in enumerate(label_set("PadChest-25")):
-        names = (finding, *catalogue()[finding].aliases, *_TREE.get(finding, finding).split(", "))
+        names = (finding, *catalog()[finding].aliases, *_TREE.get(finding, finding).split(", "))
         for name in names:
             meanings[name.casefold().replace("_", " ")].add(column)
     return meanings

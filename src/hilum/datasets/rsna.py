@@ -32,7 +32,7 @@ CARD = Card(
     known_faults=(
         "The films are of NIH ChestX-ray14 under other names: a model that was trained on one has "
         "seen films and patients of the other.",
-        "'patientId' names a film: NIH's patients are not told, and one may have several films.",
+        "'patientId' names a film: NIH's patients are not named, and one may have several films.",
         "'No Lung Opacity / Not Normal' films have another finding, which is not named.",
         "The labels of the challenge's test films are not in this table.",
     ),

@@ -35,7 +35,7 @@ CARD = Card(
     known_faults=(
         "The films are of NIH ChestX-ray14 under other names: a model that was trained on one has "
         "seen films and patients of the other.",
-        "NIH's patients are not told: a patient's films cannot be kept together.",
+        "NIH's patients are not named: a patient's films cannot be kept together.",
         "Pneumothorax is enriched: 22 % of the films have one, nearly five times NIH's share.",
         "The first stage's table is shorter: the second's has the films of the first test, too.",
         "Only pneumothorax was looked for: a negative film may show anything else.",

@@ -93,8 +93,8 @@ def read(place: Path) -> Cohort:
         if splits.setdefault(film, split) is not split:
             raise DatasetError(f"{where}: film {film} must have one split; it has another above")
     notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
-    taken = {record.path for record in records.values()}
-    notes += film_notes(records, {n: path for n, path in films.items() if path not in taken})
+    described = {record.path for record in records.values()}
+    notes += film_notes(records, {n: path for n, path in films.items() if path not in described})
     test, tune = (
         frozenset(film for film, split in splits.items() if split is use) or None
         for use in (Split.TEST, Split.TUNE)

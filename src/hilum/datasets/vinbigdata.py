@@ -22,7 +22,7 @@ CARD = Card(
     title="VinBigData Chest X-ray Abnormalities Detection",
     films=15_000,
     patients=15_000,
-    labels="Read from the films: three of 17 radiologists boxed 14 findings on each film, or said "
+    labels="Read from the films: three of 17 radiologists boxed 14 findings on each film, or noted "
     "that there is none. A finding that a reader did not box counts as negative with that reader.",
     layout="train.csv, with films in train/",
     licence="the competition's rules at Kaggle; research and education, no redistribution",

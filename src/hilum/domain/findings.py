@@ -19,7 +19,7 @@ __all__ = [
     "Finding",
     "LabelSet",
     "LabelState",
-    "catalogue",
+    "catalog",
     "find",
     "label_set",
     "label_sets",
@@ -73,10 +73,10 @@ class Finding:
 
 
 @cache
-def catalogue() -> dict[str, Finding]:
+def catalog() -> dict[str, Finding]:
     """Return every finding hilum knows, by name.
 
-    >>> catalogue()["Effusion"].aliases
+    >>> catalog()["Effusion"].aliases
     ('Pleural Effusion',)
     """
     rows = yaml.safe_load(files("hilum.domain").joinpath("findings.yaml").read_text("utf-8"))
@@ -100,7 +100,7 @@ def _folded(word: str) -> str:
 def _spellings() -> dict[str, Finding]:
     return {
         _folded(word): finding
-        for finding in catalogue().values()
+        for finding in catalog().values()
         for word in (finding.name, *finding.aliases)
     }
 
@@ -116,12 +116,12 @@ def find(name: str) -> Finding:
     >>> find("Efusion")
     Traceback (most recent call last):
     ...
-    hilum.domain.errors.UsageError: no finding 'Efusion' in the catalogue. Did you mean 'Effusion'?
+    hilum.domain.errors.UsageError: no finding 'Efusion' in the catalog. Did you mean 'Effusion'?
     """
     finding = _spellings().get(_folded(name))
     if finding is None:
-        near = suggestion(name, catalogue())
-        raise UsageError(f"no finding '{name}' in the catalogue.{near}")
+        near = suggestion(name, catalog())
+        raise UsageError(f"no finding '{name}' in the catalog.{near}")
     return finding
 
 
@@ -170,7 +170,7 @@ class LabelSet:
         """
         finding = _spellings().get(_folded(name))
         if finding is None or finding.name not in self.findings:
-            near = suggestion(name, (*self.findings, *catalogue()))
+            near = suggestion(name, (*self.findings, *catalog()))
             raise UsageError(f"no finding '{name}' in {self.name}.{near}")
         return self.findings.index(finding.name)
 

@@ -23,7 +23,7 @@ __all__ = [
     "Split",
     "Vote",
     "digest",
-    "labelled",
+    "labeled",
     "patient_folds",
     "prevalences",
 ]
@@ -170,7 +170,7 @@ def digest(lines: Iterable[str]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def labeled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the films that count for a finding, and whether each has it.
 
     Args:
@@ -179,7 +179,7 @@ def labelled(states: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.boo
     Returns:
         (n,) rows of the films labeled positive or negative, and (n,) whether positive.
 
-    >>> labelled(np.array([1, -1, 0, -2], np.int8))
+    >>> labeled(np.array([1, -1, 0, -2], np.int8))
     (array([0, 2]), array([ True, False]))
     """
     rows = np.flatnonzero((states == LabelState.POSITIVE) | (states == LabelState.NEGATIVE))
@@ -196,7 +196,7 @@ def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
     >>> prevalences(LabelSet("two", ("Mass", "Edema")), np.array([[1, -2], [0, -1]], np.int8))
     {'Mass': 0.5}
     """
-    counted = {name: labelled(states[:, column])[1] for column, name in enumerate(labels)}
+    counted = {name: labeled(states[:, column])[1] for column, name in enumerate(labels)}
     return {name: float(own.mean()) for name, own in counted.items() if len(own)}
 
 

@@ -17,7 +17,7 @@ from hilum.domain.documents.comparison import (
     PairVerdict,
 )
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.metrics.comparison import bootstrap_p, holm, paired_interval
 from hilum.metrics.ranking import Ranking
@@ -142,7 +142,7 @@ def _measured(
     """Measure the areas of each model on the films themselves and on each resample."""
     labels = contenders[0].scores.labels
     states = cohort.states()[:, cohort.labels.columns(labels)]
-    counted = {name: labelled(states[:, column]) for column, name in enumerate(labels)}
+    counted = {name: labeled(states[:, column]) for column, name in enumerate(labels)}
     rankings = [
         {
             name: Ranking.of(positives, one.scores.of(name)[rows], rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.metrics.corp import ReliabilityCurve, reliability_curve
 from hilum.metrics.decision import NetBenefit, net_benefit
@@ -113,7 +113,7 @@ def curves_of(probabilities: Probabilities, cohort: Cohort, seed: int) -> Curves
     states = cohort.states()
     findings: dict[str, FindingCurves] = {}
     for name in probabilities.labels:
-        known, positives = labelled(states[:, cohort.labels.index(name)])
+        known, positives = labeled(states[:, cohort.labels.index(name)])
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         findings[name] = _curves(positives, probabilities.of(name)[known], rng)
     return Curves(findings, cohort.synthetic)

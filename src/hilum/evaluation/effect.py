@@ -17,7 +17,7 @@ from hilum.domain.documents.calibration_effect import (
     FindingEffect,
 )
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Ratios
 from hilum.metrics.binned import Binned
@@ -30,7 +30,7 @@ __all__ = ["effect_of_calibration"]
 
 _CELLS = 200_000
 """Patients times resamples worked on at once."""
-_ABSENT = "no film is labelled"
+_ABSENT = "no film is labeled"
 
 
 class _Of(StrEnum):
@@ -108,7 +108,7 @@ def effect_of_calibration(
     findings: dict[str, FindingEffect] = {}
     changes: list[dict[str, NDArray[np.float64]]] = []
     for name in after[1].labels:
-        known, y = labelled(states[:, cohort.labels.index(name)])
+        known, y = labeled(states[:, cohort.labels.index(name)])
         first, second = (
             _Scores(y, one.of(name)[known], number[known]) for one in (before[1], after[1])
         )

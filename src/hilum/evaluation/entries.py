@@ -166,7 +166,7 @@ class Entries:
     def missing(self) -> str:
         """Reason why measures may not exist, in words."""
         if not len(self.positives):
-            return "no film is labelled"
+            return "no film is labeled"
         return "no film is negative" if self.positives.all() else "no film is positive"
 
     @cached_property

@@ -15,7 +15,7 @@ from hilum.domain.documents.evaluation import (
     SummaryEvaluation,
 )
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Entries, Measure
 from hilum.evaluation.finding import FindingData, evaluate_finding, levels
@@ -112,7 +112,7 @@ def _scored(
     states = cohort.states()
     entries: dict[str, Entries] = {}
     for name in probabilities.labels:
-        known, positives = labelled(states[:, cohort.labels.index(name)])
+        known, positives = labeled(states[:, cohort.labels.index(name)])
         constant = _prevalence(name, positives.mean() if len(known) else 0.0, request)
         entries[name] = Entries(
             films=known,

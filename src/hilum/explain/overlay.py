@@ -16,7 +16,7 @@ __all__ = [
     "LEVELS",
     "Overlay",
     "Style",
-    "greys",
+    "grays",
     "is_empty",
     "levels",
     "mixed",
@@ -156,7 +156,7 @@ def overlay(film: Radiograph, heatmap: NDArray[np.float32], style: Style = Style
             "Map it to the film first"
         )
     level = levels(heatmap)
-    gray = greys(film)
+    gray = grays(film)
     if not level.any():
         return Overlay(np.repeat(gray[:, :, None], 3, axis=2), empty=True)
     # One look-up of four bytes a pixel: a tenth of the time of arithmetic on three floats.
@@ -166,10 +166,10 @@ def overlay(film: Radiograph, heatmap: NDArray[np.float32], style: Style = Style
     return Overlay(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8), empty=False)
 
 
-def greys(film: Radiograph) -> NDArray[np.uint8]:
+def grays(film: Radiograph) -> NDArray[np.uint8]:
     """Return the film in 8 bits: `round(255 x)`, (H, W).
 
-    >>> greys(Radiograph(np.array([[0.0, 1.0]], np.float32), source="a.png")).tolist()
+    >>> grays(Radiograph(np.array([[0.0, 1.0]], np.float32), source="a.png")).tolist()
     [[0, 255]]
     """
     import cv2
@@ -233,7 +233,7 @@ def preview(film: Radiograph, side: int = 512) -> bytes:
     rows, columns = film.shape
     shrink = min(1.0, side / max(rows, columns))
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
-    pixels = greys(film)
+    pixels = grays(film)
     if shrink < 1.0:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     return jpeg_bytes(pixels, quality=90)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import LEVELS, Style, greys, is_empty, levels, overlay, ramp
+from hilum.explain.overlay import LEVELS, Style, grays, is_empty, levels, overlay, ramp
 
 __all__ = ["Color", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
 
@@ -69,7 +69,7 @@ def render(
         raise ValueError("a panel or triptych must have a caption; got None")
     film, heatmap = _fitted(film, heatmap)
     drawn = overlay(film, heatmap, style)
-    tiles = [_Tile("Film", _three(greys(film)))]
+    tiles = [_Tile("Film", _three(grays(film)))]
     if style is Style.TRIPTYCH:
         tiles.append(_Tile("Heatmap", _map_alone(heatmap, style)))
     tiles.append(_Tile("Film and heatmap", drawn.rgb))
@@ -235,14 +235,14 @@ def wrapped(lines: Sequence[TextLine], width: int) -> list[TextLine]:
     """
     broken: list[TextLine] = []
     for line in lines:
-        taken = ""
+        fitting = ""
         for word in line.text.split():
-            longer = f"{taken} {word}".strip()
-            if taken and text_width(longer, line.size) > width:
-                broken.append(TextLine(taken, line.size, line.color))
+            longer = f"{fitting} {word}".strip()
+            if fitting and text_width(longer, line.size) > width:
+                broken.append(TextLine(fitting, line.size, line.color))
                 longer = word
-            taken = longer
-        broken.append(TextLine(taken, line.size, line.color))
+            fitting = longer
+        broken.append(TextLine(fitting, line.size, line.color))
     return broken
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError, suggestion
-from hilum.domain.findings import LabelSet, catalogue, find
+from hilum.domain.findings import LabelSet, catalog, find
 from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import Style
 
@@ -69,7 +69,7 @@ class HeatmapRequest:
             try:
                 names.append(find(word).name)
             except UsageError:
-                near = suggestion(word, (*known, *catalogue()))
+                near = suggestion(word, (*known, *catalog()))
                 raise UsageError(
                     f"heatmaps must be of {', '.join(known)} or of findings by name; "
                     f"got '{word}'.{near}"

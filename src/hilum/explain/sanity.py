@@ -243,7 +243,7 @@ def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32
     Where both maps are 0 they count as alike, so SSIM has to be read beside a baseline.
 
     Args:
-        first: (h, w), a cell an entry; compared as `normalised`.
+        first: (h, w), a cell an entry; compared as `normalized`.
         second: of the same shape.
 
     >>> heat = np.arange(16, dtype=np.float32).reshape(4, 4)

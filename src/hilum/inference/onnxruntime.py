@@ -30,7 +30,7 @@ class OnnxRuntime:
     Args:
         model: the `.onnx` file, with input `images` and outputs `logits` and `heatmaps`.
         preprocessing: it was trained with; gives the input's shape.
-        precision: f32, or int8 of a quantised network.
+        precision: f32, or int8 of a quantized network.
         threads: how many films at once.
 
     Raises:
@@ -46,7 +46,7 @@ class OnnxRuntime:
         import onnxruntime
 
         if precision.floats is not Precision.F32:
-            other = Precision.INT8 if precision.quantised else Precision.F32
+            other = Precision.INT8 if precision.quantized else Precision.F32
             raise UsageError(
                 f"onnxruntime computes in f32; got {precision}. Use precision {other}, "
                 "or install openvino"

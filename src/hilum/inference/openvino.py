@@ -96,7 +96,7 @@ def _compiled(
     if precision.floats is Precision.BF16 and "BF16" not in core.get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     ):
-        other = Precision.INT8 if precision.quantised else Precision.F32
+        other = Precision.INT8 if precision.quantized else Precision.F32
         raise UsageError(
             f"precision {precision} needs a processor that computes in bf16; use {other} here"
         )

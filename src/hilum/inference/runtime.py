@@ -20,15 +20,15 @@ class Precision(StrEnum):
     """About four times as fast where the processor computes in it; scores move a little."""
     INT8 = "int8"
     """Convolutions in 8 bits, the rest in float32: some 2.5 times as fast as f32, and 4 times with
-    AMX; scores move several times as far as in bf16. Of a quantised network only."""
+    AMX; scores move several times as far as in bf16. Of a quantized network only."""
     INT8_BF16 = "int8-bf16"
     """Convolutions in 8 bits, the rest in bf16: the fastest, where the processor computes in it."""
 
     @property
-    def quantised(self) -> bool:
-        """Whether it is that of a quantised network.
+    def quantized(self) -> bool:
+        """Whether it is that of a quantized network.
 
-        >>> Precision.INT8_BF16.quantised, Precision.BF16.quantised
+        >>> Precision.INT8_BF16.quantized, Precision.BF16.quantized
         (True, False)
         """
         return self in (Precision.INT8, Precision.INT8_BF16)
@@ -48,7 +48,7 @@ class Library(StrEnum):
     """What runs the exported network."""
 
     OPENVINO = "openvino"
-    """Of every install: a processor, in f32 or bf16."""
+    """Part of every install: a processor, in f32 or bf16."""
     ONNXRUNTIME = "onnxruntime"
     """The extra `onnxruntime`, for where OpenVINO is not: a processor or a CUDA device, in f32."""
 
@@ -79,5 +79,5 @@ class Runtime(Protocol):
     shape: tuple[int, int, int]
 
     def ask(self, images: NDArray[np.float32]) -> Answer:
-        """Run the network on one film, (1, C, S, S) normalised. Holds up no other thread."""
+        """Run the network on one film, (1, C, S, S) normalized. Holds up no other thread."""
         ...

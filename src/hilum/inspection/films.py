@@ -115,7 +115,7 @@ def thumbnail_pool(films: int) -> ReaderPool:
     Args:
         films: how many films there are to read.
     """
-    return ReaderPool(Preprocessing(), GateRules.labelled(), films, _READERS)
+    return ReaderPool(Preprocessing(), GateRules.labeled(), films, _READERS)
 
 
 def look_at(

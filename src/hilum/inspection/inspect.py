@@ -85,7 +85,7 @@ def inspect_dataset(request: InspectionRequest, step: Step | None = None) -> Dat
     whole = open_dataset(request.place, request.dataset)
     listed = whole
     if request.excluded:
-        listed = without(whole, request.excluded, "asked for")
+        listed = without(whole, request.excluded, "as requested")
     settled, undecided = _settled(listed, request.policy)
     # what was undecided is a problem, and was not ignored by anybody's choice
     policy_notes = tuple(

@@ -20,7 +20,7 @@ from hilum.domain.documents.inspection import (
 from hilum.domain.errors import LeakError
 from hilum.domain.radiograph import Sex
 from hilum.domain.record import Cohort, Record, Split
-from hilum.splits import SplitTable, assign, recognise
+from hilum.splits import SplitTable, assign, recognize
 
 __all__ = [
     "Counted",
@@ -125,7 +125,7 @@ def official_lists(cohort: Cohort) -> OfficialLists:
         crossing |= inside & outside
         parts.append(official & frozenset(cohort.image_ids()))
         rest -= official
-    known = [recognise(part) for part in (*parts, rest)]
+    known = [recognize(part) for part in (*parts, rest)]
     return OfficialLists(
         test_films=_listed(cohort, cohort.official_test),
         tune_films=_listed(cohort, cohort.official_tune),

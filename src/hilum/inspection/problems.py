@@ -134,8 +134,8 @@ def _labels(found: DatasetInspection) -> Iterator[Problem]:
             level=Severity.ERROR,
             code=ProblemCode.UNCERTAIN_POLICY_MISSING,
             count=found.labels.undecided,
-            message=f"{_count(found.labels.undecided, 'uncertain label')}, and nobody said what "
-            "they count as. Say --uncertain ignore, positive, negative or soft",
+            message=f"{_count(found.labels.undecided, 'uncertain label')}, and no policy for "
+            "them. Use --uncertain ignore, positive, negative or soft",
         )
     conflicts, treated = found.labels.no_finding.conflicts, found.policy.no_finding
     if conflicts:
@@ -148,7 +148,7 @@ def _labels(found: DatasetInspection) -> Iterator[Problem]:
             level=Severity.ERROR if treated is Conflict.KEEP else Severity.WARNING,
             code=ProblemCode.NO_FINDING_CONFLICT,
             count=conflicts,
-            message=f"{_count(conflicts, 'film')} labelled No Finding and a finding at once; "
+            message=f"{_count(conflicts, 'film')} labeled No Finding and a finding at once; "
             f"{result} (--no-finding {treated})",
         )
 

@@ -101,8 +101,8 @@ def corp_resampled(
 def _pool_ends(y: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return (S,) ends of runs of sorted films that PAV gives one value whatever their weights.
 
-    Films of one probability; and neighbouring ones that are all negative, or all positive: what
-    pools the first of them with its neighbours pools the others too. Rare findings leave few runs.
+    Films of one probability; and neighboring ones that are all negative, or all positive: what
+    pools the first of them with its neighbors pools the others too. Rare findings leave few runs.
     """
     starts = np.flatnonzero(np.diff(p, prepend=-1.0))
     if len(starts) == 0:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelState
-from hilum.domain.record import labelled
+from hilum.domain.record import labeled
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.metrics.ranking import Counts, Ranking
 
@@ -182,7 +182,7 @@ def choose_all(
     target: Target,
     goal: float | None = None,
 ) -> tuple[OperatingPoint, ...]:
-    """Return an operating point for each finding; only films labelled positive or negative count.
+    """Return an operating point for each finding; only films labeled positive or negative count.
 
     Args:
         probabilities: (N, L).
@@ -192,7 +192,7 @@ def choose_all(
     """
     points: list[OperatingPoint] = []
     for column, finding in enumerate(probabilities.labels):
-        known, positives = labelled(states[:, column])
+        known, positives = labeled(states[:, column])
         points.append(choose(finding, positives, probabilities.of(finding)[known], target, goal))
     return tuple(points)
 

@@ -110,7 +110,7 @@ def is_timm(name: str) -> bool:
 
 
 def cut(name: str, channels: int, drop_path: float, arguments: Mapping[str, Any]) -> Features:
-    """A freshly initialised network of timm's up to its last feature map.
+    """A freshly initialized network of timm's up to its last feature map.
 
     Args:
         name: timm's.

@@ -34,7 +34,7 @@ class Canvas:
     Attributes:
         size: side of the square film in pixels.
         side_cm: side of the film in centimeters at the patient.
-        centre_cm: the patient point in the middle of the film.
+        center_cm: the patient point in the middle of the film.
         tilt_rad: in-plane rotation of the patient.
         oversampling: how much finer shapes are drawn before averaging, so that thin ones keep
             their weight.
@@ -42,7 +42,7 @@ class Canvas:
 
     size: int
     side_cm: float
-    centre_cm: tuple[float, float]
+    center_cm: tuple[float, float]
     tilt_rad: float
     oversampling: int
 
@@ -58,7 +58,7 @@ class Canvas:
     def pixels(self, points: Points) -> Points:
         """Film coordinates, in film pixels, of patient points."""
         cos, sin = np.cos(self.tilt_rad), np.sin(self.tilt_rad)
-        moved = np.asarray(points, np.float64) - np.array(self.centre_cm)
+        moved = np.asarray(points, np.float64) - np.array(self.center_cm)
         turned = moved @ np.array([[cos, sin], [-sin, cos]])
         return turned / self.pixel_cm + self.size / 2.0
 
@@ -68,8 +68,8 @@ class Canvas:
         axis = (np.arange(self.size) + 0.5 - self.size / 2.0) * self.pixel_cm
         cos, sin = np.cos(self.tilt_rad), np.sin(self.tilt_rad)
         across, down = axis[None, :], axis[:, None]
-        x = across * cos + down * sin + self.centre_cm[0]
-        y = down * cos - across * sin + self.centre_cm[1]
+        x = across * cos + down * sin + self.center_cm[0]
+        y = down * cos - across * sin + self.center_cm[1]
         return x.astype(np.float32), y.astype(np.float32)
 
     def _vertices(self, lines: Sequence[Points] | Points) -> list[NDArray[np.int32]]:

@@ -129,7 +129,7 @@ def mined_labels(plan: FilmPlan, seed: int) -> dict[str, LabelState]:
     for name in _SHOWN_BY:
         key = (seed, int(plan.patient_id), plan.follow_up, zlib.crc32(name.encode()))
         chance = np.random.default_rng(np.random.SeedSequence(key)).random()
-        labels[name] = _said(_marked(plan, name), chance)
+        labels[name] = _reported(_marked(plan, name), chance)
     if not plan.findings and LabelState.UNCERTAIN not in labels.values():
         labels[NO_FINDING] = LabelState.POSITIVE
     return labels
@@ -160,7 +160,7 @@ def _marked(plan: FilmPlan, name: str) -> float | None:
     return max(parts, default=None)
 
 
-def _said(marked: float | None, chance: float) -> LabelState:
+def _reported(marked: float | None, chance: float) -> LabelState:
     """Return a finding's state in a report, at a uniform chance in [0, 1)."""
     if marked is not None:
         hedged = marked < _FAINT and chance < _HEDGED

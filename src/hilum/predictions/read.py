@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import DatasetError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.predictions.columns import ScoreKind, is_unnamed
 from hilum.predictions.levels import Level
 from hilum.predictions.table import ScoreTable, TableColumn, read_table
 
 __all__ = [
-    "LabelledScores",
+    "LabeledScores",
     "Predictions",
     "Scores",
     "normalized_findings",
@@ -56,7 +56,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledScores:
+class LabeledScores:
     """Scores and labels of one finding, for the films that are labeled.
 
     Attributes:
@@ -120,14 +120,14 @@ class Scores:
         """(N, L) label states of the cohort, computed once for all columns and findings."""
         return self.cohort.states()
 
-    def of(self, finding: str) -> LabelledScores:
+    def of(self, finding: str) -> LabeledScores:
         """Return the labeled films of a finding with the scores of the column named after it."""
         return self.entries(self.findings.index(finding), finding)
 
-    def entries(self, column: int, finding: str) -> LabelledScores:
+    def entries(self, column: int, finding: str) -> LabeledScores:
         """Return the labeled films of a finding with the scores of any column."""
-        known, positives = labelled(self._states[:, self.cohort.labels.index(finding)])
-        return LabelledScores(known, positives, self.values[known, column])
+        known, positives = labeled(self._states[:, self.cohort.labels.index(finding)])
+        return LabeledScores(known, positives, self.values[known, column])
 
     def in_order(self, order: LabelSet) -> Scores:
         """Return the same scores, each column named by its position.
@@ -313,9 +313,9 @@ def _row_notes(table: ScoreTable) -> Iterator[str]:
     if table.many:
         yield f"{table.many:,} names of {table.name} fit several {plural} and are left out"
     if foreign := table.rows - table.matched - table.many:
-        yield f"{foreign:,} {plural} of {table.name} are not among the labelled {plural}"
-    if absent := table.labelled - table.matched:
-        yield f"{absent:,} of {table.labelled:,} labelled {plural} have no prediction"
+        yield f"{foreign:,} {plural} of {table.name} are not among the labeled {plural}"
+    if absent := table.labeled - table.matched:
+        yield f"{absent:,} of {table.labeled:,} labeled {plural} have no prediction"
 
 
 def _column_notes(
@@ -362,9 +362,9 @@ def _score_notes(table: ScoreTable, read: Sequence[TableColumn]) -> Iterator[str
     if table.unscored:
         yield f"{table.unscored:,} rows of {table.name} were not scored (status) and are left out"
     if unknown := table.rows - table.matched:
-        yield f"{unknown:,} rows of {table.name} name no labelled {one}"
-    if absent := table.labelled - len(table.cohort):
-        yield f"{absent:,} labelled {plural} have no row in {table.name}"
+        yield f"{unknown:,} rows of {table.name} name no labeled {one}"
+    if absent := table.labeled - len(table.cohort):
+        yield f"{absent:,} labeled {plural} have no row in {table.name}"
     ignored = [column.name for column in table.columns() if column.numeric and column not in read]
     if ignored:
         some = ", ".join([*ignored[:4], *(["…"] if len(ignored) > 4 else [])])

@@ -114,7 +114,7 @@ class ScoreTable:
         name: of the file.
         header: names of all columns; blank ones where the file has no header.
         cohort: the N records that the table has, in the order of the dataset.
-        labelled: how many records the dataset has, with and without a row.
+        labeled: how many records the dataset has, with and without a row.
         level: whether a row is a film or a study.
         film: column that names them.
         status: column that says which rows were scored, or None.
@@ -131,7 +131,7 @@ class ScoreTable:
     name: str
     header: tuple[str, ...]
     cohort: Cohort
-    labelled: int
+    labeled: int
     level: Level
     film: TableColumn
     status: TableColumn | None
@@ -204,7 +204,7 @@ def read_table(path: Path, cohort: Cohort) -> ScoreTable:
         name=path.name,
         header=films.header,
         cohort=replace(films.cohort, records=kept),
-        labelled=len(films.cohort),
+        labeled=len(films.cohort),
         level=films.level,
         film=layout.film,
         status=layout.status,

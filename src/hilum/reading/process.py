@@ -61,7 +61,7 @@ class FilmFacts(BaseModel):
     view: ViewPosition
     codes: tuple[ReasonCode, ...]
     patient_id: str = ""
-    """As in the header: not to be shown before it is made a pseudonym."""
+    """Value in the header: not to be shown before it is made a pseudonym."""
     sop_instance_uid: str = ""
     age_years: float | None = None
     sex: Sex = Sex.UNKNOWN
@@ -81,7 +81,7 @@ class Refusal(FilmFault):
     be cut short when it is read, and complete when it is hashed."""
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
-    """As in `FilmFacts`, for a film that could be read but must not be scored."""
+    """The same fact as in `FilmFacts`, for a film that could be read but must not be scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +330,7 @@ class ReaderProcess:
         self._early = None
         if self._closed:  # by another thread, which may have seen no process to end
             self._end()
-            raise RuntimeError("a reader that was closed cannot be asked again")
+            raise RuntimeError("a reader that was closed takes no more requests")
         try:
             code_of_child = child.ask(self._settings, (), _TO_START_S).head.get("code_sha256")
         except TimeoutError:

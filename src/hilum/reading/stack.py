@@ -81,7 +81,7 @@ def read_stacks(
     def request(path: Path) -> Request[FilmRaster]:
         return raster_request(path, side)
 
-    with ReaderPool(preprocessing, GateRules.labelled(), len(paths), threads) as pool:
+    with ReaderPool(preprocessing, GateRules.labeled(), len(paths), threads) as pool:
         for done, result in enumerate(pool.results(paths, request), start=1):
             results.append(result)
             if advance is not None:

@@ -22,7 +22,7 @@ __all__ = [
     "NetworkFacts",
     "NetworkOrigin",
     "PhaseRecord",
-    "Quantisation",
+    "Quantization",
     "RunFacts",
     "Trained",
 ]
@@ -221,16 +221,16 @@ class RunFacts(_Facts):
         return self.model_copy(update={"films": films})
 
 
-class Quantisation(_Facts):
+class Quantization(_Facts):
     """Everything in quantisation.json but the seal."""
 
     model_sha256: str
-    """Hash of the network that was quantised."""
-    quantised_sha256: str
+    """Hash of the network that was quantized."""
+    quantized_sha256: str
     """Hash of the network in 8 bits."""
     convolutions: int
     """Number of convolutions in 8 bits."""
     films: SplitFacts
     """The films whose values set the ranges; no label was used."""
     provenance: dict[str, str] = {}
-    """Code and libraries that quantised it."""
+    """Code and libraries that quantized it."""

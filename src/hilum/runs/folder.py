@@ -39,7 +39,7 @@ from hilum.domain.findings import LabelSet
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import LOCK
 from hilum.files.sealed import first_fault, read_sealed, write_sealed
-from hilum.runs.facts import BoundFilms, Quantisation, RunFacts, Trained
+from hilum.runs.facts import BoundFilms, Quantization, RunFacts, Trained
 
 if TYPE_CHECKING:
     from hilum.runs.recipe import TrainingConfig
@@ -59,7 +59,7 @@ class RunFolder:
         return self.root / "model.onnx"
 
     @property
-    def quantised(self) -> Path:
+    def quantized(self) -> Path:
         """The exported network with its convolutions in 8 bits."""
         return self.root / "model-int8.onnx"
 
@@ -278,17 +278,17 @@ class RunFolder:
             )
         return films
 
-    def write_quantisation(self, facts: Quantisation) -> None:
+    def write_quantization(self, facts: Quantization) -> None:
         """Write quantisation.json, sealed."""
         write_sealed(facts, self.root / "quantisation.json")
 
-    def quantisation(self) -> Quantisation:
+    def quantization(self) -> Quantization:
         """Read quantisation.json.
 
         Raises:
             BundleError: when there is none, or it was edited.
         """
-        return read_sealed(Quantisation, self.root / "quantisation.json")
+        return read_sealed(Quantization, self.root / "quantisation.json")
 
     def labels(self) -> LabelSet:
         """Return the findings of the network's outputs, in order."""

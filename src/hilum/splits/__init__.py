@@ -1,13 +1,13 @@
 """Splits by patient: each patient is in exactly one of train, tune, calibrate and test.
 
 `assign` makes a split table, `SplitTable` holds and checks one; `check_disjoint` and
-`SeenPatients` refuse patients that a model has seen, and `recognise` knows the published lists.
+`SeenPatients` refuse patients that a model has seen, and `recognize` knows the published lists.
 """
 
 from __future__ import annotations
 
 from hilum.splits.assign import DEFAULT_FRACTIONS, Fractions, assign
-from hilum.splits.known import KnownSplit, known_splits, recognise, refuse_other_family
+from hilum.splits.known import KnownSplit, known_splits, recognize, refuse_other_family
 from hilum.splits.overlap import Overlap, check_disjoint, overlap_of
 from hilum.splits.seen import SeenPatients
 from hilum.splits.table import Place, SplitTable
@@ -27,6 +27,6 @@ __all__ = [
     "known_splits",
     "overlap_of",
     "read_training_films",
-    "recognise",
+    "recognize",
     "refuse_other_family",
 ]

@@ -14,7 +14,7 @@ from hilum.domain.errors import LeakError, UsageError, suggestion
 from hilum.domain.record import Split, digest
 from hilum.splits.overlap import percent
 
-__all__ = ["KnownSplit", "known_splits", "recognise", "refuse_other_family"]
+__all__ = ["KnownSplit", "known_splits", "recognize", "refuse_other_family"]
 
 _ELLIPSIS = "…"
 
@@ -73,7 +73,7 @@ def known_splits() -> tuple[KnownSplit, ...]:
     )
 
 
-def recognise(image_ids: Iterable[str]) -> KnownSplit | None:
+def recognize(image_ids: Iterable[str]) -> KnownSplit | None:
     """Return the known list with exactly these films, in any order; None for any other set.
 
     A hash identifies whole lists only: a part of one is not recognized.
@@ -81,7 +81,7 @@ def recognise(image_ids: Iterable[str]) -> KnownSplit | None:
     Args:
         image_ids: film names of the dataset, such as "00000001_000.png".
 
-    >>> recognise(["00000001_000.png"]) is None
+    >>> recognize(["00000001_000.png"]) is None
     True
     """
     names = set(image_ids)

@@ -91,7 +91,7 @@ def calibrate_run(
     """
     _refuse_other_splits(run, cohort)
     scored = score_cohort(engine_of(run, request.precision), cohort, advance)
-    moved = _moved(run, scored, advance) if request.precision.quantised else ()
+    moved = _moved(run, scored, advance) if request.precision.quantized else ()
     states = scored.cohort.states()
     prevalence = prevalences(cohort.labels, states)
     calibrator = fit(request.method, scored.logits, states)

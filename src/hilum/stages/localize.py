@@ -68,7 +68,7 @@ def subject_of(root: Path) -> Subject:
         bundle = Bundle.load(root)
         manifest = bundle.manifest
         facts = {"bundle": bundle.id, "model_sha256": manifest.calibration.model_sha256}
-        network = None if bundle.precision.quantised else run.model
+        network = None if bundle.precision.quantized else run.model
         return Subject(manifest.name, network, bundle.engine, facts, run.seen, None)
     if not (root / "run.json").is_file():
         raise BundleError(f"heatmaps are those of a run or bundle; {root} is neither")
@@ -120,7 +120,7 @@ def localize(
     """
     labels, preprocessing = subject.engine.labels, subject.engine.preprocessing
     reference = reference_of(place, cohort, preprocessing)
-    known = cohort.select(lambda record: bool(_asked(reference, record, labels)))
+    known = cohort.select(lambda record: bool(_requested(reference, record, labels)))
     if not len(known):
         raise DatasetError(
             f"heatmaps are compared with boxes or drawn masks of {', '.join(labels)}; no film of "
@@ -133,7 +133,7 @@ def localize(
         for row, record in enumerate(films.records):
             shape = stack.shapes[row]
             masks = reference.masks(FilmRead(record, shape, stack.rasters[row]))
-            for finding in _asked(reference, record, labels):
+            for finding in _requested(reference, record, labels):
                 heatmap = preprocessing.to_film(heatmaps[row, labels.index(finding)], shape)
                 yield Mapped(record.patient_id, finding, heatmap, masks[finding], record.image_id)
 
@@ -198,7 +198,7 @@ def sanity(subject: Subject, cohort: Cohort, seed: int, advance: Advance | None 
         raise DatasetError(f"the sanity of heatmaps cannot be checked here: {error}") from None
 
 
-def _asked(reference: Reference, record: Record, labels: LabelSet) -> list[str]:
+def _requested(reference: Reference, record: Record, labels: LabelSet) -> list[str]:
     return [name for name in labels if record.path and name in reference.findings(record)]
 
 

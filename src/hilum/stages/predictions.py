@@ -38,7 +38,7 @@ from hilum.files.sealed import file_sha256
 from hilum.predictions.levels import Combine, Level, at_level
 from hilum.predictions.read import Predictions, normalized_findings, read_predictions
 from hilum.report.evaluation.write import TOP, write_effect, write_evaluation
-from hilum.splits import check_disjoint, overlap_of, read_training_films, recognise
+from hilum.splits import check_disjoint, overlap_of, read_training_films, recognize
 from hilum.stages.calibrate import GOALS
 from hilum.stages.ledger import NAME, count_look
 
@@ -212,7 +212,7 @@ def _fitted(
         fitted = prevalences(probabilities.labels, states)
         for move in moves(probabilities.labels, fitted, request.prevalences):
             notes.append(
-                f"{move.finding}: {move.note}, from that of the evaluated labelled films; "
+                f"{move.finding}: {move.note}, from that of the evaluated labeled films; "
                 "calibration against these films' labels is then off on purpose"
             )
         probabilities = shift_prevalence(probabilities, fitted, request.prevalences)
@@ -243,6 +243,6 @@ def _thresholds(
 
 
 def _split_name(cohort: Cohort, table: Path) -> str:
-    known = recognise(cohort.image_ids())
+    known = recognize(cohort.image_ids())
     name = f"the films of {table.name}" if known is None else known.name
     return f"{name}, synthetic films" if cohort.synthetic else name

@@ -47,7 +47,7 @@ class TrainingRequest:
         """
         cohort = open_dataset(self.data)
         if not self.allow_unlabelled:
-            _refuse_unlabelled(cohort, self.data)
+            _refuse_without_labels(cohort, self.data)
         if self.exclude is None:
             return cohort
         return without(cohort, self.unwanted(), f"listed in {self.exclude.name}")
@@ -84,7 +84,7 @@ def film_names(path: Path) -> frozenset[str]:
         raise UsageError(f"--exclude must be a readable list of films; {path}: {error}") from None
 
 
-def _refuse_unlabelled(cohort: Cohort, data: Path) -> None:
+def _refuse_without_labels(cohort: Cohort, data: Path) -> None:
     """Refuse films that no row describes: a table that was cut short would train on what is left.
 
     Rows without a film, as a part of a download has, are accepted.

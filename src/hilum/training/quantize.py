@@ -15,7 +15,7 @@ from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
 from hilum.model.quantize import write_quantized
 from hilum.reading.stack import read_stack
-from hilum.runs.facts import Quantisation
+from hilum.runs.facts import Quantization
 from hilum.runs.folder import RunFolder
 
 __all__ = ["FILMS", "quantize_run"]
@@ -29,7 +29,7 @@ def quantize_run(
     name: str,
     cohort: Cohort,
     advance: Callable[[int, int], None] | None = None,
-) -> Quantisation:
+) -> Quantization:
     """Write `model-int8.onnx` and `quantisation.json` into the run.
 
     Args:
@@ -53,16 +53,16 @@ def quantize_run(
             f"a network is quantized by films that it may see; none of the {len(cohort)} of "
             f"{cohort.dataset}'s {name} split can be read here"
         )
-    with atomic_file(run.quantised) as unfinished:
+    with atomic_file(run.quantized) as unfinished:
         images = preprocessing.normalize(stack.rasters)
         convolutions = write_quantized(run.model, images, unfinished)
     names = {chosen[position].image_id for position in stack.kept}
-    facts = Quantisation(
+    facts = Quantization(
         model_sha256=file_sha256(run.model),
-        quantised_sha256=file_sha256(run.quantised),
+        quantized_sha256=file_sha256(run.quantized),
         convolutions=convolutions,
         films=SplitFacts.of(name, cohort.select(lambda record: record.image_id in names)),
         provenance={**provenance(), "onnxruntime": version("onnxruntime")},
     )
-    run.write_quantisation(facts)
+    run.write_quantization(facts)
     return facts

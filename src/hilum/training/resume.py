@@ -108,7 +108,7 @@ class EpochTally(BaseModel):
     count: float = 0.0
     """Divisor of the sum of terms."""
     norms: float = 0.0
-    taken: int = 0
+    finite: int = 0
     skipped: int = 0
     """Steps skipped because float16 overflowed."""
     seconds: float = 0.0
@@ -121,7 +121,7 @@ class EpochTally(BaseModel):
         self.count += count
         if math.isfinite(norm):
             self.norms += norm
-            self.taken += 1
+            self.finite += 1
         else:
             self.skipped += 1
 
@@ -133,7 +133,7 @@ class EpochTally(BaseModel):
     @property
     def gradient_norm(self) -> float | None:
         """Mean norm over the steps that were not skipped, before clipping."""
-        return self.norms / self.taken if self.taken else None
+        return self.norms / self.finite if self.finite else None
 
 
 class Progress(BaseModel):

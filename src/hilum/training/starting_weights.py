@@ -13,7 +13,7 @@ from hilum.model.classifier import Classifier, classifier
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import ModelConfig
-from hilum.splits import SeenPatients, SplitTable, known_splits, recognise, refuse_other_family
+from hilum.splits import SeenPatients, SplitTable, known_splits, recognize, refuse_other_family
 
 __all__ = [
     "empty_network",
@@ -97,7 +97,7 @@ def refuse_contaminated(model: ModelConfig, cohort: Cohort, splits: SplitTable) 
     for split in (Split.TUNE, Split.CALIBRATE, Split.TEST):
         patients = [p.patient_id for p in splits.films.values() if p.split is split]
         seen.refuse_overlap(cohort.population, patients, split.value)
-    test = recognise(name for name, place in splits.films.items() if place.split is Split.TEST)
+    test = recognize(name for name, place in splits.films.items() if place.split is Split.TEST)
     family = model.weights_trained_on
     if test is not None and family in {known.family for known in known_splits()}:
         refuse_other_family(family, test)
@@ -113,9 +113,9 @@ def inherited_notes(model: ModelConfig) -> tuple[str, ...]:
     if source is not None and source.seen.exists():
         return (f"started from the weights of {source.root.name}; its patients only train here",)
     if model.weights_trained_on is not None:
-        return (f"started from weights trained on {model.weights_trained_on}, as was said",)
+        return (f"started from weights trained on {model.weights_trained_on}, as declared",)
     return (
-        f"possibly contaminated: nobody said which films {Path(model.weights).name} was trained on "
+        f"possibly contaminated: which films {Path(model.weights).name} was trained on is unknown "
         "(model.weights_trained_on)",
     )
 

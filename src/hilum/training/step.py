@@ -65,7 +65,7 @@ class StepResult:
 
     @property
     def loss(self) -> float:
-        """0 where nothing in the step was labelled."""
+        """0 where nothing in the step was labeled."""
         return self.terms / self.count if self.count else self.terms
 
     @property

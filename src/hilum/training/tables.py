@@ -85,7 +85,7 @@ def write_prevalence(path: Path, labels: LabelSet, states: Mapping[str, NDArray[
         path: where to write.
         labels: the findings of the columns.
         states: split to its (N, L) LabelState values, settled by the policy. The prevalence is
-            that of the labelled films, and blank where there is none.
+            that of the labeled films, and blank where there is none.
     """
     rows: list[tuple[Any, ...]] = []
     for split, own in states.items():

@@ -40,7 +40,7 @@ def state_weights(
 ) -> NDArray[np.float32]:
     """Return the weights of negative and positive terms of each finding, from their counts.
 
-    Each finding is a question of two answers, n- and n+ of its N labelled films: its weights do
+    Each finding is a question of two answers, n- and n+ of its N labeled films: its weights do
     not depend on the other findings, and what is unlabelled counts for neither. A target between
     0 and 1 counts as that much of a positive film. The formulas stand at `Weighting`;
     `effective_number` is scaled as its paper does, to add up to the number of classes. Weights are
@@ -56,7 +56,7 @@ def state_weights(
         or without negatives gets 1 and 1: there is nothing to balance.
 
     Raises:
-        UsageError: when nothing at all is labelled.
+        UsageError: when nothing at all is labeled.
 
     Example:
         >>> y = np.array([[1], [0], [0], [0]], np.float32)
@@ -64,7 +64,7 @@ def state_weights(
         [[1.0, 3.0]]
     """
     if not mask.any():
-        raise UsageError("training needs labelled films; every label of the train split is unknown")
+        raise UsageError("training needs labeled films; every label of the train split is unknown")
     counts = _counts(y, mask)
     balanced = (counts > 0).all(axis=1)
     weights = np.ones_like(counts)
@@ -235,8 +235,8 @@ def effective(
         Four rows a finding, in the order of the labels.
 
     Raises:
-        UsageError: when nothing is labelled.
-        BundleError: when the loss has a gradient where nothing is labelled.
+        UsageError: when nothing is labeled.
+        BundleError: when the loss has a gradient where nothing is labeled.
         ValueError: for arrays of different shapes.
 
     Example:

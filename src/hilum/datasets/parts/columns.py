@@ -10,7 +10,7 @@ from pathlib import Path
 from hilum.datasets.parts.records import label_state, label_states, spelling_notes
 from hilum.datasets.parts.tables import read_header, read_rows
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalogue, find
+from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find
 
 __all__ = ["Layout", "Marks", "States", "layout_of", "marks_of"]
 
@@ -127,7 +127,7 @@ def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks
     present = frozenset[str]().union(*listed.values()) - {NO_FINDING}
     if not present:
         raise DatasetError(f"{table.name} must name a finding in column {column}; it names none")
-    labels = LabelSet("table", tuple(name for name in catalogue() if name in present))
+    labels = LabelSet("table", tuple(name for name in catalog() if name in present))
     notes += spelling_notes(words, labels, table.name)
     silent = (LabelState.UNLABELLED,) * len(labels)
     states = {

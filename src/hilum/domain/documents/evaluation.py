@@ -71,7 +71,7 @@ class PointEvaluation(Document):
     threshold: float | None
     target: str
     goal: float | None
-    """The sensitivity, specificity or PPV that was to be reached; None for maximised targets."""
+    """The sensitivity, specificity or PPV that was to be reached; None for maximized targets."""
     chosen_on: str
     """The films it was chosen on, in words."""
     sensitivity: Interval

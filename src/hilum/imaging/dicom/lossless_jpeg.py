@@ -129,7 +129,7 @@ def _begin(scan: _Scan, body: bytes, samples: int) -> None:
         raise FilmError(
             Status.REJECT,
             ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED,
-            "JPEG Lossless in colour is read where its channels share a scan and a table; convert "
+            "JPEG Lossless in color is read where its channels share a scan and a table; convert "
             "the film to Explicit VR Little Endian",
         )
     if not 1 <= scan.predictor <= 7 or scan.components[0] not in scan.tables:

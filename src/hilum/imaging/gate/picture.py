@@ -96,7 +96,7 @@ def normalized(square: Field) -> Field:
 
 
 _STEP = 40
-"""Gray levels between neighbours from which there is a stroke's edge."""
+"""Gray levels between neighbors from which there is a stroke's edge."""
 _CELL = _ROWS, _COLUMNS = 4, 12
 """Rows and columns of a cell; a window is two by two cells, about three small letters."""
 

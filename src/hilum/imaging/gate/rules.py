@@ -109,7 +109,7 @@ class GateRules(BaseModel):
         return self
 
     @classmethod
-    def labelled(cls) -> Self:
+    def labeled(cls) -> Self:
         """Return rules for films with labels: no learned model selects them, no age is left out.
 
         What a model is trained, calibrated and evaluated on is named by dataset and split; a gate

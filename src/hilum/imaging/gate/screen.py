@@ -47,7 +47,7 @@ def screen(film: Radiograph, rules: GateRules | None = None) -> tuple[ReasonCode
     Args:
         film: as it was read.
         rules: the thresholds; by default those of `GateRules()`. Films with labels, which no
-            learned rule may pick among, are screened with `GateRules.labelled()`.
+            learned rule may pick among, are screened with `GateRules.labeled()`.
 
     Returns:
         Reasons to warn beyond the film's own codes.

@@ -101,8 +101,8 @@ def histogram_chart(name: str, curves: FindingCurves) -> Markup | None:
     height = top - floor
     decades = range(int(top) + 1)
     # a tick of every decade above one film, and of every second one where there are many
-    labelled = [10**power for power in decades[1 :: 2 if len(decades) > 5 else 1]]
-    ticks = [(sign * (math.log10(n) - floor), f"{n:,}") for n in labelled for sign in (1, -1)]
+    labeled = [10**power for power in decades[1 :: 2 if len(decades) > 5 else 1]]
+    ticks = [(sign * (math.log10(n) - floor), f"{n:,}") for n in labeled for sign in (1, -1)]
     plot = Plot(
         Axis.of("probability", 0.0, float(bins.edges[-1])),
         Axis("count (log)", -height, height, tuple(ticks)),

@@ -108,7 +108,7 @@ def sanity_table(sanity: Sanity) -> str:
         f"{sanity.empty} left out as they are empty. Precision {sanity.precision}. Intervals: "
         f"{sanity.interval}; seed {sanity.seed}.",
         "",
-        "## Cascading randomisation, from the head down",
+        "## Cascading randomization, from the head down",
         "",
         _cascade(sanity),
     ]

@@ -53,9 +53,9 @@ def _ranks(finding: FindingEvaluation) -> str:
     if area.high < 0.5:
         return "ranks films the wrong way round"
     if area.low <= 0.5:
-        return "cannot be told from chance"
+        return "cannot be distinguished from chance"
     if baseline is not None and area.low <= baseline:
-        return f"cannot be told from view, sex and age alone ({baseline:.3f})"
+        return f"cannot be distinguished from view, sex and age alone ({baseline:.3f})"
     return "ranks films " + next(word for least, word in GRADES if area.value >= least)
 
 

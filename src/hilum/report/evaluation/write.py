@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hilum.domain.documents.calibration_effect import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelState
-from hilum.domain.record import Cohort, labelled
+from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.curves import curves_of
 from hilum.evaluation.request import Thresholds
@@ -129,7 +129,7 @@ def write_grid(probabilities: Probabilities, cohort: Cohort, path: Path) -> None
     """
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for name, positives, scores, _ in _labelled(probabilities, cohort):
+        for name, positives, scores, _ in _labeled(probabilities, cohort):
             for row in grid(positives, scores):
                 yield (name, *("" if value is None else value for value in astuple(row)))
 
@@ -168,7 +168,7 @@ def write_cases(
     """
 
     def rows() -> Iterator[tuple[object, ...]]:
-        for name, positives, scores, known in _labelled(probabilities, cohort):
+        for name, positives, scores, known in _labeled(probabilities, cohort):
             points = iter(evaluation.findings[name].operating_points.values())
             threshold = next((point.threshold for point in points), None)
             if threshold is None:
@@ -189,13 +189,13 @@ def write_cases(
     _write(path, ("finding", "kind", "rank", "film", "probability", "threshold"), rows())
 
 
-def _labelled(
+def _labeled(
     probabilities: Probabilities, cohort: Cohort
 ) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.float64], NDArray[np.intp]]]:
     """Yield each finding with its labeled films: whether positive, their scores, their rows."""
     states = cohort.states()
     for name in probabilities.labels:
-        known, positives = labelled(states[:, cohort.labels.index(name)])
+        known, positives = labeled(states[:, cohort.labels.index(name)])
         yield name, positives, probabilities.of(name)[known], known
 
 

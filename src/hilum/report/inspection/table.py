@@ -173,7 +173,7 @@ def _label_remarks(found: DatasetInspection) -> str:
 
 def _policy(found: DatasetInspection) -> str:
     choices = found.policy.model_dump(mode="json", exclude={"soft_range"})
-    return ", ".join(f"{name} {value or 'not said'}" for name, value in choices.items())
+    return ", ".join(f"{name} {value or 'not given'}" for name, value in choices.items())
 
 
 def _films(films: FilmInspection) -> str:

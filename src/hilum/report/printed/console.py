@@ -36,16 +36,16 @@ PRINTED: Printed = Printed(render)
 
 def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
     yield _RULE
-    yield _said("Image", shown(result.image_id))
+    yield _line("Image", shown(result.image_id))
     if result.status is not Status.OK:
-        yield _said("Status", result.status.value)
-        yield from (_said("Reason", f"{REASONS[code]} [{code}]") for code in result.codes)
+        yield _line("Status", result.status.value)
+        yield from (_line("Reason", f"{REASONS[code]} [{code}]") for code in result.codes)
         if result.message:
-            yield _said("Detail", shown(result.message))
+            yield _line("Detail", shown(result.message))
     if result.findings is None:
         return
-    yield _said("Threshold", _thresholds(result))
-    yield _said("Detected", _detected(result))
+    yield _line("Threshold", _thresholds(result))
+    yield _line("Detected", _detected(result))
     yield _RULE
     yield "All probabilities:"
     widest = max(map(len, labels), default=0)
@@ -59,7 +59,7 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
         )
 
 
-def _said(what: str, words: str) -> str:
+def _line(what: str, words: str) -> str:
     return f"{what:>9} : {words}"
 
 

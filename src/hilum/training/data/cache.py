@@ -69,7 +69,7 @@ class Index(BaseModel):
     schema_version: Literal[1] = 1
     dataset: str
     records_sha256: str
-    """Of the cohort that was cached."""
+    """Hash of the records of the cached cohort."""
     rules: RasterRules
     films: tuple[CachedFilm, ...]
     """All films that were on disk; those not refused are the rows, in this order."""
