@@ -245,7 +245,7 @@ def test_a_reader_is_stopped_by_another_thread_within_a_film(
     assert [str(error) for error in caught] == [
         "reading the film ended the process that read it (SIGKILL)"
     ]
-    with pytest.raises(RuntimeError, match="closed cannot be asked"):
+    with pytest.raises(RuntimeError, match="closed takes no more"):
         hostile.sha256(Path("a.png"))
 
 

@@ -59,7 +59,8 @@ class Child:
         except OSError as error:
             raise ChildProcessError(f"{noun} did not start: {error.strerror or error}") from None
         self._source, self._sink = _number(self._process.stdout), _number(self._process.stdin)
-        os.set_blocking(self._sink, False)
+        for pipe in (self._source, self._sink):
+            os.set_blocking(pipe, False)
         _widen(self._source)
 
     def ask(self, head: dict[str, Any], blobs: Sequence[Buffer], seconds: float) -> Frame:
@@ -85,8 +86,10 @@ class Child:
         for piece in frame_bytes(head, blobs):
             view = memoryview(piece).cast("B")
             while view:
-                _wait_for(self._sink, select.POLLOUT, deadline)
-                view = view[os.write(self._sink, view) :]
+                try:
+                    view = view[os.write(self._sink, view) :]
+                except BlockingIOError:
+                    _wait_for(self._sink, select.POLLOUT, deadline)
 
     def receive(self, seconds: float) -> Frame:
         """Wait for the answer to the oldest request that has none.
@@ -98,16 +101,19 @@ class Child:
         """
         deadline = time.monotonic() + seconds
 
-        def exactly(size: int) -> bytes:
+        def exactly(size: int) -> bytearray:
             data = bytearray(size)
             view, filled = memoryview(data), 0
             while filled < size:
-                _wait_for(self._source, select.POLLIN, deadline)
-                count = os.readv(self._source, [view[filled:]])
+                try:
+                    count = os.readv(self._source, [view[filled:]])
+                except BlockingIOError:
+                    _wait_for(self._source, select.POLLIN, deadline)
+                    continue
                 if not count:
-                    break
+                    return data[:filled]
                 filled += count
-            return bytes(view[:filled])
+            return data
 
         return read_frame(exactly)
 

@@ -35,7 +35,7 @@ class Frame:
     """
 
     head: dict[str, Any]
-    blobs: tuple[bytes, ...] = ()
+    blobs: tuple[bytes | bytearray, ...] = ()
 
 
 def frame_bytes(head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> list[Buffer]:
@@ -49,7 +49,7 @@ def frame_bytes(head: dict[str, Any], blobs: Sequence[Buffer] = ()) -> list[Buff
     return [struct.pack(">I", len(text)) + text, *blobs]
 
 
-def read_frame(read: Callable[[int], bytes]) -> Frame:
+def read_frame(read: Callable[[int], bytes | bytearray]) -> Frame:
     """Read the next message.
 
     Args:
@@ -78,7 +78,7 @@ def read_frame(read: Callable[[int], bytes]) -> Frame:
     return Frame(head, tuple(_exactly(read, size) for size in sizes))
 
 
-def _exactly(read: Callable[[int], bytes], size: int) -> bytes:
+def _exactly(read: Callable[[int], bytes | bytearray], size: int) -> bytes | bytearray:
     data = read(size) if size else b""
     if len(data) < size:
         raise EOFError("the other side has closed the pipe")

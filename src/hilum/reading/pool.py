@@ -19,8 +19,9 @@ __all__ = ["ReaderPool"]
 
 T = TypeVar("T")
 
-_FILMS_PER_READER = 8
-"""Films that are worth one more process, which takes about 0.6 s of a core to start."""
+_FILMS_PER_READER = 64
+"""Films that are worth one more process: a start takes about 0.6 s of a core, as long as reading
+60 films of 1,024 px."""
 _BATCH = 8
 """Films given to a reader at a time, at most."""
 _AHEAD = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def read_stack(
     """
     for stack in read_stacks(paths, preprocessing, max(1, len(paths)), threads, advance):
         return stack
-    return _stack([], preprocessing.size)
+    return _stack(iter(()), 0, preprocessing.size, lambda _: None)
 
 
 def read_stacks(
@@ -76,27 +77,44 @@ def read_stacks(
         threads: films read at a time; the result does not depend on it.
         advance: called with (done, total) after each film.
     """
-    side, results = preprocessing.size, list[FilmRaster | FilmError]()
+    side, total = preprocessing.size, len(paths)
 
     def request(path: Path) -> Request[FilmRaster]:
         return raster_request(path, side)
 
-    with ReaderPool(preprocessing, GateRules.labeled(), len(paths), threads) as pool:
-        for done, result in enumerate(pool.results(paths, request), start=1):
-            results.append(result)
-            if advance is not None:
-                advance(done, len(paths))
-            if len(results) == size or done == len(paths):
-                yield _stack(results, side)
-                results.clear()
+    with ReaderPool(preprocessing, GateRules.labeled(), total, threads) as pool:
+        results = pool.results(paths, request)
+        for start in range(0, total, size):
+            films = min(size, total - start)
+            yield _stack(islice(results, films), films, side, _counted(advance, start, total))
 
 
-def _stack(results: Sequence[FilmRaster | FilmError], side: int) -> Stack:
-    films = {at: film for at, film in enumerate(results) if isinstance(film, FilmRaster)}
-    rasters = [film.pixels for film in films.values()]
-    return Stack(
-        rasters=np.stack(rasters) if rasters else np.empty((0, side, side), np.uint8),
-        shapes=tuple(film.shape for film in films.values()),
-        kept=tuple(films),
-        refused={at: error for at, error in enumerate(results) if isinstance(error, FilmError)},
-    )
+def _counted(
+    advance: Callable[[int, int], None] | None, start: int, total: int
+) -> Callable[[int], None]:
+    """Return what reports the films of one stack that are done."""
+
+    def step(done: int) -> None:
+        if advance is not None:
+            advance(start + done, total)
+
+    return step
+
+
+def _stack(
+    results: Iterator[FilmRaster | FilmError], films: int, side: int, step: Callable[[int], None]
+) -> Stack:
+    """Copy each raster into its place as it arrives, so that no film is held twice."""
+    rasters = np.empty((films, side, side), np.uint8)
+    shapes: list[tuple[int, int]] = []
+    kept: list[int] = []
+    refused: dict[int, FilmError] = {}
+    for position, result in enumerate(results):
+        if isinstance(result, FilmRaster):
+            rasters[len(kept)] = result.pixels
+            shapes.append(result.shape)
+            kept.append(position)
+        else:
+            refused[position] = result
+        step(position + 1)
+    return Stack(rasters[: len(kept)], tuple(shapes), tuple(kept), refused)
