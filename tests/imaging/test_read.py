@@ -1,13 +1,17 @@
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import threading
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +21,8 @@ from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging import read as reading
 from hilum.imaging.read import read
+
+DicomOf = Callable[..., bytes]
 
 GREY = np.add.outer(np.arange(150), np.arange(100)).astype(np.uint8)
 
@@ -178,3 +184,23 @@ def test_warnings_are_quiet_inside_and_as_before_outside() -> None:
     assert warnings.filters == before
     with pytest.raises(UserWarning):
         warnings.warn("still an error", UserWarning, stacklevel=1)
+
+
+def test_no_warning_of_a_decoder_reaches_the_screen(tmp_path: Path, dicom_of: DicomOf) -> None:
+    pixels = (np.add.outer(np.arange(150), np.arange(140)) % 256).astype(np.uint8)
+    patient = "=".join(["DOE^JANE^A^B^C^D^E^F"] * 5)
+    film = tmp_path / "a.dcm"
+    with pytest.warns(UserWarning, match="number of PN components"):
+        film.write_bytes(dicom_of(pixels, PatientName=patient))
+    with pytest.warns(UserWarning, match="number of PN components"):
+        _ = pydicom.dcmread(film).PatientName
+    (tmp_path / "table.csv").write_text("path,Effusion\na.dcm,1\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from hilum.cli import command; command()", "check", "table.csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "read: 1 of 1" in done.stdout
+    assert done.stderr == ""
