@@ -1,12 +1,13 @@
 """Compare what two versions of hilum write, byte for byte, from the same commands.
 
-    python -m scripts.compare_outputs BEFORE AFTER [--python PATH] [--declare KEY] [--keep FOLDER]
+    python -m scripts.compare_outputs BEFORE AFTER [--words] [--declare KEY] [--keep FOLDER]
 
 BEFORE and AFTER are checkouts, or commits of this repository. The sources of each are copied to one
 and the same temporary path, and there `code_sha256` is replaced by a constant: what is hashed,
 sealed or printed from it is then the same in both, and no hash needs to be masked. The commands of
 `COMMANDS` run with each, and every file they wrote is compared, with what they printed and their
-exit codes. Exit code 0: nothing differs but what is declared. 1: something else does.
+exit codes. With `--words`, sentences may differ if the numbers in them are the same, in the same
+order. Exit code 0: nothing differs but what is declared. 1: something else does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +24,7 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +81,7 @@ DECLARED = {
     "time": "when a test set was looked at",
     "seconds": "how long an epoch took",
     "films_per_s": "how fast an epoch was",
+    "peak_memory_mb": "how much memory an epoch took",
     "schema_version": "schema 2 of the results",
     "decision": "schema 2 of the results",
     "abstained": "schema 2 of the results",
@@ -86,6 +89,8 @@ DECLARED = {
 """Keys of JSON whose values may differ, or which one side may lack, and why."""
 
 KINDS = ("json", "jsonl", "csv", "html", "md", "png", "jpg", "txt", "yaml", "onnx", "other")
+TEXTS = (".csv", ".html", ".md", ".txt", ".yaml")
+DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")
 INBOX_FILMS = 10
 LIMIT_S = 180
 
@@ -96,7 +101,21 @@ class Tally:
 
     same: int = 0
     declared: int = 0
+    reworded: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What counts as a difference of two values.
+
+    Attributes:
+        declared: keys of JSON whose values may differ.
+        seen: what of a text is compared.
+    """
+
+    declared: set[str]
+    seen: Callable[[str], str]
 
 
 def main() -> int:
@@ -106,6 +125,7 @@ def main() -> int:
     parser.add_argument("after", help="the same")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), metavar="PATH")
     parser.add_argument("--declare", action="append", default=[], metavar="KEY")
+    parser.add_argument("--words", action="store_true", help="let sentences differ, not numbers")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave both outputs here")
     given = parser.parse_args()
     python = given.python.absolute()  # not resolved: a link is what makes it a venv's
@@ -114,22 +134,25 @@ def main() -> int:
         place.mkdir(parents=True, exist_ok=True)
         for side in ("before", "after"):
             _run_side(getattr(given, side), place, side, python)
-        found = compare(place / "before", place / "after", {*DECLARED, *given.declare})
+        declared = {*DECLARED, *given.declare}
+        found = compare(place / "before", place / "after", declared, given.words)
     for kind in KINDS:
         if kind in found:
             _print(kind, found[kind])
     differing = sum(len(tally.differing) for tally in found.values())
-    total = sum(tally.same + tally.declared for tally in found.values()) + differing
-    print(f"{total} files, {differing} of them differ")
+    reworded = sum(len(tally.reworded) for tally in found.values())
+    same = sum(tally.same + tally.declared for tally in found.values())
+    print(f"{same + reworded + differing} files: {reworded} reworded, {differing} differ")
     return int(differing > 0)
 
 
 def _print(kind: str, tally: Tally) -> None:
     if not tally.differing:
         also = f", {tally.declared} but for declared keys" if tally.declared else ""
+        also += f", {len(tally.reworded)} reworded" if tally.reworded else ""
         print(f"{kind:6} same     {tally.same} files{also}")
     else:
-        total = tally.same + tally.declared + len(tally.differing)
+        total = tally.same + tally.declared + len(tally.reworded) + len(tally.differing)
         print(f"{kind:6} differs  {len(tally.differing)} of {total} files")
         for line in tally.differing[:5]:
             print(f"         {line}")
@@ -238,8 +261,15 @@ def _score(name: str, finding: str) -> float:
 # compare
 
 
-def compare(before: Path, after: Path, declared: set[str]) -> dict[str, Tally]:
-    """What differs between two folders, by kind of file."""
+def compare(before: Path, after: Path, declared: set[str], words: bool = False) -> dict[str, Tally]:
+    """What differs between two folders, by kind of file.
+
+    Args:
+        before: what the first version wrote.
+        after: what the second one wrote.
+        declared: keys of JSON whose values may differ.
+        words: whether sentences may differ that have the same numbers in the same order.
+    """
     found: dict[str, Tally] = defaultdict(Tally)
     for name in sorted({*_names(before), *_names(after)}):
         suffix = Path(name).suffix[1:].replace("jpeg", "jpg")
@@ -251,6 +281,8 @@ def compare(before: Path, after: Path, declared: set[str]) -> dict[str, Tally]:
             tally.same += 1
         elif (line := difference(old, new, declared)) is None:
             tally.declared += 1
+        elif words and difference(old, new, declared, numbers) is None:
+            tally.reworded.append(f"{name}: {line}")
         else:
             tally.differing.append(f"{name}: {line}")
     return found
@@ -260,50 +292,75 @@ def _names(folder: Path) -> Iterator[str]:
     return (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def difference(old: Path, new: Path, declared: set[str]) -> str | None:
-    """The first difference of two files that is not declared, in words; None without one."""
+def numbers(text: str) -> str:
+    """The numbers of a text, in order; words, marks and digests are left out."""
+    return " ".join(re.findall(r"(?<![\w.])-?\d+(?:[.,]\d+)*", DIGEST.sub("", text)))
+
+
+def difference(
+    old: Path, new: Path, declared: set[str], seen: Callable[[str], str] = str
+) -> str | None:
+    """The first difference of two files that is not declared, in words; None without one.
+
+    Args:
+        old: the first file.
+        new: the second file.
+        declared: keys of JSON whose values may differ.
+        seen: what of a text is compared: all of it, or `numbers`.
+    """
     kind = old.suffix
     if kind == ".json":
-        return _of_values(*(json.loads(p.read_text("utf-8")) for p in (old, new)), declared, "")
+        was, now = (json.loads(path.read_text("utf-8")) for path in (old, new))
+        return _of_values(was, now, Compared(declared, seen))
     if kind == ".jsonl":
-        return _of_lines(old, new, declared)
-    if kind in (".csv", ".html", ".md", ".txt", ".yaml"):
+        return _of_lines(old, new, Compared(declared, seen))
+    if kind in TEXTS and seen is numbers:
+        was, now = (seen(path.read_text("utf-8")) for path in (old, new))
+        return None if was == now else "numbers"
+    if kind in TEXTS:
         lines = [path.read_text("utf-8").splitlines() for path in (old, new)]
         return _first_line(*lines)
     return f"{old.stat().st_size} and {new.stat().st_size} bytes"
 
 
-def _of_lines(old: Path, new: Path, declared: set[str]) -> str | None:
+def _of_lines(old: Path, new: Path, rule: Compared) -> str | None:
     """JSON lines: those of a journal come as films are finished, so in no order."""
     lines = [path.read_text("utf-8").splitlines() for path in (old, new)]
     if old.name == "journal.jsonl":
-        lines = [sorted(side) for side in lines]
+        lines = [sorted(side, key=lambda line: line[line.index("{") :]) for side in lines]
     if len(lines[0]) != len(lines[1]):
         return f"{len(lines[0])} and {len(lines[1])} lines"
     for number, (was, now) in enumerate(zip(*lines, strict=True), start=1):
-        line = _of_values(json.loads(was), json.loads(now), declared, "")
+        line = _of_values(_after_checksum(was), _after_checksum(now), rule)
         if line is not None:
             return f"line {number}, {line}"
     return None
 
 
-def _of_values(old: object, new: object, declared: set[str], at: str) -> str | None:
+def _after_checksum(line: str) -> object:
+    """The value of a line; those of a journal begin with a checksum."""
+    return json.loads(line[line.index("{") :])
+
+
+def _of_values(old: object, new: object, rule: Compared, at: str = "") -> str | None:
     if isinstance(old, dict) and isinstance(new, dict):
         if [key for key in old if key in new] != [key for key in new if key in old]:
             return f"{at or 'top'}: keys in a different order"
         for key in dict.fromkeys([*old, *new]):
-            if key in declared:
+            if key in rule.declared:
                 continue
             if key not in old or key not in new:
                 return f"{at}.{key}: only {'before' if key in old else 'after'}"
-            line = _of_values(old[key], new[key], declared, f"{at}.{key}")
+            line = _of_values(old[key], new[key], rule, f"{at}.{key}")
             if line is not None:
                 return line
         return None
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))
-        lines = (_of_values(a, b, declared, f"{at}[{index}]") for index, (a, b) in pairs)
+        lines = (_of_values(a, b, rule, f"{at}[{index}]") for index, (a, b) in pairs)
         return next((line for line in lines if line is not None), None)
+    if isinstance(old, str) and isinstance(new, str):
+        old, new = rule.seen(old), rule.seen(new)
     same = type(old) is type(new) and json.dumps(old) == json.dumps(new)
     return None if same else f"{at}: {str(old)[:60]!r} and {str(new)[:60]!r}"
 

@@ -53,3 +53,15 @@ def test_a_changed_byte_or_a_missing_file_is_told(tmp_path: Path) -> None:
     assert found["html"].differing == ["page.html: line 2: '<b>one</b>' and '<b>two</b>'"]
     assert found["png"].differing == ["picture.png: 3 and 3 bytes"]
     assert found["csv"].differing == ["gone.csv: only before"]
+
+
+def test_sentences_may_differ_and_numbers_may_not(tmp_path: Path) -> None:
+    pair(tmp_path, "page.html", "<p>AUROC 0.71 of 1,000", "<p>0.71 on 1,000")
+    pair(tmp_path, "moved.md", "1 of 20 films", "20 films, 1 of them")
+    pair(tmp_path, "a.json", '{"note": "2 asked for", "n": 1}', '{"note": "2 requested", "n": 1}')
+    pair(tmp_path, "b.json", '{"n": 1}', '{"n": 2}')
+    found = compare(tmp_path / "before", tmp_path / "after", set(), words=True)
+    assert (len(found["html"].reworded), found["html"].differing) == (1, [])
+    assert found["md"].differing == ["moved.md: line 1: '1 of 20 films' and '20 films, 1 of them'"]
+    assert [line[:6] for line in found["json"].reworded] == ["a.json"]
+    assert found["json"].differing == ["b.json: .n: '1' and '2'"]
