@@ -1,6 +1,6 @@
 """Compare what two versions of hilum write, byte for byte, from the same commands.
 
-    python -m scripts.compare_outputs BEFORE AFTER [--words] [--declare KEY] [--keep FOLDER]
+    python -m scripts.compare_outputs BEFORE AFTER [--words] [--declare NAME ...] [--keep FOLDER]
 
 BEFORE and AFTER are checkouts, or commits of this repository. The sources of each are copied to one
 and the same temporary path, and there `code_sha256` is replaced by a constant: what is hashed,
@@ -85,11 +85,16 @@ DECLARED = {
     "schema_version": "schema 2 of the results",
     "decision": "schema 2 of the results",
     "abstained": "schema 2 of the results",
+    "abstention": "schema 2 of the results",
 }
-"""Keys of JSON whose values may differ, or which one side may lack, and why."""
+"""Keys of JSON whose values may differ, or which one side may lack, and why.
+
+`--declare` adds keys, and names of files that may differ as a whole."""
 
 KINDS = ("json", "jsonl", "csv", "html", "md", "png", "jpg", "txt", "yaml", "onnx", "other")
 TEXTS = (".csv", ".html", ".md", ".txt", ".yaml")
+CLOCK = re.compile(r"films in [\d.]+ s, [\d.]+ films/s")
+"""How long a batch took, which is printed."""
 DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")
 INBOX_FILMS = 10
 LIMIT_S = 180
@@ -124,7 +129,7 @@ def main() -> int:
     parser.add_argument("before", help="a checkout, or a commit of this repository")
     parser.add_argument("after", help="the same")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), metavar="PATH")
-    parser.add_argument("--declare", action="append", default=[], metavar="KEY")
+    parser.add_argument("--declare", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--words", action="store_true", help="let sentences differ, not numbers")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave both outputs here")
     given = parser.parse_args()
@@ -267,7 +272,7 @@ def compare(before: Path, after: Path, declared: set[str], words: bool = False) 
     Args:
         before: what the first version wrote.
         after: what the second one wrote.
-        declared: keys of JSON whose values may differ.
+        declared: keys of JSON whose values may differ, and files that may.
         words: whether sentences may differ that have the same numbers in the same order.
     """
     found: dict[str, Tally] = defaultdict(Tally)
@@ -279,7 +284,7 @@ def compare(before: Path, after: Path, declared: set[str], words: bool = False) 
             tally.differing.append(f"{name}: only {'before' if old.exists() else 'after'}")
         elif old.read_bytes() == new.read_bytes():
             tally.same += 1
-        elif (line := difference(old, new, declared)) is None:
+        elif old.name in declared or (line := difference(old, new, declared)) is None:
             tally.declared += 1
         elif words and difference(old, new, declared, numbers) is None:
             tally.reworded.append(f"{name}: {line}")
@@ -314,12 +319,9 @@ def difference(
         return _of_values(was, now, Compared(declared, seen))
     if kind == ".jsonl":
         return _of_lines(old, new, Compared(declared, seen))
-    if kind in TEXTS and seen is numbers:
-        was, now = (seen(path.read_text("utf-8")) for path in (old, new))
-        return None if was == now else "numbers"
     if kind in TEXTS:
-        lines = [path.read_text("utf-8").splitlines() for path in (old, new)]
-        return _first_line(*lines)
+        was, now = (seen(CLOCK.sub("", path.read_text("utf-8"))) for path in (old, new))
+        return None if was == now else _first_line(was.splitlines(), now.splitlines())
     return f"{old.stat().st_size} and {new.stat().st_size} bytes"
 
 
