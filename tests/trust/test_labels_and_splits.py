@@ -29,8 +29,8 @@ from hilum.predictions.read import read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.cohorts import split_of
 from hilum.stages.evaluate import evaluate_run
+from hilum.stages.films import split_of
 
 Said = Callable[..., tuple[int, str, str]]
 Tables = tuple[pd.DataFrame, pd.DataFrame]

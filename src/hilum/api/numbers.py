@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.api.arguments import nothing, path_of, shares
+from hilum.api.lab import nothing, path_of, shares
 from hilum.domain.errors import UsageError, choice, suggestion
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hilum.api.arguments import Advance
+    from hilum.api.lab import Advance
     from hilum.domain.documents.audit import Audit
     from hilum.domain.documents.comparison import Comparison
     from hilum.domain.documents.evaluation import Evaluation
@@ -249,8 +249,8 @@ def _evaluate_run(
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run, localize_boxes
+    from hilum.stages.films import split_of
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
@@ -270,8 +270,8 @@ def _compare_runs(
 ) -> Comparison:
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
     from hilum.stages.compare import choose_on_test, compare_runs
+    from hilum.stages.films import split_of
 
     use = choice(Split, choose_on, "choose_on")
     if use not in (Split.TUNE, Split.TEST):

@@ -24,11 +24,11 @@ from hilum.cli import (
     demo,
     doctor,
     evaluate,
-    exits,
     localize,
     merge,
     phantom,
     predict,
+    terminal,
     train,
 )
 from hilum.domain.errors import HilumError
@@ -116,34 +116,36 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except HilumError as error:
-        _fail(str(error), exits.USAGE)
+        _fail(str(error), terminal.USAGE)
     except KeyboardInterrupt:
-        _fail(STOPPED, exits.AGAIN)
+        _fail(STOPPED, terminal.AGAIN)
     except MemoryError:
-        _fail("out of memory; use smaller batches or a machine with more", exits.AGAIN)
+        _fail("out of memory; use smaller batches or a machine with more", terminal.AGAIN)
     except ChildProcessError as error:
-        _fail(str(error), exits.AGAIN)
+        _fail(str(error), terminal.AGAIN)
     except OSError as error:
         if error.errno not in (*TRY_AGAIN, *MISPLACED):
             raise
-        code = exits.AGAIN if error.errno in TRY_AGAIN else exits.USAGE
+        code = terminal.AGAIN if error.errno in TRY_AGAIN else terminal.USAGE
         _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", code)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in LAB:
             raise
         extra = "train,onnxruntime" if missing == "onnxruntime" else "train"
-        _fail(f"this needs {missing}, which is not installed; install hilum[{extra}]", exits.USAGE)
+        _fail(
+            f"this needs {missing}, which is not installed; install hilum[{extra}]", terminal.USAGE
+        )
     except typer.Abort:
-        _fail("stopped", exits.AGAIN)
+        _fail("stopped", terminal.AGAIN)
     except Exception as error:
         usage = getattr(error, "format_message", None)  # click's own errors
         if usage is None:
             raise
-        _fail(usage(), exits.USAGE)
+        _fail(usage(), terminal.USAGE)
     else:
         if code == INTERRUPTED:
-            _fail(STOPPED, exits.AGAIN)
+            _fail(STOPPED, terminal.AGAIN)
         sys.exit(code or 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from hilum.cli.options import Data, Out, Quiet
-from hilum.cli.progress import progress, say
+from hilum.cli.terminal import progress, say
 from hilum.cli.train import AllowBlankLabels, Changes, Config, Exclude
 
 __all__ = ["cache"]
@@ -26,7 +26,7 @@ def cache(
     """
     from hilum.domain.policy import settle
     from hilum.runs.recipe import load_config
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
     from hilum.training.data.cache import write
 
     resolved = load_config(config, tuple(changes or ()))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.options import Prevalence, Quiet, prevalences
-from hilum.cli.progress import progress, say
+from hilum.cli.terminal import progress, say
 from hilum.domain.errors import choice
 
 __all__ = ["calibrate"]
@@ -46,7 +46,7 @@ def calibrate(
     from hilum.inference.engine import Precision
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import bind, split_of
+    from hilum.stages.films import bind, split_of
 
     folder = RunFolder(run)
     if data is not None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
-from hilum.cli.label_options import (
+from hilum.cli import terminal
+from hilum.cli.options import (
     Blank,
     LabelSet,
     NoFinding,
+    Quiet,
+    Seed,
     Uncertain,
     Views,
     Votes,
     label_policy,
 )
-from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import progress
+from hilum.cli.terminal import progress
 
 if TYPE_CHECKING:
     from hilum.domain.documents.inspection import DatasetInspection
@@ -56,7 +57,7 @@ def check(
     """
     from hilum import api
     from hilum.report.inspection.table import markdown
-    from hilum.stages.training_films import film_names
+    from hilum.stages.films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -79,7 +80,7 @@ def check(
         _write(inspection, out)
         typer.echo(out / "check.json", err=json)
     if not inspection.sound:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _write(inspection: DatasetInspection, out: Path) -> None:

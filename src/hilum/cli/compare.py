@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.label_options import Blank, LabelSet, Uncertain, Views, label_policy
-from hilum.cli.options import Out, Quiet, Seed
-from hilum.cli.progress import progress, say
+from hilum.cli.options import Blank, LabelSet, Out, Quiet, Seed, Uncertain, Views, label_policy
+from hilum.cli.terminal import progress, say
 from hilum.domain.errors import choice
 
 __all__ = ["compare"]

@@ -12,7 +12,7 @@ import typer
 
 from hilum.cli import bundle as bundle_verb
 from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import Step, progress, say
+from hilum.cli.terminal import Step, progress, say
 from hilum.cli.train import Watching
 from hilum.domain.errors import UsageError
 
@@ -83,8 +83,8 @@ def _evaluate(
     from hilum.evaluation.localize import measure_localization
     from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run
+    from hilum.stages.films import split_of
 
     say("3/6  calibrating on patients that did not train", quiet)
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
@@ -145,7 +145,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
-    from hilum.cli.words import pointing_line
+    from hilum.cli.terminal import pointing_line
     from hilum.domain.documents.base import NOT_A_DEVICE
 
     evaluation = done.evaluation

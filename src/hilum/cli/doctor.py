@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
 
 if TYPE_CHECKING:
     from hilum.stages.doctor import Diagnosis, Machine, SelfTest
@@ -27,7 +27,7 @@ def doctor(
     diagnosis = diagnose()
     typer.echo(diagnosis.model_dump_json(indent=2) if json else "\n".join(_lines(diagnosis)))
     if diagnosis.missing:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _lines(found: Diagnosis) -> Iterator[str]:

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hilum.api.numbers import is_table
-from hilum.cli.label_options import (
+from hilum.cli.options import (
     Blank,
     LabelSet,
     NoFinding,
+    Prevalence,
+    Quiet,
+    Seed,
+    TrainedOn,
     Uncertain,
     Views,
     Votes,
     label_policy,
+    prevalences,
 )
-from hilum.cli.options import Prevalence, Quiet, Seed, TrainedOn, prevalences
-from hilum.cli.progress import progress, say
+from hilum.cli.terminal import progress, say
 from hilum.domain.errors import UsageError, choice
 
 if TYPE_CHECKING:
@@ -108,12 +112,12 @@ def _refuse_for_runs(options: Mapping[str, object]) -> None:
 
 
 def _run(root: Path, data: Path | None, out: Path, draws: tuple[int, int], quiet: bool) -> None:
-    from hilum.cli.words import pointing_line
+    from hilum.cli.terminal import pointing_line
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run, localize_boxes
+    from hilum.stages.films import split_of
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
 from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import progress
+from hilum.cli.terminal import progress
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hilum.cli.progress import Step
+    from hilum.cli.terminal import Step
     from hilum.domain.record import Cohort
 
 __all__ = ["localize"]
@@ -53,7 +53,7 @@ def localize(
         typer.echo(text)
         typer.echo(folder / f"{name}.json")
     if failed:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _measure(
@@ -84,7 +84,7 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
+    from hilum.stages.films import split_of
 
     if data is not None and (root / "bundle.json").is_file():
         return open_dataset(data), data

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.options import Out, Quiet, Seed
-from hilum.cli.progress import progress
+from hilum.cli.terminal import progress
 from hilum.domain.errors import UsageError
 
 __all__ = ["phantom"]

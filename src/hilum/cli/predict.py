@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
 from hilum.cli.options import Out, Quiet
-from hilum.cli.printed import Format, form_of, print_batch
-from hilum.cli.progress import progress, say
+from hilum.cli.terminal import Format, form_of, print_batch, progress, say
 from hilum.domain.errors import choice
 
 if TYPE_CHECKING:
-    from hilum.batch.request import BatchRequest
     from hilum.batch.run import Finished
+    from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
 
@@ -87,13 +86,13 @@ def predict(
 
     # a first reader imports what it needs while we do, and the network is compiled
     with (
-        exits.stoppable("the same command"),
+        terminal.stoppable("the same command"),
         closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
         from hilum.batch.inputs import Shard
         from hilum.batch.patients import Phi, default_key, load_patients
-        from hilum.batch.request import BatchRequest
+        from hilum.batch.score import BatchRequest
         from hilum.reading.process import Limits
 
         printed = form_of(form)
@@ -109,7 +108,7 @@ def predict(
         finished = _predict(_Job(loaded, inputs, follow_links), out, request, quiet)
     print_batch(finished.batch, printed, out / "report.html", quiet)
     if finished.refused:
-        raise typer.Exit(exits.STRICT if strict else exits.REFUSED)
+        raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
 
 
 def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
@@ -143,7 +142,7 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
     films = list_films(job.inputs, job.follow_links)
     refuse_if_locked(out)
     prepare()
-    bundle = exits.kept(job.bundle())
+    bundle = terminal.kept(job.bundle())
     begun = time.monotonic()
     with progress(quiet) as step:
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
 from hilum.cli.options import Data, Quiet
-from hilum.cli.progress import Step, progress, say
+from hilum.cli.terminal import Step, progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from hilum.runs.folder import Places
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
     from hilum.training.ranks import Ranks
     from hilum.training.sinks import Sinks
 
@@ -62,7 +62,7 @@ def train(
     processes, on one machine or more, are started by torchrun with the same command.
     """
     from hilum.runs.recipe import load_config
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
 
     resolved = load_config(config, tuple(changes or ()))
     request = TrainingRequest(resolved, data, exclude, allow_unlabelled)
@@ -78,7 +78,7 @@ def train(
     from hilum.training.ranks import joined
 
     places = Places(RunFolder(out), data, cache)
-    with exits.stoppable("the same command with --resume"), joined() as ranks:
+    with terminal.stoppable("the same command with --resume"), joined() as ranks:
         if ranks.main:
             places.run.refuse_used(resume)
         _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
