@@ -136,11 +136,18 @@ def _verb(name: str, command: Any) -> str:
         elif parameter.required:
             usage.append(f"{parameter.opts[0]} {parameter.name.upper()}")
         word = parameter.name.upper() if argument else ", ".join(parameter.opts)
-        rows.append((f"`{word}`{many}", _default(parameter), getattr(parameter, "help", "") or ""))
+        rows.append((f"`{word}`{many}", _default(parameter), _meaning(parameter)))
     if any(not parameter.required for parameter in command.params):
         usage.append("[OPTIONS]")
     parts = [f"## hilum {name}", f"```text\n{' '.join(usage)}\n```", inspect.cleandoc(command.help)]
     return "\n\n".join([*parts, _table(("Parameter", "Default", "Meaning"), rows)])
+
+
+def _meaning(parameter: Any) -> str:
+    """The help of a parameter, and the words of a closed list."""
+    words = ", ".join(f"`{word}`" for word in parameter.type_descriptor.choices or ())
+    text = getattr(parameter, "help", "") or ""
+    return f"{text} One of {words}." if words else text
 
 
 def _default(parameter: Any) -> str:

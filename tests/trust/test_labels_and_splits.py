@@ -522,7 +522,7 @@ def test_e21_the_test_split_calibrates_nothing(
     assert "No such option: --split" in refused(said, "calibrate", run.root, "--split", "test")
     theirs, labels = write(tables)
     asked = ("--labels", labels, "-o", tmp_path / "out", "--calibrate", "test")
-    assert "no calibrator 'test'" in refused(said, "evaluate", theirs, *asked)
+    assert "--calibrate must be one of beta, " in refused(said, "evaluate", theirs, *asked)
 
 
 def test_e22_without_patients_the_report_says_that_intervals_are_by_film(

@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     from hilum.training.fit import Callback
     from hilum.training.sinks import Sinks
 
-__all__ = ["Advance", "calibrate", "check", "nothing", "path_of", "read", "shares", "train"]
+__all__ = [
+    "Advance",
+    "Remark",
+    "calibrate",
+    "check",
+    "nothing",
+    "path_of",
+    "read",
+    "shares",
+    "train",
+    "unsaid",
+]
 
 Advance: TypeAlias = Callable[[str, int, int], None]
 """Progress callback: called with (what, done, total); films are counted."""
+Remark: TypeAlias = Callable[[str], None]
+"""Callback for remarks on a result, each a sentence."""
 
 
 def read(source: Source) -> Radiograph:
@@ -240,6 +253,10 @@ def path_of(place: Path | str | None) -> Path | None:
 
 def nothing(_what: str, _done: int, _total: int) -> None:
     """Ignore progress that nobody watches."""
+
+
+def unsaid(_remark: str) -> None:
+    """Ignore a remark that nobody reads."""
 
 
 def shares(prevalence: Mapping[str, float] | None) -> dict[str, float]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +32,7 @@ from hilum.cli import (
     terminal,
     train,
 )
-from hilum.domain.errors import HilumError
+from hilum.domain.errors import HilumError, suggestion
 
 __all__ = ["app", "command", "main"]
 
@@ -52,7 +53,6 @@ app = typer.Typer(
     help="From raw chest radiographs to calibrated, explained, reported findings. "
     "Research software, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -139,14 +139,27 @@ def main() -> None:
     except typer.Abort:
         _fail("stopped", terminal.AGAIN)
     except Exception as error:
-        usage = getattr(error, "format_message", None)  # click's own errors
-        if usage is None:
+        if not hasattr(error, "format_message"):  # click's own errors
             raise
-        _fail(usage(), terminal.USAGE)
+        _fail(_usage(error), terminal.USAGE)
     else:
         if code == INTERRUPTED:
             _fail(STOPPED, terminal.AGAIN)
         sys.exit(code or 0)
+
+
+def _usage(error: Any) -> str:
+    """A mistake that typer found, in our words where a word is not in a closed list."""
+    message = error.format_message().replace(": Value error, ", ": ")
+    parameter = getattr(error, "param", None)
+    words = getattr(getattr(parameter, "type_descriptor", None), "choices", None)
+    wrong = re.search(r"'([^']*)' is not one of", message)
+    if parameter is None or not words or wrong is None:
+        return message
+    return (
+        f"{parameter.opts[0]} must be one of {', '.join(words)}; got '{wrong[1]}'."
+        f"{suggestion(wrong[1], words)}"
+    )
 
 
 def _fail(message: str, code: int) -> None:

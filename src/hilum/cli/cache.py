@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from hilum.cli.options import Data, Out, Quiet
+from hilum.cli.options import AllowUnlabelled, Data, Exclude, Out, Quiet
 from hilum.cli.terminal import progress, say
-from hilum.cli.train import AllowBlankLabels, Changes, Config, Exclude
+from hilum.cli.train import Changes, Config
 
 __all__ = ["cache"]
 
@@ -17,7 +17,7 @@ def cache(
     out: Out,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowBlankLabels = False,
+    allow_unlabelled: AllowUnlabelled = False,
     quiet: Quiet = False,
 ) -> None:
     """Reduce a dataset's films once, into a folder that `hilum train --cache` reads from.

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from hilum.domain.documents.localization import Localization
     from hilum.report.parts.results import BatchResults
     from hilum.report.printed.base import Printed
 
@@ -21,11 +20,9 @@ __all__ = [
     "REFUSED",
     "STRICT",
     "USAGE",
-    "Format",
     "Step",
     "form_of",
     "kept",
-    "pointing_line",
     "print_batch",
     "progress",
     "say",
@@ -133,12 +130,6 @@ def _memory() -> str:
     return f"{pages * resource.getpagesize() / 1e9:.1f} GB"
 
 
-Format = Annotated[
-    str | None,
-    typer.Option("--format", help="Print the films: console, markdown or json; else the path."),
-]
-
-
 def form_of(word: str | None) -> Printed | None:
     """The form that `--format` names, before anything is scored; None where it was not given.
 
@@ -168,14 +159,3 @@ def print_batch(batch: BatchResults, form: Printed | None, page: Path, quiet: bo
     encoding = sys.stdout.encoding or "utf-8"
     typer.echo(form.render(batch).encode(encoding, "replace").decode(encoding), nl=False)
     say(str(page), quiet)
-
-
-def pointing_line(localisation: Localization) -> str:
-    """The pointing game of all findings in one line, beside the image-free prior."""
-    mean = localisation.mean
-    if mean is None:
-        return f"pointing game: no finding has two films with {localisation.reference}"
-    return (
-        f"pointing game against {localisation.reference}: {mean.hits.in_words()} of {mean.maps} "
-        f"maps hit; an image-free position prior {mean.prior_hits.in_words()}"
-    )

@@ -40,6 +40,7 @@ __all__ = [
     "localize_boxes",
     "map_on_grid",
     "mark_choice",
+    "pointing_line",
     "was_chosen_by",
 ]
 
@@ -183,6 +184,17 @@ def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> L
                     yield Mapped(record.patient_id, finding, heatmap, mask)
 
     return measure_localization(entries(), "reader boxes", seed)
+
+
+def pointing_line(localisation: Localization) -> str:
+    """Return the pointing game of all findings in one line, beside the image-free prior."""
+    mean = localisation.mean
+    if mean is None:
+        return f"pointing game: no finding has two films with {localisation.reference}"
+    return (
+        f"pointing game against {localisation.reference}: {mean.hits.in_words()} of {mean.maps} "
+        f"maps hit; an image-free position prior {mean.prior_hits.in_words()}"
+    )
 
 
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:
