@@ -263,6 +263,17 @@ def _members(package: str) -> str:
     return _table(("Name", "What it is"), rows)
 
 
+def _names(package: str) -> str:
+    """Public names of a package, with the first line of each."""
+    module = importlib.import_module(package)
+    rows = [
+        (f"`{name}`", _first(thing if callable(thing) else type(thing)))
+        for name in sorted(module.__all__)
+        for thing in [getattr(module, name)]
+    ]
+    return _table(("Name", "What it is"), rows)
+
+
 def _presets(_given: str) -> str:
     """Every preset, as it stands in the package."""
     folder = SOURCE / "training" / "presets"
@@ -366,6 +377,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "findings": _findings,
     "house": _house,
     "members": _members,
+    "names": _names,
     "presets": _presets,
     "reasons": _reasons,
     "statuses": _statuses,
