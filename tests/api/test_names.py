@@ -1,4 +1,4 @@
-"""The names on `hilum` and its packages: light to import, documented, and with examples that run."""
+"""Names of `hilum` and its packages: light to import, documented, with examples that run."""
 
 from __future__ import annotations
 

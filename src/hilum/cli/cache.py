@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hilum.cli.options import AllowUnlabelled, Data, Exclude, Out, Quiet
+from hilum.cli.options import Data, Exclude, Out, Quiet, StrayFilms
 from hilum.cli.terminal import progress, say
 from hilum.cli.train import Changes, Config
 
@@ -17,7 +17,7 @@ def cache(
     out: Out,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowUnlabelled = False,
+    allow_unlabelled: StrayFilms = False,
     quiet: Quiet = False,
 ) -> None:
     """Reduce a dataset's films once, into a folder that `hilum train --cache` reads from.

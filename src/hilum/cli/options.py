@@ -31,7 +31,6 @@ __all__ = [
     "MODEL",
     "OTHER",
     "OUTPUT",
-    "AllowUnlabelled",
     "Blank",
     "CalibratorName",
     "Data",
@@ -48,6 +47,7 @@ __all__ = [
     "ReaderName",
     "Resamples",
     "Seed",
+    "StrayFilms",
     "TrainedOn",
     "Uncertain",
     "Views",
@@ -86,7 +86,7 @@ Exclude = Annotated[
         help="File of film names to leave out, one a line (default: none).", rich_help_panel=INPUT
     ),
 ]
-AllowUnlabelled = Annotated[
+StrayFilms = Annotated[
     bool,
     typer.Option(
         "--allow-unlabelled",
@@ -158,8 +158,15 @@ Votes = Annotated[
 ]
 LabelSet = Annotated[
     Literal[
-        *("NIH-14", "NIH-13+NF", "CheXpert-14", "CheXpert-5", "VinDr-28", "VinBigData-15"),
-        *("PadChest-25", "RSNA", "SIIM"),
+        "NIH-14",
+        "NIH-13+NF",
+        "CheXpert-14",
+        "CheXpert-5",
+        "VinDr-28",
+        "VinBigData-15",
+        "PadChest-25",
+        "RSNA",
+        "SIIM",
     ]
     | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import MACHINE, MODEL, OTHER, OUTPUT, AllowUnlabelled, Data, Exclude, Quiet
+from hilum.cli.options import MACHINE, MODEL, OTHER, OUTPUT, Data, Exclude, Quiet, StrayFilms
 from hilum.cli.terminal import Step, progress, say
 from hilum.domain.errors import UsageError
 
@@ -74,7 +74,7 @@ def train(
     out: RunOut = None,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowUnlabelled = False,
+    allow_unlabelled: StrayFilms = False,
     resume: Resume = False,
     cache: Cache = None,
     sinks: SinkWords = None,
