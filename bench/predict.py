@@ -26,8 +26,8 @@ import numpy as np
 from bench import peers, stages
 from bench.clock import busy, cores, rounds
 from bench.material import DRAWN, bundle_in, films_in, linked
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.bundle import Bundle
 from hilum.explain.request import Pictures
 from hilum.imaging.read import read

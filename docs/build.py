@@ -136,11 +136,18 @@ def _verb(name: str, command: Any) -> str:
         elif parameter.required:
             usage.append(f"{parameter.opts[0]} {parameter.name.upper()}")
         word = parameter.name.upper() if argument else ", ".join(parameter.opts)
-        rows.append((f"`{word}`{many}", _default(parameter), getattr(parameter, "help", "") or ""))
+        rows.append((f"`{word}`{many}", _default(parameter), _meaning(parameter)))
     if any(not parameter.required for parameter in command.params):
         usage.append("[OPTIONS]")
     parts = [f"## hilum {name}", f"```text\n{' '.join(usage)}\n```", inspect.cleandoc(command.help)]
     return "\n\n".join([*parts, _table(("Parameter", "Default", "Meaning"), rows)])
+
+
+def _meaning(parameter: Any) -> str:
+    """The help of a parameter, and the words of a closed list."""
+    words = ", ".join(f"`{word}`" for word in parameter.type_descriptor.choices or ())
+    text = getattr(parameter, "help", "") or ""
+    return f"{text} One of {words}." if words else text
 
 
 def _default(parameter: Any) -> str:
@@ -256,6 +263,17 @@ def _members(package: str) -> str:
     return _table(("Name", "What it is"), rows)
 
 
+def _names(package: str) -> str:
+    """Public names of a package, with the first line of each."""
+    module = importlib.import_module(package)
+    rows = [
+        (f"`{name}`", _first(thing if callable(thing) else type(thing)))
+        for name in sorted(module.__all__)
+        for thing in [getattr(module, name)]
+    ]
+    return _table(("Name", "What it is"), rows)
+
+
 def _presets(_given: str) -> str:
     """Every preset, as it stands in the package."""
     folder = SOURCE / "training" / "presets"
@@ -359,6 +377,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "findings": _findings,
     "house": _house,
     "members": _members,
+    "names": _names,
     "presets": _presets,
     "reasons": _reasons,
     "statuses": _statuses,

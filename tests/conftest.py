@@ -146,8 +146,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hilum.phantom.nih import write_nih
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run
+    from hilum.stages.films import split_of
 
     root = tmp_path_factory.mktemp("toy")
     write_nih(PhantomCorpus(patients=14, seed=1, enrichment=6, size=128), root / "films")

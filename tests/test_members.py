@@ -15,7 +15,7 @@ import torch
 from hilum.calibration import FittedCalibrator, fit
 from hilum.calibration.curves import curve_type
 from hilum.calibration.curves.base import Curve
-from hilum.cli.printed import form_of
+from hilum.cli.terminal import form_of
 from hilum.datasets import DatasetReader, open_dataset, reader
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet

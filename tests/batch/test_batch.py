@@ -19,8 +19,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14

@@ -20,8 +20,8 @@ import pytest
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.domain.errors import ReasonCode
 from hilum.explain.request import HeatmapRequest, Pictures
 from hilum.reading.process import ReaderProcess

@@ -18,8 +18,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from hilum import Bundle
 from hilum.batch.inputs import Shard, list_films
 from hilum.batch.merge import merge
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.domain.errors import ReasonCode, UsageError
 from hilum.reading.process import ReaderProcess
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hilum.batch.journal import Entry, Header, Journal, Recorded
-from hilum.batch.outcome import BatchOutcome
+from hilum.batch.run import BatchOutcome
 from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status
 

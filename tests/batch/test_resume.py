@@ -16,8 +16,8 @@ from PIL import Image
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import Finished, run_batch
+from hilum.batch.score import BatchRequest
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.files.atomic import write_atomic
 from hilum.files.lock import locked

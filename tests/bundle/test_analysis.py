@@ -11,8 +11,8 @@ from PIL import Image
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.bundle.analysis import REGION_SIDE, ScreenedFilm, analyze, regions_of
 from hilum.bundle.prediction import Prediction
 from hilum.domain.documents.results import Decision, ImageResult

@@ -92,7 +92,7 @@ def test_policy_options_reach_the_policy(check: Said, tmp_path: Path) -> None:
     [
         ("nowhere", "a dataset must be a folder or a table; there is none at"),
         (". --uncertain yes", "--uncertain must be one of ignore, positive, negative, soft"),
-        (". --data-set nhi", r"no dataset reader 'nhi'"),
+        (". --data-set nhi", "--data-set must be one of chexpert, mimic, nih"),
         (". --sample 0", "Invalid value for '--sample'"),
         (". --exclude nowhere.txt", "--exclude must be a readable list of films"),
     ],

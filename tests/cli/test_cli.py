@@ -86,7 +86,7 @@ def test_every_verb_of_the_design_is_there() -> None:
         ("phantom nih", "Missing option"),
         ("phantom nih -o new --patients 0", "Invalid value for '--patients'"),
         ("phantom nih -o new --seed -1", "seed >= 0"),
-        ("phantom vindr -o new", "the layout must be nih or chexpert; got 'vindr'"),
+        ("phantom vindr -o new", "layout must be one of nih, chexpert; got 'vindr'"),
         ("phantom nih -o file", "cannot write .*file/images: Not a directory"),
         ("train demmo --data . -o new", r"no preset 'demmo', .* Did you mean 'demo'\?"),
         ("train none.yaml --data . -o new", "a configuration must be readable"),

@@ -81,7 +81,7 @@ def test_json_is_what_a_program_reads(said: Said, corpus: Path) -> None:
         (f"{BASE} --level views", "--level must be one of film, study, patient; got 'views'"),
         (f"{BASE} --combine median", "--combine must be one of max, mean; got 'median'"),
         (f"{BASE} --blank positive", "--blank must be one of unlabelled, negative"),
-        (f"{BASE} --label-set NIH", "no label set 'NIH'; there are NIH-14"),
+        (f"{BASE} --label-set NIH", "--label-set must be one of NIH-14, "),
         (f"{BASE} --thresholds none.json", "cannot read thresholds none.json"),
         (
             f"{BASE} --trained-on none.txt",

@@ -140,7 +140,7 @@ class Terminal(io.StringIO):
 
 
 def test_the_bar_shows_films_rate_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hilum.cli.progress import progress
+    from hilum.cli.terminal import progress
 
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -161,7 +161,7 @@ def test_the_bar_shows_films_rate_time_and_memory(monkeypatch: pytest.MonkeyPatc
 def test_nothing_is_drawn_where_nobody_watches(
     monkeypatch: pytest.MonkeyPatch, quiet: bool, screen: io.StringIO
 ) -> None:
-    from hilum.cli.progress import progress
+    from hilum.cli.terminal import progress
 
     monkeypatch.setattr("sys.stderr", screen)
     with progress(quiet) as step:

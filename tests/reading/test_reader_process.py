@@ -17,8 +17,8 @@ import pytest
 
 from hilum import Bundle
 from hilum.batch.inputs import list_films
-from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat

@@ -16,7 +16,6 @@ from hilum.evaluation.compare import ComparisonRequest
 from hilum.files.sealed import file_sha256
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.cohorts import split_of
 from hilum.stages.compare import (
     CHOSEN_ON_TEST,
     choose_on_test,
@@ -24,6 +23,7 @@ from hilum.stages.compare import (
     compare_runs,
 )
 from hilum.stages.evaluate import evaluate_run
+from hilum.stages.films import split_of
 
 REQUEST = ComparisonRequest("", False, resamples=100)
 

@@ -21,7 +21,7 @@ from hilum.files.sealed import file_sha256
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run, engine_of
-from hilum.stages.cohorts import split_of
+from hilum.stages.films import split_of
 from hilum.stages.localize import localize, sanity, subject_of
 from hilum.training.quantize import FILMS, quantize_run
 

@@ -20,9 +20,9 @@ from hilum.evaluation.compare import ComparisonRequest
 from hilum.runs.facts import Imported, RunFacts
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.cohorts import bind, split_of
 from hilum.stages.compare import compare_runs
 from hilum.stages.evaluate import evaluate_run
+from hilum.stages.films import bind, split_of
 
 Said = Callable[..., tuple[int, str, str]]
 

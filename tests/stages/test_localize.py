@@ -22,7 +22,7 @@ from hilum.imaging.read import read
 from hilum.metrics.localization import pointing_game
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
-from hilum.stages.cohorts import split_of
+from hilum.stages.films import split_of
 from hilum.stages.localize import Subject, localize, sanity, subject_of, unseen
 from hilum.stages.localize_reference import DrawnMasks, FilmRead, ReaderBoxes, reference_of
 

@@ -24,8 +24,8 @@ from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
-from hilum.stages.cohorts import split_of
 from hilum.stages.evaluate import GRID, evaluate_run, localize_boxes, map_on_grid
+from hilum.stages.films import split_of
 
 CHOICE = CalibrationRequest()
 

@@ -29,8 +29,8 @@ from hilum.predictions.read import read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.cohorts import split_of
 from hilum.stages.evaluate import evaluate_run
+from hilum.stages.films import split_of
 
 Said = Callable[..., tuple[int, str, str]]
 Tables = tuple[pd.DataFrame, pd.DataFrame]
@@ -522,7 +522,7 @@ def test_e21_the_test_split_calibrates_nothing(
     assert "No such option: --split" in refused(said, "calibrate", run.root, "--split", "test")
     theirs, labels = write(tables)
     asked = ("--labels", labels, "-o", tmp_path / "out", "--calibrate", "test")
-    assert "no calibrator 'test'" in refused(said, "evaluate", theirs, *asked)
+    assert "--calibrate must be one of beta, " in refused(said, "evaluate", theirs, *asked)
 
 
 def test_e22_without_patients_the_report_says_that_intervals_are_by_film(

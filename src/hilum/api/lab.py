@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hilum.api.arguments import nothing, path_of, shares
 from hilum.domain.errors import choice
 
 if TYPE_CHECKING:
-    from hilum.api.arguments import Advance
     from hilum.bundle.manifest import Calibration
     from hilum.bundle.source import Source
     from hilum.domain.documents.inspection import DatasetInspection
@@ -21,7 +19,23 @@ if TYPE_CHECKING:
     from hilum.training.fit import Callback
     from hilum.training.sinks import Sinks
 
-__all__ = ["calibrate", "check", "read", "train"]
+__all__ = [
+    "Advance",
+    "Remark",
+    "calibrate",
+    "check",
+    "nothing",
+    "path_of",
+    "read",
+    "shares",
+    "train",
+    "unsaid",
+]
+
+Advance: TypeAlias = Callable[[str, int, int], None]
+"""Progress callback: called with (what, done, total); films are counted."""
+Remark: TypeAlias = Callable[[str], None]
+"""Callback for remarks on a result, each a sentence."""
 
 
 def read(source: Source) -> Radiograph:
@@ -146,7 +160,7 @@ def train(
 
     from hilum.runs.folder import Places, RunFolder
     from hilum.runs.recipe import load_config
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
 
     words = tuple(f"{field}={json.dumps(value)}" for field, value in (changes or {}).items())
     request = TrainingRequest(
@@ -210,7 +224,7 @@ def calibrate(
     from hilum.inference.engine import Precision
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import bind, split_of
+    from hilum.stages.films import bind, split_of
 
     request = CalibrationRequest(
         method,
@@ -230,6 +244,30 @@ def calibrate(
         reading = partial(step, "reading films to quantize by")
         quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
     return calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
+
+
+def path_of(place: Path | str | None) -> Path | None:
+    """Return a path for text, and None for None."""
+    return None if place is None else Path(place)
+
+
+def nothing(_what: str, _done: int, _total: int) -> None:
+    """Ignore progress that nobody watches."""
+
+
+def unsaid(_remark: str) -> None:
+    """Ignore a remark that nobody reads."""
+
+
+def shares(prevalence: Mapping[str, float] | None) -> dict[str, float]:
+    """Return prevalences by the catalog's names of the findings.
+
+    >>> shares({"Pleural Effusion": 0.05})
+    {'Effusion': 0.05}
+    """
+    from hilum.domain.findings import find
+
+    return {find(name).name: share for name, share in (prevalence or {}).items()}
 
 
 class _Logged:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.api.arguments import nothing, path_of, shares
+from hilum.api.lab import nothing, path_of, shares, unsaid
 from hilum.domain.errors import UsageError, choice, suggestion
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hilum.api.arguments import Advance
+    from hilum.api.lab import Advance, Remark
     from hilum.domain.documents.audit import Audit
     from hilum.domain.documents.comparison import Comparison
     from hilum.domain.documents.evaluation import Evaluation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hilum.domain.record import Cohort
     from hilum.evaluation.compare import ComparisonRequest
     from hilum.predictions.levels import Combine, Level
+    from hilum.predictions.read import Predictions
 
 __all__ = ["audit", "compare", "evaluate", "is_table"]
 
@@ -43,12 +44,13 @@ def evaluate(
     resamples: int = 2000,
     seed: int = 0,
     advance: Advance | None = None,
+    remark: Remark | None = None,
 ) -> Evaluation:
     """Evaluate a calibrated run on its test split, or anybody's predictions in a CSV.
 
     The numbers are also written into a folder, and the look at the test films is counted there.
     A run's labels, calibration and thresholds were fixed before, so for it only `labels`, `out`,
-    `resamples`, `seed` and `advance` count.
+    `resamples`, `seed`, `advance` and `remark` count.
 
     Args:
         subject: a run's folder, or a CSV of predictions.
@@ -65,6 +67,7 @@ def evaluate(
         resamples: patient resamples behind each interval.
         seed: of the resamples and folds.
         advance: progress callback.
+        remark: called with each remark in words: the columns read, or where heatmaps point.
 
     Raises:
         DatasetError: when predictions and labels do not fit together.
@@ -80,7 +83,8 @@ def evaluate(
     """
     place = Path(subject)
     if not is_table(place):
-        return _evaluate_run(place, path_of(labels), path_of(out), (resamples, seed), advance)
+        watch = (advance or nothing, remark or unsaid)
+        return _evaluate_run(place, path_of(labels), path_of(out), (resamples, seed), watch)
     if labels is None or out is None:
         raise UsageError("a predictions CSV is evaluated with --labels DATASET and -o OUT")
     from hilum.domain.policy import LabelPolicy
@@ -99,7 +103,10 @@ def evaluate(
         seed=seed,
         top=top,
     )
-    return evaluate_predictions(place, Path(labels), Path(out), request).evaluation
+    done = evaluate_predictions(place, Path(labels), Path(out), request)
+    if remark is not None:
+        remark(_columns_read(place, done.read))
+    return done.evaluation
 
 
 def compare(
@@ -242,23 +249,37 @@ def is_table(place: Path) -> bool:
 
 
 def _evaluate_run(
-    root: Path, data: Path | None, out: Path | None, draws: tuple[int, int], advance: Advance | None
+    root: Path,
+    data: Path | None,
+    out: Path | None,
+    draws: tuple[int, int],
+    watch: tuple[Advance, Remark],
 ) -> Evaluation:
     from functools import partial
 
     from hilum.domain.record import Split
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
-    from hilum.stages.evaluate import evaluate_run, localize_boxes
+    from hilum.stages.evaluate import evaluate_run, localize_boxes, pointing_line
+    from hilum.stages.films import split_of
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
-    done = evaluate_run(run, cohort, *draws, partial(advance or nothing, "reading test"), out)
+    done = evaluate_run(run, cohort, *draws, partial(watch[0], "reading test"), out)
     boxes = localize_boxes(done.scored, run.facts().network.preprocessing, draws[1])
     if boxes.mean is not None:
         write_sealed(boxes, (out or root) / "localisation.json")
+        watch[1](pointing_line(boxes))
     return done.evaluation
+
+
+def _columns_read(table: Path, read: Predictions) -> str:
+    """List which column was read as which finding."""
+    pairs = (
+        finding if column == finding else f"{column} as {finding}"
+        for finding, column in read.columns.items()
+    )
+    return f"{table.name}: columns read: {', '.join(pairs)}"
 
 
 def _compare_runs(
@@ -270,8 +291,8 @@ def _compare_runs(
 ) -> Comparison:
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
     from hilum.stages.compare import choose_on_test, compare_runs
+    from hilum.stages.films import split_of
 
     use = choice(Split, choose_on, "choose_on")
     if use not in (Split.TUNE, Split.TEST):

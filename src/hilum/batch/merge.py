@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hilum.batch.folder import clear_leftovers
 from hilum.batch.journal import (
     Header,
     Journal,
@@ -18,8 +17,7 @@ from hilum.batch.journal import (
     read_header,
     read_journal,
 )
-from hilum.batch.outcome import BatchOutcome
-from hilum.batch.run import FOLDERS, JOURNAL, facts, write_reports
+from hilum.batch.run import FOLDERS, JOURNAL, BatchOutcome, clear_leftovers, facts, write_reports
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
 from hilum.files.atomic import atomic_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -12,24 +12,38 @@ from pathlib import Path
 
 from hilum.batch.engines.base import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
-from hilum.batch.folder import clear_leftovers, remove_files
 from hilum.batch.inputs import Listed, output_names
-from hilum.batch.journal import Header, Journal, Recorded, pictures_of, read_journal
-from hilum.batch.outcome import BatchOutcome
-from hilum.batch.request import BatchRequest
-from hilum.batch.score import Input, Scoring
+from hilum.batch.journal import (
+    Entry,
+    Header,
+    Journal,
+    Recorded,
+    pictures_of,
+    read_entries,
+    read_journal,
+)
+from hilum.batch.score import BatchRequest, Input, Scoring
 from hilum.bundle import Bundle
-from hilum.domain.errors import Status, UsageError
+from hilum.domain.documents.results import ImageResult
+from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
-from hilum.files.atomic import atomic_file
+from hilum.files.atomic import UNFINISHED, atomic_file
 from hilum.files.lock import locked
 from hilum.report.batch.base import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 
-__all__ = ["Finished", "prepare", "run_batch", "write_reports"]
+__all__ = [
+    "BatchOutcome",
+    "Finished",
+    "clear_leftovers",
+    "prepare",
+    "remove_files",
+    "run_batch",
+    "write_reports",
+]
 
 JOURNAL = "journal.jsonl"
 FOLDERS = ("films", "overlays")
@@ -240,3 +254,80 @@ def _remove_stale(
 
     for folder in folders:
         remove_files(folder, partial(stale, folder.name))
+
+
+class BatchOutcome(Collection[ImageResult]):
+    """The results of a batch in the order of their inputs' names, as often as they are requested.
+
+    Two files that claim to be one DICOM object and show different pictures cannot both be right.
+    The first by name that was scored keeps its result and each other is rejected, whichever was
+    read first, so that the same films give the same reports.
+
+    Args:
+        journal: with an entry of every input.
+        names: the inputs, as they were listed.
+    """
+
+    def __init__(self, journal: Journal, names: Iterable[str]) -> None:
+        places = journal.places()
+        self._path = journal.path
+        self._places = [places[name] for name in sorted(names)]
+        self._conflicts = _conflicts(read_entries(self._path, self._places))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, result: object) -> bool:
+        return any(result == mine for mine in self)
+
+    def __iter__(self) -> Iterator[ImageResult]:
+        for entry in read_entries(self._path, self._places):
+            first = self._conflicts.get(entry.result.input)
+            yield entry.result if first is None else _rejected(entry.result, first)
+
+
+def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
+    """Input to the earlier input that was scored and whose identity it claims with other pixels.
+
+    A film that was not scored has no say in what the others are.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    conflicts: dict[str, str] = {}
+    for entry in entries:
+        pixels, image_id = first.get(entry.sop_instance_uid, (entry.pixels_sha256, ""))
+        if pixels != entry.pixels_sha256:
+            conflicts[entry.result.input] = image_id
+        elif entry.sop_instance_uid and entry.result.status.scored:
+            mine = (entry.pixels_sha256, entry.result.image_id)
+            first.setdefault(entry.sop_instance_uid, mine)
+    return conflicts
+
+
+def _rejected(result: ImageResult, first: str) -> ImageResult:
+    return ImageResult(
+        input=result.input,
+        image_id=result.image_id,
+        sha256=result.sha256,
+        status=Status.REJECT,
+        codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
+        message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
+        view=result.view,
+        threshold_source=result.threshold_source,
+        bundle=result.bundle,
+        precision=result.precision,
+    )
+
+
+def clear_leftovers(folders: Iterable[Path]) -> None:
+    """Remove what a killed run had not finished writing."""
+    for folder in folders:
+        remove_files(folder, lambda name: name.startswith(".") and name.endswith(UNFINISHED))
+
+
+def remove_files(folder: Path, unwanted: Callable[[str], bool]) -> None:
+    """Remove the files right in a folder whose names are not wanted."""
+    with os.scandir(folder) as found:
+        names = [entry.name for entry in found if not entry.is_dir(follow_symlinks=False)]
+    for name in names:
+        if unwanted(name):
+            (folder / name).unlink(missing_ok=True)

@@ -14,10 +14,11 @@ array([0.32, 0.55, 0.45, 0.68])
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,30 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from hilum.calibration.curves import curve_type
 from hilum.calibration.curves.base import FEW, Curve, FitRefusedError
-from hilum.calibration.prevalence import moves, shifted
+from hilum.calibration.prevalence import moves, shift_prevalence, shifted
 from hilum.domain.errors import BundleError, UsageError, suggestion
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.members import members
 from hilum.domain.scores import Logits, Probabilities
 
-__all__ = ["CalibratedFinding", "FittedCalibrator", "curve_type", "fit"]
+if TYPE_CHECKING:
+    from hilum.calibration.cross_fitting import cross_fit
+
+__all__ = [
+    "CalibratedFinding",
+    "FittedCalibrator",
+    "cross_fit",
+    "curve_type",
+    "fit",
+    "shift_prevalence",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load cross-fitting on first use, since it is made of what is defined here."""
+    if name != "cross_fit":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return importlib.import_module("hilum.calibration.cross_fitting").cross_fit
 
 
 class CalibratedFinding(BaseModel):

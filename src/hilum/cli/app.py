@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,14 +25,14 @@ from hilum.cli import (
     demo,
     doctor,
     evaluate,
-    exits,
     localize,
     merge,
     phantom,
     predict,
+    terminal,
     train,
 )
-from hilum.domain.errors import HilumError
+from hilum.domain.errors import HilumError, suggestion
 
 __all__ = ["app", "command", "main"]
 
@@ -52,7 +53,6 @@ app = typer.Typer(
     help="From raw chest radiographs to calibrated, explained, reported findings. "
     "Research software, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -116,35 +116,50 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except HilumError as error:
-        _fail(str(error), exits.USAGE)
+        _fail(str(error), terminal.USAGE)
     except KeyboardInterrupt:
-        _fail(STOPPED, exits.AGAIN)
+        _fail(STOPPED, terminal.AGAIN)
     except MemoryError:
-        _fail("out of memory; use smaller batches or a machine with more", exits.AGAIN)
+        _fail("out of memory; use smaller batches or a machine with more", terminal.AGAIN)
     except ChildProcessError as error:
-        _fail(str(error), exits.AGAIN)
+        _fail(str(error), terminal.AGAIN)
     except OSError as error:
         if error.errno not in (*TRY_AGAIN, *MISPLACED):
             raise
-        code = exits.AGAIN if error.errno in TRY_AGAIN else exits.USAGE
+        code = terminal.AGAIN if error.errno in TRY_AGAIN else terminal.USAGE
         _fail(f"cannot write {error.filename or 'the output'}: {error.strerror}", code)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in LAB:
             raise
         extra = "train,onnxruntime" if missing == "onnxruntime" else "train"
-        _fail(f"this needs {missing}, which is not installed; install hilum[{extra}]", exits.USAGE)
+        _fail(
+            f"this needs {missing}, which is not installed; install hilum[{extra}]", terminal.USAGE
+        )
     except typer.Abort:
-        _fail("stopped", exits.AGAIN)
+        _fail("stopped", terminal.AGAIN)
     except Exception as error:
-        usage = getattr(error, "format_message", None)  # click's own errors
-        if usage is None:
+        if not hasattr(error, "format_message"):  # click's own errors
             raise
-        _fail(usage(), exits.USAGE)
+        _fail(_usage(error), terminal.USAGE)
     else:
         if code == INTERRUPTED:
-            _fail(STOPPED, exits.AGAIN)
+            _fail(STOPPED, terminal.AGAIN)
         sys.exit(code or 0)
+
+
+def _usage(error: Any) -> str:
+    """A mistake that typer found, in our words where a word is not in a closed list."""
+    message = error.format_message().replace(": Value error, ", ": ")
+    parameter = getattr(error, "param", None)
+    words = getattr(getattr(parameter, "type_descriptor", None), "choices", None)
+    wrong = re.search(r"'([^']*)' is not one of", message)
+    if parameter is None or not words or wrong is None:
+        return message
+    return (
+        f"{parameter.opts[0]} must be one of {', '.join(words)}; got '{wrong[1]}'."
+        f"{suggestion(wrong[1], words)}"
+    )
 
 
 def _fail(message: str, code: int) -> None:

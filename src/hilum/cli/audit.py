@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.options import Seed, TrainedOn
+from hilum.cli.options import INPUT, MODEL, OUTPUT, Json, Resamples, Seed, TrainedOn
 
 __all__ = ["audit"]
 
@@ -17,29 +17,39 @@ def audit(
         Path, typer.Argument(help="Table of scores (CSV or TSV): one row per film.")
     ],
     labels: Annotated[
-        Path, typer.Option("--labels", help="Labels: a dataset folder or one table.")
+        Path,
+        typer.Option(
+            "--labels", help="Labels: a dataset folder or one table.", rich_help_panel=INPUT
+        ),
     ],
     claim: Annotated[
         list[str] | None,
-        typer.Option("--claim", help="Claims to check, such as 'auroc=0.844, Effusion.ap=51%'."),
+        typer.Option(
+            "--claim",
+            help="Claims to check, such as 'auroc=0.844, Effusion.ap=51%' (default: none).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     trained_on: TrainedOn = None,
     label_order: Annotated[
         str | None,
         typer.Option(
             "--label-order",
-            help="Findings of unnamed columns: a label set, 'alphabetical', or names.",
+            help="Order of unnamed columns: a label set, 'alphabetical', or names (default: none).",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder to write to (default: print only).")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder to write to (default: print only).",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print audit.json instead of the report.")
-    ] = False,
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Patient resamples for intervals (default: 2000).")
-    ] = 2000,
+    as_json: Json = False,
+    resamples: Resamples = 2000,
     seed: Seed = 0,
 ) -> None:
     """Check claims made of a table of predictions, and the table itself.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.options import Out
+from hilum.cli.options import MODEL, Out
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ def bundle(
     run: Annotated[Path, typer.Argument(help="A calibrated run.")],
     out: Out,
     gate: Annotated[
-        list[str] | None, typer.Option(help="A rule of the input gate: min_age_years=0.")
+        list[str] | None,
+        typer.Option(
+            help="Rule of the input gate to change, such as min_age_years=0 (default: none).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
 ) -> None:
     """Put network, labels, preprocessing, calibrator, thresholds and evidence into one folder."""

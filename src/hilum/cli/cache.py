@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from hilum.cli.options import Data, Out, Quiet
-from hilum.cli.progress import progress, say
-from hilum.cli.train import AllowBlankLabels, Changes, Config, Exclude
+from hilum.cli.options import Data, Exclude, Out, Quiet, StrayFilms
+from hilum.cli.terminal import progress, say
+from hilum.cli.train import Changes, Config
 
 __all__ = ["cache"]
 
@@ -17,7 +17,7 @@ def cache(
     out: Out,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowBlankLabels = False,
+    allow_unlabelled: StrayFilms = False,
     quiet: Quiet = False,
 ) -> None:
     """Reduce a dataset's films once, into a folder that `hilum train --cache` reads from.
@@ -26,7 +26,7 @@ def cache(
     """
     from hilum.domain.policy import settle
     from hilum.runs.recipe import load_config
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
     from hilum.training.data.cache import write
 
     resolved = load_config(config, tuple(changes or ()))

@@ -2,70 +2,73 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from hilum.cli.options import Prevalence, Quiet, prevalences
-from hilum.cli.progress import progress, say
-from hilum.domain.errors import choice
+from hilum.cli.options import (
+    INPUT,
+    MODEL,
+    CalibratorName,
+    PrecisionName,
+    Prevalence,
+    Quiet,
+    prevalences,
+)
+from hilum.cli.terminal import progress, say
 
 __all__ = ["calibrate"]
+
+Target = Annotated[
+    Literal["f1", "youden", "balanced_accuracy", "sensitivity", "specificity", "ppv"],
+    typer.Option(help="Criterion of the thresholds.", rich_help_panel=MODEL),
+]
 
 
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     method: Annotated[
-        str,
-        typer.Option(
-            help="platt, beta, isotonic, temperature, temperature_shared, intercept or sigmoid."
-        ),
+        CalibratorName,
+        typer.Option(help="Calibrator to fit for each finding.", rich_help_panel=MODEL),
     ] = "platt",
-    target: Annotated[
-        str,
-        typer.Option(
-            help="Target of the thresholds: f1, youden, balanced_accuracy, sensitivity, "
-            "specificity or ppv."
-        ),
-    ] = "f1",
+    target: Target = "f1",
     goal: Annotated[
-        float | None, typer.Option(help="The sensitivity, specificity or PPV to reach.")
+        float | None,
+        typer.Option(
+            help="Sensitivity, specificity or PPV to reach (default: 0.9, for PPV 0.5).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     prevalence: Prevalence = None,
     precision: Annotated[
-        str, typer.Option(help="What serving will use: f32, bf16, int8 or int8-bf16.")
+        PrecisionName,
+        typer.Option(help="Arithmetic that serving will use.", rich_help_panel=MODEL),
     ] = "f32",
-    data: Annotated[Path | None, typer.Option(help="The dataset, if it was moved.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Top folder of the dataset, if it was moved (default: as in the run).",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit probabilities and thresholds on the calibrate split, in the precision served."""
-    from hilum.domain.record import Split
-    from hilum.domain.scores import Target
-    from hilum.inference.engine import Precision
+    from hilum import api
     from hilum.runs.folder import RunFolder
-    from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import bind, split_of
 
-    folder = RunFolder(run)
-    if data is not None:
-        bind(folder, data)
-    cohort = split_of(folder, Split.CALIBRATE, data)
-    request = CalibrationRequest(
-        method,
-        choice(Target, target, "--target"),
-        goal,
-        choice(Precision, precision, "--precision"),
-        prevalences(prevalence),
-    )
     with progress(quiet) as step:
-        if request.precision.quantized:
-            from hilum.training.quantize import quantize_run
-
-            reading = partial(step, "reading films to quantize by")
-            quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
-        calibration = calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
+        calibration = api.calibrate(
+            run,
+            method=method,
+            target=target,
+            goal=goal,
+            prevalence=prevalences(prevalence),
+            precision=precision,
+            data=data,
+            advance=step,
+        )
     for note in calibration.notes:
         say(note, quiet)
-    typer.echo(folder.calibration)
+    typer.echo(RunFolder(run).calibration)

@@ -7,46 +7,69 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
-from hilum.cli.label_options import (
+from hilum.cli import terminal
+from hilum.cli.options import (
+    INPUT,
+    OUTPUT,
     Blank,
+    Exclude,
+    Json,
     LabelSet,
     NoFinding,
+    Quiet,
+    ReaderName,
+    Seed,
+    StrayFilms,
     Uncertain,
     Views,
     Votes,
     label_policy,
 )
-from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import progress
+from hilum.cli.terminal import progress
 
 if TYPE_CHECKING:
     from hilum.domain.documents.inspection import DatasetInspection
 
 __all__ = ["check"]
 
+Reader = Annotated[
+    ReaderName | None,
+    typer.Option(help="Reader to use (default: recognized by files).", rich_help_panel=INPUT),
+]
+Films = Annotated[
+    bool,
+    typer.Option("--films/--no-films", help="Read the films here.", rich_help_panel=INPUT),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of films to read (default: all).", rich_help_panel=INPUT),
+]
+AlsoOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Folder for JSON, tables and a picture (default: print only).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 def check(
     place: Annotated[Path, typer.Argument(help="The dataset's top folder, or one of its tables.")],
-    data_set: Annotated[str | None, typer.Option(help="Its reader, if it is ambiguous.")] = None,
+    data_set: Reader = None,
     uncertain: Uncertain = None,
     blank: Blank = None,
     no_finding: NoFinding = None,
     views: Views = None,
     votes: Votes = None,
     label_set: LabelSet = None,
-    films: Annotated[bool, typer.Option("--films/--no-films", help="Read the films here.")] = True,
-    sample: Annotated[int | None, typer.Option(min=1, help="Read only so many films.")] = None,
-    exclude: Annotated[
-        Path | None, typer.Option(help="Leave these films out: a file with one name a line.")
-    ] = None,
-    allow_unlabelled: Annotated[
-        bool, typer.Option("--allow-unlabelled", help="Films without a row are expected.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, not tables.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Also write JSON, tables and a picture here.")
-    ] = None,
+    films: Films = True,
+    sample: Sample = None,
+    exclude: Exclude = None,
+    allow_unlabelled: StrayFilms = False,
+    json: Json = False,
+    out: AlsoOut = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -56,7 +79,7 @@ def check(
     """
     from hilum import api
     from hilum.report.inspection.table import markdown
-    from hilum.stages.training_films import film_names
+    from hilum.stages.films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -79,7 +102,7 @@ def check(
         _write(inspection, out)
         typer.echo(out / "check.json", err=json)
     if not inspection.sound:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _write(inspection: DatasetInspection, out: Path) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from hilum.cli.label_options import Blank, LabelSet, Uncertain, Views, label_policy
-from hilum.cli.options import Out, Quiet, Seed
-from hilum.cli.progress import progress, say
-from hilum.domain.errors import choice
+from hilum.cli.options import (
+    OTHER,
+    Blank,
+    Labels,
+    LabelSet,
+    Out,
+    Quiet,
+    Resamples,
+    Seed,
+    Uncertain,
+    Views,
+    label_policy,
+)
+from hilum.cli.terminal import progress, say
 
 __all__ = ["compare"]
 
@@ -20,24 +30,24 @@ def compare(
         list[Path], typer.Argument(help="Two or more runs, or two or more tables of predictions.")
     ],
     out: Out,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", "--data", help="Labels: a dataset folder or one table."),
-    ] = None,
+    labels: Labels = None,
     choose_on: Annotated[
-        str,
-        typer.Option(help="Films to choose a run by: tune, or test (flagged in the result)."),
+        Literal["tune", "test"],
+        typer.Option(
+            help="Films to choose a run by; test is flagged in the result.", rich_help_panel=OTHER
+        ),
     ] = "tune",
     margin: Annotated[
-        float, typer.Option(min=0.0, help="Loss of AUROC that still counts as no worse.")
+        float,
+        typer.Option(
+            min=0.0, help="Loss of AUROC that still counts as no worse.", rich_help_panel=OTHER
+        ),
     ] = 0.0,
     uncertain: Uncertain = None,
     blank: Blank = None,
     views: Views = None,
     label_set: LabelSet = None,
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Patient resamples for intervals (default: 2000).")
-    ] = 2000,
+    resamples: Resamples = 2000,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -52,9 +62,7 @@ def compare(
     from hilum.report.evaluation.table import comparison_markdown
 
     policy = None
-    if all(model.is_dir() for model in models):
-        choose_on = choice(Split, choose_on, "--choose-on")
-    elif labels is not None and not any(model.is_dir() for model in models):
+    if labels is not None and not any(model.is_dir() for model in models):
         policy = label_policy(uncertain=uncertain, blank=blank, views=views, label_set=label_set)
     with progress(quiet) as step:
         comparison = api.compare(

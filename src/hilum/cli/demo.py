@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli import bundle as bundle_verb
-from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import Step, progress, say
+from hilum.cli.options import INPUT, OUTPUT, Quiet, Seed
+from hilum.cli.terminal import Step, progress, say
 from hilum.cli.train import Watching
 from hilum.domain.errors import UsageError
 
@@ -33,8 +33,12 @@ RESAMPLES = 1000
 
 
 def demo(
-    out: Annotated[Path, typer.Option("-o", "--out", help="A new folder.")] = Path("demo"),
-    patients: Annotated[int, typer.Option(min=40, help="How many patients to draw.")] = 480,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="New folder to write to.", rich_help_panel=OUTPUT)
+    ] = Path("demo"),
+    patients: Annotated[
+        int, typer.Option(min=40, help="Number of patients to draw.", rich_help_panel=INPUT)
+    ] = 480,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -83,8 +87,8 @@ def _evaluate(
     from hilum.evaluation.localize import measure_localization
     from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.cohorts import split_of
     from hilum.stages.evaluate import evaluate_run
+    from hilum.stages.films import split_of
 
     say("3/6  calibrating on patients that did not train", quiet)
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
@@ -145,8 +149,8 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
-    from hilum.cli.words import pointing_line
     from hilum.domain.documents.base import NOT_A_DEVICE
+    from hilum.stages.evaluate import pointing_line
 
     evaluation = done.evaluation
     area = evaluation.macro.auroc

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
+from hilum.cli.options import Json
 
 if TYPE_CHECKING:
     from hilum.stages.doctor import Diagnosis, Machine, SelfTest
@@ -16,7 +17,7 @@ __all__ = ["doctor"]
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False,
+    json: Json = False,
 ) -> None:
     """Show versions, processor, memory, extras, decoders and a self-test; say what is slow.
 
@@ -27,7 +28,7 @@ def doctor(
     diagnosis = diagnose()
     typer.echo(diagnosis.model_dump_json(indent=2) if json else "\n".join(_lines(diagnosis)))
     if diagnosis.missing:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _lines(found: Diagnosis) -> Iterator[str]:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli import exits
-from hilum.cli.options import Quiet, Seed
-from hilum.cli.progress import progress
+from hilum.cli import terminal
+from hilum.cli.options import INPUT, OTHER, OUTPUT, Json, Quiet, Seed
+from hilum.cli.terminal import progress
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hilum.cli.progress import Step
+    from hilum.cli.terminal import Step
     from hilum.domain.record import Cohort
 
 __all__ = ["localize"]
@@ -24,14 +24,32 @@ __all__ = ["localize"]
 def localize(
     subject: Annotated[Path, typer.Argument(help="A run or a bundle.")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="A dataset's folder; else the run's own.")
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Top folder of the dataset (default for a run: its own).",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder to write to (default for a run: its own).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     sanity: Annotated[
-        bool, typer.Option("--sanity", help="Check instead that maps depend on the weights.")
+        bool,
+        typer.Option(
+            "--sanity",
+            help="Check instead that maps depend on the weights.",
+            rich_help_panel=OTHER,
+        ),
     ] = False,
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure heatmaps against reader boxes or drawn masks, beside a prior that sees no film.
@@ -53,7 +71,7 @@ def localize(
         typer.echo(text)
         typer.echo(folder / f"{name}.json")
     if failed:
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)
 
 
 def _measure(
@@ -84,7 +102,7 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
     from hilum.datasets import open_dataset
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
-    from hilum.stages.cohorts import split_of
+    from hilum.stages.films import split_of
 
     if data is not None and (root / "bundle.json").is_file():
         return open_dataset(data), data

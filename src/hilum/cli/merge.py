@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli import exits
+from hilum.cli import terminal
 from hilum.cli.options import Out
 
 __all__ = ["merge"]
@@ -26,8 +26,8 @@ def merge(
     from hilum.bundle import Bundle
     from hilum.domain.errors import Status
 
-    with exits.stoppable("the same command"):
+    with terminal.stoppable("the same command"):
         batch = parted.merge(Bundle.load(bundle), parts, out)
     typer.echo(out / "report.html")
     if any(result.status in (Status.REJECT, Status.ERROR) for result in batch.results):
-        raise typer.Exit(exits.REFUSED)
+        raise typer.Exit(terminal.REFUSED)

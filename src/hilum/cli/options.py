@@ -1,40 +1,192 @@
-"""Options that several verbs share, so that a word means the same everywhere."""
+"""Options that several verbs share, so that a word means the same everywhere.
+
+A closed list is a `Literal`, so that help shows its words and completion offers them. Those of
+enumerations are written out, since loading the enumerations would make `hilum --help` slow (a test
+holds them to be the same); those of extension folders are the names of their files.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hilum.domain.errors import UsageError
+from hilum.domain.members import members
+
+if TYPE_CHECKING:
+    from hilum.domain.policy import LabelPolicy
+
+    CalibratorName = FormName = ReaderName = str
+else:
+    CalibratorName = Literal[members("hilum.calibration.curves")]
+    FormName = Literal[members("hilum.report.printed")]
+    ReaderName = Literal[members("hilum.datasets")]
 
 __all__ = [
+    "INPUT",
+    "LABELS",
+    "MACHINE",
+    "MODEL",
+    "OTHER",
+    "OUTPUT",
+    "Blank",
+    "CalibratorName",
     "Data",
+    "Exclude",
+    "FormName",
+    "Json",
+    "LabelSet",
+    "Labels",
+    "NoFinding",
     "Out",
+    "PrecisionName",
     "Prevalence",
     "Quiet",
+    "ReaderName",
+    "Resamples",
     "Seed",
+    "StrayFilms",
     "TrainedOn",
+    "Uncertain",
+    "Views",
+    "Votes",
+    "label_policy",
     "prevalences",
 ]
 
-Out = Annotated[Path, typer.Option("-o", "--out", help="Where to write.")]
-Data = Annotated[Path, typer.Option("--data", help="The dataset's own top folder.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Prevalence = Annotated[
-    list[str] | None,
-    typer.Option(help="Share of films with a finding where it is used: Effusion=0.05."),
-]
+INPUT = "Input"
+LABELS = "Labels"
+MODEL = "Model"
+OUTPUT = "Output"
+MACHINE = "Machine"
+OTHER = "Other"
 
+PrecisionName = Literal["f32", "bf16", "int8", "int8-bf16"]
+
+Out = Annotated[
+    Path, typer.Option("-o", "--out", help="Folder to write to.", rich_help_panel=OUTPUT)
+]
+Data = Annotated[
+    Path, typer.Option("--data", help="Top folder of the dataset.", rich_help_panel=INPUT)
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        "--data",
+        help="Labels: a dataset folder or one table (default for a run: its own).",
+        rich_help_panel=INPUT,
+    ),
+]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of film names to leave out, one a line (default: none).", rich_help_panel=INPUT
+    ),
+]
+StrayFilms = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unlabelled",
+        help="Accept films that have no row in the table.",
+        rich_help_panel=INPUT,
+    ),
+]
 TrainedOn = Annotated[
     Path | None,
     typer.Option(
         "--trained-on",
-        help="What made the model, to refuse leaks: a list of films, split.csv, run or bundle.",
+        help="Training films, to refuse leaks: a list, split.csv, run or bundle (default: none).",
+        rich_help_panel=INPUT,
     ),
 ]
+Prevalence = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Share of films with a finding at the site, such as Effusion=0.05 (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=OUTPUT),
+]
+Resamples = Annotated[
+    int,
+    typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", help="Random seed; the same seed gives the same bytes.", rich_help_panel=OTHER
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show no progress and no remarks.", rich_help_panel=OTHER),
+]
+
+Uncertain = Annotated[
+    Literal["ignore", "positive", "negative", "soft"] | None,
+    typer.Option(help="Value of uncertain labels (default: refuse them).", rich_help_panel=LABELS),
+]
+Blank = Annotated[
+    Literal["unlabelled", "negative"] | None,
+    typer.Option(
+        help="Value of findings that are not mentioned (default: unlabelled).",
+        rich_help_panel=LABELS,
+    ),
+]
+NoFinding = Annotated[
+    Literal["drop", "trust_findings", "keep"] | None,
+    typer.Option(
+        help="Films with No Finding and a finding at once (default: drop).",
+        rich_help_panel=LABELS,
+    ),
+]
+Views = Annotated[
+    Literal["frontal", "all"] | None,
+    typer.Option(help="Views of the films used (default: frontal).", rich_help_panel=LABELS),
+]
+Votes = Annotated[
+    Literal["majority", "any", "unanimous"] | None,
+    typer.Option(
+        help="Rule to merge several readers' labels (default: majority).", rich_help_panel=LABELS
+    ),
+]
+LabelSet = Annotated[
+    Literal[
+        "NIH-14",
+        "NIH-13+NF",
+        "CheXpert-14",
+        "CheXpert-5",
+        "VinDr-28",
+        "VinBigData-15",
+        "PadChest-25",
+        "RSNA",
+        "SIIM",
+    ]
+    | None,
+    typer.Option(
+        help="Label set to map the findings to (default: the dataset's own).",
+        rich_help_panel=LABELS,
+    ),
+]
+
+
+def label_policy(**words: str | None) -> LabelPolicy:
+    """The policy that the options ask for, by the policy's own field names; None for its default.
+
+    >>> label_policy(uncertain="ignore", views=None).uncertain
+    <Uncertain.IGNORE: 'ignore'>
+    """
+    from hilum.domain.policy import LabelPolicy
+
+    return LabelPolicy.model_validate(
+        {name: word for name, word in words.items() if word is not None}
+    )
 
 
 def prevalences(words: list[str] | None) -> dict[str, float]:

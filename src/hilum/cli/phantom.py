@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from hilum.cli.options import Out, Quiet, Seed
-from hilum.cli.progress import progress
-from hilum.domain.errors import UsageError
+from hilum.cli.options import INPUT, Out, Quiet, Seed
+from hilum.cli.terminal import progress
 
 __all__ = ["phantom"]
 
 
 def phantom(
-    layout: Annotated[str, typer.Argument(help="Whose files to imitate: nih or chexpert.")],
+    layout: Annotated[
+        Literal["nih", "chexpert"], typer.Argument(help="Public dataset whose layout to write.")
+    ],
     out: Out,
-    patients: Annotated[int, typer.Option(min=1, help="How many patients to draw.")] = 300,
+    patients: Annotated[
+        int, typer.Option(min=1, help="Number of patients to draw.", rich_help_panel=INPUT)
+    ] = 300,
     seed: Seed = 0,
     enrichment: Annotated[
-        float, typer.Option(min=1.0, help="Odds of rare findings, times this.")
+        float,
+        typer.Option(min=1.0, help="Factor on the odds of rare findings.", rich_help_panel=INPUT),
     ] = 1.0,
     quiet: Quiet = False,
 ) -> None:
@@ -32,8 +36,6 @@ def phantom(
     from hilum.phantom.nih import write_nih
 
     writers = {"nih": write_nih, "chexpert": write_chexpert}
-    if layout not in writers:
-        raise UsageError(f"the layout must be {' or '.join(writers)}; got '{layout}'")
     corpus = PhantomCorpus(patients=patients, seed=seed, enrichment=enrichment)
     with progress(quiet) as step:
         writers[layout](corpus, out, lambda done, total: step("drawing films", done, total))

@@ -4,56 +4,114 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hilum.cli import exits
-from hilum.cli.options import Out, Quiet
-from hilum.cli.printed import Format, form_of, print_batch
-from hilum.cli.progress import progress, say
-from hilum.domain.errors import choice
+from hilum.cli import terminal
+from hilum.cli.options import INPUT, MACHINE, MODEL, OUTPUT, FormName, Out, PrecisionName, Quiet
+from hilum.cli.terminal import form_of, print_batch, progress, say
 
 if TYPE_CHECKING:
-    from hilum.batch.request import BatchRequest
     from hilum.batch.run import Finished
+    from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
 
 __all__ = ["predict"]
 
+PICTURES = "Pictures"
+
 
 Heatmaps = Annotated[
-    str, typer.Option(help="Of positives, top, all or none, or findings: Effusion,Mass.")
+    str,
+    typer.Option(
+        help="Findings to draw: positives, top, all, none, or names, such as Effusion,Mass.",
+        rich_help_panel=PICTURES,
+    ),
+]
+StyleName = Annotated[
+    Literal["hot", "jet", "triptych"],
+    typer.Option("--style", help="Drawing style of heatmaps.", rich_help_panel=PICTURES),
+]
+Panel = Annotated[
+    bool,
+    typer.Option("--panel", help="Draw film and overlay side by side.", rich_help_panel=PICTURES),
+]
+Stored = Annotated[
+    Literal["png", "jpg"],
+    typer.Option(
+        help="File format of heatmaps; jpg takes a sixth of the bytes.", rich_help_panel=PICTURES
+    ),
 ]
 TablesOnly = Annotated[
-    bool, typer.Option("--tables-only", help="No heatmaps and no previews: fastest.")
+    bool,
+    typer.Option(
+        "--tables-only", help="Draw no heatmaps and no previews: fastest.", rich_help_panel=PICTURES
+    ),
 ]
-Stored = Annotated[str, typer.Option(help="png, or jpg: a sixth of the bytes.")]
 Threshold = Annotated[
-    float | None, typer.Option(help="One for all findings, in place of the bundle's own.")
+    float | None,
+    typer.Option(
+        help="One threshold for all findings (default: the bundle's operating points).",
+        rich_help_panel=MODEL,
+    ),
+]
+Precision = Annotated[
+    PrecisionName | None,
+    typer.Option(
+        help="Arithmetic of the network; 8 bits need such a bundle (default: as calibrated).",
+        rich_help_panel=MODEL,
+    ),
+]
+Format = Annotated[
+    FormName | None,
+    typer.Option(
+        "--format", help="Print the films in this form (default: the path).", rich_help_panel=OUTPUT
+    ),
+]
+PhiWord = Annotated[
+    Literal["none", "pseudonym", "full"],
+    typer.Option("--phi", help="Patient identity in the outputs.", rich_help_panel=OUTPUT),
 ]
 PhiKey = Annotated[
-    Path | None, typer.Option(help="The key of the pseudonyms; made if it is missing.")
-]
-PrecisionOf = Annotated[
-    str | None,
+    Path | None,
     typer.Option(
-        help="f32 or bf16, or int8 or int8-bf16 of a bundle in 8 bits; else as calibrated."
+        help="Key file of the pseudonyms, made if missing (default: in the user's settings).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit with 1 if an input was rejected or failed.", rich_help_panel=OUTPUT
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Of the processor; else as many as it has.")
+    int | None,
+    typer.Option(min=1, help="CPU threads (default: all cores).", rich_help_panel=MACHINE),
+]
+Timeout = Annotated[
+    int, typer.Option(min=1, help="Seconds to read one film.", rich_help_panel=MACHINE)
+]
+ShardWord = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Part of the films to score, such as 2/3 (default: all).",
+        rich_help_panel=INPUT,
+    ),
 ]
 FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Links in folders may lead out of them.")
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit code 1 if an input was rejected or failed.")
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Follow links in folders that lead out of them.",
+        rich_help_panel=INPUT,
+    ),
 ]
 
 
@@ -62,18 +120,18 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or CSV lists.")],
     out: Out,
     heatmaps: Heatmaps = "positives",
-    style: Annotated[str, typer.Option(help="hot, jet or triptych.")] = "hot",
-    panel: Annotated[bool, typer.Option("--panel", help="Film and overlay side by side.")] = False,
+    style: StyleName = "hot",
+    panel: Panel = False,
     pictures_as: Stored = "png",
     tables_only: TablesOnly = False,
     threshold: Threshold = None,
     form: Format = None,
-    phi: Annotated[str, typer.Option(help="Patients as none, pseudonym or full.")] = "pseudonym",
+    phi: PhiWord = "pseudonym",
     phi_key: PhiKey = None,
-    precision: PrecisionOf = None,
+    precision: Precision = None,
     threads: Threads = None,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds to read one film.")] = 30,
-    shard: Annotated[str | None, typer.Option(help="Only this part of the films: 2/3.")] = None,
+    timeout: Timeout = 30,
+    shard: ShardWord = None,
     follow_links: FollowLinks = False,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -87,13 +145,13 @@ def predict(
 
     # a first reader imports what it needs while we do, and the network is compiled
     with (
-        exits.stoppable("the same command"),
+        terminal.stoppable("the same command"),
         closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
         from hilum.batch.inputs import Shard
         from hilum.batch.patients import Phi, default_key, load_patients
-        from hilum.batch.request import BatchRequest
+        from hilum.batch.score import BatchRequest
         from hilum.reading.process import Limits
 
         printed = form_of(form)
@@ -101,7 +159,7 @@ def predict(
         request = BatchRequest(
             pictures=None if tables_only else pictures,
             threshold=threshold,
-            patients=load_patients(choice(Phi, phi, "--phi"), phi_key or default_key(), out),
+            patients=load_patients(Phi(phi), phi_key or default_key(), out),
             limits=Limits(timeout_s=timeout),
             early=early,
             shard=None if shard is None else Shard.parse(shard),
@@ -109,7 +167,7 @@ def predict(
         finished = _predict(_Job(loaded, inputs, follow_links), out, request, quiet)
     print_batch(finished.batch, printed, out / "report.html", quiet)
     if finished.refused:
-        raise typer.Exit(exits.STRICT if strict else exits.REFUSED)
+        raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
 
 
 def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
@@ -119,9 +177,9 @@ def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
 
     return Pictures(
         HeatmapRequest.parse(heatmaps),
-        choice(Style, style, "--style"),
+        Style(style),
         panel,
-        choice(PictureFormat, stored, "--pictures-as"),
+        PictureFormat(stored),
     )
 
 
@@ -143,7 +201,7 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
     films = list_films(job.inputs, job.follow_links)
     refuse_if_locked(out)
     prepare()
-    bundle = exits.kept(job.bundle())
+    bundle = terminal.kept(job.bundle())
     begun = time.monotonic()
     with progress(quiet) as step:
 
@@ -166,6 +224,7 @@ def _loading(
     path: Path, threads: int | None, precision: str | None
 ) -> Generator[Callable[[], Bundle]]:
     """Load a bundle while other things are done, which most of the time needs no Python."""
+    from concurrent.futures import ThreadPoolExecutor
 
     def load() -> Bundle:
         from hilum.bundle import Bundle

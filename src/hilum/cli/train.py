@@ -8,52 +8,77 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hilum.cli import exits
-from hilum.cli.options import Data, Quiet
-from hilum.cli.progress import Step, progress, say
+from hilum.cli import terminal
+from hilum.cli.options import MACHINE, MODEL, OTHER, OUTPUT, Data, Exclude, Quiet, StrayFilms
+from hilum.cli.terminal import Step, progress, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from hilum.runs.folder import Places
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
     from hilum.training.ranks import Ranks
     from hilum.training.sinks import Sinks
 
-__all__ = ["AllowBlankLabels", "Changes", "Config", "Exclude", "Watching", "train"]
+__all__ = ["Changes", "Config", "Watching", "train"]
 
 Config = Annotated[str, typer.Argument(help="A preset's name, or a .yaml file.")]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a field: model.backbone=timm/resnet50.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Field of the recipe to change: model.backbone=timm/resnet50 (default: none).",
+        rich_help_panel=MODEL,
+    ),
 ]
-Exclude = Annotated[
-    Path | None, typer.Option(help="Leave these films out: a file with one name a line.")
+RunOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Folder of the run (default: none, for --explain-weights only).",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-AllowBlankLabels = Annotated[
-    bool, typer.Option("--allow-unlabelled", help="Films without a row are expected.")
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Continue a run that was stopped.", rich_help_panel=OUTPUT),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that keeps reduced films for later runs (default: none).",
+        rich_help_panel=MACHINE,
+    ),
+]
+SinkWords = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sink",
+        help="Also log epochs to tensorboard, mlflow or mlflow=URI (default: none).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ExplainWeights = Annotated[
+    bool,
+    typer.Option(
+        "--explain-weights",
+        help="Print the weight of each label in the loss, and stop.",
+        rich_help_panel=OTHER,
+    ),
 ]
 
 
 def train(
     config: Config,
     data: Data,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The run's folder.")] = None,
+    out: RunOut = None,
     changes: Changes = None,
     exclude: Exclude = None,
-    allow_unlabelled: AllowBlankLabels = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Keep the reduced films here, and take them from here the next time."),
-    ] = None,
-    sinks: Annotated[
-        list[str] | None,
-        typer.Option("--sink", help="Numbers also go to: tensorboard, mlflow or mlflow=URI."),
-    ] = None,
-    explain_weights: Annotated[
-        bool, typer.Option("--explain-weights", help="Show what each label weighs, and stop.")
-    ] = False,
+    allow_unlabelled: StrayFilms = False,
+    resume: Resume = False,
+    cache: Cache = None,
+    sinks: SinkWords = None,
+    explain_weights: ExplainWeights = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on a dataset's train split; calibrate and test stay unread.
@@ -62,7 +87,7 @@ def train(
     processes, on one machine or more, are started by torchrun with the same command.
     """
     from hilum.runs.recipe import load_config
-    from hilum.stages.training_films import TrainingRequest
+    from hilum.stages.films import TrainingRequest
 
     resolved = load_config(config, tuple(changes or ()))
     request = TrainingRequest(resolved, data, exclude, allow_unlabelled)
@@ -78,7 +103,7 @@ def train(
     from hilum.training.ranks import joined
 
     places = Places(RunFolder(out), data, cache)
-    with exits.stoppable("the same command with --resume"), joined() as ranks:
+    with terminal.stoppable("the same command with --resume"), joined() as ranks:
         if ranks.main:
             places.run.refuse_used(resume)
         _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)

@@ -9,7 +9,10 @@ is registered anywhere.
 from __future__ import annotations
 
 import pkgutil
+import sys
+from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -29,7 +32,7 @@ def members(package: str) -> tuple[str, ...]:
     >>> "nih" in members("hilum.datasets")
     True
     """
-    found = pkgutil.iter_modules(import_module(package).__path__)
+    found = pkgutil.iter_modules(_folders(package))
     return tuple(sorted(one.name for one in found if not one.ispkg and one.name != "base"))
 
 
@@ -73,6 +76,14 @@ def member_class(package: str, name: str, kind: type[_T], noun: str) -> type[_T]
     module = _module(package, name, noun)
     classes = [one for one in _constants(module) if isinstance(one, type) and issubclass(one, kind)]
     return _only(module, kind, classes)
+
+
+def _folders(package: str) -> Iterable[str]:
+    """Return the folders of a package without loading it: help and completion only list names."""
+    if package in sys.modules:
+        return sys.modules[package].__path__
+    root, *below = package.split(".")
+    return [str(Path(place, *below)) for place in import_module(root).__path__]
 
 
 def _module(package: str, name: str, noun: str) -> ModuleType:

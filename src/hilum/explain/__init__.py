@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hilum.explain.caption import Caption
     from hilum.explain.overlay import Style
     from hilum.explain.picture import render
     from hilum.explain.region import regions
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hilum.explain.sanity import check_sanity, rank_correlation
 
 __all__ = [
+    "Caption",
     "HeatmapRequest",
     "Style",
     "check_sanity",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Caption": "hilum.explain.caption",
     "HeatmapRequest": "hilum.explain.request",
     "Style": "hilum.explain.overlay",
     "check_sanity": "hilum.explain.sanity",

@@ -27,7 +27,7 @@ from hilum.predictions.read import Predictions, read_predictions
 from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
-from hilum.stages.ledger import mark_choice
+from hilum.stages.evaluate import mark_choice
 
 __all__ = ["CHOSEN_ON_TEST", "choose_on_test", "compare_predictions", "compare_runs"]
 

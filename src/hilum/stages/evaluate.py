@@ -1,9 +1,11 @@
-"""Evaluate a calibrated run on its test split."""
+"""Evaluate a calibrated run on its test split, and count every look at test films."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from hilum.calibration import fit
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.localization import Localization
+from hilum.domain.errors import BundleError
+from hilum.domain.provenance import code_sha256
 from hilum.domain.record import Box, Cohort, Split, digest
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration
@@ -26,12 +30,24 @@ from hilum.report.evaluation.write import write_effect, write_evaluation
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
-from hilum.stages.ledger import count_look, was_chosen_by
 
-__all__ = ["GRID", "Evaluated", "evaluate_run", "localize_boxes", "map_on_grid"]
+__all__ = [
+    "GRID",
+    "LEDGER",
+    "Evaluated",
+    "count_look",
+    "evaluate_run",
+    "localize_boxes",
+    "map_on_grid",
+    "mark_choice",
+    "pointing_line",
+    "was_chosen_by",
+]
 
 GRID = (256, 256)
 """Rows and columns of the grid on which heatmaps and masks are compared."""
+LEDGER = "test_ledger.jsonl"
+"""File name of the ledger of looks at test films, in a run or beside an evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +186,17 @@ def localize_boxes(scored: Scored, preprocessing: Preprocessing, seed: int) -> L
     return measure_localization(entries(), "reader boxes", seed)
 
 
+def pointing_line(localisation: Localization) -> str:
+    """Return the pointing game of all findings in one line, beside the image-free prior."""
+    mean = localisation.mean
+    if mean is None:
+        return f"pointing game: no finding has two films with {localisation.reference}"
+    return (
+        f"pointing game against {localisation.reference}: {mean.hits.in_words()} of {mean.maps} "
+        f"maps hit; an image-free position prior {mean.prior_hits.in_words()}"
+    )
+
+
 def _mask(boxes: list[Box]) -> NDArray[np.bool_]:
     """Return the union of boxes on the grid; a box covers the cells whose center lies in it."""
     rows = (np.arange(GRID[0]) + 0.5)[:, None] / GRID[0]
@@ -179,3 +206,47 @@ def _mask(boxes: list[Box]) -> NDArray[np.bool_]:
         inside = (rows >= box.y) & (rows <= box.y + box.height)
         mask |= inside & (columns >= box.x) & (columns <= box.x + box.width)
     return mask
+
+
+def count_look(ledger: Path, split_sha256: str, facts: Mapping[str, str]) -> int:
+    """Record a look at these films; return the number of looks so far.
+
+    A test set that was evaluated often becomes a tuning set: the best of many evaluations is too
+    good by chance. Only looks at the same films count.
+
+    Args:
+        ledger: the file; created where it is missing.
+        split_sha256: hash of the film names, sorted, one per line.
+        facts: hashes and names of what was evaluated.
+
+    Raises:
+        BundleError: when the ledger is no longer JSON lines with the expected keys.
+    """
+    _append(ledger, {"split_sha256": split_sha256, **facts})
+    return sum("chosen" not in line for line in _lines(ledger, split_sha256))
+
+
+def mark_choice(ledger: Path, split_sha256: str, chosen: str) -> None:
+    """Record that a model was chosen by its numbers on these test films."""
+    _append(ledger, {"split_sha256": split_sha256, "chosen": chosen})
+
+
+def was_chosen_by(ledger: Path, split_sha256: str) -> bool:
+    """Return whether these test films were used to choose between models."""
+    return ledger.exists() and any("chosen" in line for line in _lines(ledger, split_sha256))
+
+
+def _append(ledger: Path, line: Mapping[str, str]) -> None:
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    with ledger.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**line, "code_sha256": code_sha256(), "time": when}) + "\n")
+
+
+def _lines(ledger: Path, split_sha256: str) -> list[dict[str, str]]:
+    try:
+        lines = [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
+        return [line for line in lines if line["split_sha256"] == split_sha256]
+    except (KeyError, TypeError, ValueError):
+        raise BundleError(
+            f"the ledger must be JSON lines as hilum wrote them; {ledger} was edited. Restore it"
+        ) from None

@@ -25,7 +25,7 @@ from hilum.reading.stack import Stack, read_stack
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients
 from hilum.stages.calibrate import engine_of
-from hilum.stages.ledger import count_look
+from hilum.stages.evaluate import count_look
 from hilum.stages.localize_reference import FilmRead, Reference, reference_of
 
 __all__ = ["SANITY_FILMS", "Subject", "localize", "sanity", "subject_of", "unseen"]

@@ -40,7 +40,7 @@ from hilum.predictions.read import Predictions, normalized_findings, read_predic
 from hilum.report.evaluation.write import TOP, write_effect, write_evaluation
 from hilum.splits import check_disjoint, overlap_of, read_training_films, recognize
 from hilum.stages.calibrate import GOALS
-from hilum.stages.ledger import NAME, count_look
+from hilum.stages.evaluate import LEDGER, count_look
 
 __all__ = ["EvaluatedPredictions", "PredictionsRequest", "evaluate_predictions"]
 
@@ -138,7 +138,7 @@ def evaluate_predictions(
             notes=(*cohort.notes, *read.notes, *leaks, *fitted),
             level=level.value,
             policy=request.policy.in_words(),
-            look=count_look(out / NAME, split_sha256, {"predictions_sha256": table_sha256}),
+            look=count_look(out / LEDGER, split_sha256, {"predictions_sha256": table_sha256}),
             intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
         ),
     )
