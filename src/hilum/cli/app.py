@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hilum.cli import (
     audit,
@@ -48,8 +49,18 @@ TRY_AGAIN = (
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder must, or the other way round."""
 
+
+class VerbList(TyperGroup):
+    """The verbs, listed without rich: importing it takes as long as everything else of the list."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.rich_markup_mode = None
+
+
 app = typer.Typer(
     name="hilum",
+    cls=VerbList,
     help="From raw chest radiographs to calibrated, explained, reported findings. "
     "Research software, not a medical device.",
     no_args_is_help=True,

@@ -52,7 +52,7 @@ def audit(
     resamples: Resamples = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Check claims made of a table of predictions, and the table itself.
+    """Check claims made of a table of predictions, and the table.
 
     Each claim gets a verdict: reproduced, inside or outside the interval, meaningless (with the
     reason), or not computable. A claim that fails is a result: the exit code is 0.

@@ -28,7 +28,7 @@ def bundle(
         ),
     ] = None,
 ) -> None:
-    """Put network, labels, preprocessing, calibrator, thresholds and evidence into one folder."""
+    """Put a run's network and evidence into one folder to serve."""
     typer.echo(f"{out}  {write(run, out, gate or ())}")
 
 

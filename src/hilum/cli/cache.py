@@ -20,7 +20,7 @@ def cache(
     allow_unlabelled: StrayFilms = False,
     quiet: Quiet = False,
 ) -> None:
-    """Reduce a dataset's films once, into a folder that `hilum train --cache` reads from.
+    """Reduce a dataset's films once, for `hilum train --cache`.
 
     It serves every run with the same preprocessing, whatever its seed or network.
     """

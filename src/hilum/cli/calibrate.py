@@ -54,7 +54,7 @@ def calibrate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit probabilities and thresholds on the calibrate split, in the precision served."""
+    """Fit probabilities and thresholds on the calibrate split."""
     from hilum import api
     from hilum.runs.folder import RunFolder
 

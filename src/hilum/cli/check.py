@@ -73,7 +73,7 @@ def check(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Check a dataset: counts, labels, splits, missing, damaged and copied films.
+    """Check a dataset: counts, labels, splits, missing and bad films.
 
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """

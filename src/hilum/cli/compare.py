@@ -51,7 +51,7 @@ def compare(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Compare every model with the first: paired differences, intervals and a verdict.
+    """Compare models with the first: paired, with intervals.
 
     Runs are compared and chosen on their tune films, with their test numbers beside. Tables of
     predictions are compared on the films and findings that all of them have. The label options

@@ -42,7 +42,7 @@ def demo(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Draw films, train, calibrate, evaluate, bundle, predict, report: in minutes, on two cores.
+    """Run the whole pipeline on drawn films: minutes on two cores.
 
     Everything is synthetic: the numbers show that the pipeline works, not how it reads patients.
     """

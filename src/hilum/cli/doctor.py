@@ -19,7 +19,7 @@ __all__ = ["doctor"]
 def doctor(
     json: Json = False,
 ) -> None:
-    """Show versions, processor, memory, extras, decoders and a self-test; say what is slow.
+    """Show machine, versions and extras, and time a self-test.
 
     The self-test scores drawn films with the starter. Exit code 3: something needed is missing.
     """

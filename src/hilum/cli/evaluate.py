@@ -93,7 +93,7 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute AUROC, AP, operating points, Brier score and calibration, with intervals.
+    """Compute AUROC, AP, thresholds and calibration, with intervals.
 
     A run is scored on its own test split, and each look is counted. A table is matched with labels
     by film or study, and by finding; calibrators and thresholds are cross-fitted by patient.

@@ -52,7 +52,7 @@ def localize(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure heatmaps against reader boxes or drawn masks, beside a prior that sees no film.
+    """Measure heatmaps against reader boxes or drawn masks.
 
     A run is measured on its own test split, a bundle on the patients of the dataset that it has not
     seen. With --sanity the maps are compared with those of the network untrained layer by layer,

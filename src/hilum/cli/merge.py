@@ -18,7 +18,7 @@ def merge(
     parts: Annotated[list[Path], typer.Argument(help="Folders of `hilum predict --shard`.")],
     out: Out,
 ) -> None:
-    """Put the parts of a batch together: the reports and pictures of one run, to the byte.
+    """Put the parts of a batch together, to the byte of one run.
 
     Exit code 3, as that of the one run: some inputs were rejected or failed.
     """

@@ -27,7 +27,7 @@ def phantom(
     ] = 1.0,
     quiet: Quiet = False,
 ) -> None:
-    """Draw chest films with known findings, in the layout of a public dataset.
+    """Draw chest films with known findings, as a public dataset.
 
     The films are synthetic: nobody's chest.
     """

@@ -136,7 +136,7 @@ def predict(
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score chest films; write CSV, JSON lines, heatmaps, report and dashboard.
+    """Score chest films; write tables, heatmaps and reports.
 
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.

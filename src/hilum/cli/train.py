@@ -81,7 +81,7 @@ def train(
     explain_weights: ExplainWeights = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network on a dataset's train split; calibrate and test stay unread.
+    """Train a network on a dataset's train split.
 
     Patients are split by the dataset's official test list, where it has one, and by a hash. Several
     processes, on one machine or more, are started by torchrun with the same command.
