@@ -14,7 +14,7 @@ from torch import distributed, nn, optim
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest
 from hilum.runs.facts import PhaseRecord

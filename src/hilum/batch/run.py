@@ -26,7 +26,7 @@ from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
-from hilum.report.batch.base import Report, reports
+from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 
 __all__ = ["Finished", "prepare", "run_batch", "write_reports"]

@@ -12,7 +12,7 @@ from hilum.cli.progress import say
 
 if TYPE_CHECKING:
     from hilum.report.parts.results import BatchResults
-    from hilum.report.printed.base import Printed
+    from hilum.report.printed import Printed
 
 __all__ = ["Format", "form_of", "print_batch"]
 

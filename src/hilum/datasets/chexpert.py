@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts.films import draw_film, is_synthetic
 from hilum.datasets.parts.records import (
     add_once,

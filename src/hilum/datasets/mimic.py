@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts.films import draw_film, is_synthetic
 from hilum.datasets.parts.records import add_once, film_notes, label_states, spelling_notes
 from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines

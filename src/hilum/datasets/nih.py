@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
 from hilum.datasets.parts.records import (
     add_once,

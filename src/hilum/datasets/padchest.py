@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
 from hilum.datasets.parts.records import add_once, age_years, film_notes
 from hilum.datasets.parts.tables import find_table, is_recognized, read_rows, write_lines

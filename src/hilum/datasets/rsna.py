@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import readings
 from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
 from hilum.datasets.parts.records import NO_PATIENTS, film_notes

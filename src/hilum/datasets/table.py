@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import columns
 from hilum.datasets.parts.films import draw_film, is_synthetic
 from hilum.datasets.parts.records import NO_PATIENTS, add_once, age_years, film_notes, first_names

@@ -17,7 +17,7 @@ from hilum.report.parts.text import (
     percent2,
     summary,
 )
-from hilum.report.printed.base import Printed
+from hilum.report.printed import Printed
 
 __all__ = ["PRINTED", "render"]
 
