@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Interval
+from hilum.domain.documents import NOT_A_DEVICE, Interval
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.report.batch import clinical_csv, dashboard, film_report, reports

@@ -10,8 +10,7 @@ from hilum.batch.inputs import Listed
 from hilum.batch.journal import Entry, Journal
 from hilum.batch.request import BatchRequest
 from hilum.bundle import Bundle
-from hilum.bundle.analysis import POSITIVES, ScreenedFilm
-from hilum.domain.analysis import Analysis
+from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.explain.caption import Caption

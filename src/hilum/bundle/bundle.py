@@ -8,13 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self, TypeVar
 
-from hilum.bundle.analysis import POSITIVES, ScreenedFilm, analyze
+from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm, analyze
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.shipped import locate
 from hilum.bundle.source import Source, film_of
-from hilum.domain.analysis import Analysis
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice
 from hilum.domain.findings import LabelSet

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.bundle.network import network_sha256
 from hilum.calibration import FittedCalibrator
-from hilum.domain.documents.base import NOT_A_DEVICE, SplitFacts
+from hilum.domain.documents import NOT_A_DEVICE, SplitFacts
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents.localization import Localization
+from hilum.domain.documents.heatmaps import Localization
 
 __all__ = ["pointing_line"]
 

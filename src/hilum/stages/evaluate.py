@@ -13,7 +13,7 @@ from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.calibration import fit
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.documents.localization import Localization
+from hilum.domain.documents.heatmaps import Localization
 from hilum.domain.record import Box, Cohort, Split, digest
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.effect import effect_of_calibration

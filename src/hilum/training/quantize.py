@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents import SplitFacts
 from hilum.domain.errors import DatasetError
 from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.inspection import (
     DatasetInspection,
     FilmInspection,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
