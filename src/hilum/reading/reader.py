@@ -30,9 +30,8 @@ from hilum.explain.picture import render
 from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
-from hilum.imaging.preprocess import Preprocessing
+from hilum.imaging.preprocess import Preprocessing, thumbnail
 from hilum.imaging.read import read
-from hilum.imaging.thumbnail import thumbnail
 
 __all__ = ["FilmReader", "main"]
 

@@ -13,7 +13,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.corrections import gray_from_rgb, unsigned_white
 from hilum.imaging.format import Format, Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.raster.structure import check_inflated, check_png, check_tiff, decode_plain
+from hilum.imaging.raster_structure import check_inflated, check_png, check_tiff, decode_plain
 
 __all__ = ["film_of_image", "read_raster"]
 
