@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets.parts.files import (
+    draw_film,
+    find_table,
+    folder_of,
+    has_columns,
+    is_synthetic,
+    read_rows,
+    write_lines,
+)
 from hilum.datasets.parts.records import (
     add_once,
     age_years,
@@ -16,7 +24,6 @@ from hilum.datasets.parts.records import (
     label_states,
     spelling_notes,
 )
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import label_set
 from hilum.domain.radiograph import Sex, ViewPosition

@@ -6,21 +6,23 @@ from functools import cache
 from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
+from hilum.datasets.parts.files import (
+    draw_film,
+    film_index,
+    find_table,
+    folder_of,
+    is_recognized,
+    is_synthetic,
+    read_list,
+    read_rows,
+    write_lines,
+)
 from hilum.datasets.parts.records import (
     add_once,
     age_years,
     film_notes,
     first_names,
     spelling_notes,
-)
-from hilum.datasets.parts.tables import (
-    find_table,
-    folder_of,
-    is_recognized,
-    read_list,
-    read_rows,
-    write_lines,
 )
 from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.domain.findings import LabelState, nih14

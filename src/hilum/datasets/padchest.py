@@ -10,9 +10,16 @@ from functools import cache
 from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
+from hilum.datasets.parts.files import (
+    draw_film,
+    film_index,
+    find_table,
+    is_recognized,
+    is_synthetic,
+    read_rows,
+    write_lines,
+)
 from hilum.datasets.parts.records import add_once, age_years, film_notes
-from hilum.datasets.parts.tables import find_table, is_recognized, read_rows, write_lines
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelState, catalog, label_set
 from hilum.domain.radiograph import Sex, ViewPosition

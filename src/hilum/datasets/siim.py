@@ -8,9 +8,17 @@ import numpy as np
 
 from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.files import (
+    draw_dicom,
+    film_index,
+    find_table,
+    folder_of,
+    has_columns,
+    is_synthetic,
+    read_rows,
+    write_lines,
+)
 from hilum.datasets.parts.records import NO_PATIENTS, film_notes
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import columns
-from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets.parts.files import draw_film, is_synthetic, read_rows, write_lines
 from hilum.datasets.parts.records import NO_PATIENTS, add_once, age_years, film_notes, first_names
-from hilum.datasets.parts.tables import read_rows, write_lines
 from hilum.domain.errors import DatasetError, suggestion
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record, Split

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets.parts.files import (
+    draw_dicom,
+    film_index,
+    find_table,
+    has_columns,
+    is_synthetic,
+    read_header,
+    read_rows,
+    write_lines,
+)
 from hilum.datasets.parts.records import (
     NO_PATIENTS,
     film_notes,
@@ -15,7 +24,6 @@ from hilum.datasets.parts.records import (
     label_states,
     spelling_notes,
 )
-from hilum.datasets.parts.tables import find_table, has_columns, read_header, read_rows, write_lines
 from hilum.domain.errors import DatasetError, LeakError
 from hilum.domain.findings import LabelSet, LabelState, label_set
 from hilum.domain.radiograph import ViewPosition

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hilum.datasets.parts.files import read_header, read_rows
 from hilum.datasets.parts.records import label_state, label_states, spelling_notes
-from hilum.datasets.parts.tables import read_header, read_rows
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find
 
