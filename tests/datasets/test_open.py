@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import open_dataset, reader, without
-from hilum.datasets.parts.files import film_index, read_list, read_rows
+from hilum.datasets.parts.disk import film_index, read_list, read_rows
 from hilum.domain.errors import DatasetError, UsageError
 
 

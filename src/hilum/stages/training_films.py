@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.datasets import open_dataset, without
-from hilum.datasets.parts.files import folder_of
+from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.policy import settle

@@ -1,6 +1,6 @@
-"""Files of a dataset: tables found by name or header, films by name, written for examples.
+"""Files of a dataset on disk: tables found by name or header, films by name, lists of films.
 
-Tables are CSV and read by column.
+Tables are CSV and read by column. Examples of all are written here too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.datasets import Card
+from hilum.datasets.parts.records import first_names
+from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.files.lines import text_lines
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "is_synthetic",
     "read_header",
     "read_list",
+    "read_lists",
     "read_rows",
+    "required_table",
     "write_lines",
 ]
 
@@ -44,6 +48,18 @@ def find_table(place: Path, names: Sequence[str]) -> Path | None:
             if candidate.is_file():
                 return candidate
     return None
+
+
+def required_table(place: Path, names: Sequence[str], card: Card) -> Path:
+    """Return what `find_table` does.
+
+    Raises:
+        DatasetError: where none is there.
+    """
+    table = find_table(place, names)
+    if table is None:
+        raise DatasetError(f"{card.title} must have {card.layout}; none is in {place}")
+    return table
 
 
 def folder_of(place: Path) -> Path:
@@ -119,6 +135,23 @@ def read_list(path: Path) -> frozenset[str] | None:
     if not names:
         raise DatasetError(f"{found.name} must list films, one a line; it is empty")
     return names
+
+
+def read_lists(test: Path, rest: Path) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """Return the films of two official lists, each as `read_list` does.
+
+    Raises:
+        DatasetError: for a list without a name in it.
+        LeakError: for a film on both.
+    """
+    of_test, of_rest = read_list(test), read_list(rest)
+    both = (of_test or frozenset()) & (of_rest or frozenset())
+    if both:
+        raise LeakError(
+            f"a film must be on one official list; on both {rest.name} and {test.name}: "
+            f"{len(both):,} ({first_names(both)}). Fetch the lists again"
+        )
+    return of_test, of_rest
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
