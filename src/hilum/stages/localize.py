@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle import Bundle
-from hilum.bundle.manifest import read_calibration
-from hilum.bundle.network import network_sha256
+from hilum.bundle.manifest import network_sha256, read_calibration
 from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.heatmaps import HeatmapEvaluation, Sanity
 from hilum.domain.errors import BundleError, DatasetError
