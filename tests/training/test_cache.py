@@ -20,7 +20,8 @@ from hilum.domain.record import Cohort, Record, Split
 from hilum.files.sealed import seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading.stack import read_stack
-from hilum.training.data import cache, film_files
+from hilum.training.data import cache
+from hilum.training.data import films as film_files
 from hilum.training.data.cache import FilmCache, films_of, ready, write
 from hilum.training.data.films import Rasters
 
@@ -269,7 +270,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 import test_cache
-from hilum.training.data import film_files
+from hilum.training.data import films as film_files
 film_files.BLOCK = 4
 def stop(what, done, total):
     if done == 6:

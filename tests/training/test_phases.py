@@ -20,8 +20,7 @@ from hilum.model.weights import digest
 from hilum.runs.facts import PhaseRecord
 from hilum.runs.recipe_parts import OptimizerConfig, PhaseConfig
 from hilum.training import optimizer, phases
-from hilum.training.phases import Group
-from hilum.training.proof import Proof, check_optimizer
+from hilum.training.phases import Group, Proof, check_optimizer
 
 LAST = "backbone.extractor.features.denseblock4."
 IMAGES = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
