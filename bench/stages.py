@@ -18,9 +18,10 @@ from hilum.batch.run import write_reports
 from hilum.bundle import Bundle
 from hilum.bundle.analysis import judge
 from hilum.domain.scores import Logits
+from hilum.explain.caption import Caption
 from hilum.explain.files import png_bytes
 from hilum.explain.overlay import preview
-from hilum.explain.picture import Caption, render
+from hilum.explain.picture import render
 from hilum.imaging.gate import screen
 from hilum.imaging.read import read
 from hilum.report.parts.results import BatchResults

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.radiograph import Radiograph
+from hilum.explain import caption as captions
 from hilum.explain import picture
+from hilum.explain.caption import Caption
 from hilum.explain.overlay import Style, mixed, overlay, ramp
-from hilum.explain.picture import Caption, TextLine, line_height, render, text_width, wrapped, write
+from hilum.explain.picture import TextLine, line_height, render, text_width, wrapped, write
 
 SAID = Caption("Pleural_Thickening", 0.731, 0.41)
 
@@ -191,4 +192,4 @@ def test_every_style_says_what_its_colors_mean() -> None:
     for style in Style:
         said, notice = SAID.long(style, empty=False)
         assert "raised the score" in said
-        assert notice == NOT_A_DEVICE
+        assert notice == captions.NOT_A_DEVICE

@@ -20,9 +20,9 @@ from hilum.batch.inputs import list_films
 from hilum.batch.request import BatchRequest
 from hilum.batch.run import run_batch
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
+from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import Style
-from hilum.explain.picture import Caption
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import process as reader_process

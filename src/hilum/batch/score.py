@@ -13,7 +13,7 @@ from hilum.bundle import Bundle
 from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.explain.picture import Caption
+from hilum.explain.caption import Caption
 from hilum.files.atomic import write_atomic
 from hilum.reading.process import Picture, ReaderProcess, Reading, Refusal
 

@@ -13,8 +13,8 @@ from hilum.bundle.analysis import Analysis, regions_of
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
+from hilum.explain.caption import Caption
 from hilum.explain.overlay import Style
-from hilum.explain.picture import Caption
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 

@@ -4,7 +4,7 @@ A heatmap shows which regions raised a finding's score. It is supporting evidenc
 location of disease.
 
 Evidence: `request` (which maps), `region` (the zones they peak in). Drawing: `overlay` (colors over
-the film), `picture` (tiles and words), `files` (PNG and JPEG). Check: `sanity`, with the
+the film), `picture` (tiles and words), `caption`, `files` (PNG and JPEG). Check: `sanity`, with the
 untrained networks of `layers`.
 """
 

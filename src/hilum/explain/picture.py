@@ -10,88 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.radiograph import Radiograph
+from hilum.explain.caption import Caption
 from hilum.explain.overlay import LEVELS, Style, grays, is_empty, levels, overlay, ramp
 
-__all__ = [
-    "Caption",
-    "Color",
-    "TextLine",
-    "line_height",
-    "render",
-    "text_width",
-    "wrapped",
-    "write",
-]
-
-_EVIDENCE = "Supporting evidence, not the location of disease."
-_EMPTY = "Empty heatmap: no region raised the score."
-_MOST = {
-    Style.HOT: "Yellow to red",
-    Style.JET: "Green to red",
-    Style.TRIPTYCH: "Yellow to red",
-}
-
-
-@dataclass(frozen=True)
-class Caption:
-    """The words of one picture.
-
-    Attributes:
-        finding: its name.
-        probability: of the finding on the film, in [0, 1]; None where none was made.
-        threshold: the finding's operating point; None where it has none.
-        calibrated: False where the probability is the plain sigmoid of the logit.
-
-    >>> caption = Caption("Pleural_Thickening", 0.731, 0.41)
-    >>> caption.title, caption.decision
-    ('Pleural Thickening 0.73', 'at or above its threshold of 0.41')
-    """
-
-    finding: str
-    probability: float | None = None
-    threshold: float | None = None
-    calibrated: bool = True
-
-    @property
-    def title(self) -> str:
-        """Finding and probability."""
-        name = self.finding.replace("_", " ")
-        return name if self.probability is None else f"{name} {_shown(self.probability)}"
-
-    @property
-    def decision(self) -> str:
-        """On which side of its threshold the probability is; empty without a probability."""
-        if self.probability is None:
-            return ""
-        text = "no threshold"
-        if self.threshold is not None:
-            side = "at or above" if self.probability >= self.threshold else "below"
-            text = f"{side} its threshold of {_shown(self.threshold)}"
-        return text if self.calibrated else f"{text}; not calibrated"
-
-    def short(self, empty: bool) -> str:
-        """Return one line, for a picture that is all film."""
-        map_is = f"{_EMPTY} " if empty else ""
-        return f"{self.title}. {map_is}{_EVIDENCE} Research software, not a medical device."
-
-    def long(self, style: Style, empty: bool) -> tuple[str, str]:
-        """Return the meaning of the colors, and what the software is."""
-        text = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
-        return f"{text} {_EVIDENCE}", NOT_A_DEVICE
-
-
-def _shown(share: float) -> str:
-    """Two decimals, and never a certainty that was not there.
-
-    >>> _shown(0.7349), _shown(0.001), _shown(0.999), _shown(1.0)
-    ('0.73', '<0.01', '>0.99', '1.00')
-    """
-    if 0.0 < share < 0.005:
-        return "<0.01"
-    return ">0.99" if 0.995 <= share < 1.0 else f"{share:.2f}"
-
+__all__ = ["Color", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
 
 _GROUND = 15
 _BRIGHT: Color = (238, 240, 242)

@@ -17,9 +17,9 @@ from hilum.confined.frames import Frame, FrameError
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
+from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import Style
-from hilum.explain.picture import Caption
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import NOUN, start_reader
