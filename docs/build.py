@@ -71,12 +71,10 @@ def _remade(part: re.Match[str]) -> str:
 def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.bundle.manifest import Manifest
     from hilum.domain.documents.audit import Audit
-    from hilum.domain.documents.calibration_effect import CalibrationEffect
-    from hilum.domain.documents.comparison import Comparison
+    from hilum.domain.documents.comparison import CalibrationEffect, Comparison
     from hilum.domain.documents.evaluation import Evaluation
+    from hilum.domain.documents.heatmaps import HeatmapEvaluation, Localization, Sanity
     from hilum.domain.documents.inspection import DatasetInspection
-    from hilum.domain.documents.localization import HeatmapEvaluation, Localization
-    from hilum.domain.documents.sanity import Sanity
     from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
 

@@ -13,17 +13,15 @@ import pytest
 import torch
 
 from hilum.calibration import FittedCalibrator, fit
-from hilum.calibration.curves import curve_type
-from hilum.calibration.curves.base import Curve
+from hilum.calibration.curves import Curve, curve_type
 from hilum.cli.terminal import form_of
 from hilum.datasets import DatasetReader, open_dataset, reader
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.members import member, members
 from hilum.domain.scores import Logits
-from hilum.model.backbone import backbone
-from hilum.model.backbones.base import Backbone
-from hilum.report.batch.base import Report, reports
+from hilum.model.backbones import Backbone, backbone
+from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import Printed, printed
 from hilum.runs.recipe import load_config
@@ -57,7 +55,7 @@ class Folder:
 
 DATASET = """
 from pathlib import Path
-from hilum.datasets.base import Card, DatasetReader
+from hilum.datasets import Card, DatasetReader
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 
@@ -88,7 +86,7 @@ def use_dataset(folder: Path) -> None:
 
 
 CURVE = """
-from hilum.calibration.curves.base import Curve
+from hilum.calibration.curves import Curve
 from hilum.calibration.curves.platt import Platt
 
 
@@ -109,7 +107,7 @@ def use_curve(_folder: Path) -> None:
 
 REPORT = """
 from dataclasses import dataclass
-from hilum.report.batch.base import Report
+from hilum.report.batch import Report
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def use_report(_folder: Path) -> None:
 
 
 PRINTED = """
-from hilum.report.printed.base import Printed
+from hilum.report.printed import Printed
 
 PRINTED: Printed = Printed(lambda batch: f"{len(batch.results)} films")
 """
@@ -143,7 +141,7 @@ def use_printed(_folder: Path) -> None:
 
 BACKBONE = """
 from torch import nn
-from hilum.model.backbones.base import Backbone, Features
+from hilum.model.backbones import Backbone, Features
 
 
 def build(channels, options, drop_path=0.0):
@@ -160,7 +158,7 @@ def use_backbone(_folder: Path) -> None:
 
 
 LOSS = """
-from hilum.training.losses.base import Loss, full_precision, weighted
+from hilum.training.losses import Loss, full_precision, weighted
 
 
 def value(logits, y, mask, weights, config):
@@ -181,7 +179,7 @@ def use_loss(_folder: Path) -> None:
 
 SAMPLER = """
 import numpy as np
-from hilum.training.data.samplers.base import Sampler
+from hilum.training.data.samplers import Sampler
 
 SAMPLER: Sampler = Sampler(lambda states, config, rng: np.arange(len(states)))
 """
@@ -194,7 +192,7 @@ def use_sampler(_folder: Path) -> None:
 
 
 SINK = """
-from hilum.training.sinks.base import Sink
+from hilum.training.sinks import Sink
 
 SINK: Sink = Sink("json", lambda run, config, place, done: None)
 """
@@ -253,9 +251,8 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Add]:
 @every_folder
 def test_every_file_is_a_member_of_the_folders_kind(folder: Folder) -> None:
     path = Path(str(importlib.import_module(folder.package).__file__)).parent
-    files = {file.stem for file in path.glob("*.py")} - {"__init__", "base"}
+    files = {file.stem for file in path.glob("*.py")} - {"__init__"}
     assert set(members(folder.package)) == files
-    assert (path / "base.py").exists()
     for name in files:
         found = folder.find(name)
         kinds = found.__mro__ if isinstance(found, type) else type(found).__mro__
@@ -279,8 +276,6 @@ def test_an_unknown_member_is_refused_in_one_line(folder: Folder) -> None:
     with pytest.raises(UsageError, match=f"no .* '{known}x'; .* Did you mean '{known}'") as caught:
         folder.find(f"{known}x")
     assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match=r"no .* 'base'"):
-        folder.find("base")
 
 
 @pytest.mark.parametrize(

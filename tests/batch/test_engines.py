@@ -16,7 +16,7 @@ from PIL import Image
 
 import hilum.batch.engines
 from hilum import Bundle
-from hilum.batch.engines.base import BatchEngine
+from hilum.batch.engines import BatchEngine
 from hilum.batch.inputs import list_films
 from hilum.batch.run import run_batch
 from hilum.batch.score import Done, Input, Scoring

@@ -20,7 +20,7 @@ from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.members import members
 from hilum.domain.radiograph import Radiograph, Sex
-from hilum.report.batch.base import reports
+from hilum.report.batch import reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import printed
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from hilum import Bundle
 from hilum.bundle.prediction import Prediction
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.errors import ReasonCode
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hilum import Bundle
-from hilum.bundle.shipped import locate, shipped
+from hilum.bundle.bundle import locate, shipped
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import nih14
 from hilum.domain.radiograph import Radiograph

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from hilum.bundle.source import film_of
-from hilum.datasets.parts.films import draw_dicom
+from hilum.datasets.parts.disk import draw_dicom
 from hilum.domain.errors import FilmError, ReasonCode, UsageError
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from hilum.calibration import fit
-from hilum.calibration.curves.base import FitRefusedError, sigmoid_of
+from hilum.calibration.curves import FitRefusedError, sigmoid_of
 from hilum.calibration.curves.beta import Beta
 from hilum.calibration.curves.platt import Platt
 from hilum.domain.findings import LabelSet

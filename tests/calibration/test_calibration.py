@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from hilum.calibration import FittedCalibrator, curve_type, fit
-from hilum.calibration.curves.base import Curve, FitRefusedError, logits_of, sigmoid_of
+from hilum.calibration.curves import Curve, FitRefusedError, logits_of, sigmoid_of
 from hilum.calibration.curves.intercept import Intercept
 from hilum.calibration.curves.isotonic import Isotonic
 from hilum.calibration.curves.platt import Platt

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.calibration import curve_type, fit
 from hilum.calibration.cross_fitting import cross_fit
-from hilum.calibration.curves.base import sigmoid_of
+from hilum.calibration.curves import sigmoid_of
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.members import members

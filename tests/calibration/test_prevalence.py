@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from hilum.calibration import FittedCalibrator, fit
-from hilum.calibration.curves.base import sigmoid_of
+from hilum.calibration.curves import sigmoid_of
 from hilum.calibration.prevalence import shift_prevalence, shifted
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet

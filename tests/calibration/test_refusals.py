@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from hilum.calibration import CalibratedFinding, FittedCalibrator, curve_type, fit
-from hilum.calibration.curves.base import FitRefusedError, sigmoid_of
+from hilum.calibration.curves import FitRefusedError, sigmoid_of
 from hilum.domain.findings import LabelSet
 from hilum.domain.members import members
 from hilum.domain.scores import Logits

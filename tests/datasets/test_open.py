@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from hilum.datasets import open_dataset, reader, without
-from hilum.datasets.parts.films import film_index
-from hilum.datasets.parts.tables import read_list, read_rows
+from hilum.datasets.parts.disk import film_index, read_list, read_rows
 from hilum.domain.errors import DatasetError, UsageError
 
 

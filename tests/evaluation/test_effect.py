@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import brier_score_loss, log_loss
 
-from hilum.domain.documents.calibration_effect import CalibrationEffect
+from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities

@@ -18,7 +18,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hilum.domain.documents.base import Interval, SplitFacts
-from hilum.domain.documents.localization import HeatmapEvaluation, Localization, Pointed
+from hilum.domain.documents import Interval, SplitFacts
+from hilum.domain.documents.heatmaps import HeatmapEvaluation, Localization, Pointed
 from hilum.evaluation.localize import HIT, MIOU, MIOU_ALL, Mapped, measure_localization, measured
 from hilum.metrics.localization import (
     otsu_region,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openvino import opset13 as op
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from hilum.domain.documents.base import SplitFacts
-from hilum.domain.documents.sanity import Sanity
+from hilum.domain.documents import SplitFacts
+from hilum.domain.documents.heatmaps import Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.explain.sanity import (
     CheckedMap,

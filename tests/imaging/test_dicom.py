@@ -129,7 +129,7 @@ def test_12_bits_say_their_white_and_16_bits_may_have_to_be_told() -> None:
 
 
 @pytest.mark.parametrize("shape", list(WindowShape))
-@pytest.mark.parametrize(("centre", "width"), [(2048, 4096), (1500.5, 900), (3000, 30)])
+@pytest.mark.parametrize(("center", "width"), [(2048, 4096), (1500.5, 900), (3000, 30)])
 def test_windows_equal_pydicom(shape: WindowShape, center: float, width: float) -> None:
     made = dicom(DEEP, 12, WindowCenter=[center, 7], WindowWidth=[width, 9], VOILUTFunction=shape)
     expected = apply_windowing(DEEP.astype(np.float64), made) / 4095

@@ -164,7 +164,7 @@ def test_the_model_file_is_small_plain_and_says_where_it_is_from() -> None:
 
 def test_a_bundle_without_a_gate_keeps_its_id_and_has_the_default(tmp_path: Path) -> None:
     from hilum.bundle import Bundle
-    from hilum.bundle.shipped import locate
+    from hilum.bundle.bundle import locate
 
     copy = Path(shutil.copytree(locate("starter"), tmp_path / "bundle"))
     tree = json.loads((copy / "bundle.json").read_text())

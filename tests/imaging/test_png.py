@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.imaging import raster as raster
+from hilum.imaging import raster_structure as quick_way
 from hilum.imaging.format import Format, Origin
-from hilum.imaging.raster import decode as raster
-from hilum.imaging.raster import structure as quick_way
-from hilum.imaging.raster.structure import check_png, decode_plain
+from hilum.imaging.raster_structure import check_png, decode_plain
 from hilum.imaging.read import read
 
 START = b"\x89PNG\r\n\x1a\n"

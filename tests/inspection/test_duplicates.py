@@ -15,7 +15,7 @@ from PIL import Image
 from hilum.datasets import open_dataset
 from hilum.domain.documents.inspection import ProblemCode, Severity, Variant
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.thumbnail import thumbnail
+from hilum.imaging.preprocess import thumbnail
 from hilum.inspection.agreement import agreement
 from hilum.inspection.duplicates import LIMIT, find_duplicates
 from hilum.inspection.films import look_at, thumbnail_pool

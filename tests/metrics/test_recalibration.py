@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.metrics.recalibration import CLIP, slope_and_intercept
 from hilum.metrics.resampling import patient_resamples
 

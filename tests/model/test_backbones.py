@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet, nih14
 from hilum.domain.members import members
-from hilum.model.backbone import backbone
-from hilum.model.backbones.base import Activation
+from hilum.model.backbones import Activation, backbone
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest, digests
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hilum.domain.findings import nih14
-from hilum.model.backbones.base import Activation
+from hilum.model.backbones import Activation
 from hilum.model.classifier import Classifier, ExplainedClassifier, classifier
 
 Make = Callable[..., Classifier]

@@ -15,7 +15,7 @@ from torch import Tensor
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import nih14
 from hilum.model import published
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest, expected_normalization, load_imagenet
 

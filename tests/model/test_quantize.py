@@ -18,7 +18,7 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Engine, Library, Output, Precision
 from hilum.model.classifier import Classifier
 from hilum.model.export import export_onnx
-from hilum.model.quantize import write_quantized
+from hilum.model.graph import write_quantized
 
 Make = Callable[..., Classifier]
 Change = Callable[[Classifier], Classifier]

@@ -13,7 +13,7 @@ from torch import nn
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest, digests, load, load_backbone, load_head, save
 

@@ -16,8 +16,7 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import nih14
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.corpus import PhantomCorpus
-from hilum.phantom.film import Drawing, draw_example, draw_film
-from hilum.phantom.findings import PLANTERS
+from hilum.phantom.film import PLANTERS, Drawing, draw_example, draw_film
 
 SIZE = 128
 FINDINGS = list(nih14())

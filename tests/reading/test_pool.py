@@ -11,9 +11,8 @@ import pytest
 
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.imaging.gate import GateRules
-from hilum.imaging.preprocess import Preprocessing
+from hilum.imaging.preprocess import Preprocessing, thumbnail
 from hilum.imaging.read import read
-from hilum.imaging.thumbnail import thumbnail
 from hilum.reading import process
 from hilum.reading.pool import ReaderPool
 from hilum.reading.process import Limits

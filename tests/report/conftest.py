@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.evaluation import (
     ConstantPredictor,
     Evaluation,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from hilum.report.batch.base import reports
+from hilum.report.batch import reports
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts.results import BatchResults
 

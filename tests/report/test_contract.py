@@ -10,7 +10,7 @@ import pytest
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.members import members
-from hilum.report.batch.base import Report, reports
+from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.printed import printed
 

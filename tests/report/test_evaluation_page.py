@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Interval
+from hilum.domain.documents import NOT_A_DEVICE, Interval
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition

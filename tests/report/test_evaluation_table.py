@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.documents import NOT_A_DEVICE, Interval, SplitFacts
 from hilum.domain.documents.evaluation import (
     BrierParts,
     CalibrationEvaluation,

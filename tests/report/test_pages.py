@@ -10,11 +10,10 @@ from importlib.resources import files
 
 import pytest
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Interval
+from hilum.domain.documents import NOT_A_DEVICE, Interval
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
-from hilum.report.batch import clinical_csv, dashboard, film_report
-from hilum.report.batch.base import reports
+from hilum.report.batch import clinical_csv, dashboard, film_report, reports
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts import text as sentences
 from hilum.report.parts.page import link

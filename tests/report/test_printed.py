@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from hilum.cli.terminal import form_of, print_batch
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.members import members

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.report.batch import clinical_csv, results_jsonl

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from hilum import Bundle
-from hilum.bundle.shipped import locate
+from hilum.bundle.bundle import locate
 from hilum.domain.errors import BundleError, HilumError, UsageError
 from hilum.files.sealed import read_seal, seal, write_sealed
 from hilum.runs.facts import Imported, RunFacts, Trained

@@ -12,8 +12,7 @@ import pytest
 
 from hilum.cli.localize import localize as verb
 from hilum.datasets import open_dataset
-from hilum.domain.documents.localization import HeatmapEvaluation
-from hilum.domain.documents.sanity import Sanity
+from hilum.domain.documents.heatmaps import HeatmapEvaluation, Sanity
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.record import Box, Cohort, Split

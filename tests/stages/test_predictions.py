@@ -14,7 +14,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from hilum.domain.documents.calibration_effect import CalibrationEffect
+from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, DatasetError, LeakError, UsageError
 from hilum.domain.policy import LabelPolicy, Uncertain

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier
 from hilum.runs.recipe_parts import PhaseConfig
 from hilum.training import phases

@@ -20,7 +20,7 @@ from hilum.domain.record import Cohort, Record, Split
 from hilum.files.sealed import seal
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading.stack import read_stack
-from hilum.training.data import cache, film_files
+from hilum.training.data import cache, films
 from hilum.training.data.cache import FilmCache, films_of, ready, write
 from hilum.training.data.films import Rasters
 
@@ -30,7 +30,7 @@ LABELS = LabelSet("two", ("Mass", "Edema"))
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(film_files, "BLOCK", 4)
+    monkeypatch.setattr(films, "BLOCK", 4)
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -269,8 +269,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 import test_cache
-from hilum.training.data import film_files
-film_files.BLOCK = 4
+from hilum.training.data import films
+films.BLOCK = 4
 def stop(what, done, total):
     if done == 6:
         os.kill(os.getpid(), signal.SIGKILL)

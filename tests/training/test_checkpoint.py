@@ -15,7 +15,7 @@ from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.files.atomic import atomic_file
 from hilum.model import weights
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier
 from hilum.training import checkpoint
 from hilum.training.checkpoint import State, read_state, save_weights, write_state

@@ -14,14 +14,13 @@ from torch import distributed, nn, optim
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier, classifier
 from hilum.model.weights import digest
 from hilum.runs.facts import PhaseRecord
 from hilum.runs.recipe_parts import OptimizerConfig, PhaseConfig
 from hilum.training import optimizer, phases
-from hilum.training.phases import Group
-from hilum.training.proof import Proof, check_optimizer
+from hilum.training.phases import Group, Proof, check_optimizer
 
 LAST = "backbone.extractor.features.denseblock4."
 IMAGES = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model import weights
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig

@@ -14,8 +14,7 @@ from scipy.stats import chisquare
 from hilum.domain.errors import UsageError
 from hilum.domain.members import members
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers import sampler
-from hilum.training.data.samplers.base import classes
+from hilum.training.data.samplers import classes, sampler
 from hilum.training.data.samplers.inverse_frequency import weights
 from hilum.training.data.samplers.repeat_factor import factors
 

@@ -41,7 +41,7 @@ from hilum.files.sealed import file_sha256, seal
 from hilum.imaging.read import read
 from hilum.inference.engine import Engine, Output
 from hilum.metrics.ranking import Ranking
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier
 from hilum.model.weights import load, load_backbone, save
 from hilum.runs.folder import RunFolder

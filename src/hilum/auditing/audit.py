@@ -12,6 +12,7 @@ from hilum.auditing.measure import ClaimData, band_under_calibration, constant_v
 from hilum.auditing.order import order_remarks
 from hilum.auditing.remarks import leak_of, leak_remarks, score_remarks, split_name, split_remarks
 from hilum.datasets.parts.records import NO_PATIENTS
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.audit import (
     Audit,
     ClaimMetric,
@@ -21,7 +22,6 @@ from hilum.domain.documents.audit import (
     Reason,
     RemarkKind,
 )
-from hilum.domain.documents.base import Interval, SplitFacts
 from hilum.domain.record import Cohort
 from hilum.predictions.read import LabeledScores, Scores
 from hilum.splits import TrainingFilms

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilum.auditing.claims import Claim
+from hilum.domain.documents import Interval
 from hilum.domain.documents.audit import ClaimMetric
-from hilum.domain.documents.base import Interval
 from hilum.metrics.binned import Binned
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.reliability import (

@@ -11,13 +11,7 @@ from hilum.domain.documents.audit import Leak, Remark, RemarkKind
 from hilum.domain.errors import LeakError
 from hilum.domain.record import Cohort, digest
 from hilum.predictions.read import LabeledScores, Scores, piles_above_half
-from hilum.splits import (
-    KnownSplit,
-    TrainingFilms,
-    overlap_of,
-    recognize,
-    refuse_other_family,
-)
+from hilum.splits import KnownSplit, TrainingFilms, overlap_of, recognize, refuse_other_family
 
 __all__ = [
     "fitted_on_these_rows",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hilum.batch.engines.base import BatchEngine
+from hilum.batch.engines import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
 from hilum.batch.inputs import Listed, output_names
 from hilum.batch.journal import (
@@ -32,7 +32,7 @@ from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
 from hilum.files.atomic import UNFINISHED, atomic_file
 from hilum.files.lock import locked
-from hilum.report.batch.base import Report, reports
+from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
 
 __all__ = [

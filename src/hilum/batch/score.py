@@ -10,9 +10,8 @@ from hilum.batch.inputs import Listed, Shard
 from hilum.batch.journal import Entry, Journal
 from hilum.batch.patients import Patients
 from hilum.bundle import Bundle
-from hilum.bundle.analysis import POSITIVES, ScreenedFilm
+from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.confined.child import Child
-from hilum.domain.analysis import Analysis
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption

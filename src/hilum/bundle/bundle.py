@@ -1,22 +1,21 @@
-"""A bundle in memory: load it, ask it."""
+"""A bundle in memory: load it from a folder, or by the name of one that ships; ask it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from importlib.resources import files
 from pathlib import Path
 from typing import Self, TypeVar
 
-from hilum.bundle.analysis import POSITIVES, ScreenedFilm, analyze
+from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm, analyze
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
-from hilum.bundle.shipped import locate
 from hilum.bundle.source import Source, film_of
-from hilum.domain.analysis import Analysis
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.errors import BundleError, FilmError, UsageError, choice
+from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.explain.overlay import Style
 from hilum.explain.request import HeatmapRequest
@@ -24,7 +23,7 @@ from hilum.files.sealed import file_sha256, read_seal, read_sealed
 from hilum.imaging.gate import screened
 from hilum.inference.engine import Engine, Library, Precision
 
-__all__ = ["Bundle", "Explanation", "Prediction"]
+__all__ = ["Bundle", "Explanation", "Prediction", "locate", "shipped"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -254,3 +253,43 @@ def _check_files(root: Path, manifest: Manifest) -> None:
                 f"calibrator and operating points must belong to the bundle's {part}; they "
                 "were fitted on another. Run `hilum calibrate` again"
             )
+
+
+def shipped() -> dict[str, Path]:
+    """Return names and folders of the bundles that ship with hilum.
+
+    An installed package has them beside this file, a checkout in its `models/`.
+    """
+    here = Path(str(files("hilum.bundle")))
+    for home in (here / "shipped", here.parents[2] / "models"):
+        if home.is_dir():
+            return {path.name: path for path in sorted(home.iterdir()) if path.is_dir()}
+    return {}
+
+
+def locate(bundle: Path | str) -> Path:
+    """Return the folder of a bundle: the path itself, or a bundle that ships with hilum, by name.
+
+    A folder of that name in the working directory takes precedence.
+
+    Raises:
+        BundleError: when there is neither.
+
+    Example:
+        >>> locate("startr")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.BundleError: a bundle must be a folder or one of starter;
+        startr is neither. Did you mean 'starter'?
+    """
+    path = Path(bundle)
+    if path.exists() or len(path.parts) != 1:
+        return path
+    known = shipped()
+    if path.name in known:
+        return known[path.name]
+    names = ", ".join(known) or "none that ship"
+    raise BundleError(
+        f"a bundle must be a folder or one of {names}; {path} is neither."
+        f"{suggestion(path.name, tuple(known))}"
+    )

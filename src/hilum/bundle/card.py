@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hilum.bundle.manifest import Manifest
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.report.evaluation.table import markdown
 from hilum.runs.facts import BoundFilms, Imported, RunFacts, Trained

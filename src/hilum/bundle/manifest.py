@@ -1,4 +1,4 @@
-"""bundle.json: the sealed contents of a bundle."""
+"""bundle.json: the sealed contents of a bundle, and the network of a run that it must hold."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from hilum.bundle.network import network_sha256
 from hilum.calibration import FittedCalibrator
-from hilum.domain.documents.base import NOT_A_DEVICE, SplitFacts
+from hilum.domain.documents import NOT_A_DEVICE, SplitFacts
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
 from hilum.domain.scores import OperatingPoint
-from hilum.files.sealed import read_sealed
+from hilum.files.sealed import file_sha256, read_sealed
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 from hilum.runs.facts import RunFacts
 from hilum.runs.folder import RunFolder
 
-__all__ = ["Calibration", "Manifest", "read_calibration", "read_evaluation"]
-
+__all__ = [
+    "Calibration",
+    "Manifest",
+    "network_of",
+    "network_sha256",
+    "read_calibration",
+    "read_evaluation",
+]
 
 _OWN = ("name", "label_set", "labels", "preprocessing")
 """Facts of the network that schema 1 had at the top; what it serves by."""
@@ -167,3 +172,47 @@ def read_evaluation(path: Path, calibration: Calibration) -> Evaluation:
             "different ones. Run `hilum evaluate` again"
         )
     return evaluation
+
+
+def network_sha256(run: RunFolder, precision: Precision) -> str:
+    """Return the sha256 (hex) that the run's network of a precision must have.
+
+    Raises:
+        BundleError: when the run was not quantized, or a different network was.
+    """
+    exported = run.facts().network.model_sha256
+    if not precision.quantized:
+        return exported
+    if not run.quantized.is_file():
+        raise BundleError(
+            f"precision {precision} needs a quantized network; {run.root} has none. Run "
+            f"`hilum calibrate RUN --precision {precision}`"
+        )
+    facts = run.quantization()
+    if facts.model_sha256 != exported:
+        raise BundleError(
+            f"a quantized network must come from the run's own; {run.quantized} was made from a "
+            f"different one. Run `hilum calibrate RUN --precision {precision}` again"
+        )
+    return facts.quantized_sha256
+
+
+def network_of(run: RunFolder, precision: Precision) -> Path:
+    """Return the run's network for a precision: the exported one, or that in 8 bits.
+
+    Raises:
+        BundleError: when there is none, or it was modified.
+    """
+    path = run.quantized if precision.quantized else run.model
+    expected = network_sha256(run, precision)
+    if not path.is_file() or file_sha256(path) != expected:
+        made, again = (
+            ("calibrating quantized", "calibrate")
+            if precision.quantized
+            else ("training exported", "train")
+        )
+        raise BundleError(
+            f"{path.name} must be the one {made}; {path} was changed or removed since. Restore it "
+            f"or {again} again"
+        )
+    return path

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle import display
-from hilum.bundle.analysis import regions_of
-from hilum.domain.analysis import Analysis
+from hilum.bundle.analysis import Analysis, regions_of
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph

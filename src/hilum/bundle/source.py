@@ -85,7 +85,7 @@ def _film_of_array(source: NDArray[Any]) -> Radiograph:
     if source.dtype == np.uint8:
         return Radiograph(np.divide(source, np.float32(255), dtype=np.float32), source="array")
     if source.dtype == np.uint16:
-        from hilum.imaging.raster.decode import unsigned_white
+        from hilum.imaging.raster import unsigned_white
 
         white, codes = unsigned_white(16, int(source.max()))
         pixels = np.divide(source, np.float32(white), dtype=np.float32)

@@ -12,8 +12,13 @@ from typing import Self
 from hilum.bundle.bundle import Bundle
 from hilum.bundle.card import card
 from hilum.bundle.golden import write_golden
-from hilum.bundle.manifest import Calibration, Manifest, read_calibration, read_evaluation
-from hilum.bundle.network import network_of
+from hilum.bundle.manifest import (
+    Calibration,
+    Manifest,
+    network_of,
+    read_calibration,
+    read_evaluation,
+)
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph

@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from hilum.calibration.curves import curve_type
-from hilum.calibration.curves.base import FEW, Curve, FitRefusedError
+from hilum.calibration.curves import FEW, Curve, FitRefusedError, curve_type
 from hilum.calibration.prevalence import moves, shift_prevalence, shifted
 from hilum.domain.errors import BundleError, UsageError, suggestion
 from hilum.domain.findings import LabelSet, LabelState

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.calibration import FittedCalibrator, curve_type, fit
-from hilum.calibration.curves.base import FEW
+from hilum.calibration.curves import FEW
 from hilum.domain.record import FOLDS, patient_folds
 from hilum.domain.scores import Logits, Probabilities
 

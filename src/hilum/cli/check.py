@@ -78,7 +78,7 @@ def check(
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """
     from hilum import api
-    from hilum.report.inspection.table import markdown
+    from hilum.report.inspection import markdown
     from hilum.stages.films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
@@ -107,8 +107,7 @@ def check(
 
 def _write(inspection: DatasetInspection, out: Path) -> None:
     from hilum.files.sealed import write_sealed
-    from hilum.report.inspection.figure import write_figure
-    from hilum.report.inspection.table import co_occurrence_csv, markdown
+    from hilum.report.inspection import co_occurrence_csv, markdown, write_figure
 
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(inspection, out / "check.json")

@@ -17,7 +17,7 @@ from hilum.cli.train import Watching
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from hilum.domain.documents.localization import Localization
+    from hilum.domain.documents.heatmaps import Localization
     from hilum.evaluation.localize import Mapped
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.report.parts.results import BatchResults
@@ -149,7 +149,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
-    from hilum.domain.documents.base import NOT_A_DEVICE
+    from hilum.domain.documents import NOT_A_DEVICE
     from hilum.stages.evaluate import pointing_line
 
     evaluation = done.evaluation

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from hilum.report.parts.results import BatchResults
-    from hilum.report.printed.base import Printed
+    from hilum.report.printed import Printed
 
 __all__ = [
     "AGAIN",

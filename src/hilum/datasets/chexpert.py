@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk
+from hilum.datasets.parts.columns import chexpert_columns
 from hilum.datasets.parts.records import (
+    AGELESS,
+    REPEATED,
     add_once,
     age_years,
     film_notes,
-    label_states,
+    row_states,
     spelling_notes,
 )
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import label_set
 from hilum.domain.radiograph import Sex, ViewPosition
@@ -56,8 +58,6 @@ _PATH = re.compile(
 )
 _DIRECTIONS = {"AP": ViewPosition.AP, "PA": ViewPosition.PA, "": ViewPosition.FRONTAL}
 _SEXES = {"Female": Sex.FEMALE, "Male": Sex.MALE}
-_REPEATED = "rows that repeat a film with the same labels, left out"
-_AGELESS = "films whose age cannot be, taken as unknown"
 _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
 
@@ -79,7 +79,7 @@ def read(place: Path) -> Cohort:
     tables = _tables(place)
     if not tables:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = folder_of(place)
+    root = disk.folder_of(place)
     shelves = _shelves([tables[0].parent, *_tops(root)])
     records: dict[str, Record] = {}
     counts: Counter[str] = Counter()
@@ -87,7 +87,7 @@ def read(place: Path) -> Cohort:
         _read_table(table, shelves, records, counts)
     names = ", ".join(table.relative_to(root).as_posix() for table in tables)
     notes = [f"labels are from {names}"]
-    notes += spelling_notes(_columns(), label_set("CheXpert-14"), CARD.title)
+    notes += spelling_notes(chexpert_columns(), label_set("CheXpert-14"), CARD.title)
     notes += [f"{what}: {count:,}" for what, count in sorted(counts.items()) if count]
     notes += film_notes(records, {})
     test, valid = (
@@ -98,13 +98,13 @@ def read(place: Path) -> Cohort:
         instead = "no official test set" if valid is None else "valid is the official test set"
         notes.append(f"there is no test table: {instead}")
     labels, rows = label_set("CheXpert-14"), tuple(records.values())
-    tune, drawn = valid if test else None, is_synthetic(root)
+    tune, drawn = valid if test else None, disk.is_synthetic(root)
     return Cohort(CARD.name, labels, rows, test or valid, tuple(notes), drawn, tune)
 
 
 def write_example(folder: Path) -> Path:
     """Write a CheXpert-small of eight invented rows in three tables, and seven of their films."""
-    header = ",".join(("Path", *_ABOUT, *_columns()))
+    header = ",".join(("Path", *_ABOUT, *chexpert_columns()))
     tables = {
         "train.csv": (
             header,
@@ -120,25 +120,20 @@ def write_example(folder: Path) -> Path:
             "patient64542/study1/view1_frontal.jpg,Female,70,Frontal,PA,1.0" + ",0.0" * 13,
         ),
         "test_labels.csv": (
-            ",".join(("Path", *_columns())),
+            ",".join(("Path", *chexpert_columns())),
             "patient64741/study1/view1_frontal.jpg,0,1,0,1,0,1,0,0,0,0,1,0,0,1",
         ),
     }
     top = folder / "CheXpert-v1.0-small"
     for table, (columns, *rows) in tables.items():
         split = table.removesuffix(".csv").removesuffix("_labels")
-        write_lines(top / table, (columns, *(f"{top.name}/{split}/{row}" for row in rows)))
+        disk.write_lines(top / table, (columns, *(f"{top.name}/{split}/{row}" for row in rows)))
         for number, row in enumerate(rows[:4]):
-            draw_film(top / split / row.split(",")[0], 16 * number)
+            disk.draw_film(top / split / row.split(",")[0], 16 * number)
     return folder
 
 
 DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
-
-
-def _columns() -> tuple[str, ...]:
-    spelled = {"Effusion": "Pleural Effusion"}
-    return tuple(spelled.get(finding, finding) for finding in label_set("CheXpert-14"))
 
 
 def _tops(root: Path) -> list[Path]:
@@ -148,11 +143,11 @@ def _tops(root: Path) -> list[Path]:
 
 def _tables(place: Path) -> list[Path]:
     if place.is_file():
-        return [place] if has_columns(place, _MARKS) else []
+        return [place] if disk.has_columns(place, _MARKS) else []
     for top in _tops(place):
-        named = (find_table(top, names) for names in _TABLES)
+        named = (disk.find_table(top, names) for names in _TABLES)
         # a table may have these names and be another dataset's
-        found = [table for table in named if table and has_columns(table, _MARKS)]
+        found = [table for table in named if table and disk.has_columns(table, _MARKS)]
         if found:
             return found
     return []
@@ -169,9 +164,9 @@ def _shelves(tops: Sequence[Path]) -> dict[str, list[Path]]:
 def _read_table(
     table: Path, shelves: dict[str, list[Path]], records: dict[str, Record], counts: Counter[str]
 ) -> None:
-    columns = _columns()
-    about = _ABOUT if has_columns(table, _ABOUT) else ()
-    for number, (path, *row) in read_rows(table, ("Path", *columns, *about)):
+    columns = chexpert_columns()
+    about = _ABOUT if disk.has_columns(table, _ABOUT) else ()
+    for number, (path, *row) in disk.read_rows(table, ("Path", *columns, *about)):
         where = f"{table.name} row {number}"
         match = _PATH.fullmatch(path)
         if match is None:
@@ -180,10 +175,7 @@ def _read_table(
                 f"got '{path}'"
             )
         name, split, patient, study, plane = match.groups()
-        try:
-            states = label_states(tuple(row[: len(columns)]))
-        except DatasetError as error:
-            raise DatasetError(f"{where}: {error}") from error
+        states = row_states(row[: len(columns)], where)
         sex, age, projection, direction = row[len(columns) :] or ("", "", plane, "")
         lateral = projection.casefold() == "lateral"
         record = Record(
@@ -196,8 +188,8 @@ def _read_table(
             sex=_SEXES.get(sex, Sex.UNKNOWN),
             study_id=f"{patient}/{study}",
         )
-        counts[_REPEATED] += not add_once(records, record, where)
-        counts[_AGELESS] += bool(age) and record.age_years is None
+        counts[REPEATED] += not add_once(records, record, where)
+        counts[AGELESS] += bool(age) and record.age_years is None
         counts[_ODD] += not lateral and direction not in _DIRECTIONS
 
 

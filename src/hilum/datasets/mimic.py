@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, is_synthetic
-from hilum.datasets.parts.records import add_once, film_notes, label_states, spelling_notes
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk
+from hilum.datasets.parts.columns import chexpert_columns
+from hilum.datasets.parts.records import add_once, film_notes, row_states, spelling_notes
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
@@ -56,9 +56,9 @@ _Study = tuple[str, tuple[LabelState, ...]]  # its patient and its labels
 def recognize(place: Path) -> bool:
     """Return whether a table of labels or films is in the folder, or this is one of the three."""
     if place.is_file():
-        kinds = ((*_STUDY, *_columns()), _FILM, (*_STUDY, *_SPLIT))
-        return any(has_columns(place, columns) for columns in kinds)
-    return find_table(place, _names(*_LABELLERS, "metadata")) is not None
+        kinds = ((*_STUDY, *chexpert_columns()), _FILM, (*_STUDY, *_SPLIT))
+        return any(disk.has_columns(place, columns) for columns in kinds)
+    return disk.find_table(place, _names(*_LABELLERS, "metadata")) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -72,11 +72,11 @@ def read(place: Path) -> Cohort:
         DatasetError: for an absent table, a label other than 1, 0, -1 and blank, an unknown split,
             or a study with two patients or two sets of labels; with the row.
     """
-    labels = _table(place, (*_STUDY, *_columns()), *_LABELLERS)
+    labels = _table(place, (*_STUDY, *chexpert_columns()), *_LABELLERS)
     films = _table(place, _FILM, "metadata")
-    root = folder_of(place)
+    root = disk.folder_of(place)
     notes = [f"labels are from {labels.name}, films from {films.name}"]
-    notes += spelling_notes(_columns(), label_set("CheXpert-14"), labels.name)
+    notes += spelling_notes(chexpert_columns(), label_set("CheXpert-14"), labels.name)
     studies = _studies(labels)
     records = _records(films, studies, root / "files")
     if unlabelled := sum(record.study_id not in studies for record in records.values()):
@@ -91,7 +91,7 @@ def read(place: Path) -> Cohort:
         frozenset(film for film in records if splits.get(film) == split) or None
         for split in ("test", "validate")
     )
-    rows, drawn = tuple(records.values()), is_synthetic(root)
+    rows, drawn = tuple(records.values()), disk.is_synthetic(root)
     return Cohort(CARD.name, label_set("CheXpert-14"), rows, test, tuple(notes), drawn, tune)
 
 
@@ -110,7 +110,7 @@ def write_example(folder: Path) -> Path:
         ("3a", "10000935", "50578979", "AP LLD", "test"),
     )
     tables = {
-        "chexpert": [",".join((*_STUDY, *sorted(_columns()))), *studies],
+        "chexpert": [",".join((*_STUDY, *sorted(chexpert_columns()))), *studies],
         "metadata": [",".join(_FILM), *(",".join(row[:4]) for row in films)],
         "split": [
             "dicom_id,study_id,subject_id,split",
@@ -118,18 +118,13 @@ def write_example(folder: Path) -> Path:
         ],
     }
     for kind, lines in tables.items():
-        write_lines(folder / _names(kind)[0], lines)
+        disk.write_lines(folder / _names(kind)[0], lines)
     for number, (film, patient, study, *_) in enumerate(films[:-1]):
-        draw_film(_path(folder / "files", patient, study, film), 16 * number)
+        disk.draw_film(_path(folder / "files", patient, study, film), 16 * number)
     return folder
 
 
 DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
-
-
-def _columns() -> tuple[str, ...]:
-    spelled = {"Effusion": "Pleural Effusion"}
-    return tuple(spelled.get(finding, finding) for finding in label_set("CheXpert-14"))
 
 
 def _names(*kinds: str) -> list[str]:
@@ -141,24 +136,21 @@ def _path(files: Path, patient: str, study: str, film: str) -> Path:
 
 
 def _table(place: Path, columns: Sequence[str], *kinds: str) -> Path:
-    if place.is_file() and has_columns(place, columns):
+    if place.is_file() and disk.has_columns(place, columns):
         return place
-    found = find_table(folder_of(place), _names(*kinds))
+    found = disk.find_table(disk.folder_of(place), _names(*kinds))
     if found is None:
         raise DatasetError(
             f"{CARD.title} needs a table of labels and one of films, side by side: there is no "
-            f"{_names(*kinds)[0]} in {folder_of(place)}"
+            f"{_names(*kinds)[0]} in {disk.folder_of(place)}"
         )
     return found
 
 
 def _studies(table: Path) -> dict[str, _Study]:
     studies: dict[str, _Study] = {}
-    for number, (patient, study, *cells) in read_rows(table, (*_STUDY, *_columns())):
-        try:
-            facts = (patient, label_states(tuple(cells)))
-        except DatasetError as error:
-            raise DatasetError(f"{table.name} row {number}: {error}") from error
+    for number, (patient, study, *cells) in disk.read_rows(table, (*_STUDY, *chexpert_columns())):
+        facts = (patient, row_states(cells, f"{table.name} row {number}"))
         if studies.setdefault(study, facts) != facts:
             raise DatasetError(
                 f"{table.name} row {number}: study {study} is listed before with other labels or "
@@ -170,9 +162,9 @@ def _studies(table: Path) -> dict[str, _Study]:
 def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, Record]:
     # 377,110 films are not looked for where their folder is not there
     here = {path.name for path in files.glob("p*")}
-    nothing = (LabelState.UNLABELLED,) * len(_columns())
+    nothing = (LabelState.UNLABELLED,) * len(chexpert_columns())
     records: dict[str, Record] = {}
-    for number, (film, patient, study, view) in read_rows(table, _FILM):
+    for number, (film, patient, study, view) in disk.read_rows(table, _FILM):
         owner, states = studies.get(study, (patient, nothing))
         if owner != patient:
             raise DatasetError(
@@ -193,11 +185,11 @@ def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, 
 
 
 def _splits(root: Path) -> dict[str, str]:
-    table = find_table(root, _names("split"))
+    table = disk.find_table(root, _names("split"))
     if table is None:
         return {}
     splits: dict[str, str] = {}
-    for number, (film, split) in read_rows(table, _SPLIT):
+    for number, (film, split) in disk.read_rows(table, _SPLIT):
         if split not in ("train", "validate", "test") or splits.setdefault(film, split) != split:
             raise DatasetError(
                 f"{table.name} row {number}: film {film} must have one split, train, validate or "

@@ -5,24 +5,17 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk
 from hilum.datasets.parts.records import (
     add_once,
     age_years,
+    at_row,
     film_notes,
-    first_names,
+    row_notes,
     spelling_notes,
 )
-from hilum.datasets.parts.tables import (
-    find_table,
-    folder_of,
-    is_recognized,
-    read_list,
-    read_rows,
-    write_lines,
-)
-from hilum.domain.errors import DatasetError, LeakError, UsageError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelState, nih14
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Box, Cohort, Record
@@ -73,7 +66,7 @@ _SEXES = {sex.value: sex for sex in Sex}
 
 def recognize(place: Path) -> bool:
     """Return whether one of the dataset's tables is in the folder, or the table has its columns."""
-    return is_recognized(place, _TABLES, _COLUMNS)
+    return disk.is_recognized(place, _TABLES, _COLUMNS)
 
 
 def read(place: Path) -> Cohort:
@@ -88,16 +81,14 @@ def read(place: Path) -> Cohort:
             with different labels, or a box that leaves its film; with the row.
         LeakError: for a film on both official lists.
     """
-    table = find_table(place, _TABLES)
-    if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root, notes = folder_of(place), [f"labels are from {table.name}"]
+    table = disk.required_table(place, _TABLES, CARD)
+    root, notes = disk.folder_of(place), [f"labels are from {table.name}"]
     tops = [root / "images", *sorted(root.glob("images_[0-9]*")), root / "sample"]
-    films = film_index([path for top in tops for path in (top, top / "images")], ".png")
+    films = disk.film_index([path for top in tops for path in (top, top / "images")], ".png")
     records = _records(table, films, _boxes(root, notes), notes)
     notes += film_notes(records, films)
     official_test = _test_list(root, records, notes)
-    drawn = is_synthetic(root)
+    drawn = disk.is_synthetic(root)
     return Cohort(CARD.name, nih14(), tuple(records.values()), official_test, tuple(notes), drawn)
 
 
@@ -123,9 +114,9 @@ def write_example(folder: Path) -> Path:
         "test_list.txt": names[5:],
     }
     for name, lines in files.items():
-        write_lines(folder / name, lines)
+        disk.write_lines(folder / name, lines)
     for number, name in enumerate(names[:-1]):
-        draw_film(folder / f"images_{1 + number // 4:03d}" / "images" / name, 16 * number)
+        disk.draw_film(folder / f"images_{1 + number // 4:03d}" / "images" / name, 16 * number)
     return folder
 
 
@@ -138,13 +129,11 @@ def _records(
     records: dict[str, Record] = {}
     spelled: set[str] = set()
     repeated = ageless = 0
-    for number, row in read_rows(table, _COLUMNS):
+    for number, row in disk.read_rows(table, _COLUMNS):
         image_id, labels, follow_up, patient, age, sex, view = row
         where = f"{table.name} row {number}"
-        try:
+        with at_row(where):
             states = _states(labels)
-        except UsageError as error:
-            raise DatasetError(f"{where}: {error}") from error
         if not image_id or not patient:
             raise DatasetError(f"{where}: Image Index and Patient ID must both be given")
         record = Record(
@@ -164,10 +153,7 @@ def _records(
         spelled.add(labels)
     words = {word for labels in spelled for word in labels.split("|")} - {_NO_FINDING}
     notes += spelling_notes(words, nih14(), table.name)
-    if repeated:
-        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
-    if ageless:
-        notes.append(f"films whose age cannot be, taken as unknown: {ageless:,}")
+    notes += row_notes(repeated, ageless)
     return records
 
 
@@ -181,17 +167,15 @@ def _states(labels: str) -> tuple[LabelState, ...]:
 
 
 def _boxes(root: Path, notes: list[str]) -> dict[str, tuple[Box, ...]]:
-    table = find_table(root, (_BOXES,))
+    table = disk.find_table(root, (_BOXES,))
     if table is None:
         return {}
     found: dict[str, tuple[Box, ...]] = {}
     words: set[str] = set()
-    for number, (image_id, word, *sides) in read_rows(table, _BOX_COLUMNS):
-        try:
+    for number, (image_id, word, *sides) in disk.read_rows(table, _BOX_COLUMNS):
+        with at_row(f"{table.name} row {number}"):
             finding = nih14().findings[nih14().index(word)]
             x, y, width, height = (float(side) / _FRAME_PX for side in sides)
-        except (UsageError, ValueError) as error:
-            raise DatasetError(f"{table.name} row {number}: {error}") from error
         if not (0 <= x < x + width <= _EDGE and 0 <= y < y + height <= _EDGE):
             raise DatasetError(
                 f"{table.name} row {number}: a box must lie in its film of {_FRAME_PX} by "
@@ -204,14 +188,7 @@ def _boxes(root: Path, notes: list[str]) -> dict[str, tuple[Box, ...]]:
 
 
 def _test_list(root: Path, records: dict[str, Record], notes: list[str]) -> frozenset[str] | None:
-    test = read_list(root / "test_list.txt")
-    rest = read_list(root / "train_val_list.txt")
-    both = (test or frozenset()) & (rest or frozenset())
-    if both:
-        raise LeakError(
-            "a film must be on one official list; on both train_val_list.txt and test_list.txt: "
-            f"{len(both):,} ({first_names(both)}). Fetch the lists again"
-        )
+    test, rest = disk.read_lists(root / "test_list.txt", root / "train_val_list.txt")
     if test is None:
         notes.append("there is no test_list.txt: no official test set")
     elif rest is not None and (unlisted := records.keys() - test - rest):

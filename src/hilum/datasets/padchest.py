@@ -9,11 +9,10 @@ from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts.films import draw_film, film_index, is_synthetic
-from hilum.datasets.parts.records import add_once, age_years, film_notes
-from hilum.datasets.parts.tables import find_table, is_recognized, read_rows, write_lines
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk
+from hilum.datasets.parts.records import add_once, age_years, at_row, film_notes
+from hilum.domain.errors import UsageError
 from hilum.domain.findings import NO_FINDING, LabelState, catalog, label_set
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
@@ -87,7 +86,7 @@ _VIEWS = {
 
 def recognize(place: Path) -> bool:
     """Return whether the dataset's table is in the folder, or the table has its columns."""
-    return is_recognized(place, _TABLES, (*_WHO, *_WHAT))
+    return disk.is_recognized(place, _TABLES, (*_WHO, *_WHAT))
 
 
 def read(place: Path) -> Cohort:
@@ -97,18 +96,14 @@ def read(place: Path) -> Cohort:
         DatasetError: for labels that are no list, a label misspelt, or a film listed twice with
             different labels; with the row.
     """
-    table = find_table(place, _TABLES)
-    if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    films = film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))], ".png")
+    table = disk.required_table(place, _TABLES, CARD)
+    films = disk.film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))], ".png")
     records: dict[str, Record] = {}
     texts: Counter[str] = Counter()
-    for number, row in read_rows(table, (*_WHO, *_WHAT)):
+    for number, row in disk.read_rows(table, (*_WHO, *_WHAT)):
         film, patient, study, date, birth, sex, view, text = row
-        try:
+        with at_row(f"{table.name} row {number}"):
             states = _states(text)
-        except UsageError as error:
-            raise DatasetError(f"{table.name} row {number}: {error}") from error
         dated = date[:4].isdecimal() and birth[:4].isdecimal()
         years = int(date[:4]) - int(birth[:4]) if dated else 0
         record = Record(
@@ -123,7 +118,7 @@ def read(place: Path) -> Cohort:
         )
         texts[text] += add_once(records, record, f"{table.name} row {number}")
     notes = [f"labels are from {table.name}", *_label_notes(texts)]
-    rows, drawn = tuple(records.values()), is_synthetic(table.parent)
+    rows, drawn = tuple(records.values()), disk.is_synthetic(table.parent)
     if ageless := sum(record.age_years is None for record in rows):
         notes.append(f"films without an age, or whose age is 0 or cannot be: {ageless:,}")
     notes += film_notes(records, films)
@@ -140,9 +135,9 @@ def write_example(folder: Path) -> Path:
         "4a.png,4,41,20091231,2009.0,M,EXCLUDE,\"['pulmonary mass', 'rib fracture']\"",
         "5a.png,5,51,20120229,1961.0,F,PA,nan",
     )
-    write_lines(folder / _TABLES[0], (",".join((*_WHO, *_WHAT)), *rows))
+    disk.write_lines(folder / _TABLES[0], (",".join((*_WHO, *_WHAT)), *rows))
     for number, row in enumerate(rows[:5]):
-        draw_film(folder / str(number % 2) / row.split(",")[0], 16 * number)
+        disk.draw_film(folder / str(number % 2) / row.split(",")[0], 16 * number)
     return folder
 
 
@@ -179,8 +174,7 @@ def _words(text: str) -> frozenset[str]:
 
 @cache
 def _states(text: str) -> tuple[LabelState, ...]:
-    labels = label_set("PadChest-25")
-    words = _words(text)
+    labels, words = label_set("PadChest-25"), _words(text)
     if words <= _SAYS_NOTHING:
         return (LabelState.UNLABELLED,) * len(labels)
     found = frozenset[int]().union(*(_meaning(word) for word in words))

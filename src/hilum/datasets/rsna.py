@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
-from hilum.datasets.parts.records import NO_PATIENTS, film_notes
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk, readings
+from hilum.datasets.parts.records import NO_PATIENTS, at_row, film_notes, row_notes
 from hilum.domain.errors import DatasetError, suggestion
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
@@ -49,8 +47,8 @@ _WORDS = (_OPACITY, _NORMAL, "No Lung Opacity / Not Normal")
 def recognize(place: Path) -> bool:
     """Return whether the table is in the folder, or the table has its columns."""
     if place.is_file():
-        return has_columns(place, _COLUMNS)
-    return find_table(place, _TABLES) is not None
+        return disk.has_columns(place, _COLUMNS)
+    return disk.find_table(place, _TABLES) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -63,11 +61,9 @@ def read(place: Path) -> Cohort:
         DatasetError: for a film with two targets or classes, a target that is not that of its
             boxes or its class, or a box that leaves its film.
     """
-    table = find_table(place, _TABLES)
-    if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = folder_of(place)
-    index = film_index([root / "stage_2_train_images"], (".dcm", ".png", ".jpg"))
+    table = disk.required_table(place, _TABLES, CARD)
+    root = disk.folder_of(place)
+    index = disk.film_index([root / "stage_2_train_images"], (".dcm", ".png", ".jpg"))
     films = {Path(name).stem: path for name, path in index.items()}
     notes = [f"labels are from {table.name}", NO_PATIENTS]
     notes.append(f"{table.name}: 'Target' is read as {_OPACITY}")
@@ -93,7 +89,7 @@ def read(place: Path) -> Cohort:
     if classes and (unknown := boxes.keys() - classes.keys()):
         notes.append(f"films without a class, No Finding unlabelled: {len(unknown):,}")
     notes += film_notes(records, films)
-    drawn = is_synthetic(root)
+    drawn = disk.is_synthetic(root)
     return Cohort(CARD.name, label_set("RSNA"), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -108,10 +104,10 @@ def write_example(folder: Path) -> Path:
         f"{names[3]},100,700,200,150,1",
     )
     classes = zip(names, (_WORDS[1], _WORDS[0], _WORDS[2], _WORDS[0]), strict=True)
-    write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
-    write_lines(folder / _CLASSES, ("patientId,class", *map(",".join, classes)))
+    disk.write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
+    disk.write_lines(folder / _CLASSES, ("patientId,class", *map(",".join, classes)))
     for number, name in enumerate(names[:3]):
-        draw_dicom(folder / "stage_2_train_images" / f"{name}.dcm", 16 * number)
+        disk.draw_dicom(folder / "stage_2_train_images" / f"{name}.dcm", 16 * number)
     return folder
 
 
@@ -122,20 +118,17 @@ def _boxes(table: Path, notes: list[str]) -> dict[str, list[Box]]:
     """Film to its boxes: none where the target is 0."""
     found: dict[str, list[Box]] = {}
     repeated = 0
-    for number, (film, *sides, target) in read_rows(table, _COLUMNS):
+    for number, (film, *sides, target) in disk.read_rows(table, _COLUMNS):
         where = f"{table.name} row {number}"
         if not film or target not in ("0", "1") or (target == "1") != all(sides):
             raise DatasetError(
                 f"{where}: patientId must be given, and Target be 1 with a box or 0 without one; "
                 f"got '{film}', Target '{target}' and the box '{', '.join(sides)}'"
             )
-        try:
+        with at_row(where):
             boxes = [_box(*map(float, sides))] if target == "1" else []
             repeated += not readings.add_boxes(found, film, boxes)
-        except (DatasetError, ValueError) as error:
-            raise DatasetError(f"{where}: {error}") from error
-    if repeated:
-        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
+    notes += row_notes(repeated)
     return found
 
 
@@ -145,12 +138,12 @@ def _box(x: float, y: float, width: float, height: float) -> Box:
 
 def _classes(root: Path, notes: list[str]) -> dict[str, str]:
     """Film to its class; empty where the table of classes is not here."""
-    table = find_table(root, (_CLASSES,))
+    table = disk.find_table(root, (_CLASSES,))
     if table is None:
         notes.append(f"there is no {_CLASSES}: No Finding is unlabelled")
         return {}
     classes: dict[str, str] = {}
-    for number, (film, word) in read_rows(table, ("patientId", "class")):
+    for number, (film, word) in disk.read_rows(table, ("patientId", "class")):
         if word not in _WORDS:
             raise DatasetError(
                 f"{table.name} row {number}: a class must be one of {', '.join(_WORDS)}; "

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
-from hilum.datasets.parts.records import NO_PATIENTS, film_notes
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk, readings
+from hilum.datasets.parts.records import NO_PATIENTS, at_row, film_notes, row_notes
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
@@ -51,8 +49,8 @@ _SIDE = 1024
 def recognize(place: Path) -> bool:
     """Return whether the table is in the folder, or the table has its columns."""
     if place.is_file():
-        return has_columns(place, _COLUMNS)
-    return find_table(place, _TABLES) is not None
+        return disk.has_columns(place, _COLUMNS)
+    return disk.find_table(place, _TABLES) is not None
 
 
 def read(place: Path) -> Cohort:
@@ -61,12 +59,10 @@ def read(place: Path) -> Cohort:
     Raises:
         DatasetError: for a mask that is none, or a film with a mask and without; with the row.
     """
-    table = find_table(place, _TABLES)
-    if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = folder_of(place)
+    table = disk.required_table(place, _TABLES, CARD)
+    root = disk.folder_of(place)
     folders = sorted(root.glob("dicom-images-*/*/*/"))
-    index = film_index(folders, ".dcm")
+    index = disk.film_index(folders, ".dcm")
     films = {Path(name).stem: path for name, path in index.items()}
     notes = [f"labels are from {table.name}", NO_PATIENTS]
     records = {
@@ -81,7 +77,7 @@ def read(place: Path) -> Cohort:
         for film, boxes in _boxes(table, notes).items()
     }
     notes += film_notes(records, films)
-    drawn = is_synthetic(root)
+    drawn = disk.is_synthetic(root)
     return Cohort(CARD.name, label_set("SIIM"), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -95,10 +91,10 @@ def write_example(folder: Path) -> Path:
         f"{names[1]},{500 * _SIDE + 10} 2",
         f"{names[2]},-1",
     )
-    write_lines(folder / _TABLES[0], ("ImageId, EncodedPixels", *rows))
+    disk.write_lines(folder / _TABLES[0], ("ImageId, EncodedPixels", *rows))
     for number, name in enumerate(names[:2]):
         study = folder / "dicom-images-train" / f"study{number}" / f"series{number}"
-        draw_dicom(study / f"{name}.dcm", 16 * number)
+        disk.draw_dicom(study / f"{name}.dcm", 16 * number)
     return folder
 
 
@@ -109,17 +105,14 @@ def _boxes(table: Path, notes: list[str]) -> dict[str, list[Box]]:
     """Film to the boxes around its masks: none where there is no pneumothorax."""
     found: dict[str, list[Box]] = {}
     repeated = 0
-    for number, (film, pixels) in read_rows(table, _COLUMNS):
+    for number, (film, pixels) in disk.read_rows(table, _COLUMNS):
         where = f"{table.name} row {number}"
         if not film:
             raise DatasetError(f"{where}: ImageId must be given")
-        try:
+        with at_row(where):
             boxes = [] if pixels == _NO_MASK else [_around(pixels)]
             repeated += not readings.add_boxes(found, film, boxes)
-        except DatasetError as error:
-            raise DatasetError(f"{where}: {error}") from error
-    if repeated:
-        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
+    notes += row_notes(repeated)
     return found
 
 

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts import columns
-from hilum.datasets.parts.films import draw_film, is_synthetic
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import columns, disk
 from hilum.datasets.parts.records import NO_PATIENTS, add_once, age_years, film_notes, first_names
-from hilum.datasets.parts.tables import read_rows, write_lines
 from hilum.domain.errors import DatasetError, suggestion
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record, Split
@@ -104,7 +102,7 @@ def read(place: Path) -> Cohort:
         notes.append(
             f"films whose split is train or calibrate, drawn anew among these: {unheeded:,}"
         )
-    drawn = is_synthetic(table.parent)
+    drawn = disk.is_synthetic(table.parent)
     return Cohort(CARD.name, labels, tuple(records.values()), test, tuple(notes), drawn, tune)
 
 
@@ -118,9 +116,9 @@ def write_example(folder: Path) -> Path:
         "four,P3,PA,44,M,tune,0,0,1",
         "five,P4,PA,39,F,test,0,1,0",
     )
-    write_lines(folder / "labels.csv", rows)
+    disk.write_lines(folder / "labels.csv", rows)
     for number, name in enumerate(("a/one", "a/two", "b/three", "b/deep/four")):
-        draw_film(folder / f"{name}.png", 16 * number)
+        disk.draw_film(folder / f"{name}.png", 16 * number)
     return folder
 
 
@@ -139,7 +137,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
     """Yield the place of a row, its text by role, and its label cells."""
     roles = list(layout.roles)
-    for number, cells in read_rows(table, [*layout.roles.values(), *layout.label_columns]):
+    for number, cells in disk.read_rows(table, [*layout.roles.values(), *layout.label_columns]):
         row = dict(zip(roles, cells, strict=False))
         where = f"{table.name} row {number}"
         if not row["film"] or not row.get("patient", row["film"]):

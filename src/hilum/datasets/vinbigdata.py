@@ -5,12 +5,16 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
-from hilum.datasets.parts.records import NO_PATIENTS, film_notes, first_names, spelling_notes
-from hilum.datasets.parts.tables import find_table, folder_of, has_columns, read_rows, write_lines
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk, readings
+from hilum.datasets.parts.records import (
+    NO_PATIENTS,
+    at_row,
+    film_notes,
+    first_names,
+    spelling_notes,
+)
+from hilum.domain.errors import DatasetError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Vote
@@ -46,8 +50,8 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 def recognize(place: Path) -> bool:
     """Return whether the table is here, by its columns: other datasets use the same name."""
-    table = find_table(place, _TABLES)
-    return table is not None and has_columns(table, _COLUMNS)
+    table = disk.find_table(place, _TABLES)
+    return table is not None and disk.has_columns(table, _COLUMNS)
 
 
 def read(place: Path) -> Cohort:
@@ -62,11 +66,9 @@ def read(place: Path) -> Cohort:
         DatasetError: for an unknown finding, a reader who boxed a film without a finding, or a
             box that is none; with the row.
     """
-    table = find_table(place, _TABLES)
-    if table is None:
-        raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
-    root = folder_of(place)
-    index = film_index([root / "train"], _SUFFIXES)
+    table = disk.required_table(place, _TABLES, CARD)
+    root = disk.folder_of(place)
+    index = disk.film_index([root / "train"], _SUFFIXES)
     films = {Path(name).stem: path for name, path in index.items()}
     notes = [f"labels are from {table.name}", NO_PATIENTS]
     listed = _listed(table, notes)
@@ -84,7 +86,7 @@ def read(place: Path) -> Cohort:
             votes=votes,
         )
     notes += film_notes(records, films)
-    drawn = is_synthetic(root)
+    drawn = disk.is_synthetic(root)
     return Cohort(CARD.name, _labels(), tuple(records.values()), None, tuple(notes), drawn)
 
 
@@ -98,9 +100,9 @@ def write_example(folder: Path) -> Path:
         f"{names[0]},No finding,14,R10,,,,",
         *(f"{name},No finding,14,R{reader},,,," for name in names[1:] for reader in (8, 9, 10)),
     )
-    write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
+    disk.write_lines(folder / _TABLES[0], (",".join(_COLUMNS), *rows))
     for number, name in enumerate(names[:2]):
-        draw_dicom(folder / "train" / f"{name}.dicom", 16 * number)
+        disk.draw_dicom(folder / "train" / f"{name}.dicom", 16 * number)
     return folder
 
 
@@ -121,14 +123,12 @@ def _listed(table: Path, notes: list[str]) -> dict[str, dict[str, set[str]]]:
     labels = _labels()
     listed: dict[str, dict[str, set[str]]] = {}
     words: set[str] = set()
-    for number, (film, reader, word) in read_rows(table, ("image_id", "rad_id", "class_name")):
+    for number, (film, reader, word) in disk.read_rows(table, ("image_id", "rad_id", "class_name")):
         where = f"{table.name} row {number}"
         if not film or not reader:
             raise DatasetError(f"{where}: image_id and rad_id must both be given")
-        try:
+        with at_row(where):
             finding = labels.findings[labels.index(word)]
-        except UsageError as error:
-            raise DatasetError(f"{where}: {error}") from error
         found = listed.setdefault(film, {}).setdefault(reader, set())
         found.add(finding)
         words.add(word)
@@ -142,11 +142,11 @@ def _listed(table: Path, notes: list[str]) -> dict[str, dict[str, set[str]]]:
 
 
 def _sizes(root: Path) -> dict[str, readings.Size]:
-    table = find_table(root, (_SIZES,))
+    table = disk.find_table(root, (_SIZES,))
     if table is None:
         return {}
     sizes: dict[str, readings.Size] = {}
-    for number, (film, rows, columns) in read_rows(table, ("image_id", "dim0", "dim1")):
+    for number, (film, rows, columns) in disk.read_rows(table, ("image_id", "dim0", "dim1")):
         if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
             raise DatasetError(
                 f"{table.name} row {number}: dim0 and dim1 must be the film's rows and columns in "

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hilum.datasets.base import Card, DatasetReader
-from hilum.datasets.parts import readings
-from hilum.datasets.parts.films import draw_dicom, film_index, is_synthetic
+from hilum.datasets import Card, DatasetReader
+from hilum.datasets.parts import disk, readings
 from hilum.datasets.parts.records import (
     NO_PATIENTS,
     film_notes,
     first_names,
-    label_states,
+    row_notes,
+    row_states,
     spelling_notes,
 )
-from hilum.datasets.parts.tables import find_table, has_columns, read_header, read_rows, write_lines
 from hilum.domain.errors import DatasetError, LeakError
-from hilum.domain.findings import LabelSet, LabelState, label_set
+from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Vote
 
@@ -64,7 +63,7 @@ _SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 def recognize(place: Path) -> bool:
     """Return whether a label table is in the folder, or the table has a column for each finding."""
     if place.is_file():
-        return has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
+        return disk.has_columns(place, {"image_id", *_FINDINGS} - {*_OTHER})
     return bool(_tables(place))
 
 
@@ -85,7 +84,7 @@ def read(place: Path) -> Cohort:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
     folder = tables[0].parent
     root = folder.parent if folder.name == "annotations" else folder
-    index = film_index([root / "train", root / "test"], _SUFFIXES)
+    index = disk.film_index([root / "train", root / "test"], _SUFFIXES)
     films = {Path(name).stem: path for name, path in index.items()}
     notes = [f"labels are from {', '.join(table.name for table in tables)}", NO_PATIENTS]
     records: dict[str, Record] = {}
@@ -98,13 +97,12 @@ def read(place: Path) -> Cohort:
                 f"({first_names(both)}). Fetch the tables again"
             )
         records |= part
-        if _agreed(table):
-            tested = frozenset(part)
+        tested = frozenset(part) if _agreed(table) else tested
     if tested is None:
         notes.append(f"there is no {_LABELS[1]}: no official test set")
     notes += film_notes(records, films)
-    drawn = is_synthetic(root)
-    return Cohort(CARD.name, _labels(), tuple(records.values()), tested, tuple(notes), drawn)
+    rows, drawn = tuple(records.values()), disk.is_synthetic(root)
+    return Cohort(CARD.name, label_set("VinDr-28"), rows, tested, tuple(notes), drawn)
 
 
 def write_example(folder: Path) -> Path:
@@ -125,10 +123,10 @@ def write_example(folder: Path) -> Path:
         _BOXES[1]: (corners.replace(reader, ""), f"{names[3]},Pleural effusion,4,40,20,60"),
     }
     for name, lines in files.items():
-        write_lines(folder / "annotations" / name, lines)
+        disk.write_lines(folder / "annotations" / name, lines)
     for number, name in enumerate(names[:4]):
         part = "test" if number == 3 else "train"
-        draw_dicom(folder / part / f"{name}.dicom", 16 * number)
+        disk.draw_dicom(folder / part / f"{name}.dicom", 16 * number)
     return folder
 
 
@@ -139,20 +137,16 @@ def _marks(words: str) -> str:
     return ",".join(str(int(finding in words.split("|"))) for finding in _FINDINGS)
 
 
-def _labels() -> LabelSet:
-    return label_set("VinDr-28")
-
-
 def _tables(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
-    found = [find_table(place, (f"annotations/{name}", name)) for name in _LABELS]
+    found = [disk.find_table(place, (f"annotations/{name}", name)) for name in _LABELS]
     return [table for table in found if table is not None]
 
 
 def _agreed(table: Path) -> bool:
     """Return whether the labels are a consensus: only the table of single readers names them."""
-    return _READER not in read_header(table)
+    return _READER not in disk.read_header(table)
 
 
 def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[str, Record]:
@@ -160,8 +154,10 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
     read = _votes(table, notes)
     if not agreed and (odd := sum(len(votes) != _READERS for votes in read.values())):
         notes.append(f"films that not exactly {_READERS} readers read: {odd:,}")
-    corners = find_table(table.parent, (_BOXES[agreed],))
-    boxes = readings.read_corners(corners, _labels(), films, {}, notes) if corners else {}
+    corners = disk.find_table(table.parent, (_BOXES[agreed],))
+    boxes = (
+        readings.read_corners(corners, label_set("VinDr-28"), films, {}, notes) if corners else {}
+    )
     if strays := boxes.keys() - read.keys():
         notes.append(f"films with boxes but without labels, left out: {len(strays):,}")
     records: dict[str, Record] = {}
@@ -181,20 +177,17 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
 
 def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelState, ...]]]:
     """Film to reader to labels; a consensus is one reader without a name."""
-    header = read_header(table)
+    header = disk.read_header(table)
     names = [_OTHER[1] if n == _OTHER[0] and _OTHER[1] in header else n for n in _FINDINGS]
     key = ["image_id", _READER] if _READER in header else ["image_id"]
     read: dict[str, dict[str, tuple[LabelState, ...]]] = {}
     repeated = 0
-    for number, row in read_rows(table, [*names, *key]):
+    for number, row in disk.read_rows(table, [*names, *key]):
         film, reader = (*row[len(names) :], "")[:2]
         where = f"{table.name} row {number}"
         if "" in row[len(names) :]:
             raise DatasetError(f"{where}: {' and '.join(key)} must be given")
-        try:
-            marks = label_states(tuple(row[: len(names)]))
-        except DatasetError as error:
-            raise DatasetError(f"{where}: {error}") from error
+        marks = row_states(row[: len(names)], where)
         votes = read.setdefault(film, {})
         repeated += reader in votes
         if votes.setdefault(reader, marks) != marks:
@@ -202,7 +195,6 @@ def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelStat
                 f"{where}: {reader or 'the consensus'} has other labels for film {film} in a row "
                 "before. Keep the row that is right"
             )
-    notes += spelling_notes(names, _labels(), table.name)
-    if repeated:
-        notes.append(f"rows that repeat a film with the same labels, left out: {repeated:,}")
+    notes += spelling_notes(names, label_set("VinDr-28"), table.name)
+    notes += row_notes(repeated)
     return read

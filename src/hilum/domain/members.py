@@ -1,7 +1,7 @@
 """Extension folders: one more thing is one more file, found by its name.
 
-In an extension folder `base.py` holds the contract and each other file is one member, named as its
-file. A member's file defines one public annotated constant of the contract's type, such as
+In an extension folder `__init__.py` holds the contract and each other file is one member, named as
+its file. A member's file defines one public annotated constant of the contract's type, such as
 `LOSS: Loss = Loss(value)`. Packages inside the folder, such as `parts/`, are not members. Nothing
 is registered anywhere.
 """
@@ -33,7 +33,7 @@ def members(package: str) -> tuple[str, ...]:
     True
     """
     found = pkgutil.iter_modules(_folders(package))
-    return tuple(sorted(one.name for one in found if not one.ispkg and one.name != "base"))
+    return tuple(sorted(one.name for one in found if not one.ispkg))
 
 
 def member(package: str, name: str, kind: type[_T], noun: str) -> _T:
@@ -49,7 +49,7 @@ def member(package: str, name: str, kind: type[_T], noun: str) -> _T:
         UsageError: when no member has that name.
         TypeError: when its file does not define exactly one public annotated constant of that type.
 
-    >>> from hilum.report.printed.base import Printed
+    >>> from hilum.report.printed import Printed
     >>> member("hilum.report.printed", "jsno", Printed, "printed form")
     Traceback (most recent call last):
     ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval, SplitFacts
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.comparison import (
     Comparison,
     ModelNumbers,

@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
-from hilum.domain.documents.calibration_effect import (
+from hilum.domain.documents import Interval
+from hilum.domain.documents.comparison import (
     Believed,
     CalibrationEffect,
     EffectChange,

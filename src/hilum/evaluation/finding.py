@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import (
     BrierParts,
     CalibrationEvaluation,

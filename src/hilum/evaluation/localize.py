@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
-from hilum.domain.documents.localization import Compared, Localization, Pointed
+from hilum.domain.documents import Interval
+from hilum.domain.documents.heatmaps import Compared, Localization, Pointed
 from hilum.metrics.localization import (
     BOX_LEVELS,
     box_overlaps,

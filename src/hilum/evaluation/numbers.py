@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.scores import OperatingPoint
 from hilum.evaluation.entries import Called, Entries, Measure, Values
 from hilum.metrics.resampling import interval, mean_present, patient_resamples

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import Subgroup, SubgroupFinding
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import FOLDS, Cohort, Record, patient_folds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.explain.overlay import Style
 
 __all__ = ["Caption"]

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval, SplitFacts
-from hilum.domain.documents.sanity import CascadeStep, MapLikeness, Sanity
+from hilum.domain.documents import Interval, SplitFacts
+from hilum.domain.documents.heatmaps import CascadeStep, MapLikeness, Sanity
 from hilum.explain.layers import Layer, cascade, layers, write_untrained
 from hilum.metrics.resampling import interval, patient_resamples, share
 

@@ -1,7 +1,8 @@
 """The one way from a film to a network's input, and back from its heatmap to the film.
 
 What trained is what is served: a `Preprocessing` travels unchanged through configuration,
-checkpoint and bundle, and its hash is bound into every operating point.
+checkpoint and bundle, and its hash is bound into every operating point. A thumbnail is not for the
+network: it is the small square at which films are compared with each other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hilum.domain.radiograph import Radiograph
 
-__all__ = ["Fit", "Placement", "Preprocessing"]
+__all__ = ["THUMBNAIL_SIDE", "Fit", "Placement", "Preprocessing", "thumbnail"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -196,3 +197,19 @@ def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> ND
     weights[row, np.minimum(lower + 1, cells - 1)] += position - lower
     weights.flags.writeable = False
     return weights
+
+
+THUMBNAIL_SIDE = 256
+"""Side in px of the square."""
+
+
+def thumbnail(film: Radiograph) -> NDArray[np.uint8]:
+    """Return the film as a (256, 256) square of bytes, its sides squeezed to fit.
+
+    >>> thumbnail(Radiograph(np.ones((2, 3), np.float32), source="a.png")).max()
+    np.uint8(255)
+    """
+    import cv2
+
+    small = cv2.resize(film.pixels, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+    return np.rint(np.asarray(small) * 255.0).astype(np.uint8)

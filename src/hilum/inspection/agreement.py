@@ -44,7 +44,7 @@ def agreement(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Agreement:
     none. The 8 px along the edges do not count.
 
     Args:
-        one: (256, 256), see `hilum.imaging.thumbnail`.
+        one: (256, 256), see `hilum.imaging.preprocess`.
         other: likewise.
 
     >>> film = np.random.default_rng(0).integers(0, 256, (256, 256), np.uint8)

@@ -41,7 +41,7 @@ def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     so those variants have hashes of their own.
 
     Args:
-        pixels: (256, 256), see `hilum.imaging.thumbnail`.
+        pixels: (256, 256), see `hilum.imaging.preprocess`.
 
     Returns:
         (3, 4) uint64: a row for each `Variant`, in its order.

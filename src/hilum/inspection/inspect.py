@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hilum.datasets import open_dataset, reader, without
-from hilum.datasets.parts.tables import folder_of
+from hilum.datasets.parts.disk import folder_of
 from hilum.domain.documents.inspection import DatasetCard, DatasetInspection, FilmInspection
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.policy import LabelPolicy, Uncertain, relabel, settle

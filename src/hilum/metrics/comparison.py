@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.metrics.resampling import VALID_SHARE, interval
 
 __all__ = ["bootstrap_p", "holm", "paired_interval"]

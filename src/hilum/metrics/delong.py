@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.metrics.resampling import NORMAL_975, normal_interval
 
 __all__ = ["Aurocs", "Difference", "delong", "difference", "influence", "interval"]

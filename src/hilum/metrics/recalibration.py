@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.metrics.reliability import checked_pair
 from hilum.metrics.resampling import NORMAL_975
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

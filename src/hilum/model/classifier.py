@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
-from hilum.model.backbone import backbone
-from hilum.model.backbones.base import Activation, Features
+from hilum.model.backbones import Activation, Features, backbone
 
 __all__ = ["Classifier", "ExplainedClassifier", "classifier"]
 

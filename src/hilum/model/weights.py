@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError, UsageError
-from hilum.model.backbones.base import Features
+from hilum.model.backbones import Features
 from hilum.model.classifier import Classifier
 from hilum.model.published import HEAD_NORM, fetch_weights, pretrained_config, with_timm_names
 

@@ -13,12 +13,53 @@ from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Box
 from hilum.phantom.build import Build, posed, sampled
 from hilum.phantom.canvas import Canvas, Field
-from hilum.phantom.findings import PLANTERS
+from hilum.phantom.findings import Planter, unchanged
+from hilum.phantom.findings.masses import plant_hernia, plant_mass, plant_nodule
+from hilum.phantom.findings.opacities import (
+    adapt_atelectasis,
+    adapt_edema,
+    plant_atelectasis,
+    plant_consolidation,
+    plant_edema,
+    plant_infiltration,
+    plant_pneumonia,
+)
+from hilum.phantom.findings.pleura import (
+    plant_effusion,
+    plant_pleural_thickening,
+    plant_pneumothorax,
+)
+from hilum.phantom.findings.shape import (
+    adapt_cardiomegaly,
+    adapt_emphysema,
+    adapt_fibrosis,
+    plant_cardiomegaly,
+    plant_emphysema,
+    plant_fibrosis,
+)
 from hilum.phantom.furniture import furnished, lookalikes, wired
 from hilum.phantom.plan import FilmPlan, Lesion
 from hilum.phantom.scene import staged
 
-__all__ = ["Drawing", "Exposure", "boxes_of", "draw_example", "draw_film", "exposed"]
+__all__ = ["PLANTERS", "Drawing", "Exposure", "boxes_of", "draw_example", "draw_film", "exposed"]
+
+PLANTERS: dict[str, Planter] = {
+    "Atelectasis": Planter(adapt_atelectasis, plant_atelectasis),
+    "Cardiomegaly": Planter(adapt_cardiomegaly, plant_cardiomegaly),
+    "Effusion": Planter(unchanged, plant_effusion),
+    "Infiltration": Planter(unchanged, plant_infiltration),
+    "Mass": Planter(unchanged, plant_mass),
+    "Nodule": Planter(unchanged, plant_nodule),
+    "Pneumonia": Planter(unchanged, plant_pneumonia),
+    "Pneumothorax": Planter(unchanged, plant_pneumothorax),
+    "Consolidation": Planter(unchanged, plant_consolidation),
+    "Edema": Planter(adapt_edema, plant_edema),
+    "Emphysema": Planter(adapt_emphysema, plant_emphysema),
+    "Fibrosis": Planter(adapt_fibrosis, plant_fibrosis),
+    "Pleural_Thickening": Planter(unchanged, plant_pleural_thickening),
+    "Hernia": Planter(unchanged, plant_hernia),
+}
+"""NIH name of each finding to the functions that draw it."""
 
 _MOST = 3
 _LEAST_SHARE = 0.15  # of the largest part's area; smaller parts are crumbs

@@ -166,7 +166,7 @@ class ReaderProcess:
                 return Refusal.model_validate(answer.head["refused"])
             facts = FilmFacts.model_validate(answer.head)
             raster = np.frombuffer(answer.blobs[0], np.uint8).reshape(self._side, self._side)
-            return Reading(facts, raster, answer.blobs[1] if with_preview else None)
+            return Reading(facts, raster, bytes(answer.blobs[1]) if with_preview else None)
 
         head = {
             "do": "read",
@@ -185,7 +185,7 @@ class ReaderProcess:
 
         def result(answer: Frame) -> bytes:
             (file,) = answer.blobs
-            return file
+            return bytes(file)
 
         head = {
             "do": "draw",

@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hilum.confined.frames import Frame
+from hilum.confined.frames import Buffer, Frame
 from hilum.confined.serve import Answer, Answering, serve
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.provenance import SCORING, code_sha256
@@ -30,9 +30,8 @@ from hilum.explain.picture import render
 from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
-from hilum.imaging.preprocess import Preprocessing
+from hilum.imaging.preprocess import Preprocessing, thumbnail
 from hilum.imaging.read import read
-from hilum.imaging.thumbnail import thumbnail
 
 __all__ = ["FilmReader", "main"]
 
@@ -104,7 +103,7 @@ class FilmReader:
         screen(film, self._gate)
         return {"shape": film.shape}, [np.ascontiguousarray(self._preprocessing.raster(film)).data]
 
-    def _draw(self, head: dict[str, Any], cells: bytes) -> Answer:
+    def _draw(self, head: dict[str, Any], cells: Buffer) -> Answer:
         film = self._film
         if film is None:
             raise RuntimeError("a film must be read before it is drawn on")

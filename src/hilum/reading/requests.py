@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from hilum.confined.frames import Buffer, Frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.thumbnail import SIDE
+from hilum.imaging.preprocess import THUMBNAIL_SIDE
 
 __all__ = [
     "FilmFault",
@@ -78,7 +78,7 @@ class FilmThumbnail:
     """A film reduced for comparison with other films.
 
     Attributes:
-        pixels: (256, 256) uint8, see `hilum.imaging.thumbnail`.
+        pixels: (256, 256) uint8, see `hilum.imaging.preprocess`.
         sha256: hash of the file's bytes.
         codes: reasons to warn that were found while reading.
     """
@@ -120,7 +120,7 @@ def thumbnail_request(path: Path) -> Request[FilmThumbnail]:
     """Return the request to read a film, without screening, and to reduce it to a thumbnail."""
 
     def result(answer: Frame) -> FilmThumbnail:
-        pixels = _pixels(answer, SIDE)
+        pixels = _pixels(answer, THUMBNAIL_SIDE)
         facts = _Identity.model_validate(answer.head)
         return FilmThumbnail(pixels, facts.sha256, facts.codes)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents import SplitFacts
 from hilum.domain.findings import LabelSet
 from hilum.domain.policy import LabelPolicy
 from hilum.domain.record import Cohort, Split

@@ -9,9 +9,8 @@ from __future__ import annotations
 from hilum.splits.assign import DEFAULT_FRACTIONS, Fractions, assign
 from hilum.splits.known import KnownSplit, known_splits, recognize, refuse_other_family
 from hilum.splits.overlap import Overlap, check_disjoint, overlap_of
-from hilum.splits.seen import SeenPatients
 from hilum.splits.table import Place, SplitTable
-from hilum.splits.trained import TrainingFilms, read_training_films
+from hilum.splits.trained import SeenPatients, TrainingFilms, read_training_films
 
 __all__ = [
     "DEFAULT_FRACTIONS",

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.bundle.manifest import Calibration
-from hilum.bundle.network import network_of, network_sha256
+from hilum.bundle.manifest import Calibration, network_of, network_sha256
 from hilum.calibration import fit
-from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents import SplitFacts
 from hilum.domain.errors import LeakError, UsageError
 from hilum.domain.record import Cohort, Split, prevalences
 from hilum.domain.scores import Target

@@ -12,7 +12,7 @@ import numpy as np
 from hilum.bundle.manifest import Calibration
 from hilum.calibration import fit
 from hilum.datasets.parts.records import NO_PATIENTS
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.comparison import Comparison
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import DatasetError, UsageError

@@ -9,7 +9,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Document
+from hilum.domain.documents import NOT_A_DEVICE, Document
 from hilum.domain.errors import FilmError, HilumError
 
 __all__ = ["Decoder", "Diagnosis", "Extra", "Machine", "SelfTest", "diagnose", "machine"]

@@ -15,7 +15,7 @@ from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.calibration import fit
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.documents.localization import Localization
+from hilum.domain.documents.heatmaps import Localization
 from hilum.domain.errors import BundleError
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import Box, Cohort, Split, digest

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.datasets import open_dataset, without
+from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
-from hilum.datasets.parts.tables import folder_of
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split

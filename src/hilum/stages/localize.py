@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle import Bundle
-from hilum.bundle.manifest import read_calibration
-from hilum.bundle.network import network_sha256
-from hilum.domain.documents.base import SplitFacts
-from hilum.domain.documents.localization import HeatmapEvaluation
-from hilum.domain.documents.sanity import Sanity
+from hilum.bundle.manifest import network_sha256, read_calibration
+from hilum.domain.documents import SplitFacts
+from hilum.domain.documents.heatmaps import HeatmapEvaluation, Sanity
 from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record

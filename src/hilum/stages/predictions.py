@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.calibration.cross_fitting import cross_fit
-from hilum.calibration.curves.base import logits_of
+from hilum.calibration.curves import logits_of
 from hilum.calibration.prevalence import moves, shift_prevalence
 from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS

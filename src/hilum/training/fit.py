@@ -29,7 +29,7 @@ from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
 from hilum.training.device import Device, peak_mb
 from hilum.training.optimizer import Plateau
-from hilum.training.proof import Proof, check_optimizer
+from hilum.training.phases import Proof, check_optimizer
 from hilum.training.ranks import ALONE, Ranks
 from hilum.training.resume import ResumeKey
 from hilum.training.selection import Choice, EpochScores, measure

@@ -7,13 +7,13 @@ from importlib.metadata import version
 
 import numpy as np
 
-from hilum.domain.documents.base import SplitFacts
+from hilum.domain.documents import SplitFacts
 from hilum.domain.errors import DatasetError
 from hilum.domain.provenance import provenance
 from hilum.domain.record import Cohort
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import file_sha256
-from hilum.model.quantize import write_quantized
+from hilum.model.graph import write_quantized
 from hilum.reading.stack import read_stack
 from hilum.runs.facts import Quantization
 from hilum.runs.folder import RunFolder

@@ -8,7 +8,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from hilum.batch.engines.base import BatchEngine
+from hilum.batch.engines import BatchEngine
 from hilum.batch.score import Done, Input, Scoring
 from hilum.reading.process import ReaderProcess
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.curves.base import Curve, require_both_classes, sigmoid_of
+from hilum.calibration.curves import Curve, require_both_classes, sigmoid_of
 
 __all__ = ["CURVE", "Intercept"]
 

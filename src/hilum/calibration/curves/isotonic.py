@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from hilum.calibration.curves.base import Curve, FitRefusedError, require_films
+from hilum.calibration.curves import Curve, FitRefusedError, require_films
 
 __all__ = ["CURVE", "Isotonic"]
 

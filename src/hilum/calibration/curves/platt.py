@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hilum.calibration.curves.base import (
+from hilum.calibration.curves import (
     Curve,
     FitRefusedError,
     least_log_loss,

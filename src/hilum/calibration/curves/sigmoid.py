@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.curves.base import Curve, sigmoid_of
+from hilum.calibration.curves import Curve, sigmoid_of
 
 __all__ = ["CURVE", "Sigmoid"]
 

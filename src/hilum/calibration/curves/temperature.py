@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hilum.calibration.curves.base import Curve, FitRefusedError, require_both_classes, sigmoid_of
+from hilum.calibration.curves import Curve, FitRefusedError, require_both_classes, sigmoid_of
 
 __all__ = ["CURVE", "Temperature"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hilum.calibration.curves.base import Curve
+from hilum.calibration.curves import Curve
 from hilum.calibration.curves.temperature import Temperature
 
 __all__ = ["CURVE", "TemperatureShared"]

@@ -1,4 +1,4 @@
-"""Meaning of the columns of a user's table: film names and findings."""
+"""Meaning of columns: those of a user's table, and those that two datasets share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hilum.datasets.parts.disk import read_header, read_rows
 from hilum.datasets.parts.records import label_state, label_states, spelling_notes
-from hilum.datasets.parts.tables import read_header, read_rows
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find
+from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find, label_set
 
-__all__ = ["Layout", "Marks", "States", "layout_of", "marks_of"]
+__all__ = ["Layout", "Marks", "States", "chexpert_columns", "layout_of", "marks_of"]
 
 _ROLES = {
     "film": (
@@ -146,3 +146,9 @@ def _finding(column: str) -> str | None:
         return find(column).name
     except UsageError:
         return None
+
+
+def chexpert_columns() -> tuple[str, ...]:
+    """Return the columns of labels that CheXpert and MIMIC-CXR-JPG share, in the set's order."""
+    spelled = {"Effusion": "Pleural Effusion"}
+    return tuple(spelled.get(finding, finding) for finding in label_set("CheXpert-14"))

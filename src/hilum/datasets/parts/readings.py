@@ -7,7 +7,7 @@ from functools import cache
 from math import inf
 from pathlib import Path
 
-from hilum.datasets.parts.tables import read_rows
+from hilum.datasets.parts.disk import read_rows
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Box, Vote

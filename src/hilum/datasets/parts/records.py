@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Record
 
 __all__ = [
+    "AGELESS",
     "NO_PATIENTS",
+    "REPEATED",
     "add_once",
     "age_years",
+    "at_row",
     "film_notes",
     "first_names",
     "label_state",
     "label_states",
+    "row_notes",
+    "row_states",
     "spelling_notes",
 ]
 
 NO_PATIENTS = "no patient column: each film is taken as its own patient, so intervals are by film"
 """The note of a dataset that does not name its patients."""
+
+REPEATED = "rows that repeat a film with the same labels, left out"
+"""What rows are that say nothing new."""
+AGELESS = "films whose age cannot be, taken as unknown"
+"""What films are whose table gives an age that `age_years` refuses."""
 
 _WRITTEN = {
     **dict.fromkeys(("1", "1.0"), LabelState.POSITIVE),
@@ -65,6 +76,31 @@ def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list
         some = f"{len(rowless):,} ({first_names(rowless)})"
         notes.append(f"films here without a row in the table, left out: {some}")
     return notes
+
+
+@contextmanager
+def at_row(where: str) -> Generator[None]:
+    """Raise what is wrong with a row again, with its place.
+
+    Raises:
+        DatasetError: for any error of a cell.
+
+    >>> with at_row("a.csv row 3"):
+    ...     float("wide")
+    Traceback (most recent call last):
+    ...
+    hilum.domain.errors.DatasetError: a.csv row 3: could not convert string to float: 'wide'
+    """
+    try:
+        yield
+    except (DatasetError, UsageError, ValueError) as error:
+        raise DatasetError(f"{where}: {error}") from error
+
+
+def row_notes(repeated: int, ageless: int = 0) -> list[str]:
+    """Return notes on rows that `add_once` did not add, and on ages that cannot be."""
+    counts = {REPEATED: repeated, AGELESS: ageless}
+    return [f"{what}: {count:,}" for what, count in counts.items() if count]
 
 
 def spelling_notes(words: Iterable[str], labels: LabelSet, source: str) -> list[str]:
@@ -127,3 +163,13 @@ def label_state(text: str) -> LabelState:
 def label_states(texts: tuple[str, ...]) -> tuple[LabelState, ...]:
     """Return the state of each cell of a row; rows of equal cells share one tuple."""
     return tuple(label_state(text) for text in texts)
+
+
+def row_states(texts: Sequence[str], where: str) -> tuple[LabelState, ...]:
+    """Return `label_states` of a row, whose errors name the row.
+
+    Raises:
+        DatasetError: for a cell that is not a label.
+    """
+    with at_row(where):
+        return label_states(tuple(texts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents.base import NOT_A_DEVICE, Document, Interval, SplitFacts
+from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
 
 __all__ = [
     "BrierParts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hilum.domain.documents.base import Document
+from hilum.domain.documents import Document
 from hilum.domain.policy import LabelPolicy
 
 __all__ = [

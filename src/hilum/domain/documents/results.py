@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from hilum.domain.documents.base import Document
+from hilum.domain.documents import Document
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.radiograph import Sex, ViewPosition
 

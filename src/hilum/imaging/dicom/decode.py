@@ -15,7 +15,6 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.corrections import gray_from_rgb, squared
 from hilum.imaging.dicom import header
 from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, verbatim
-from hilum.imaging.dicom.identity import IDENTITY, identity_of
 from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
 from hilum.imaging.format import Origin
 from hilum.imaging.limits import check_dimensions
@@ -69,7 +68,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
     Raises:
         FilmError: for an object that is no film, or a film that cannot be decoded.
     """
-    dataset = parse(data, IDENTITY if identity else ())
+    dataset = parse(data, header.IDENTITY if identity else ())
     codes: Codes = () if has_preamble(data) else (ReasonCode.DICOM_NO_PREAMBLE,)
     codes += _check_object(dataset)
     _check_complete(dataset, data)
@@ -94,7 +93,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest(),
-        header=identity_of(dataset) if identity else None,
+        header=header.identity_of(dataset) if identity else None,
     )
 
 

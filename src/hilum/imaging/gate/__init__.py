@@ -1,6 +1,6 @@
 """Is this an upright, positive, frontal, adult chest film? By header, gray levels and picture.
 
-The evidence: the header (`screen`), `levels` (gray levels), `picture` (text and the reduced film),
+The evidence: the header and the gray levels (`screen`), `picture` (text and the reduced film),
 and `network` (a small model that sees the full picture). `rules` has every threshold.
 """
 

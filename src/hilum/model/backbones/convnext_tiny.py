@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hilum.model.backbone import cut
-from hilum.model.backbones.base import Backbone, Features, chosen
+from hilum.model.backbones import Backbone, Features, chosen, cut
 
 __all__ = ["BACKBONE", "build"]
 

@@ -15,7 +15,7 @@ from typing import cast
 import timm
 from torch import nn
 
-from hilum.model.backbones.base import Activation, Backbone, Features, chosen, refuse_drop_path
+from hilum.model.backbones import Activation, Backbone, Features, chosen, refuse_drop_path
 
 __all__ = ["BACKBONE", "build"]
 

@@ -1,52 +1,99 @@
 """The findings that can be drawn, a file for each family: opacities, pleura, masses, shape.
 
-Unlike the extension folders, members are listed: findings of a family share their shapes, and
-the set of findings is NIH's. A new one adds its functions to its family's file and a line here.
+The contract of a finding is here, with shapes that several findings share. Unlike in the extension
+folders, members are listed: findings of a family share their shapes, and the set of findings is
+NIH's. A new one adds its functions to its family's file and a line to `PLANTERS` of
+`hilum.phantom.film`.
 """
 
 from __future__ import annotations
 
-from hilum.phantom.findings.base import Planter, unchanged
-from hilum.phantom.findings.masses import plant_hernia, plant_mass, plant_nodule
-from hilum.phantom.findings.opacities import (
-    adapt_atelectasis,
-    adapt_edema,
-    plant_atelectasis,
-    plant_consolidation,
-    plant_edema,
-    plant_infiltration,
-    plant_pneumonia,
-)
-from hilum.phantom.findings.pleura import (
-    plant_effusion,
-    plant_pleural_thickening,
-    plant_pneumothorax,
-)
-from hilum.phantom.findings.shape import (
-    adapt_cardiomegaly,
-    adapt_emphysema,
-    adapt_fibrosis,
-    plant_cardiomegaly,
-    plant_emphysema,
-    plant_fibrosis,
-)
+from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["PLANTERS"]
+import numpy as np
+from numpy.typing import NDArray
 
-PLANTERS: dict[str, Planter] = {
-    "Atelectasis": Planter(adapt_atelectasis, plant_atelectasis),
-    "Cardiomegaly": Planter(adapt_cardiomegaly, plant_cardiomegaly),
-    "Effusion": Planter(unchanged, plant_effusion),
-    "Infiltration": Planter(unchanged, plant_infiltration),
-    "Mass": Planter(unchanged, plant_mass),
-    "Nodule": Planter(unchanged, plant_nodule),
-    "Pneumonia": Planter(unchanged, plant_pneumonia),
-    "Pneumothorax": Planter(unchanged, plant_pneumothorax),
-    "Consolidation": Planter(unchanged, plant_consolidation),
-    "Edema": Planter(adapt_edema, plant_edema),
-    "Emphysema": Planter(adapt_emphysema, plant_emphysema),
-    "Fibrosis": Planter(adapt_fibrosis, plant_fibrosis),
-    "Pleural_Thickening": Planter(unchanged, plant_pleural_thickening),
-    "Hernia": Planter(unchanged, plant_hernia),
-}
-"""NIH name of each finding to the functions that draw it."""
+from hilum.phantom.build import Build
+from hilum.phantom.canvas import Field, Values, fractal
+from hilum.phantom.plan import Lesion
+from hilum.phantom.scene import Scene
+
+__all__ = [
+    "Mask",
+    "Planter",
+    "clouds",
+    "ellipse",
+    "form",
+    "outlined",
+    "ramp",
+    "sides_of",
+    "unchanged",
+]
+
+Mask = NDArray[np.bool_]
+"""(H, W): where a reader would point."""
+
+
+@dataclass(frozen=True)
+class Planter:
+    """The two things a finding does.
+
+    Attributes:
+        adapt: changes the body before it is drawn, such as a larger heart or a raised diaphragm.
+        plant: writes the finding into the layers of the chest, and says where it is.
+    """
+
+    adapt: Callable[[Build, Lesion], Build]
+    plant: Callable[[Scene, Lesion], Mask]
+
+
+def unchanged(build: Build, _lesion: Lesion) -> Build:
+    """Return the `adapt` of a finding that leaves the body's shape alone."""
+    return build
+
+
+def form(lesion: Lesion) -> np.random.Generator:
+    """Return the generator of a lesion's site and form: the same at every follow-up."""
+    return np.random.default_rng(np.random.SeedSequence(lesion.seed))
+
+
+def sides_of(lesion: Lesion, rng: np.random.Generator, both: float) -> tuple[int, ...]:
+    """Return the lesion's side, or both sides with a probability; its own side comes first."""
+    return (lesion.side, -lesion.side) if rng.random() < both else (lesion.side,)
+
+
+def ramp(values: Values, start: float, end: float) -> Field:
+    """Return a smooth step from 0 at `start` to 1 at `end`; `start` may be the larger.
+
+    >>> ramp(np.array([[0.0, 1.0, 2.0]], np.float32), 0.0, 2.0).tolist()
+    [[0.0, 0.5, 1.0]]
+    """
+    t = (values.astype(np.float32, copy=False) - np.float32(start)) * np.float32(
+        1.0 / (end - start)
+    )
+    t = np.clip(t, 0.0, 1.0)
+    return (t * t * (3.0 - 2.0 * t)).astype(np.float32, copy=False)
+
+
+def ellipse(
+    scene: Scene, center: tuple[float, float], radii: tuple[float, float], tilt_rad: float = 0.0
+) -> Field:
+    """Distance from a center in units of an ellipse's radii: 1 on the ellipse."""
+    x, y = scene.canvas.grid
+    cos, sin = np.cos(tilt_rad), np.sin(tilt_rad)
+    x, y = x - np.float32(center[0]), y - np.float32(center[1])
+    across = x * np.float32(cos / radii[0]) + y * np.float32(sin / radii[0])
+    down = y * np.float32(cos / radii[1]) - x * np.float32(sin / radii[1])
+    return np.sqrt(across * across + down * down).astype(np.float32, copy=False)
+
+
+def clouds(scene: Scene, rng: np.random.Generator, cells: tuple[int, ...]) -> Field:
+    """Cloud noise of about unit spread, for the uneven edge and substance of airspace disease."""
+    return fractal(rng, scene.canvas.size, cells, 0.7)
+
+
+def outlined(scene: Scene, field: Values, level: float = 0.3) -> Mask:
+    """Return a mask where a field, inside the lungs, exceeds a share of its own peak there."""
+    inside = field * np.maximum(scene.right, scene.left)
+    return inside > level * max(float(inside.max()), 1e-6)

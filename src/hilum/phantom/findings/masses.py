@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hilum.phantom.findings.base import Mask, clouds, ellipse, form, outlined, ramp
+from hilum.phantom.findings import Mask, clouds, ellipse, form, outlined, ramp
 from hilum.phantom.plan import Lesion
 from hilum.phantom.scene import Scene
 

@@ -9,7 +9,7 @@ import numpy as np
 from hilum.phantom import anatomy
 from hilum.phantom.build import Build
 from hilum.phantom.canvas import Field, bezier, smooth
-from hilum.phantom.findings.base import Mask, clouds, ellipse, form, outlined, ramp, sides_of
+from hilum.phantom.findings import Mask, clouds, ellipse, form, outlined, ramp, sides_of
 from hilum.phantom.plan import Lesion
 from hilum.phantom.scene import Scene
 
@@ -22,7 +22,6 @@ __all__ = [
     "plant_infiltration",
     "plant_pneumonia",
 ]
-
 
 _LOBES = {
     -1: ((0.50, 0.24), (0.45, 0.66), (0.55, 0.86)),

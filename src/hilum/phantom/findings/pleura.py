@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hilum.phantom import anatomy
-from hilum.phantom.findings.base import Mask, clouds, form, outlined, ramp, sides_of
+from hilum.phantom.findings import Mask, clouds, form, outlined, ramp, sides_of
 from hilum.phantom.plan import Lesion
 from hilum.phantom.scene import Scene
 

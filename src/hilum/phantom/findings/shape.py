@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hilum.phantom.build import Build
-from hilum.phantom.findings.base import Mask, clouds, ellipse, form, outlined, ramp
+from hilum.phantom.findings import Mask, clouds, ellipse, form, outlined, ramp
 from hilum.phantom.plan import Lesion
 from hilum.phantom.scene import Scene
 

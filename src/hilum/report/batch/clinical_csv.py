@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex
-from hilum.report.batch.base import Report
+from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.text import by_hand, shown, summary
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hilum.domain.errors import Status
 from hilum.domain.radiograph import ViewPosition
-from hilum.report.batch.base import Report
+from hilum.report.batch import Report
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.plots import bar, histogram, pie
 from hilum.report.parts.results import BatchResults, BatchTally

@@ -11,7 +11,7 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.report.batch.base import Report
+from hilum.report.batch import Report
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.plots import bar
 from hilum.report.parts.results import BatchResults, BatchTally, InputOutcome, ranked

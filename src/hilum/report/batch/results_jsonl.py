@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hilum.domain.documents.results import ImageResult
-from hilum.report.batch.base import Report
+from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults
 
 __all__ = ["REPORT", "ResultsJsonl", "read", "schema"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hilum.domain.documents.calibration_effect import CalibrationEffect
+from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
 from hilum.evaluation.curves import Curves, FindingCurves
 from hilum.report.evaluation.reliability import ReliabilityDiagram, reliability_panel

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hilum.domain.documents.base import Interval
-from hilum.domain.documents.localization import HeatmapEvaluation, Pointed
-from hilum.domain.documents.sanity import MapLikeness, Sanity
+from hilum.domain.documents import Interval
+from hilum.domain.documents.heatmaps import HeatmapEvaluation, MapLikeness, Pointed, Sanity
 from hilum.report.parts.markdown import TIGHT, table
 
 __all__ = ["heatmap_table", "sanity_table"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents.base import Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import (
     Evaluation,
     FindingEvaluation,

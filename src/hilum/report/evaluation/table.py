@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents.base import Interval
-from hilum.domain.documents.calibration_effect import CalibrationEffect
-from hilum.domain.documents.comparison import Comparison, Pair, PairDifference
+from hilum.domain.documents import Interval
+from hilum.domain.documents.comparison import CalibrationEffect, Comparison, Pair, PairDifference
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.evaluation.entries import LEVELS
 from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown

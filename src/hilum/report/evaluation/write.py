@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.calibration_effect import CalibrationEffect
+from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort, labeled

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.text import BY_HAND, EVIDENCE, evaluation_headline, percent, shown
 

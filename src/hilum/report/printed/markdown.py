@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.domain.documents.base import NOT_A_DEVICE
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet
@@ -17,7 +17,7 @@ from hilum.report.parts.text import (
     percent2,
     summary,
 )
-from hilum.report.printed.base import Printed
+from hilum.report.printed import Printed
 
 __all__ = ["PRINTED", "render"]
 

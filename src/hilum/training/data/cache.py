@@ -27,8 +27,7 @@ from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
 from hilum.files.sealed import file_sha256, read_sealed, write_sealed
 from hilum.imaging.preprocess import Fit, Preprocessing
-from hilum.training.data.film_files import Advance, FilmFile, blocks, notes, on_disk
-from hilum.training.data.films import Films, Rasters
+from hilum.training.data.films import Advance, FilmFile, Films, Rasters, blocks, notes, on_disk
 
 __all__ = ["CachedFilm", "FilmCache", "Index", "RasterRules", "films_of", "ready", "write"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Loss, Terms, full_precision
+from hilum.training.losses import Loss, Terms, full_precision
 
 __all__ = ["LOSS", "value"]
 

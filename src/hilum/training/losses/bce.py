@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from hilum.runs.recipe_parts import LossConfig
-from hilum.training.losses.base import Loss, Terms, full_precision, weighted
+from hilum.training.losses import Loss, Terms, full_precision, weighted
 
 __all__ = ["LOSS", "value"]
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hilum.domain.errors import UsageError
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.sinks.base import Sink, numbers
+from hilum.training.sinks import Sink, numbers
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hilum.runs.recipe import TrainingConfig
-from hilum.training.sinks.base import Sink, numbers
+from hilum.training.sinks import Sink, numbers
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

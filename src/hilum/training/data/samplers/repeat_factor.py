@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelState
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers.base import Sampler
+from hilum.training.data.samplers import Sampler
 
 __all__ = ["SAMPLER", "factors", "order"]
 

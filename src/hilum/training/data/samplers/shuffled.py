@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.runs.recipe_parts import DataConfig
-from hilum.training.data.samplers.base import Sampler
+from hilum.training.data.samplers import Sampler
 
 __all__ = ["SAMPLER", "order"]
 

@@ -13,7 +13,14 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.corrections import gray_from_rgb, unsigned_white
 from hilum.imaging.format import Format, Origin
 from hilum.imaging.limits import check_dimensions
-from hilum.imaging.raster.structure import check_inflated, check_png, check_tiff, decode_plain
+from hilum.imaging.raster_structure import (
+    check_inflated,
+    check_png,
+    check_tiff,
+    corrupt,
+    decode_plain,
+    truncated,
+)
 
 __all__ = ["film_of_image", "read_raster"]
 
@@ -88,7 +95,7 @@ def _open(data: bytes, found: Format) -> Image.Image:
             "the header states more pixels than any film has",
         ) from None
     except UnidentifiedImageError as error:
-        raise _corrupt(f"the {found} header cannot be read") from error
+        raise corrupt(f"the {found} header cannot be read") from error
     except (OSError, ValueError) as error:
         raise _decoding_failed(error) from error
 
@@ -110,18 +117,8 @@ def _decoding_failed(error: Exception) -> FilmError:
             "a text chunk inflates past the limit of 1 MB; remove it from the file",
         )
     if "runcated" in words:
-        return _truncated(words)
-    return _corrupt(words)
-
-
-def _truncated(what: str) -> FilmError:
-    return FilmError(
-        Status.ERROR, ReasonCode.DECODE_TRUNCATED, f"the file ends before its picture does: {what}"
-    )
-
-
-def _corrupt(what: str) -> FilmError:
-    return FilmError(Status.ERROR, ReasonCode.DECODE_CORRUPT, f"cannot be decoded: {what}")
+        return truncated(words)
+    return corrupt(words)
 
 
 def _bytes_a_pixel(mode: str) -> int:

@@ -1,22 +1,37 @@
-"""CSV tables of a dataset: found by name or header, read by column, written for examples."""
+"""Files of a dataset on disk: tables found by name or header, films by name, lists of films.
+
+Tables are CSV and read by column. Examples of all are written here too.
+"""
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hilum.domain.errors import DatasetError, UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.datasets import Card
+from hilum.datasets.parts.records import first_names
+from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.files.lines import text_lines
 
 __all__ = [
+    "draw_dicom",
+    "draw_film",
+    "film_index",
     "find_table",
     "folder_of",
     "has_columns",
     "is_recognized",
+    "is_synthetic",
     "read_header",
     "read_list",
+    "read_lists",
     "read_rows",
+    "required_table",
     "write_lines",
 ]
 
@@ -33,6 +48,18 @@ def find_table(place: Path, names: Sequence[str]) -> Path | None:
             if candidate.is_file():
                 return candidate
     return None
+
+
+def required_table(place: Path, names: Sequence[str], card: Card) -> Path:
+    """Return what `find_table` does.
+
+    Raises:
+        DatasetError: where none is there.
+    """
+    table = find_table(place, names)
+    if table is None:
+        raise DatasetError(f"{card.title} must have {card.layout}; none is in {place}")
+    return table
 
 
 def folder_of(place: Path) -> Path:
@@ -110,6 +137,23 @@ def read_list(path: Path) -> frozenset[str] | None:
     return names
 
 
+def read_lists(test: Path, rest: Path) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+    """Return the films of two official lists, each as `read_list` does.
+
+    Raises:
+        DatasetError: for a list without a name in it.
+        LeakError: for a film on both.
+    """
+    of_test, of_rest = read_list(test), read_list(rest)
+    both = (of_test or frozenset()) & (of_rest or frozenset())
+    if both:
+        raise LeakError(
+            f"a film must be on one official list; on both {rest.name} and {test.name}: "
+            f"{len(both):,} ({first_names(both)}). Fetch the lists again"
+        )
+    return of_test, of_rest
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file for `write_example`: one line an entry, UTF-8, the same on any system."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,3 +170,59 @@ def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[i
         f"{table.name} must have the columns {', '.join(columns)}; "
         f"it lacks {', '.join(absent)}.{hint}"
     )
+
+
+def film_index(folders: Iterable[Path], suffix: str | tuple[str, ...]) -> dict[str, Path]:
+    """Map file name to path of the films in some folders; absent folders are skipped.
+
+    Where two folders hold the same name, the first folder's film counts.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.lower().endswith(suffix)]
+        # macOS leaves a "._name" beside each file that it copies to a foreign disk
+        found |= {
+            name: folder / name
+            for name in sorted(names)
+            if not name.startswith(".") and name not in found
+        }
+    return found
+
+
+def is_synthetic(root: Path) -> bool:
+    """Return whether the folder declares its films synthetic: it holds a `SYNTHETIC.txt`."""
+    return (root / "SYNTHETIC.txt").is_file()
+
+
+def draw_film(path: Path, shade: int) -> None:
+    """Write a gray ramp of 64 by 64 px: it stands for a film in `write_example`, no more."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(_ramp(shade)).save(path)
+
+
+def draw_dicom(path: Path, shade: int) -> None:
+    """Write the ramp of `draw_film` as a DICOM film."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    film = Dataset()
+    film.SOPClassUID = ComputedRadiographyImageStorage
+    film.SOPInstanceUID = generate_uid(entropy_srcs=[path.name])
+    film.Modality, film.PhotometricInterpretation = "CR", "MONOCHROME2"
+    film.Rows = film.Columns = 64
+    film.BitsAllocated, film.BitsStored, film.HighBit = 8, 8, 7
+    film.SamplesPerPixel, film.PixelRepresentation = 1, 0
+    film.PixelData = _ramp(shade).tobytes()
+    film.file_meta = FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film.save_as(path, enforce_file_format=True)
+
+
+def _ramp(shade: int) -> NDArray[np.uint8]:
+    return (np.add.outer(np.arange(64), np.arange(64)) + shade).astype(np.uint8)

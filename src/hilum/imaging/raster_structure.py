@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.limits import check_dimensions
 
-__all__ = ["Png", "check_inflated", "check_png", "check_tiff", "decode_plain"]
+__all__ = [
+    "Png",
+    "check_inflated",
+    "check_png",
+    "check_tiff",
+    "corrupt",
+    "decode_plain",
+    "truncated",
+]
 
 _START = 8
 _GRAY, _INDEXED = 0, 3
@@ -89,11 +97,11 @@ def check_png(data: bytes) -> Png:
     position, spans, kinds = _START, list[slice](), list[bytes]()
     while True:
         if position + 12 > len(data):
-            raise _truncated("a PNG must end with its IEND chunk")
+            raise truncated("a PNG must end with its IEND chunk")
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
-            raise _truncated("a PNG must end with its IEND chunk")
+            raise truncated("a PNG must end with its IEND chunk")
         spans.append(slice(position + 4, end - 4))
         if len(spans) > _MAX_CHUNKS:
             raise FilmError(
@@ -107,7 +115,7 @@ def check_png(data: bytes) -> Png:
             break
     for span in spans:
         if zlib.crc32(view[span]) != int.from_bytes(view[span.stop : span.stop + 4], "big"):
-            raise _corrupt("a chunk is not what its checksum says")
+            raise corrupt("a chunk is not what its checksum says")
     coded = [
         slice(span.start + 4, span.stop)
         for span, kind in zip(spans, kinds, strict=True)
@@ -149,13 +157,13 @@ def check_inflated(data: bytes, png: Png) -> None:
                 return
     except zlib.error:
         return
-    raise _truncated("rows are missing")
+    raise truncated("rows are missing")
 
 
 def _header(data: bytes, kinds: frozenset[bytes], coded: tuple[slice, ...]) -> Png:
     length, kind = struct.unpack_from(">I4s", data, _START)
     if kind != b"IHDR" or length != 13:
-        raise _corrupt("a PNG must start with its IHDR chunk")
+        raise corrupt("a PNG must start with its IHDR chunk")
     fields = struct.unpack_from(">IIBBBBB", data, _START + 8)
     columns, rows, depth, color, _, _, interlace = fields
     if color == _INDEXED and b"PLTE" not in kinds:
@@ -168,13 +176,15 @@ def _header(data: bytes, kinds: frozenset[bytes], coded: tuple[slice, ...]) -> P
     return Png(rows, columns, depth, color, interlace != 0, kinds, coded)
 
 
-def _truncated(what: str) -> FilmError:
+def truncated(what: str) -> FilmError:
+    """Return the error of a file that ends too early."""
     return FilmError(
         Status.ERROR, ReasonCode.DECODE_TRUNCATED, f"the file ends before its picture does: {what}"
     )
 
 
-def _corrupt(what: str) -> FilmError:
+def corrupt(what: str) -> FilmError:
+    """Return the error of a file that is damaged."""
     return FilmError(Status.ERROR, ReasonCode.DECODE_CORRUPT, f"cannot be decoded: {what}")
 
 

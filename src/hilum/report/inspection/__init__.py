@@ -1,1 +1,0 @@
-"""An inspection of a dataset, as tables and a figure."""
