@@ -87,7 +87,7 @@ def check(
         The inspection; `sound` is False where something would make training or measuring wrong.
 
     Raises:
-        DatasetError: when no dataset is recognised, or its table breaks its format.
+        DatasetError: when no dataset is recognized, or its table breaks its format.
 
     Example:
         >>> import tempfile
@@ -147,7 +147,7 @@ def train(
 
     Raises:
         UsageError: for an unknown preset or field, or a folder that is in use.
-        DatasetError: when no dataset is recognised, or a split is empty.
+        DatasetError: when no dataset is recognized, or a split is empty.
         LeakError: when patients cross splits.
 
     Example:

@@ -109,7 +109,7 @@ def _split_table(found: DatasetInspection) -> str:
     official = found.official
     notes = [f"split {found.split.name}"]
     for name, films in (("test", official.test_films), ("tune", official.tune_films)):
-        notes += [] if films is None else [f"official {name} list honoured, {films:,} films listed"]
+        notes += [] if films is None else [f"official {name} list honored, {films:,} films listed"]
     if official.test_films is not None or official.tune_films is not None:
         notes.append(f"patients on both sides: {official.patients_on_both_sides:,}")
     notes += [f"recognised: {name}" for name in official.recognised]
