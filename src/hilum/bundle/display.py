@@ -1,24 +1,20 @@
-"""How a prediction is shown to whoever works in Python: as a dict, a table, a line, or HTML."""
+"""A film and its analysis shown to whoever works in Python: as one line, or as HTML."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle.analysis import Analysis
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import FindingResult
 from hilum.domain.radiograph import Radiograph
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from hilum.bundle.prediction import Prediction
-    from hilum.domain.documents.results import FindingResult
-
-__all__ = ["line", "to_dict", "to_frame", "to_html"]
+__all__ = ["line", "to_html"]
 
 _SIDE = 288
 """Pixels of the longer side of a picture: both together stay below 200 kB."""
@@ -30,89 +26,47 @@ _CELL = "padding:1px 8px;text-align:left;border:0;background:transparent;white-s
 _QUIET = "opacity:.75;font-size:12px"
 
 
-def to_dict(prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction as plain values that JSON can hold; pixels and maps are left out.
-
-    The patient's id is left out too.
-
-    Returns:
-        `film`, `sha256`, `shape`, `view`, `status`, `codes`, `precision`, `runtime`, `views`,
-        `positives` (most probable first), and `findings`: for each the fields of `FindingResult`.
-    """
-    film = prediction.film
-    return {
-        "film": film.source,
-        "sha256": film.sha256,
-        "shape": list(film.shape),
-        "view": film.view.value,
-        "status": prediction.status.value,
-        "codes": [code.value for code in prediction.codes],
-        "precision": str(prediction.precision),
-        "runtime": prediction.runtime,
-        "views": prediction.views,
-        "positives": list(prediction.positives),
-        "findings": {
-            name: finding.model_dump(mode="json") for name, finding in prediction.findings.items()
-        },
-    }
-
-
-def to_frame(prediction: Prediction) -> pd.DataFrame:
-    """Return a table with a row for each finding; tables of several films can be concatenated.
-
-    Returns:
-        Columns `film`, `finding`, `probability` (float), `threshold` (float, NaN where the bundle
-        has none), `positive` (nullable boolean, missing without a threshold), `calibrated`.
-    """
-    import pandas as pd
-
-    found = prediction.findings
-    return pd.DataFrame(
-        {
-            "film": pd.Series([prediction.film.source] * len(found), dtype="object"),
-            "finding": pd.Series(list(found), dtype="object"),
-            "probability": pd.Series([f.probability for f in found.values()], dtype="float64"),
-            "threshold": pd.Series([f.threshold for f in found.values()], dtype="float64"),
-            "positive": pd.Series([f.positive for f in found.values()], dtype="boolean"),
-            "calibrated": pd.Series([f.calibrated for f in found.values()], dtype="bool"),
-        }
-    )
-
-
-def line(prediction: Prediction) -> str:
+def line(film: Radiograph, analysis: Analysis) -> str:
     """Return one line for a `repr`: the film, how many findings are positive, and the top one.
 
     The top finding is the most probable positive one, else the most probable of all.
     """
-    positives = len(prediction.positives)
+    positives = len(analysis.positives)
     count = "1 positive" if positives == 1 else f"{positives or 'no'} positives"
-    parts = [repr(_clipped(prediction.film.source)), count]
-    name = _top(prediction)
+    parts = [repr(_clipped(film.source)), count]
+    name = _top(analysis)
     if name is not None:
-        parts.append(f"top {name} {_decision(prediction.findings[name])}")
+        parts.append(f"top {name} {_decision(analysis.findings[name])}")
     return f"Prediction({', '.join(parts)})"
 
 
-def to_html(prediction: Prediction) -> str:
+def to_html(
+    film: Radiograph, analysis: Analysis, heatmap: Callable[[str], NDArray[np.float32]]
+) -> str:
     """Return HTML for a notebook: the film, the heatmap of its top finding, and a bar a finding.
 
     Pictures are inside, no script is, and every name is escaped. It reads on a light and on a dark
     page, since text keeps the page's own color.
+
+    Args:
+        film: the film.
+        analysis: what was found on it.
+        heatmap: gives the (H, W) map of a finding on the film.
     """
-    film = _reduced(prediction.film)
-    pictures = [_figure(_gray(film), "Film", "the film")]
-    name = _top(prediction)
+    small = _reduced(film)
+    pictures = [_figure(_gray(small), "Film", "the film")]
+    name = _top(analysis)
     if name is not None:
-        pictures.append(_explained(prediction, film, name))
-    rows = "".join(_row(found, prediction.findings[found]) for found in _ordered(prediction))
-    marked = any(not finding.calibrated for finding in prediction.findings.values())
+        pictures.append(_explained(small, heatmap(name), name))
+    rows = "".join(_row(found, analysis.findings[found]) for found in _ordered(analysis))
+    marked = any(not finding.calibrated for finding in analysis.findings.values())
     notes = [
         "Bar: probability. Tick: threshold." + (" *: not calibrated." if marked else ""),
         NOT_A_DEVICE,
     ]
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4">'
-        f"<div><b>{escape(_clipped(prediction.film.source))}</b> {_about(prediction)}</div>"
+        f"<div><b>{escape(_clipped(film.source))}</b> {_about(film, analysis)}</div>"
         '<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin:6px 0">'
         f'{"".join(pictures)}<table style="border-collapse:collapse;margin:0;font:inherit;'
         f'color:inherit">{rows}</table></div>'
@@ -125,14 +79,14 @@ def _clipped(name: str) -> str:
     return name if len(name) <= _NAME_AT_MOST else f"{name[: _NAME_AT_MOST - 1]}…"
 
 
-def _ordered(prediction: Prediction) -> list[str]:
+def _ordered(analysis: Analysis) -> list[str]:
     """Positive findings first, each group with the most probable first."""
-    found = prediction.findings
+    found = analysis.findings
     return sorted(found, key=lambda name: (not found[name].positive, -found[name].probability))
 
 
-def _top(prediction: Prediction) -> str | None:
-    return next(iter(_ordered(prediction)), None)
+def _top(analysis: Analysis) -> str | None:
+    return next(iter(_ordered(analysis)), None)
 
 
 def _decision(finding: FindingResult) -> str:
@@ -144,10 +98,10 @@ def _decision(finding: FindingResult) -> str:
     return f"{finding.probability:.{digits}f} {sign} {finding.threshold:.{digits}f}"
 
 
-def _about(prediction: Prediction) -> str:
+def _about(film: Radiograph, analysis: Analysis) -> str:
     """What is known of the film, beside its name."""
-    rows, columns = prediction.film.shape
-    words = [f"{columns} × {rows} px", *(code.value for code in prediction.codes)]
+    rows, columns = film.shape
+    words = [f"{columns} × {rows} px", *(code.value for code in analysis.codes)]
     return f'<span style="{_QUIET}">{escape(" · ".join(words))}</span>'
 
 
@@ -176,13 +130,13 @@ def _gray(film: Radiograph) -> NDArray[np.uint8]:
     return grays(film)
 
 
-def _explained(prediction: Prediction, film: Radiograph, name: str) -> str:
+def _explained(film: Radiograph, heatmap: NDArray[np.float32], name: str) -> str:
     """The film with the heatmap of a finding, and what it is."""
     import cv2
 
     from hilum.explain.overlay import overlay
 
-    drawn = overlay(film, _shrunk(prediction.heatmap(name), cv2.INTER_AREA))
+    drawn = overlay(film, _shrunk(heatmap, cv2.INTER_AREA))
     words = f"No region raised {name}" if drawn.empty else f"Regions that raised {name}"
     return _figure(drawn.rgb, f"{words} (evidence, not the location of disease)", words)
 

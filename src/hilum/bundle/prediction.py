@@ -108,7 +108,22 @@ class Prediction:
             `positives` (most probable first), and `findings`: for each the fields of
             `FindingResult`.
         """
-        return display.to_dict(self)
+        film = self.film
+        return {
+            "film": film.source,
+            "sha256": film.sha256,
+            "shape": list(film.shape),
+            "view": film.view.value,
+            "status": self.status.value,
+            "codes": [code.value for code in self.codes],
+            "precision": str(self.precision),
+            "runtime": self.runtime,
+            "views": self.views,
+            "positives": list(self.positives),
+            "findings": {
+                name: finding.model_dump(mode="json") for name, finding in self.findings.items()
+            },
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with a row for each finding; tables of several films can be concatenated.
@@ -118,15 +133,27 @@ class Prediction:
             bundle has none), `positive` (nullable boolean, missing without a threshold),
             `calibrated`.
         """
-        return display.to_frame(self)
+        import pandas as pd
+
+        found = self.findings.values()
+        return pd.DataFrame(
+            {
+                "film": pd.Series([self.film.source] * len(found), dtype="object"),
+                "finding": pd.Series(list(self.findings), dtype="object"),
+                "probability": pd.Series([f.probability for f in found], dtype="float64"),
+                "threshold": pd.Series([f.threshold for f in found], dtype="float64"),
+                "positive": pd.Series([f.positive for f in found], dtype="boolean"),
+                "calibrated": pd.Series([f.calibrated for f in found], dtype="bool"),
+            }
+        )
 
     def __repr__(self) -> str:
         """Return one line: the film, how many findings are positive, and the top one."""
-        return display.line(self)
+        return display.line(self.film, self.analysis)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return display.to_html(self)
+        return display.to_html(self.film, self.analysis, self.heatmap)
 
     def heatmap(self, finding: str) -> NDArray[np.float32]:
         """Return (H, W) float32 on the film, >= 0: which regions raised the finding's score.
