@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,7 +12,14 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import ReasonCode
 
-__all__ = ["DicomHeader", "Radiograph", "Sex", "ViewPosition"]
+__all__ = [
+    "OLDEST_YEARS",
+    "DicomHeader",
+    "Radiograph",
+    "Sex",
+    "ViewPosition",
+    "words_of",
+]
 
 
 class ViewPosition(StrEnum):
@@ -32,6 +41,98 @@ class ViewPosition(StrEnum):
     def frontal(self) -> bool:
         """Whether the view is known to be frontal."""
         return self in (ViewPosition.PA, ViewPosition.AP, ViewPosition.FRONTAL)
+
+    @classmethod
+    def from_words(cls, text: str) -> ViewPosition:
+        """Return the view that words name: the one vocabulary of headers and of all tables.
+
+        Words count in any order, case and punctuation; side, posture and place ("LEFT", "ERECT",
+        "BEDSIDE") say nothing of the view. The first of these that is named decides: a special
+        view (oblique, decubitus, lordotic, axial, swimmer's), lateral, PA or AP, frontal. So
+        whatever names a lateral view is never frontal, and what names none stays unknown.
+
+        Args:
+            text: such as View Position of a DICOM header, or a cell of a table.
+
+        Example:
+            >>> for text in ("LAT L", "AP SUPINE", "pa", "XTABLE LATERAL", "LEFT DECUBITUS", "?"):
+            ...     print(ViewPosition.from_words(text))
+            LL
+            AP
+            PA
+            LL
+            other
+            unknown
+        """
+        words = words_of(text)
+        negated = bool(_NOT.intersection(words))
+        for view, named in _VIEW_WORDS:
+            if any(named.fullmatch(word) for word in words):
+                return cls.UNKNOWN if negated else view
+        line = " ".join(words)
+        directions = [view for view, named in _DIRECTIONS if named.search(line)]
+        frontal = any(_FRONTAL.fullmatch(word) for word in words)
+        if negated:
+            return cls.OTHER if frontal else cls.UNKNOWN
+        if len(directions) == 1:
+            return directions[0]
+        if directions or frontal:  # "AP/PA" is one of the two
+            return cls.FRONTAL
+        return {"L": cls.LL, "OTHER": cls.OTHER}.get(line, cls.UNKNOWN)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text: letters only, upper case, without accents; "A.P." is one word.
+
+    >>> words_of("Tórax a.p._1"), words_of("L LAT")
+    (['TORAX', 'AP'], ['L', 'LAT'])
+    """
+    plain = unicodedata.normalize("NFKD", text)
+    folded = "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
+    words: list[str] = []
+    single = False
+    for word in re.findall(r"[^\W\d_]+", folded):
+        if len(word) == 1 and single:
+            words[-1] += word
+        else:
+            words.append(word)
+        single = len(word) == 1
+    return words
+
+
+# Terms of View Position (DICOM PS3.3 C.8.1.1), of PS3.16 CID 4010, of MIMIC-CXR's, PadChest's and
+# covid-chestxray-dataset's tables, and what technologists type. Special views go first: "AP LLD" is
+# a decubitus film. A side may stand at either end: LLAT, LATL, LT LAT, LEFTLATERAL, XTLAT.
+_VIEW_WORDS = (
+    (
+        ViewPosition.OTHER,
+        re.compile(
+            r"[LR]LD|[LR]LO|[LR][AP]O|OBL.*|.*OBLI[CQ].*|SCHRAG.*|.*DECUB.*|SWIM.*|.*LORDO.*|APIC.*"
+            r"|.*AXIAL.*|CORONAL|TANGEN.*|COSTAL.*|RIBS?|NONFRONTAL|.*斜.*"
+        ),
+    ),
+    (
+        ViewPosition.LL,
+        re.compile(
+            r"[LR]L|(?:[LR]T?|LEFT|RIGHT|XT?|XTABLE|AP|PA|HB)?LAT(?:S|[LR]T?|LEFT|RIGHT|ER.*)?"
+            r"|PROFILE?|PERFIL|PROFILO|PROFIEL|SEITL.*|XTABLE|CROSSTABLE|SAGITTAL|.*[侧側].*"
+        ),
+    ),
+)
+_POSTURE = "SUPINE|ERECT|UPRIGHT|STANDING|SITTING|SEMI.*|PORT(?:ABLE)?|MOBILE|BED.*|CHEST|VIEW|CXR"
+_DIRECTIONS = tuple(
+    (view, re.compile(rf"\b(?:{_POSTURE})?{view}(?:{_POSTURE}|HORIZONTAL)?\b|{words}"))
+    for view, words in (
+        (ViewPosition.PA, "POSTER(?:IOR|O)? ?(?:TO ?|A ?)?ANTER|[后後]前"),
+        (ViewPosition.AP, "ANTER(?:IOR|O)? ?(?:TO ?|A ?)?POSTER|前[后後]"),
+    )
+)
+_FRONTAL = re.compile(r"FRONT(?:AL.*)?|FRENTE|FACE|.*正[位面].*")
+_NOT = frozenset({"NOT", "NON", "NO"})
+
+
+OLDEST_YEARS = 120.0
+"""Largest plausible age; above it the age counts as unknown."""
 
 
 class Sex(StrEnum):

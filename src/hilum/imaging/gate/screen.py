@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
+from hilum.domain.radiograph import OLDEST_YEARS, Radiograph, Sex, ViewPosition
+from hilum.imaging.gate.body_part import shows_chest
 from hilum.imaging.gate.network import GateOutput, shipped
 from hilum.imaging.gate.picture import busiest_line, framed, overview, seen
 from hilum.imaging.gate.rules import GateRules
@@ -234,19 +234,15 @@ def _reject(code: ReasonCode, must: str, came: str, score: float) -> FilmError:
     )
 
 
-OLDEST_YEARS = 120.0
-"""Largest plausible age; above it the age counts as unknown."""
-
-_EMPTY_WORDS = frozenset({"", "UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA"})
 _OF_DICOM = frozenset(
     {
         ReasonCode.DICOM_NO_PREAMBLE,
         ReasonCode.SECONDARY_CAPTURE,
         ReasonCode.SOP_UID_MISSING,
         ReasonCode.SOP_UID_MISMATCH,
+        ReasonCode.HEADER_INCOMPLETE,
     }
 )
-_TERMS = re.compile(r"[A-Z]+")
 
 
 def has_header(film: Radiograph) -> bool:
@@ -299,11 +295,7 @@ def check_stated(film: Radiograph, rules: GateRules) -> tuple[ReasonCode, ...]:
 
 
 def _check_body_part(stated: str, rules: GateRules) -> None:
-    """Check the first word: "CHEST PA" is a chest, "THORACIC SPINE" and the like are not."""
-    words = _TERMS.findall(stated.upper())
-    if not words or "".join(words) in _EMPTY_WORDS:
-        return
-    if words[0] in rules.chest_words and "SPINE" not in words:
+    if shows_chest(stated, rules.chest_words) is not False:
         return
     raise FilmError(
         Status.REJECT,
