@@ -48,8 +48,8 @@ class ViewPosition(StrEnum):
 
         Words count in any order, case and punctuation; side, posture and place ("LEFT", "ERECT",
         "BEDSIDE") say nothing of the view. The first of these that is named decides: a special
-        view (oblique, decubitus, lordotic, axial, swimmer's), lateral, PA or AP, frontal. So
-        whatever names a lateral view is never frontal, and what names none stays unknown.
+        view (oblique, decubitus, lordotic, axial, swimmer's, cross-table), lateral, PA or AP,
+        frontal. So what names a lateral view is never frontal, and what names none is unknown.
 
         Args:
             text: such as View Position of a DICOM header, or a cell of a table.
@@ -60,16 +60,16 @@ class ViewPosition(StrEnum):
             LL
             AP
             PA
-            LL
+            other
             other
             unknown
         """
-        words = words_of(text)
+        line = _CROSS_TABLE.sub("XTABLE", " ".join(words_of(text)))
+        words = line.split()
         negated = bool(_NOT.intersection(words))
         for view, named in _VIEW_WORDS:
             if any(named.fullmatch(word) for word in words):
                 return cls.UNKNOWN if negated else view
-        line = " ".join(words)
         directions = [view for view, named in _DIRECTIONS if named.search(line)]
         frontal = any(_FRONTAL.fullmatch(word) for word in words)
         if negated:
@@ -79,6 +79,23 @@ class ViewPosition(StrEnum):
         if directions or frontal:  # "AP/PA" is one of the two
             return cls.FRONTAL
         return {"L": cls.LL, "OTHER": cls.OTHER}.get(line, cls.UNKNOWN)
+
+    @classmethod
+    def from_orientation(cls, directions: tuple[str, ...]) -> ViewPosition:
+        """Return the view in which rows and columns run so; the main direction is the first letter.
+
+        It tells frontal from lateral and from views along the body, and not PA from AP.
+
+        >>> ViewPosition.from_orientation(("P", "F")), ViewPosition.from_orientation(("L", "F"))
+        (<ViewPosition.LL: 'LL'>, <ViewPosition.FRONTAL: 'frontal'>)
+        """
+        axes = {_AXES.get(direction[:1].upper(), "") for direction in directions}
+        planes = {"side foot": cls.FRONTAL, "back foot": cls.LL, "back side": cls.OTHER}
+        found = [view for plane, view in planes.items() if set(plane.split()) == axes]
+        return found[0] if found and len(directions) == 2 else cls.UNKNOWN
+
+
+_AXES = {"L": "side", "R": "side", "A": "back", "P": "back", "H": "foot", "F": "foot"}
 
 
 def words_of(text: str) -> list[str]:
@@ -102,20 +119,21 @@ def words_of(text: str) -> list[str]:
 
 # Terms of View Position (DICOM PS3.3 C.8.1.1), of PS3.16 CID 4010, of MIMIC-CXR's, PadChest's and
 # covid-chestxray-dataset's tables, and what technologists type. Special views go first: "AP LLD" is
-# a decubitus film. A side may stand at either end: LLAT, LATL, LT LAT, LEFTLATERAL, XTLAT.
+# a decubitus film. A side may stand at either end: LLAT, LATL, LT LAT, LEFTLATERAL.
 _VIEW_WORDS = (
     (
         ViewPosition.OTHER,
         re.compile(
             r"[LR]LD|[LR]LO|[LR][AP]O|OBL.*|.*OBLI[CQ].*|SCHRAG.*|.*DECUB.*|SWIM.*|.*LORDO.*|APIC.*"
-            r"|.*AXIAL.*|CORONAL|TANGEN.*|COSTAL.*|RIBS?|NONFRONTAL|.*斜.*"
+            r"|.*AXIAL.*|CORONAL|TANGEN.*|COSTAL.*|RIBS?|NONFRONTAL|XT(?:ABLE|LAT)?|CROSSTABLE"
+            r"|.*斜.*"
         ),
     ),
     (
         ViewPosition.LL,
         re.compile(
-            r"[LR]L|(?:[LR]T?|LEFT|RIGHT|XT?|XTABLE|AP|PA|HB)?LAT(?:S|[LR]T?|LEFT|RIGHT|ER.*)?"
-            r"|PROFILE?|PERFIL|PROFILO|PROFIEL|SEITL.*|XTABLE|CROSSTABLE|SAGITTAL|.*[侧側].*"
+            r"[LR]L|(?:[LR]T?|LEFT|RIGHT|X|AP|PA|HB)?LAT(?:S|[LR]T?|LEFT|RIGHT|ER.*)?"
+            r"|PROFILE?|PERFIL|PROFILO|PROFIEL|SEITL.*|SAGITTAL|.*[侧側].*"
         ),
     ),
 )
@@ -128,6 +146,7 @@ _DIRECTIONS = tuple(
     )
 )
 _FRONTAL = re.compile(r"FRONT(?:AL.*)?|FRENTE|FACE|.*正[位面].*")
+_CROSS_TABLE = re.compile(r"\b(?:X|CROSS) TABLE\b")
 _NOT = frozenset({"NOT", "NON", "NO"})
 
 
@@ -208,6 +227,8 @@ class Radiograph:
         codes: reasons to warn that were met while reading.
         patient_id: as the header has it, control characters and all; "" where there is none. It
             identifies a person, so it is left out of `repr`.
+        orientation: Patient Orientation, the directions in which rows and columns run, such as
+            ("L", "F") for an upright frontal film; () where the header has none.
         laterality: "L", "R" or "B", where the header says which side or sides are shown.
         body_part: Body Part Examined in upper case, such as "CHEST".
         sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
@@ -232,6 +253,7 @@ class Radiograph:
     sex: Sex = Sex.UNKNOWN
     codes: tuple[ReasonCode, ...] = ()
     patient_id: str = field(default="", repr=False)
+    orientation: tuple[str, ...] = ()
     laterality: str = ""
     body_part: str = ""
     sop_instance_uid: str = ""

@@ -43,10 +43,10 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     """Read a film from the bytes of a PNG, JPEG or TIFF.
 
     The value of white is that of the file's depth: 255 for 1 to 8 bits, 65535 for 16. Where the
-    depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`). Color of 16 bits is
-    read in 16 bits. A transparency channel is ignored, as what lies under it is the film, with
-    `ALPHA_IGNORED` where any of it is transparent; bytes after the picture are not read, with
-    `TRAILING_BYTES`; an orientation tag is obeyed, with `EXIF_ORIENTATION_APPLIED`.
+    depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`). Color of
+    16 bits is read in 16 bits. A transparency channel is ignored, as what lies under it is the
+    film, with `ALPHA_IGNORED` where any of it is transparent. Bytes after the picture are not read,
+    with `TRAILING_BYTES`. An orientation tag is obeyed, with `EXIF_ORIENTATION_APPLIED`.
 
     Args:
         data: the whole file.
@@ -102,7 +102,9 @@ def _film(
     depth = _declared_bits(image)
     _load(image)
     codes = (ReasonCode.ALPHA_IGNORED,) if _is_see_through(image) else ()
-    rgb = decode_deep(deep, len(image.getbands()) if image.format == "TIFF" else 3) if deep else None
+    rgb = (
+        decode_deep(deep, len(image.getbands()) if image.format == "TIFF" else 3) if deep else None
+    )
     if rgb is not None and rgb.shape[:2] == (image.height, image.width):
         rgb = _turned(rgb, way)
         white, met = unsigned_white(16, int(rgb.max()), significant)

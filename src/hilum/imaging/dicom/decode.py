@@ -84,18 +84,18 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
     stored = decode_film(dataset)
     pixels, met = _gray(dataset, stored)
-    view, oriented = header.view(dataset)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
         source=origin.name,
         sha256=origin.sha256,
-        view=view,
+        view=header.view(dataset),
         spacing_mm=spacing_mm,
         age_years=header.age_years(dataset),
         sex=header.sex(dataset),
-        codes=origin.codes + codes + stored.codes + met + oriented + stretched,
+        codes=origin.codes + codes + stored.codes + met + stretched,
         patient_id=verbatim(dataset, "PatientID"),
+        orientation=header.orientation(dataset),
         laterality=header.laterality(dataset),
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
@@ -117,7 +117,17 @@ def _is_secondary(dataset: FileDataset) -> bool:
 
 
 _FOREIGN = (
-    *(b"MZ", b"\x7fELF", b"#!", b"dex\n", b"\0asm", b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b"),
+    *(
+        b"MZ",
+        b"\x7fELF",
+        b"#!",
+        b"dex\n",
+        b"\0asm",
+        b"PK\x03\x04",
+        b"Rar!",
+        b"7z\xbc\xaf",
+        b"\x1f\x8b",
+    ),
     *(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
     *(b"\xca\xfe\xba\xbe", b"\xd0\xcf\x11\xe0", b"%PDF", b"%!PS", b"<", b"{\\rtf", b"@echo"),
     *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"ID3", b"OggS", b"SQLite format 3"),

@@ -27,6 +27,7 @@ __all__ = [
     "grayscale",
     "identity_of",
     "laterality",
+    "orientation",
     "sex",
     "view",
 ]
@@ -58,54 +59,25 @@ _DATE = re.compile(r"(\d{4})([./-]?)(\d{2})\2(\d{2})")
 """YYYYMMDD, and with dots as in ACR-NEMA, which PS3.5 asks readers to accept."""
 
 
-def view(header: Dataset) -> tuple[ViewPosition, tuple[ReasonCode, ...]]:
-    """Return the view by View Position, else View Code Sequence, and the reasons to warn.
-
-    Patient Orientation is the second witness. Where the others name no view, it tells lateral from
-    frontal; where it contradicts a frontal view, that is `VIEW_CONTRADICTED`; and rows and columns
-    that run other ways than on an upright film are `MIRRORED_SUSPECTED` or `ORIENTATION_SUSPECTED`.
+def view(header: Dataset) -> ViewPosition:
+    """Return the view by View Position, else View Code Sequence, else Patient Orientation.
 
     >>> header = Dataset()
     >>> header.ViewPosition = "LEFT LATERAL"
     >>> view(header)
-    (<ViewPosition.LL: 'LL'>, ())
+    <ViewPosition.LL: 'LL'>
     >>> header.ViewPosition, header.PatientOrientation = "", ["P", "F"]
     >>> view(header)
-    (<ViewPosition.LL: 'LL'>, ())
+    <ViewPosition.LL: 'LL'>
     """
     stated = ViewPosition.from_words(text(header, "ViewPosition"))
     code = item(header, "ViewCodeSequence")
     if stated is ViewPosition.UNKNOWN and code is not None:
         coded = _VIEW_CODES.get(text(code, "CodeValue"))
         stated = coded or ViewPosition.from_words(text(code, "CodeMeaning"))
-    seen, codes = _by_orientation(_orientation(header))
     if stated is ViewPosition.UNKNOWN:
-        return seen, codes
-    if stated.frontal and seen in (ViewPosition.LL, ViewPosition.OTHER):
-        codes = (*codes, ReasonCode.VIEW_CONTRADICTED)
-    return stated, codes
-
-
-_AXES = {"L": "x", "R": "x", "A": "y", "P": "y", "H": "z", "F": "z"}
-_DIRECTION = re.compile("[LRAPHF]{1,3}")
-
-
-def _by_orientation(words: tuple[str, ...]) -> tuple[ViewPosition, tuple[ReasonCode, ...]]:
-    """Return the view by the directions of rows and columns; the first letter is the main one."""
-    if len(words) != 2 or not all(_DIRECTION.fullmatch(word.upper()) for word in words):
-        return ViewPosition.UNKNOWN, ()
-    row, column = (word[0].upper() for word in words)
-    plane = {_AXES[row], _AXES[column]}
-    if len(plane) < 2:
-        return ViewPosition.UNKNOWN, ()
-    if "y" in plane:
-        return ViewPosition.LL if "z" in plane else ViewPosition.OTHER, ()
-    if row + column == "LF":
-        return ViewPosition.FRONTAL, ()
-    mirrored = row + column == "RF"
-    return ViewPosition.FRONTAL, (
-        ReasonCode.MIRRORED_SUSPECTED if mirrored else ReasonCode.ORIENTATION_SUSPECTED,
-    )
+        return ViewPosition.from_orientation(orientation(header))
+    return stated
 
 
 def sex(header: Dataset) -> Sex:
@@ -300,7 +272,7 @@ def identity_of(dataset: Dataset) -> DicomHeader:
         rows=integer(dataset, "Rows", 0),
         columns=integer(dataset, "Columns", 0),
         pixel_spacing_mm=_spacing(dataset),
-        patient_orientation=_orientation(dataset),
+        patient_orientation=orientation(dataset),
     )
 
 
@@ -317,7 +289,8 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def _orientation(dataset: Dataset) -> tuple[str, ...]:
+def orientation(dataset: Dataset) -> tuple[str, ...]:
+    """Return Patient Orientation: the directions in which rows and columns run; () where absent."""
     if value_of(dataset, "PatientOrientation") is None:
         return ()
     words = verbatim(dataset, "PatientOrientation").split("\\")

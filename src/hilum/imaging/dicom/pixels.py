@@ -90,7 +90,7 @@ def read_as_native(dataset: FileDataset, native_bytes: int) -> tuple[ReasonCode,
             Status.ERROR,
             ReasonCode.DECODE_CORRUPT,
             f"the header says {syntax.name}, and the pixels are not compressed, nor the "
-            f"{native_bytes} bytes of an uncompressed picture but {len(data)}; fetch the file again",
+            f"{native_bytes} bytes of a bare picture but {len(data)}. Fetch the file again",
         )
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return (ReasonCode.TRANSFER_SYNTAX_MISMATCH,)

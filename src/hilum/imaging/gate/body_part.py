@@ -12,22 +12,21 @@ from hilum.domain.radiograph import words_of
 
 __all__ = ["shows_chest"]
 
-_CHEST = frozenset(
-    # PS3.16 Annex L and CID 4: Chest, Thorax, Lung, Heart, Mediastinum, Rib, Trunk
-    "CHEST THORAX LUNG LUNGS HEART MEDIASTINUM RIB RIBS RIBCAGE TRUNK TORSO"
-    # SNOMED CT 51185008 Thoracic structure, 43799004 Thoracic cavity, 39607008 Lung structure
-    " THORACIC PULMONARY PULMO PULMONES"
-    # abbreviations: RadLex and RIS procedure names (CXR), German and Dutch RIS (THX)
-    " CXR PCXR CXRAY CHXR CHST CHT THX THRX TRX"
-    # Spanish, Portuguese, Italian, Romanian, Catalan
-    " TORAX TORACE TORACICO TORACICA PECHO PEITO PETTO PULMON PULMOES PULMAO POLMONE POLMONI"
-    # French
-    " POITRINE POUMON POUMONS THORACIQUE"
-    # German, Dutch, Danish, Norwegian, Swedish, Finnish
-    " BRUSTKORB LUNGE LUNGEN BORSTKAS LONGEN BRYSTKASSE BROSTKORG LUNGA LUNGOR RINTAKEHA"
-    # Polish, Czech, Hungarian, Turkish, Indonesian
-    " PIERSIOWA PLUCA HRUDNIK PLICE MELLKAS TUDO TORAKS AKCIGER GOGUS DADA".split()
-)
+_CHEST_TERMS = {
+    "DICOM PS3.16 Annex L and CID 4": "CHEST THORAX LUNG LUNGS HEART MEDIASTINUM RIB RIBS RIBCAGE "
+    "TRUNK TORSO",
+    "SNOMED CT 51185008, 43799004, 39607008": "THORACIC PULMONARY PULMO PULMONES",
+    "abbreviations of procedure names": "CXR PCXR CXRAY CHXR CHST CHT THX THRX TRX",
+    "Spanish, Portuguese, Italian, Romanian": "TORAX TORACE TORACICO TORACICA PECHO PEITO PETTO "
+    "PULMON PULMOES PULMAO POLMONE POLMONI",
+    "French": "POITRINE POUMON POUMONS THORACIQUE",
+    "German, Dutch, Danish, Swedish, Finnish": "BRUSTKORB LUNGE LUNGEN BORSTKAS LONGEN BRYSTKASSE "
+    "BROSTKORG LUNGA LUNGOR RINTAKEHA",
+    "Polish, Czech, Hungarian, Turkish, Indonesian": "PIERSIOWA PLUCA HRUDNIK PLICE MELLKAS TUDO "
+    "TORAKS AKCIGER GOGUS DADA",
+}
+"""Words for the chest, without accents, by where they are from."""
+_CHEST = frozenset(word for terms in _CHEST_TERMS.values() for word in terms.split())
 _CHEST_STEM = re.compile("CHEST|THORA[CX]|TORA[CX]|CXR|\u80f8")
 """Parts of words written as one, such as XRCHEST and THORAXAUFNAHME; the last is Chinese and
 Japanese for chest."""
@@ -41,16 +40,17 @@ _OTHER_PART = re.compile(
     r"|WHOLE|AIRWAY|LARYNX|OESOPHAGUS|ESOPHAGUS|HALS|HOOFD|KOPF|BAUCH|BUIK|BECKEN|BEKKEN"
     r"|NECKCHEST.*|HEADNECK.*"
 )
-_NO_PART = frozenset(
-    # what is typed in place of a part: nothing, the machine, the room, the posture, the view
-    "UNKNOWN UNSPECIFIED OTHER NONE NA NULL XR XRAY XRAYS X RAY RAYS CR DX DR DDR RX RG PORT"
-    " PORTABLE MOBILE BED BEDSIDE ROUTINE ADULT GENERAL VIEW VIEWS PA AP LAT LATERAL FRONTAL"
-    " ERECT SUPINE UPRIGHT STANDING SITTING ICU ER ED".split()
+_IN_PLACE_OF_A_PART = (
+    *("UNKNOWN UNSPECIFIED OTHER NONE NA NULL", "XR XRAY XRAYS X RAY RAYS CR DX DR DDR RX RG"),
+    *("PORT PORTABLE MOBILE BED BEDSIDE ICU ER ED", "ROUTINE ADULT GENERAL VIEW VIEWS"),
+    *("PA AP LAT LATERAL FRONTAL", "ERECT SUPINE UPRIGHT STANDING SITTING"),
 )
+"""What is typed in place of a part: nothing, the machine, the room, the view, the posture."""
+_NO_PART = frozenset(word for terms in _IN_PLACE_OF_A_PART for word in terms.split())
 
 
 def shows_chest(stated: str, more: tuple[str, ...] = ()) -> bool | None:
-    """Return whether Body Part Examined names the chest and no different part.
+    r"""Return whether Body Part Examined names the chest and no different part.
 
     Args:
         stated: the words, in any case and order, with accents or without.

@@ -30,8 +30,8 @@ CHEST_WORDS = (
     "TORSO",
     "TRUNK",
 )
-"""Body parts that a frontal chest film is filed under in practice. The words of
-`hilum.imaging.gate.body_part` count beside them: these are the configured ones, which bundles hold."""
+"""Body parts that a frontal chest film is filed under in practice. Those of the gate's own
+vocabulary (`body_part`) count beside them: these are what bundles hold."""
 
 
 class GateRules(BaseModel):

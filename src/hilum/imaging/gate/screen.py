@@ -255,7 +255,13 @@ def has_header(film: Radiograph) -> bool:
         film.age_years is not None,
         film.sex is not Sex.UNKNOWN,
         film.spacing_mm is not None,
-        bool(film.patient_id or film.laterality or film.body_part or film.sop_instance_uid),
+        bool(
+            film.patient_id
+            or film.orientation
+            or film.laterality
+            or film.body_part
+            or film.sop_instance_uid
+        ),
         bool(_OF_DICOM.intersection(film.codes)),
     )
     return any(fields)
@@ -289,9 +295,28 @@ def check_stated(film: Radiograph, rules: GateRules) -> tuple[ReasonCode, ...]:
         )
     if film.view is ViewPosition.UNKNOWN:
         codes.append(ReasonCode.VIEW_UNKNOWN)
+    codes += _by_orientation(film.orientation)
     if film.laterality in ("L", "R"):
         codes.append(ReasonCode.ONE_SIDE_STATED)
     return tuple(codes)
+
+
+_UPRIGHT, _MIRRORED = "LF", "RF"
+"""First letters of the directions of rows and columns: patient's left and feet; right and feet."""
+
+
+def _by_orientation(directions: tuple[str, ...]) -> tuple[ReasonCode, ...]:
+    """Return the reasons to warn that Patient Orientation gives, of a film called frontal."""
+    seen = ViewPosition.from_orientation(directions)
+    if seen is ViewPosition.UNKNOWN:
+        return ()
+    if not seen.frontal:
+        return (ReasonCode.VIEW_CONTRADICTED,)
+    ways = "".join(direction[0].upper() for direction in directions)
+    if ways == _UPRIGHT:
+        return ()
+    mirrored = ways == _MIRRORED
+    return (ReasonCode.MIRRORED_SUSPECTED if mirrored else ReasonCode.ORIENTATION_SUSPECTED,)
 
 
 def _check_body_part(stated: str, rules: GateRules) -> None:

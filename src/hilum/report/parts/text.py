@@ -144,7 +144,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.ASPECT_APPLIED: "Its pixels are not square; the film was stretched accordingly.",
     ReasonCode.ASPECT_INVALID: "The header's pixel aspect could not be used.",
     ReasonCode.VIEW_UNKNOWN: "The header does not say which view this is.",
-    ReasonCode.VIEW_CONTRADICTED: "The header's view and patient orientation contradict each other.",
+    ReasonCode.VIEW_CONTRADICTED: "The header's view and patient orientation contradict.",
     ReasonCode.AGE_UNKNOWN: "The header does not say how old the patient is.",
     ReasonCode.ONE_SIDE_STATED: "The header names one side of the body only.",
     ReasonCode.MIRRORED_SUSPECTED: "The film looks mirrored; it was scored as it is.",
