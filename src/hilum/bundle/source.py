@@ -84,7 +84,7 @@ def _film_of_array(source: NDArray[Any]) -> Radiograph:
         raise UsageError(f"an array must be a film of (H, W) gray pixels; got {source.shape}")
     from hilum.imaging.corrections import half_unused, unsigned_white
 
-    if source.dtype in (np.uint8, np.uint16):
+    if source.dtype == np.uint8 or source.dtype == np.uint16:
         white, codes = unsigned_white(8 * source.dtype.itemsize, int(source.max()))
         pixels = np.divide(source, np.float32(white), dtype=np.float32)
         return Radiograph(pixels, source="array", codes=codes)

@@ -31,6 +31,7 @@ __all__ = ["film_of_image", "read_raster"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
+_HALF_OF_8_BITS = 127
 _ORIENTATION = 0x0112
 _MAX_EXIF_BYTES = 65536
 """Largest EXIF block in bytes, that of a JPEG."""
@@ -258,7 +259,9 @@ def _gray(image: Image.Image, depth: int, significant: int) -> Pixels:
 def _integers(values: NDArray[np.integer], depth: int, significant: int = 0) -> Pixels:
     """Return integers as gray, among them Pillow's signed and 32-bit pixels."""
     if values.dtype == np.uint8:
-        white, codes = unsigned_white(8, int(values.max()), significant)
+        some = int(values[len(values) // 2].max())  # one row mostly settles what all would
+        brightest = some if some > _HALF_OF_8_BITS and not significant else int(values.max())
+        white, codes = unsigned_white(8, brightest, significant)
         return np.divide(values, np.float32(white), dtype=np.float32), codes
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
