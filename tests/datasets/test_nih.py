@@ -149,7 +149,7 @@ def test_columns_in_another_order_read_the_same(table: Table) -> None:
 
 
 def test_unknown_values_of_view_and_sex_stay_unknown(table: Table) -> None:
-    (record,) = nih.read(table("a.png,Mass,,1,,X,LATERAL")).records
+    (record,) = nih.read(table("a.png,Mass,,1,,X,STANDING")).records
     assert (record.view, record.sex) == (ViewPosition.UNKNOWN, Sex.UNKNOWN)
     assert (record.age_years, record.follow_up) == (None, None)
 

@@ -33,8 +33,8 @@ def film_of(source: Source) -> Radiograph:
     Args:
         source: a film; a PNG, JPEG, TIFF or DICOM file as a path, as bytes or as a file opened
             with "rb"; a Pillow image; a pydicom data set; or an (H, W) array, row 0 at the top,
-            bright is dense. White is 255 of uint8, 1.0 of a float, and 65535 of uint16, or 4095
-            with `RANGE_INFERRED` where no pixel is brighter: the rules of a PNG file.
+            bright is dense. White is 255 of uint8, 1.0 of a float, and 65535 of uint16, or that
+            of fewer bits with `RANGE_INFERRED` where no pixel passes half: the rules of a PNG file.
 
     Raises:
         FilmError: when a file cannot be read or is not a film.
@@ -82,12 +82,10 @@ def _film_of_object(source: Any) -> Radiograph:
 def _film_of_array(source: NDArray[Any]) -> Radiograph:
     if source.ndim != 2 or source.size == 0:
         raise UsageError(f"an array must be a film of (H, W) gray pixels; got {source.shape}")
-    if source.dtype == np.uint8:
-        return Radiograph(np.divide(source, np.float32(255), dtype=np.float32), source="array")
-    if source.dtype == np.uint16:
-        from hilum.imaging.raster import unsigned_white
+    from hilum.imaging.corrections import half_unused, unsigned_white
 
-        white, codes = unsigned_white(16, int(source.max()))
+    if source.dtype == np.uint8 or source.dtype == np.uint16:
+        white, codes = unsigned_white(8 * source.dtype.itemsize, int(source.max()))
         pixels = np.divide(source, np.float32(white), dtype=np.float32)
         return Radiograph(pixels, source="array", codes=codes)
     if source.dtype.kind != "f":
@@ -98,7 +96,8 @@ def _film_of_array(source: NDArray[Any]) -> Radiograph:
             f"an array of floats must lie in [0, 1], black to white; got [{low:g}, {high:g}]. "
             "Divide it by the value that is white"
         )
-    return Radiograph(np.ascontiguousarray(source, np.float32), source="array")
+    pixels = np.ascontiguousarray(source, np.float32)
+    return Radiograph(pixels, source="array", codes=half_unused(high))
 
 
 def _film_of_file(file: Any) -> Radiograph:

@@ -56,7 +56,6 @@ _ABOUT = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 _PATH = re.compile(
     r"(?:.*/)?((train|valid|test)/(patient\d+)/(study\d+)/view\d+_(frontal|lateral)\.\w+)"
 )
-_DIRECTIONS = {"AP": ViewPosition.AP, "PA": ViewPosition.PA, "": ViewPosition.FRONTAL}
 _SEXES = {"Female": Sex.FEMALE, "Male": Sex.MALE}
 _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
@@ -177,20 +176,22 @@ def _read_table(
         name, split, patient, study, plane = match.groups()
         states = row_states(row[: len(columns)], where)
         sex, age, projection, direction = row[len(columns) :] or ("", "", plane, "")
-        lateral = projection.casefold() == "lateral"
+        seen = ViewPosition.from_words(projection or plane)
+        towards = ViewPosition.from_words(direction)
+        exact = seen.frontal and towards in (ViewPosition.AP, ViewPosition.PA)
         record = Record(
             image_id=name,
             patient_id=patient,
             states=states,
             path=_film(shelves[split], name.removeprefix(f"{split}/")),
-            view=ViewPosition.LL if lateral else _DIRECTIONS.get(direction, ViewPosition.FRONTAL),
+            view=towards if exact else seen,
             age_years=age_years(age),
             sex=_SEXES.get(sex, Sex.UNKNOWN),
             study_id=f"{patient}/{study}",
         )
         counts[REPEATED] += not add_once(records, record, where)
         counts[AGELESS] += bool(age) and record.age_years is None
-        counts[_ODD] += not lateral and direction not in _DIRECTIONS
+        counts[_ODD] += bool(direction) and seen.frontal and not exact
 
 
 def _film(shelves: Sequence[Path], name: str) -> Path | None:

@@ -43,13 +43,6 @@ _LABELLERS = ("chexpert", "negbio")
 _STUDY = ("subject_id", "study_id")
 _FILM = ("dicom_id", *_STUDY, "ViewPosition")
 _SPLIT = ("dicom_id", "split")
-_VIEWS = {
-    "PA": ViewPosition.PA,
-    "AP": ViewPosition.AP,
-    "LATERAL": ViewPosition.LL,
-    "LL": ViewPosition.LL,
-    "": ViewPosition.UNKNOWN,
-}
 _Study = tuple[str, tuple[LabelState, ...]]  # its patient and its labels
 
 
@@ -177,7 +170,7 @@ def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, 
             patient_id=patient,
             states=states,
             path=path if path and path.is_file() else None,
-            view=_VIEWS.get(view, ViewPosition.OTHER),
+            view=_view(view),
             study_id=study,
         )
         add_once(records, record, f"{table.name} row {number}")
@@ -196,3 +189,9 @@ def _splits(root: Path) -> dict[str, str]:
                 f"test; got '{split}'"
             )
     return splits
+
+
+def _view(word: str) -> ViewPosition:
+    """Return the view; a word that is not known is not taken for frontal."""
+    view = ViewPosition.from_words(word)
+    return ViewPosition.OTHER if word and view is ViewPosition.UNKNOWN else view

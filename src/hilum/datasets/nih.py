@@ -60,7 +60,6 @@ _BOX_COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 _FRAME_PX = 1024
 _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add up to
 _NO_FINDING = "No Finding"
-_VIEWS = {"PA": ViewPosition.PA, "AP": ViewPosition.AP}
 _SEXES = {sex.value: sex for sex in Sex}
 
 
@@ -142,7 +141,7 @@ def _records(
             patient_id=patient.lstrip("0") or "0",
             states=states,
             path=films.get(image_id),
-            view=_VIEWS.get(view, ViewPosition.UNKNOWN),
+            view=ViewPosition.from_words(view),
             age_years=age_years(age),
             sex=_SEXES.get(sex, Sex.UNKNOWN),
             follow_up=int(follow_up) if follow_up.isdecimal() else None,

@@ -74,14 +74,8 @@ _TREE = {
     NO_FINDING: "normal",
 }
 _SAYS_NOTHING = frozenset({"", "exclude", "unchanged", "suboptimal study"})
-_VIEWS = {
-    "PA": ViewPosition.PA,
-    "AP": ViewPosition.AP,
-    "AP_horizontal": ViewPosition.AP,
-    "L": ViewPosition.LL,
-    "COSTAL": ViewPosition.OTHER,
-    "EXCLUDE": ViewPosition.OTHER,
-}
+_NO_VIEW = "EXCLUDE"
+"""What the table has in place of a view for films that its authors could not use."""
 
 
 def recognize(place: Path) -> bool:
@@ -111,7 +105,7 @@ def read(place: Path) -> Cohort:
             patient_id=patient,
             states=states,
             path=films.get(film),
-            view=_VIEWS.get(view, ViewPosition.UNKNOWN),
+            view=ViewPosition.OTHER if view == _NO_VIEW else ViewPosition.from_words(view),
             age_years=age_years(str(years)),
             sex=Sex(sex) if sex in ("F", "M") else Sex.UNKNOWN,
             study_id=study,

@@ -33,10 +33,6 @@ CARD = Card(
     known_faults=("Nothing is known of how the labels came about.",),
 )
 
-_VIEWS = {
-    **{view.value.casefold(): view for view in ViewPosition},
-    **dict.fromkeys(("l", "ll", "rl", "lateral"), ViewPosition.LL),
-}
 _SEXES = {"f": Sex.FEMALE, "female": Sex.FEMALE, "m": Sex.MALE, "male": Sex.MALE}
 _SPLITS = {
     **{split.value: split for split in Split},
@@ -152,7 +148,7 @@ def _record(row: Mapping[str, str], states: columns.States, path: Path | None) -
         patient_id=row.get("patient", row["film"]),
         states=states,
         path=path,
-        view=_VIEWS.get(row.get("view", "").casefold(), ViewPosition.UNKNOWN),
+        view=ViewPosition.from_words(row.get("view", "")),
         age_years=age_years(row.get("age", "").removesuffix(".0")),
         sex=_SEXES.get(row.get("sex", "").casefold(), Sex.UNKNOWN),
         study_id=row.get("study") or None,

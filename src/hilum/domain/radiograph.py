@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,7 +12,14 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import ReasonCode
 
-__all__ = ["DicomHeader", "Radiograph", "Sex", "ViewPosition"]
+__all__ = [
+    "OLDEST_YEARS",
+    "DicomHeader",
+    "Radiograph",
+    "Sex",
+    "ViewPosition",
+    "words_of",
+]
 
 
 class ViewPosition(StrEnum):
@@ -32,6 +41,117 @@ class ViewPosition(StrEnum):
     def frontal(self) -> bool:
         """Whether the view is known to be frontal."""
         return self in (ViewPosition.PA, ViewPosition.AP, ViewPosition.FRONTAL)
+
+    @classmethod
+    def from_words(cls, text: str) -> ViewPosition:
+        """Return the view that words name: the one vocabulary of headers and of all tables.
+
+        Words count in any order, case and punctuation; side, posture and place ("LEFT", "ERECT",
+        "BEDSIDE") say nothing of the view. The first of these that is named decides: a special
+        view (oblique, decubitus, lordotic, axial, swimmer's, cross-table), lateral, PA or AP,
+        frontal. So what names a lateral view is never frontal, and what names none is unknown.
+
+        Args:
+            text: such as View Position of a DICOM header, or a cell of a table.
+
+        Example:
+            >>> for text in ("LAT L", "AP SUPINE", "pa", "XTABLE LATERAL", "LEFT DECUBITUS", "?"):
+            ...     print(ViewPosition.from_words(text))
+            LL
+            AP
+            PA
+            other
+            other
+            unknown
+        """
+        line = _CROSS_TABLE.sub("XTABLE", " ".join(words_of(text)))
+        words = line.split()
+        negated = bool(_NOT.intersection(words))
+        for view, named in _VIEW_WORDS:
+            if any(named.fullmatch(word) for word in words):
+                return cls.UNKNOWN if negated else view
+        directions = [view for view, named in _DIRECTIONS if named.search(line)]
+        frontal = any(_FRONTAL.fullmatch(word) for word in words)
+        if negated:
+            return cls.OTHER if frontal else cls.UNKNOWN
+        if len(directions) == 1:
+            return directions[0]
+        if directions or frontal:  # "AP/PA" is one of the two
+            return cls.FRONTAL
+        return {"L": cls.LL, "OTHER": cls.OTHER}.get(line, cls.UNKNOWN)
+
+    @classmethod
+    def from_orientation(cls, directions: tuple[str, ...]) -> ViewPosition:
+        """Return the view in which rows and columns run so; the main direction is the first letter.
+
+        It tells frontal from lateral and from views along the body, and not PA from AP.
+
+        >>> ViewPosition.from_orientation(("P", "F")), ViewPosition.from_orientation(("L", "F"))
+        (<ViewPosition.LL: 'LL'>, <ViewPosition.FRONTAL: 'frontal'>)
+        """
+        axes = {_AXES.get(direction[:1].upper(), "") for direction in directions}
+        planes = {"side foot": cls.FRONTAL, "back foot": cls.LL, "back side": cls.OTHER}
+        found = [view for plane, view in planes.items() if set(plane.split()) == axes]
+        return found[0] if found and len(directions) == 2 else cls.UNKNOWN
+
+
+_AXES = {"L": "side", "R": "side", "A": "back", "P": "back", "H": "foot", "F": "foot"}
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text: letters only, upper case, without accents; "A.P." is one word.
+
+    >>> words_of("Tórax a.p._1"), words_of("L LAT")
+    (['TORAX', 'AP'], ['L', 'LAT'])
+    """
+    plain = unicodedata.normalize("NFKD", text)
+    folded = "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
+    words: list[str] = []
+    single = False
+    for word in re.findall(r"[^\W\d_]+", folded):
+        if len(word) == 1 and single:
+            words[-1] += word
+        else:
+            words.append(word)
+        single = len(word) == 1
+    return words
+
+
+# Terms of View Position (DICOM PS3.3 C.8.1.1), of PS3.16 CID 4010, of MIMIC-CXR's, PadChest's and
+# covid-chestxray-dataset's tables, and what technologists type. Special views go first: "AP LLD" is
+# a decubitus film. A side may stand at either end: LLAT, LATL, LT LAT, LEFTLATERAL.
+_VIEW_WORDS = (
+    (
+        ViewPosition.OTHER,
+        re.compile(
+            r"[LR]LD|[LR]LO|[LR][AP]O|OBL.*|.*OBLI[CQ].*|SCHRAG.*|.*DECUB.*|SWIM.*|.*LORDO.*|APIC.*"
+            r"|.*AXIAL.*|CORONAL|TANGEN.*|COSTAL.*|RIBS?|NONFRONTAL|XT(?:ABLE|LAT)?|CROSSTABLE"
+            r"|.*斜.*"
+        ),
+    ),
+    (
+        ViewPosition.LL,
+        re.compile(
+            r"[LR]L|(?:[LR]T?|LEFT|RIGHT|X|AP|PA|HB)?LAT(?:S|[LR]T?|LEFT|RIGHT|ER.*)?"
+            r"|PROFILE?|PERFIL|PROFILO|PROFIEL|SEITL.*|SAGITTAL|.*[侧側].*"
+        ),
+    ),
+)
+_POSTURE = "SUPINE|ERECT|UPRIGHT|STANDING|SITTING|SEMI.*|PORT(?:ABLE)?|MOBILE|BED.*|CHEST|VIEW|CXR"
+_DIRECTIONS = tuple(
+    (view, re.compile(rf"\b(?:{_POSTURE})?{view}(?:{_POSTURE}|HORIZONTAL)?\b|{words}"))
+    for view, words in (
+        (ViewPosition.PA, "POSTER(?:IOR|O)? ?(?:TO ?|A ?)?ANTER|[后後]前"),
+        (ViewPosition.AP, "ANTER(?:IOR|O)? ?(?:TO ?|A ?)?POSTER|前[后後]"),
+    )
+)
+_FRONTAL = re.compile(r"FRONT(?:AL.*)?|FRENTE|FACE|.*正[位面].*")
+_CROSS_TABLE = re.compile(r"\b(?:X|CROSS) TABLE\b")
+_NOT = frozenset({"NOT", "NON", "NO"})
+
+
+OLDEST_YEARS = 120.0
+"""Largest plausible age; above it the age counts as unknown."""
 
 
 class Sex(StrEnum):
@@ -107,6 +227,8 @@ class Radiograph:
         codes: reasons to warn that were met while reading.
         patient_id: as the header has it, control characters and all; "" where there is none. It
             identifies a person, so it is left out of `repr`.
+        orientation: Patient Orientation, the directions in which rows and columns run, such as
+            ("L", "F") for an upright frontal film; () where the header has none.
         laterality: "L", "R" or "B", where the header says which side or sides are shown.
         body_part: Body Part Examined in upper case, such as "CHEST".
         sop_instance_uid: the DICOM object's own name, unique in the world where it is well made.
@@ -131,6 +253,7 @@ class Radiograph:
     sex: Sex = Sex.UNKNOWN
     codes: tuple[ReasonCode, ...] = ()
     patient_id: str = field(default="", repr=False)
+    orientation: tuple[str, ...] = ()
     laterality: str = ""
     body_part: str = ""
     sop_instance_uid: str = ""

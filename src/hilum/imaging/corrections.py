@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import ReasonCode
 from hilum.imaging.limits import check_dimensions
 
-__all__ = ["Aspect", "gray_from_rgb", "squared"]
+__all__ = ["Aspect", "gray_from_rgb", "half_unused", "squared", "unsigned_white"]
 
 _SQUARE_WITHIN = 0.01
 """Relative deviation from square that is ignored: a heart 1 % too wide is measured no worse."""
@@ -120,19 +120,57 @@ def gray_from_rgb(
     return np.clip(scaled @ _LUMINANCE, 0.0, 1.0), (code,)
 
 
-def unsigned_white(bits: int, brightest: int) -> tuple[int, tuple[ReasonCode, ...]]:
-    """Return the stored value that means white, for unsigned pixels of a depth.
+def unsigned_white(
+    bits: int, brightest: int, significant: int = 0
+) -> tuple[int, tuple[ReasonCode, ...]]:
+    """Return the stored value that means white, for unsigned pixels, and the reasons to warn.
 
-    12-bit films are often stored as 16 bits without a note of it. A film none of whose values
-    passes 4095 of 65535 would be shown nearly black, so it is treated as 12-bit, with
-    `RANGE_INFERRED`. No other depth is guessed: a 14-bit film in 16 bits looks like a
-    dark film of 16 bits.
+    Films of 8 to 15 bits are often stored in 16 without a note of it, and would be shown at 1/256
+    to 1/2 of their brightness. So where no pixel passes half of 16 bits, white is the largest value
+    of the least depth, 8 or more, that holds the brightest pixel: `RANGE_INFERRED`. A dark film of
+    that container is thereby brightened by at most the factor that it was dark by. Where the file
+    states the significant bits and no pixel exceeds them, white is theirs, with the same code. A
+    depth of fewer bits than the container is the header's own statement, and is believed.
 
-    >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
-    ((4095, ()), (65535, ()))
-    >>> unsigned_white(16, 4080)
-    (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
+    Whatever white is, `RANGE_UNUSED` says that no pixel passes half of it.
+
+    Args:
+        bits: depth of the container, or as a header states it.
+        brightest: largest stored value of the film.
+        significant: bits that the file says are used (PNG's sBIT); 0 where it says nothing.
+
+    Example:
+        >>> unsigned_white(12, 4080), unsigned_white(16, 60000)
+        ((4095, ()), (65535, ()))
+        >>> unsigned_white(16, 4080)
+        (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
+        >>> unsigned_white(14, 4080)
+        (16383, (<ReasonCode.RANGE_UNUSED: 'RANGE_UNUSED'>,))
     """
-    if bits == 16 and brightest <= 4095:
-        return 4095, (ReasonCode.RANGE_INFERRED,)
-    return (1 << bits) - 1, ()
+    used = bits
+    if 0 < significant < bits and brightest < 1 << significant:
+        used = significant
+    elif bits == _CONTAINER:
+        used = max(_LEAST_INFERRED, brightest.bit_length())
+    white = (1 << used) - 1
+    inferred = (ReasonCode.RANGE_INFERRED,) if used != bits else ()
+    return white, (*inferred, *half_unused(brightest / white))
+
+
+_CONTAINER = 16
+_LEAST_INFERRED = 8
+"""Least depth that is inferred, in bits: no film has fewer."""
+
+
+def half_unused(brightest: float) -> tuple[ReasonCode, ...]:
+    """Return `RANGE_UNUSED` where no pixel passes half of the scale.
+
+    It does not say that the scale is wrong: a collimated or underexposed film may be so dark.
+
+    >>> half_unused(0.5), half_unused(0.6)
+    ((<ReasonCode.RANGE_UNUSED: 'RANGE_UNUSED'>,), ())
+    """
+    return (ReasonCode.RANGE_UNUSED,) if brightest <= _HALF else ()
+
+
+_HALF = 0.5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.corrections import gray_from_rgb, unsigned_white
+from hilum.imaging.corrections import gray_from_rgb, half_unused, unsigned_white
 from hilum.imaging.format import Format, Origin
 from hilum.imaging.limits import check_dimensions
 from hilum.imaging.raster_structure import (
@@ -18,7 +20,10 @@ from hilum.imaging.raster_structure import (
     check_png,
     check_tiff,
     corrupt,
+    decode_deep,
     decode_plain,
+    jpeg_end,
+    trails,
     truncated,
 )
 
@@ -26,6 +31,7 @@ __all__ = ["film_of_image", "read_raster"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
+_HALF_OF_8_BITS = 127
 _ORIENTATION = 0x0112
 _MAX_EXIF_BYTES = 65536
 """Largest EXIF block in bytes, that of a JPEG."""
@@ -38,9 +44,10 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     """Read a film from the bytes of a PNG, JPEG or TIFF.
 
     The value of white is that of the file's depth: 255 for 1 to 8 bits, 65535 for 16. Where the
-    depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`), and never
-    from the brightest pixel of the film. A transparency channel is ignored, as what lies under
-    it is the film; an orientation tag is obeyed, with `EXIF_ORIENTATION_APPLIED`.
+    depth does not say it, it is inferred with `RANGE_INFERRED` (see `unsigned_white`). Color of
+    16 bits is read in 16 bits. A transparency channel is ignored, as what lies under it is the
+    film, with `ALPHA_IGNORED` where any of it is transparent. Bytes after the picture are not read,
+    with `TRAILING_BYTES`. An orientation tag is obeyed, with `EXIF_ORIENTATION_APPLIED`.
 
     Args:
         data: the whole file.
@@ -50,14 +57,22 @@ def read_raster(data: bytes, found: Format, origin: Origin) -> Radiograph:
     Raises:
         FilmError: for bytes that cannot be decoded or a picture that cannot be a film.
     """
+    deep = b""
     if found is Format.PNG:
         png = check_png(data)
+        origin = _trailing(origin, png.trailing)
         if png.plain and (values := decode_plain(data, png)) is not None:
-            return origin.film(*_integers(values, png.depth))
+            return origin.film(*_integers(values, png.depth, png.significant))
         check_inflated(data, png)
+        deep = data if png.deep_color else b""
+        return _film(_open(data, found), origin, deep, png.significant)
     if found is Format.TIFF:
-        check_tiff(data)
-    return film_of_image(_open(data, found), origin)
+        origin = _trailing(origin, check_tiff(data))
+        image = _open(data, found)
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,)) if _is_tiff(image) else (8,)
+        return _film(image, origin, data if len(bits) > 1 and max(bits) > 8 else b"")
+    origin = _trailing(origin, trails(data, jpeg_end(data)))
+    return _film(_open(data, found), origin)
 
 
 def film_of_image(image: Image.Image, origin: Origin) -> Radiograph:
@@ -66,22 +81,76 @@ def film_of_image(image: Image.Image, origin: Origin) -> Radiograph:
     Raises:
         FilmError: for pixels that cannot be decoded or a picture that cannot be a film.
     """
-    check_dimensions(image.height, image.width, _bytes_a_pixel(image.mode))
+    return _film(image, origin)
+
+
+def _trailing(origin: Origin, trailing: bool) -> Origin:
+    codes = (ReasonCode.TRAILING_BYTES,) if trailing else ()
+    return replace(origin, codes=(*origin.codes, *codes))
+
+
+def _film(
+    image: Image.Image, origin: Origin, deep: bytes = b"", significant: int = 0
+) -> Radiograph:
+    """Return the film of an opened image; `deep` are the bytes of a file in color of 16 bits."""
+    check_dimensions(image.height, image.width, 8 if deep else _bytes_a_pixel(image.mode))
     _check_single(image)
     if image.format == "PNG":
         _load(image)  # its EXIF may stand behind its pixels
-    turned = _orientation(image) in range(2, 9)
+    way = _orientation(image)
+    turned = way in range(2, 9)
     white_is_zero = _white_is_zero(image)
     depth = _declared_bits(image)
     _load(image)
-    if turned:
-        image = ImageOps.exif_transpose(image)
-    pixels, codes = _gray(image, depth)
+    codes = (ReasonCode.ALPHA_IGNORED,) if _is_see_through(image) else ()
+    rgb = (
+        decode_deep(deep, len(image.getbands()) if image.format == "TIFF" else 3) if deep else None
+    )
+    if rgb is not None and rgb.shape[:2] == (image.height, image.width):
+        rgb = _turned(rgb, way)
+        white, met = unsigned_white(16, int(rgb.max()), significant)
+        pixels, colored = gray_from_rgb(rgb, white)
+        met += colored
+    else:
+        if turned:
+            image = ImageOps.exif_transpose(image)
+        pixels, met = _gray(image, depth, significant)
     if white_is_zero:
         pixels = np.float32(1.0) - pixels
     if turned:
         codes = (*codes, ReasonCode.EXIF_ORIENTATION_APPLIED)
-    return origin.film(pixels, codes)
+    return origin.film(pixels, (*met, *codes))
+
+
+def _turned(rgb: NDArray[np.uint16], way: int) -> NDArray[np.uint16]:
+    """Return a picture turned as EXIF's orientation 1 to 8 asks."""
+    if way in (5, 6, 7, 8):
+        rgb = rgb.swapaxes(0, 1)
+    rows, columns = way in (3, 4, 7, 8), way in (2, 3, 6, 7)
+    return np.ascontiguousarray(rgb[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
+def _is_tiff(image: Image.Image) -> TypeGuard[TiffImagePlugin.TiffImageFile]:
+    return isinstance(image, TiffImagePlugin.TiffImageFile)
+
+
+def _is_see_through(image: Image.Image) -> bool:
+    """Return whether any pixel is transparent, by an alpha channel or a transparent color."""
+    if "A" in image.getbands():
+        least = image.getchannel("A").getextrema()[0]
+        return isinstance(least, int | float) and least < _OPAQUE
+    clear: object = image.info.get("transparency")
+    if clear is None:
+        return False
+    if isinstance(clear, bytes):  # alpha of each index of a palette
+        used = image.histogram()
+        return any(used[index] for index, alpha in enumerate(clear) if alpha < _OPAQUE)
+    values = np.asarray(image)
+    same = values == np.asarray(clear)
+    return bool((same.all(axis=2) if values.ndim == 3 else same).any())
+
+
+_OPAQUE = 255
 
 
 def _open(data: bytes, found: Format) -> Image.Image:
@@ -155,7 +224,7 @@ def _check_single(image: Image.Image) -> None:
 
 def _white_is_zero(image: Image.Image) -> bool:
     """Return whether a TIFF's zero is white and Pillow does not invert it (it does 1 to 8 bits)."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+    if not _is_tiff(image):
         return False
     deep = image.mode.startswith("I") or image.mode == "F"
     return deep and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -163,22 +232,23 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 def _declared_bits(image: Image.Image) -> int:
     """Return the bits of a deep unsigned pixel: TIFF can declare 12; a PNG beyond 8 bits has 16."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if _is_tiff(image):
         return int(image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0])
     return 16
 
 
-def _gray(image: Image.Image, depth: int) -> Pixels:
+def _gray(image: Image.Image, depth: int, significant: int) -> Pixels:
     mode = image.mode
     if mode in ("1", "L", "LA"):
-        return _integers(np.asarray(image.convert("L") if mode != "L" else image), 8)
+        return _integers(np.asarray(image.convert("L") if mode != "L" else image), 8, significant)
     if mode.startswith("I"):
-        return _integers(np.asarray(image), depth)
+        return _integers(np.asarray(image), depth, significant)
     if mode == "F":
         return _float(np.asarray(image))
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
         pixels, codes = gray_from_rgb(np.asarray(image.convert("RGB")), 255)
-        return pixels, ((ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes)
+        codes = (ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes
+        return pixels, (*codes, *half_unused(float(pixels.max())))
     raise FilmError(
         Status.REJECT,
         ReasonCode.FORMAT_NOT_ALLOWED,
@@ -186,10 +256,13 @@ def _gray(image: Image.Image, depth: int) -> Pixels:
     )
 
 
-def _integers(values: NDArray[np.integer], depth: int) -> Pixels:
+def _integers(values: NDArray[np.integer], depth: int, significant: int = 0) -> Pixels:
     """Return integers as gray, among them Pillow's signed and 32-bit pixels."""
     if values.dtype == np.uint8:
-        return np.divide(values, np.float32(255.0), dtype=np.float32), ()
+        some = int(values[len(values) // 2].max())  # one row mostly settles what all would
+        brightest = some if some > _HALF_OF_8_BITS and not significant else int(values.max())
+        white, codes = unsigned_white(8, brightest, significant)
+        return np.divide(values, np.float32(white), dtype=np.float32), codes
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise FilmError(
@@ -197,9 +270,9 @@ def _integers(values: NDArray[np.integer], depth: int) -> Pixels:
             ReasonCode.BITS_INVALID,
             f"whole-number pixels must lie in 0 to 65535; got {low} to {high}",
         )
-    white, codes = unsigned_white(min(depth, 16), high)
+    white, codes = unsigned_white(min(depth, 16), high, significant)
     if depth > 16:
-        codes = (ReasonCode.RANGE_INFERRED,)
+        codes = tuple(dict.fromkeys((ReasonCode.RANGE_INFERRED, *codes)))
     return np.divide(values, np.float32(white), dtype=np.float32), codes
 
 
@@ -217,4 +290,4 @@ def _float(values: NDArray[np.floating]) -> Pixels:
             ReasonCode.RANGE_AMBIGUOUS,
             f"float pixels must lie in 0 to 1, as their white is unknown; got {low:g} to {high:g}",
         )
-    return values.astype(np.float32), (ReasonCode.RANGE_INFERRED,)
+    return values.astype(np.float32), (ReasonCode.RANGE_INFERRED, *half_unused(high))

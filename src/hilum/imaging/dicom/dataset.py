@@ -48,7 +48,7 @@ __all__ = [
 _WANTED = [
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "PatientID",
     "Modality", "PresentationIntentType", "BurnedInAnnotation", "BodyPartExamined",
-    "ViewPosition", "ViewCodeSequence", "Laterality", "ImageLaterality",
+    "ViewPosition", "ViewCodeSequence", "PatientOrientation", "Laterality", "ImageLaterality",
     "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
     "PatientAge", "PatientBirthDate", "StudyDate", "PatientSex",
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration",

@@ -12,10 +12,15 @@ from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.corrections import gray_from_rgb, squared
+from hilum.imaging.corrections import gray_from_rgb, squared, unsigned_white
 from hilum.imaging.dicom import header
-from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, verbatim
-from hilum.imaging.dicom.pixels import check_transfer_syntax, decode
+from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, value_of, verbatim
+from hilum.imaging.dicom.pixels import (
+    Decoded,
+    check_transfer_syntax,
+    decode_film,
+    read_as_native,
+)
 from hilum.imaging.format import Origin
 from hilum.imaging.limits import check_dimensions
 
@@ -69,14 +74,15 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         FilmError: for an object that is no film, or a film that cannot be decoded.
     """
     dataset = parse(data, header.IDENTITY if identity else ())
-    codes: Codes = () if has_preamble(data) else (ReasonCode.DICOM_NO_PREAMBLE,)
-    codes += _check_object(dataset)
+    codes: Codes = _check_preamble(data) + _check_object(dataset)
     _check_complete(dataset, data)
+    codes += _complete(dataset)
     _check_layout(dataset)
+    codes += read_as_native(dataset, _native_bytes(dataset))
     codes += _check_pixel_length(dataset) + _check_identity(dataset)
     if text(dataset, "BurnedInAnnotation") == "YES":
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
-    stored = decode(dataset)
+    stored = decode_film(dataset)
     pixels, met = _gray(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
@@ -87,12 +93,13 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         spacing_mm=spacing_mm,
         age_years=header.age_years(dataset),
         sex=header.sex(dataset),
-        codes=origin.codes + codes + met + stretched,
+        codes=origin.codes + codes + stored.codes + met + stretched,
         patient_id=verbatim(dataset, "PatientID"),
+        orientation=header.orientation(dataset),
         laterality=header.laterality(dataset),
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
-        pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest(),
+        pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored.values).data).hexdigest(),
         header=header.identity_of(dataset) if identity else None,
     )
 
@@ -107,6 +114,52 @@ def _sop_class(dataset: FileDataset) -> str:
 
 def _is_secondary(dataset: FileDataset) -> bool:
     return _sop_class(dataset).startswith(_SECONDARY_CAPTURE)
+
+
+_FOREIGN = (
+    *(
+        b"MZ",
+        b"\x7fELF",
+        b"#!",
+        b"dex\n",
+        b"\0asm",
+        b"PK\x03\x04",
+        b"Rar!",
+        b"7z\xbc\xaf",
+        b"\x1f\x8b",
+    ),
+    *(b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"),
+    *(b"\xca\xfe\xba\xbe", b"\xd0\xcf\x11\xe0", b"%PDF", b"%!PS", b"<", b"{\\rtf", b"@echo"),
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"ID3", b"OggS", b"SQLite format 3"),
+)
+"""First bytes of programs, scripts, archives, documents and pictures. Not TIFF, which the standard
+allows in the preamble (PS3.10 7.1), and not text, which some scanners leave there."""
+
+
+def _check_preamble(data: bytes) -> Codes:
+    """Return whether the 128 free bytes are those of a film: a program there can be started."""
+    if not has_preamble(data):
+        return (ReasonCode.DICOM_NO_PREAMBLE,)
+    return (ReasonCode.PREAMBLE_FOREIGN,) if data.startswith(_FOREIGN) else ()
+
+
+def _complete(dataset: FileDataset) -> Codes:
+    """Fill in what the header of a picture must state and viewers assume: `HEADER_INCOMPLETE`."""
+    color = text(dataset, "PhotometricInterpretation") in _PHOTOMETRIC[3]
+    allocated = integer(dataset, "BitsAllocated", 0)
+    stored = integer(dataset, "BitsStored", allocated)
+    usual = {
+        "SamplesPerPixel": 3 if color else 1,
+        "PixelRepresentation": 0,
+        "BitsStored": stored,
+        "HighBit": stored - 1,
+    }
+    if color:
+        usual["PlanarConfiguration"] = 0
+    missing = [keyword for keyword in usual if value_of(dataset, keyword) in (None, "")]
+    for keyword in missing:
+        setattr(dataset, keyword, max(0, usual[keyword]))
+    return (ReasonCode.HEADER_INCOMPLETE,) if missing else ()
 
 
 def _check_object(dataset: FileDataset) -> Codes:
@@ -181,6 +234,12 @@ def _check_layout(dataset: FileDataset) -> None:
             "pixels must have 8 or 16 bits allocated, with the stored ones lowest; got "
             f"{allocated} allocated, {stored} stored, high bit {high}",
         )
+    if integer(dataset, "PixelRepresentation", 0) not in (0, 1):
+        raise _reject(
+            ReasonCode.BITS_INVALID,
+            "pixels must be unsigned (0) or signed (1); Pixel Representation is "
+            f"{integer(dataset, 'PixelRepresentation', 0)}",
+        )
     if photometric not in _PHOTOMETRIC.get(samples, ()):
         raise _reject(
             ReasonCode.FORMAT_NOT_ALLOWED,
@@ -200,14 +259,19 @@ def _samples(dataset: FileDataset) -> int:
     return integer(dataset, "SamplesPerPixel", 1)
 
 
+def _native_bytes(dataset: FileDataset) -> int:
+    """Return the size of the pixels without compression, by the header."""
+    pixels = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
+    expected = pixels * _samples(dataset) * (integer(dataset, "BitsAllocated", 0) // 8)
+    half = text(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
+    return expected * 2 // 3 if half else expected
+
+
 def _check_pixel_length(dataset: FileDataset) -> Codes:
     """Check that uncompressed pixels have the size that the header implies, or one more byte."""
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return ()
-    pixels = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
-    expected = pixels * _samples(dataset) * (integer(dataset, "BitsAllocated", 0) // 8)
-    if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
-        expected = expected * 2 // 3
+    expected = _native_bytes(dataset)
     found = len(dataset.PixelData or b"")
     if found < expected:
         raise FilmError(
@@ -229,23 +293,23 @@ def _check_identity(dataset: FileDataset) -> Codes:
     return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
 
 
-def _gray(dataset: FileDataset, stored: NDArray[np.integer]) -> tuple[NDArray[np.float32], Codes]:
+def _gray(dataset: FileDataset, stored: Decoded) -> tuple[NDArray[np.float32], Codes]:
     """Return the decoded picture as gray values in [0, 1]."""
-    photometric, bits = (
-        text(dataset, "PhotometricInterpretation"),
-        integer(dataset, "BitsStored", 8),
-    )
+    photometric, values = text(dataset, "PhotometricInterpretation"), stored.values
     if photometric.startswith("MONOCHROME"):
         signed = integer(dataset, "PixelRepresentation", 0) == 1
-        return header.grayscale(dataset, bits, signed).render(stored)
-    white = (1 << bits) - 1
+        return header.grayscale(dataset, stored.bits, signed).render(values)
+    white, met = (1 << stored.bits) - 1, ()
     if photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
-        white = int(np.iinfo(stored.dtype).max)
-    pixels, codes = gray_from_rgb(stored.view(f"u{stored.dtype.itemsize}"), white)
+        values = apply_color_lut(values, dataset)
+        white = int(np.iinfo(values.dtype).max)
+    unsigned = values.view(f"u{values.dtype.itemsize}")
+    if photometric != "PALETTE COLOR":
+        white, met = unsigned_white(stored.bits, int(unsigned.max()))
+    pixels, codes = gray_from_rgb(unsigned, white)
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,
             "a radiograph is gray; this picture is in color all over",
         )
-    return pixels, codes
+    return pixels, met + codes

@@ -11,7 +11,7 @@ float64, and the film is looked up in that table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.corrections import unsigned_white
+from hilum.imaging.corrections import half_unused, unsigned_white
 
 __all__ = ["Grayscale", "LookUp", "Window", "WindowShape"]
 
@@ -27,6 +27,10 @@ Levels = NDArray[np.float64]
 """(K,) one number for each value that a stored pixel can take."""
 
 _MIN_SHARE_IN_WINDOW = 0.01
+_MIN_SPAN = 0.1
+"""Least share of the scale between the film's 1st and 99th percentile, as the gate asks for."""
+_MOST_OUTSIDE = 0.5
+"""Largest share of a film's pixels outside a modality LUT that is this film's."""
 _BLOCK_PIXELS = 1 << 18
 
 
@@ -91,6 +95,24 @@ class LookUp:
         """The largest value an entry can have."""
         return float((1 << self.bits) - 1)
 
+    @property
+    def fits(self) -> bool:
+        """Whether the entries have the bits that the descriptor states: within, and past half."""
+        highest = int(self.entries.max())
+        return self.top / 2 < highest <= self.top
+
+    def refitted(self) -> LookUp:
+        """Return the table with the bits of its own largest entry."""
+        return replace(self, bits=int(self.entries.max()).bit_length())
+
+    def resigned(self) -> LookUp:
+        """Return the table with its first value read as signed 16 bits, which some writers mean."""
+        return replace(self, first=self.first - (1 << 16)) if self.first >= 1 << 15 else self
+
+    def outside(self, levels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which values are outside the table and take its first or last entry."""
+        return (levels < self.first) | (levels >= self.first + self.entries.size)
+
     def apply(self, values: Levels) -> Levels:
         """Return the entries for values, as numbers in [0, 2^bits - 1]."""
         place = np.clip(np.rint(values) - self.first, 0, self.entries.size - 1).astype(np.intp)
@@ -130,6 +152,11 @@ class Grayscale:
     ) -> tuple[NDArray[np.float32], tuple[ReasonCode, ...]]:
         """Return the film as displayed, and the reasons to warn.
 
+        A VOI LUT that would hide the film goes for none, with `VOI_LUT_INVALID`: one whose entries
+        do not have the bits of its descriptor, or that shows the film all dark, all bright, or in
+        less than a tenth of the scale. Then the window counts, and without one the table in its own
+        bits. A modality LUT that holds few of the film's values goes for none, with the same code.
+
         Without a usable VOI LUT or window, unsigned values run from 0 to the white of their bits
         (`unsigned_white`), as in a PNG of the same film; signed ones from the least to the
         greatest in the film, as their stored range says nothing about the exposure. Padding is
@@ -160,6 +187,10 @@ class Grayscale:
             padded = (levels >= self.padding[0]) & (levels <= self.padding[1])
         pixels_of[padded] = 0
         shown, codes = self._shown(levels, pixels_of)
+        present = shown[pixels_of > 0]
+        if present.size:  # an inverted film of too few bits is too bright by as much
+            darkest = 1.0 - present.min() if self.inverted else 1.0
+            codes += half_unused(min(float(present.max()), float(darkest)))
         if self.inverted:
             shown = 1.0 - shown
         shown[padded] = 0.0
@@ -172,32 +203,62 @@ class Grayscale:
         self, levels: NDArray[np.int64], pixels_of: NDArray[np.int64]
     ) -> tuple[Levels, tuple[ReasonCode, ...]]:
         """Return the gray of each stored value before inversion, given how many pixels have it."""
-        codes: list[ReasonCode] = []
-        values = self._modality(levels)
-        if (
-            self.modality is None and self.slope < 0.0
-        ):  # any other leaves light and dark as they are
-            codes.append(ReasonCode.RESCALE_APPLIED)
+        modality, codes = self._usable_modality(levels, pixels_of)
+        values = self._modality(levels, modality)
+        if self.modality is None and self.slope < 0.0:
+            codes.append(ReasonCode.RESCALE_APPLIED)  # a positive one keeps light and dark
         if self.voi is not None:
-            if self.voi.valid:
-                return self.voi.apply(values) / self.voi.top, tuple(codes)
+            shown = self._by_table(self.voi, values, pixels_of)
+            if shown is not None:
+                return shown, tuple(codes)
             codes.append(ReasonCode.VOI_LUT_INVALID)
         if self.window is not None:
             shown = self.window.apply(values) if self.window.valid else np.zeros_like(values)
-            inside = pixels_of[(shown > 0.001) & (shown < 0.999)].sum()
-            if inside >= _MIN_SHARE_IN_WINDOW * pixels_of.sum():
-                return shown, tuple(codes)
+            if _inside(shown, pixels_of):
+                return shown, tuple(dict.fromkeys(codes))
             codes.append(ReasonCode.WINDOW_INVALID)
+        if self.voi is not None and self.voi.entries.size:
+            shown = self._by_table(self.voi.refitted(), values, pixels_of)
+            if shown is not None:
+                return shown, tuple(dict.fromkeys(codes))
         low, high, inferred = self._stored_range(levels[pixels_of > 0])
-        ends = self._modality(np.array([low, high], np.int64))
-        if self.modality is not None:
-            ends, inferred = np.array([0.0, self.modality.top]), ()
+        ends = self._modality(np.array([low, high], np.int64), modality)
+        if modality is not None:
+            fitted = modality if modality.fits else modality.refitted()
+            inferred = () if fitted is modality else (ReasonCode.VOI_LUT_INVALID,)
+            ends = np.array([0.0, fitted.top])
         span = float(np.ptp(ends)) or 1.0
-        return np.clip((values - ends.min()) / span, 0.0, 1.0), (*codes, *inferred)
+        shown = np.clip((values - ends.min()) / span, 0.0, 1.0)
+        return shown, tuple(dict.fromkeys((*codes, *inferred)))
 
-    def _modality(self, levels: NDArray[np.int64]) -> Levels:
-        if self.modality is not None:
-            return self.modality.apply(levels.astype(np.float64))
+    def _by_table(
+        self, table: LookUp, values: Levels, pixels_of: NDArray[np.int64]
+    ) -> Levels | None:
+        """Return the gray by a VOI LUT, None where it would hide the film."""
+        for candidate in (table, table.resigned()):
+            if candidate.valid and candidate.fits:
+                shown = candidate.apply(values) / candidate.top
+                if _shows(shown, pixels_of):
+                    return shown
+        return None
+
+    def _usable_modality(
+        self, levels: NDArray[np.int64], pixels_of: NDArray[np.int64]
+    ) -> tuple[LookUp | None, list[ReasonCode]]:
+        """Return the modality LUT, in more bits if it has them; none if the film is outside it."""
+        if self.modality is None or not self.modality.valid:
+            return self.modality, []
+        clipped = self.modality.entries.max() > self.modality.top
+        fitted = self.modality.refitted() if clipped else self.modality
+        for candidate in (fitted, fitted.resigned()):
+            outside = pixels_of[candidate.outside(levels)].sum()
+            if outside <= _MOST_OUTSIDE * pixels_of.sum():
+                return candidate, [ReasonCode.VOI_LUT_INVALID] if clipped else []
+        return None, [ReasonCode.VOI_LUT_INVALID]
+
+    def _modality(self, levels: NDArray[np.int64], table: LookUp | None) -> Levels:
+        if table is not None:
+            return table.apply(levels.astype(np.float64))
         if not np.isfinite([self.slope, self.intercept]).all() or self.slope == 0.0:
             raise FilmError(
                 Status.REJECT,
@@ -214,7 +275,27 @@ class Grayscale:
         if self.signed:
             return int(present.min()), int(present.max()), ()
         white, codes = unsigned_white(self.bits, int(present.max()))
-        return 0, white, codes
+        return 0, white, tuple(code for code in codes if code is not ReasonCode.RANGE_UNUSED)
+
+
+def _inside(shown: Levels, pixels_of: NDArray[np.int64]) -> bool:
+    """Return whether enough pixels are neither black nor white."""
+    inside = pixels_of[(shown > 0.001) & (shown < 0.999)].sum()
+    return bool(inside >= _MIN_SHARE_IN_WINDOW * pixels_of.sum())
+
+
+def _shows(shown: Levels, pixels_of: NDArray[np.int64]) -> bool:
+    """Return whether gray levels show the film: on both sides of the middle, and over some span."""
+    present = pixels_of > 0
+    seen, weights = shown[present], pixels_of[present]
+    if not seen.size:
+        return True
+    order = np.argsort(seen)
+    shares = np.cumsum(weights[order]) / weights.sum()
+    first, last = np.searchsorted(shares, (0.01, 0.99))
+    span = seen[order[min(int(last), seen.size - 1)]] - seen[order[int(first)]]
+    crosses = bool(seen.min() < 0.5 < seen.max())
+    return crosses and bool(span >= _MIN_SPAN) and _inside(shown, pixels_of)
 
 
 def _blocks(pixels: NDArray[Any]) -> list[NDArray[Any]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
+from hilum.domain.radiograph import OLDEST_YEARS, DicomHeader, Sex, ViewPosition
 from hilum.imaging.corrections import Aspect
 from hilum.imaging.dicom.dataset import integer, item, number, numbers, text, value_of, verbatim
 from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
@@ -27,51 +27,57 @@ __all__ = [
     "grayscale",
     "identity_of",
     "laterality",
+    "orientation",
     "sex",
     "view",
 ]
 
-# Terms of View Position (0018,5101), defined and in use. Decubitus and obliques are other views.
-_VIEWS = {
-    "PA": ViewPosition.PA,
-    "AP": ViewPosition.AP,
-    **dict.fromkeys(("LL", "RL", "LAT", "LATERAL"), ViewPosition.LL),
-    **dict.fromkeys(("LLD", "RLD", "LLO", "RLO"), ViewPosition.OTHER),
-    **dict.fromkeys(("LAO", "RAO", "LPO", "RPO"), ViewPosition.OTHER),
-}
-
-# View Code Sequence, SNOMED CT and its older SRT spelling, of PS3.16 CID 4010.
+# View Code Sequence, SNOMED CT and its older SRT spelling, of PS3.16 CID 4010. Other codes are read
+# by their meaning.
 _VIEW_CODES = {
-    "272479007": ViewPosition.PA,
-    "R-10214": ViewPosition.PA,
-    "399348003": ViewPosition.AP,
-    "R-10206": ViewPosition.AP,
-    "399067008": ViewPosition.LL,
-    "399173006": ViewPosition.LL,
-    "R-10236": ViewPosition.LL,
-    "399198007": ViewPosition.LL,
-    "R-10232": ViewPosition.LL,
+    **dict.fromkeys(("272479007", "R-10214"), ViewPosition.PA),
+    **dict.fromkeys(("399348003", "R-10206"), ViewPosition.AP),
+    **dict.fromkeys(("399067008", "399173006", "R-10236", "399198007", "R-10232"), ViewPosition.LL),
+    "399033003": ViewPosition.FRONTAL,
+    **dict.fromkeys(
+        (
+            *("260427002", "399004004", "399006002", "399038007", "399059000", "399061009"),
+            *("399110001", "399132005", "399135007", "399160007", "399182000", "399184004"),
+            *("399236003", "399312000", "399356000"),
+        ),
+        ViewPosition.OTHER,
+    ),
 }
 
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _AGE_UNITS_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
+_NO_AGE = "999"
+"""How some write an age that is not known, in any unit."""
+_NO_BIRTH_DATES = (date(1900, 1, 1), date(1899, 12, 30), date(1899, 12, 31))
+"""The zero of calendars, which stands where no birth date was entered."""
+_DATE = re.compile(r"(\d{4})([./-]?)(\d{2})\2(\d{2})")
+"""YYYYMMDD, and with dots as in ACR-NEMA, which PS3.5 asks readers to accept."""
 
 
 def view(header: Dataset) -> ViewPosition:
-    """Return the view, by View Position, else by View Code Sequence.
+    """Return the view by View Position, else View Code Sequence, else Patient Orientation.
 
     >>> header = Dataset()
-    >>> header.ViewPosition = "RL"
+    >>> header.ViewPosition = "LEFT LATERAL"
+    >>> view(header)
+    <ViewPosition.LL: 'LL'>
+    >>> header.ViewPosition, header.PatientOrientation = "", ["P", "F"]
     >>> view(header)
     <ViewPosition.LL: 'LL'>
     """
-    word = text(header, "ViewPosition")
-    if word in _VIEWS:
-        return _VIEWS[word]
+    stated = ViewPosition.from_words(text(header, "ViewPosition"))
     code = item(header, "ViewCodeSequence")
-    if code is None:
-        return ViewPosition.UNKNOWN
-    return _VIEW_CODES.get(text(code, "CodeValue"), ViewPosition.UNKNOWN)
+    if stated is ViewPosition.UNKNOWN and code is not None:
+        coded = _VIEW_CODES.get(text(code, "CodeValue"))
+        stated = coded or ViewPosition.from_words(text(code, "CodeMeaning"))
+    if stated is ViewPosition.UNKNOWN:
+        return ViewPosition.from_orientation(orientation(header))
+    return stated
 
 
 def sex(header: Dataset) -> Sex:
@@ -83,18 +89,23 @@ def sex(header: Dataset) -> Sex:
 def age_years(header: Dataset) -> float | None:
     """Return Patient's Age, else the years between birth and study, else None.
 
+    What cannot be an age, such as 999Y, a birth date of 1900-01-01 or more than 120 years, is none.
+
     >>> header = Dataset()
     >>> header.PatientAge = "018M"
     >>> age_years(header)
     1.5
     """
     stated = _AGE.fullmatch(text(header, "PatientAge"))
-    if stated:
-        return int(stated[1]) / _AGE_UNITS_A_YEAR[stated[2]]
+    if stated and stated[1] != _NO_AGE:
+        years = int(stated[1]) / _AGE_UNITS_A_YEAR[stated[2]]
+        if years <= OLDEST_YEARS:
+            return years
     born, studied = _date(header, "PatientBirthDate"), _date(header, "StudyDate")
-    if born is None or studied is None or studied < born:
+    if born is None or studied is None or studied < born or born in _NO_BIRTH_DATES:
         return None
-    return (studied - born).days / 365.25
+    years = (studied - born).days / 365.25
+    return years if years <= OLDEST_YEARS else None
 
 
 def laterality(header: Dataset) -> str:
@@ -218,8 +229,9 @@ def _padding(header: Dataset, bits: int, signed: bool) -> tuple[int, int] | None
 
 
 def _date(header: Dataset, keyword: str) -> date | None:
+    found = _DATE.fullmatch(text(header, keyword))
     try:
-        return date.fromisoformat(text(header, keyword))
+        return date(int(found[1]), int(found[3]), int(found[4])) if found else None
     except ValueError:
         return None
 
@@ -240,7 +252,7 @@ _TEXTS = {
     "study_time": "StudyTime",
 }
 """Field of `DicomHeader` to the keyword of its element."""
-IDENTITY = (*_TEXTS.values(), "PatientOrientation")
+IDENTITY = tuple(_TEXTS.values())
 """Keywords to be read beside those that a film needs."""
 _LONGEST = 324
 """Characters of a value: a patient name of three component groups of 64, generously."""
@@ -260,7 +272,7 @@ def identity_of(dataset: Dataset) -> DicomHeader:
         rows=integer(dataset, "Rows", 0),
         columns=integer(dataset, "Columns", 0),
         pixel_spacing_mm=_spacing(dataset),
-        patient_orientation=_orientation(dataset),
+        patient_orientation=orientation(dataset),
     )
 
 
@@ -277,7 +289,8 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def _orientation(dataset: Dataset) -> tuple[str, ...]:
+def orientation(dataset: Dataset) -> tuple[str, ...]:
+    """Return Patient Orientation: the directions in which rows and columns run; () where absent."""
     if value_of(dataset, "PatientOrientation") is None:
         return ()
     words = verbatim(dataset, "PatientOrientation").split("\\")

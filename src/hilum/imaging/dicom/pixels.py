@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
@@ -11,6 +14,7 @@ from pydicom.pixels.processing import convert_color_space
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     UID,
+    ExplicitVRLittleEndian,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
@@ -25,7 +29,7 @@ from hilum.imaging.dicom.dataset import integer, text
 from hilum.imaging.dicom.lossless_jpeg import LOSSLESS, decode_lossless
 from hilum.imaging.dicom.rle import decode_rle
 
-__all__ = ["check_transfer_syntax", "decode"]
+__all__ = ["Decoded", "check_transfer_syntax", "decode", "decode_film", "read_as_native"]
 
 _LOSSLESS_JPEG = (JPEGLossless, JPEGLosslessSV1)
 _END_OF_IMAGE = b"\xff\xd9"
@@ -50,31 +54,73 @@ def check_transfer_syntax(syntax: UID) -> None:
         raise _unsupported(f"the transfer syntax {syntax.name} ({syntax})")
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The stored values of a film, and the depth that they have.
+
+    Attributes:
+        values: (H, W) or (H, W, 3) of 8 or 16 bits, signed as the header says.
+        bits: Bits Stored, or those of the compressed picture where that contradicts the header.
+        codes: reasons to warn.
+    """
+
+    values: NDArray[np.integer]
+    bits: int
+    codes: tuple[ReasonCode, ...] = ()
+
+
+def read_as_native(dataset: FileDataset, native_bytes: int) -> tuple[ReasonCode, ...]:
+    """Correct the transfer syntax of pixels that are not compressed though the header says so.
+
+    Args:
+        dataset: of a file; its syntax becomes Explicit VR Little Endian.
+        native_bytes: size of the pixels uncompressed.
+
+    Returns:
+        `TRANSFER_SYNTAX_MISMATCH` where it was corrected.
+
+    Raises:
+        FilmError: `DECODE_CORRUPT` (error) for pixels that are neither compressed nor of that size.
+    """
+    syntax, data = dataset.file_meta.TransferSyntaxUID, dataset.PixelData or b""
+    if not syntax.is_encapsulated or data.startswith(_ITEM):
+        return ()
+    if len(data) not in (native_bytes, native_bytes + 1):
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.DECODE_CORRUPT,
+            f"the header says {syntax.name}, and the pixels are not compressed, nor the "
+            f"{native_bytes} bytes of a bare picture but {len(data)}. Fetch the file again",
+        )
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return (ReasonCode.TRANSFER_SYNTAX_MISMATCH,)
+
+
 def decode(dataset: FileDataset) -> NDArray[np.integer]:
+    """Return the stored values, as `decode_film` does.
+
+    Raises:
+        FilmError: of `decode_film`.
+    """
+    return decode_film(dataset).values
+
+
+def decode_film(dataset: FileDataset) -> Decoded:
     """Return the stored values, with bits above Bits Stored cleared; native byte order.
 
     A compressed picture's own size is compared with the header and the limits first, since its
-    decoder would believe it.
-
-    Returns:
-        (H, W) or (H, W, 3) of 8 or 16 bits, signed as the header says.
+    decoder would believe it. Its own depth is believed, as the decoder does, where it has fewer
+    bits than the header states, or values that the header's do not hold: `BITS_MISMATCH`.
 
     Raises:
         FilmError: for pixels that cannot be decoded, or would take too much to be.
     """
-    syntax = dataset.file_meta.TransferSyntaxUID
+    syntax, stored = dataset.file_meta.TransferSyntaxUID, integer(dataset, "BitsStored", 8)
     if not syntax.is_encapsulated:
         decoded = pixel_array(dataset)
-        return np.ascontiguousarray(decoded, decoded.dtype.newbyteorder("="))
-    fragments = dataset.PixelData.count(_ITEM)
-    if fragments > _FRAGMENTS_AT_MOST:
-        raise FilmError(
-            Status.REJECT,
-            ReasonCode.DECODE_LIMIT,
-            f"a compressed picture may be in at most {_FRAGMENTS_AT_MOST} pieces; this one is in "
-            f"{fragments}",
-        )
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        native = np.ascontiguousarray(decoded, decoded.dtype.newbyteorder("="))
+        return Decoded(native, stored)
+    frame = _only_frame(dataset)
     rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
     samples, allocated = (
         integer(dataset, "SamplesPerPixel", 1),
@@ -82,7 +128,8 @@ def decode(dataset: FileDataset) -> NDArray[np.integer]:
     )
     if syntax == RLELossless:
         planes = decode_rle(frame, rows, columns, samples * (allocated // 8))
-        return _in_rgb(_as_stored(_joined(planes, samples), dataset), dataset)
+        values = _in_rgb(_as_stored(_joined(planes, samples), dataset), dataset)
+        return Decoded(values, stored)
     stated = jpeg_states(frame) if syntax in _JPEGS else jpeg2000_states(frame)
     check_stated(stated, rows, columns, samples, allocated)
     if syntax in JPEGLSTransferSyntaxes and _END_OF_IMAGE not in frame:
@@ -93,10 +140,79 @@ def decode(dataset: FileDataset) -> NDArray[np.integer]:
             "the file ends before its picture does: the JPEG-LS has no end; fetch it again",
         )
     if syntax in _LOSSLESS_JPEG:
-        return _in_rgb(_as_stored(_lossless(frame, stated), dataset), dataset)
-    if syntax == JPEGExtended12Bit and stated.bits > 8:
+        values = _in_rgb(_as_stored(_lossless(frame, stated), dataset), dataset)
+    elif syntax == JPEGExtended12Bit and stated.bits > 8:
         raise _unsupported("JPEG Extended of 12 bits (1.2.840.10008.1.2.4.51)")
-    return np.ascontiguousarray(pixel_array(dataset))
+    else:
+        values = np.ascontiguousarray(pixel_array(dataset))
+    bits = _true_bits(values, stored, stated.bits)
+    return Decoded(values, bits, () if bits == stored else (ReasonCode.BITS_MISMATCH,))
+
+
+def _true_bits(values: NDArray[np.integer], stored: int, coded: int) -> int:
+    """Return the depth of a compressed picture: a padded one may state more bits than it uses."""
+    if coded <= stored:
+        return coded
+    bound = 1 << (stored - 1 if values.dtype.kind == "i" else stored)
+    exceeds = int(values.max()) >= bound or int(values.min()) < -bound
+    return coded if exceeds else stored
+
+
+def _only_frame(dataset: FileDataset) -> bytes:
+    """Return the one compressed picture, in however many pieces.
+
+    Raises:
+        FilmError: `DECODE_LIMIT` (reject) for very many pieces, `MULTI_FRAME` (reject) where
+            several start a picture.
+    """
+    pieces = dataset.PixelData.count(_ITEM)
+    if pieces > _FRAGMENTS_AT_MOST:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.DECODE_LIMIT,
+            f"a compressed picture may be in at most {_FRAGMENTS_AT_MOST} pieces; this one is in "
+            f"{pieces}",
+        )
+    offsets, *fragments = _items(dataset.PixelData)
+    pictures = max(
+        len(offsets) // 4,
+        len(dataset.get("ExtendedOffsetTable") or b"") // 8,
+        sum(_starts_picture(fragment) for fragment in fragments),
+        1 + len(_NEXT_PICTURE.findall(dataset.PixelData)),
+    )
+    if pictures > 1:
+        raise FilmError(
+            Status.REJECT,
+            ReasonCode.MULTI_FRAME,
+            f"a film is one picture; this object has {pictures}, though its header does not say so",
+        )
+    return get_frame(dataset.PixelData, 0, number_of_frames=1)
+
+
+def _items(encapsulated: bytes) -> list[bytes]:
+    """Return the offset table and the fragments of encapsulated pixels."""
+    items, place = [], 0
+    while encapsulated[place : place + 4] == _ITEM and place + 8 <= len(encapsulated):
+        size = int.from_bytes(encapsulated[place + 4 : place + 8], "little")
+        items.append(encapsulated[place + 8 : place + 8 + size])
+        place += 8 + size
+    return items or [b""]
+
+
+def _starts_picture(fragment: bytes) -> bool:
+    """Return whether a fragment starts a JPEG, JPEG-LS, JPEG 2000 or RLE picture."""
+    if fragment.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")):
+        return True
+    head = np.frombuffer(fragment[:_RLE_HEADER], "<u4")
+    if head.size < _RLE_HEADER // 4 or not 1 <= head[0] < head.size:
+        return False
+    places, rest = head[1 : 1 + head[0]], head[1 + head[0] :]
+    return bool(places[0] == _RLE_HEADER and (np.diff(places) > 0).all() and not rest.any())
+
+
+_RLE_HEADER = 64
+_NEXT_PICTURE = re.compile(rb"\xff\xd9\0?\xff(?:\xd8\xff|\x4f\xff\x51)")
+"""End of one picture and start of the next in one fragment: coded data holds no such markers."""
 
 
 def _lossless(frame: bytes, stated: Stated) -> NDArray[np.uint16]:

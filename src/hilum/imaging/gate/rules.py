@@ -30,7 +30,8 @@ CHEST_WORDS = (
     "TORSO",
     "TRUNK",
 )
-"""Body parts that a frontal chest film is filed under in practice."""
+"""Body parts that a frontal chest film is filed under in practice. Those of the gate's own
+vocabulary (`body_part`) count beside them: these are what bundles hold."""
 
 
 class GateRules(BaseModel):
@@ -60,7 +61,8 @@ class GateRules(BaseModel):
     """Least age by the header: `AGE_OUT_OF_SCOPE` below. Children have other hearts, other
     thymuses and other diseases than the films that adult models learn from."""
     chest_words: tuple[str, ...] = CHEST_WORDS
-    """First words of Body Part Examined that are a chest; any other is `BODY_PART_NOT_CHEST`."""
+    """Words of Body Part Examined that are a chest, beside those every hilum knows
+    (docs/reference/gate.md). No such word, or a different part too, is `BODY_PART_NOT_CHEST`."""
     letters: bool = True
     """Look for lines of text in the picture: `BURNED_IN_TEXT`."""
     text_density: Annotated[float, Field(gt=0.0)] = 4.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.radiograph import Radiograph, Sex, ViewPosition
+from hilum.domain.radiograph import OLDEST_YEARS, Radiograph, Sex, ViewPosition
+from hilum.imaging.gate.body_part import shows_chest
 from hilum.imaging.gate.network import GateOutput, shipped
 from hilum.imaging.gate.picture import busiest_line, framed, overview, seen
 from hilum.imaging.gate.rules import GateRules
@@ -234,19 +234,15 @@ def _reject(code: ReasonCode, must: str, came: str, score: float) -> FilmError:
     )
 
 
-OLDEST_YEARS = 120.0
-"""Largest plausible age; above it the age counts as unknown."""
-
-_EMPTY_WORDS = frozenset({"", "UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA"})
 _OF_DICOM = frozenset(
     {
         ReasonCode.DICOM_NO_PREAMBLE,
         ReasonCode.SECONDARY_CAPTURE,
         ReasonCode.SOP_UID_MISSING,
         ReasonCode.SOP_UID_MISMATCH,
+        ReasonCode.HEADER_INCOMPLETE,
     }
 )
-_TERMS = re.compile(r"[A-Z]+")
 
 
 def has_header(film: Radiograph) -> bool:
@@ -259,7 +255,13 @@ def has_header(film: Radiograph) -> bool:
         film.age_years is not None,
         film.sex is not Sex.UNKNOWN,
         film.spacing_mm is not None,
-        bool(film.patient_id or film.laterality or film.body_part or film.sop_instance_uid),
+        bool(
+            film.patient_id
+            or film.orientation
+            or film.laterality
+            or film.body_part
+            or film.sop_instance_uid
+        ),
         bool(_OF_DICOM.intersection(film.codes)),
     )
     return any(fields)
@@ -293,17 +295,32 @@ def check_stated(film: Radiograph, rules: GateRules) -> tuple[ReasonCode, ...]:
         )
     if film.view is ViewPosition.UNKNOWN:
         codes.append(ReasonCode.VIEW_UNKNOWN)
+    codes += _by_orientation(film.orientation)
     if film.laterality in ("L", "R"):
         codes.append(ReasonCode.ONE_SIDE_STATED)
     return tuple(codes)
 
 
+_UPRIGHT, _MIRRORED = "LF", "RF"
+"""First letters of the directions of rows and columns: patient's left and feet; right and feet."""
+
+
+def _by_orientation(directions: tuple[str, ...]) -> tuple[ReasonCode, ...]:
+    """Return the reasons to warn that Patient Orientation gives, of a film called frontal."""
+    seen = ViewPosition.from_orientation(directions)
+    if seen is ViewPosition.UNKNOWN:
+        return ()
+    if not seen.frontal:
+        return (ReasonCode.VIEW_CONTRADICTED,)
+    ways = "".join(direction[0].upper() for direction in directions)
+    if ways == _UPRIGHT:
+        return ()
+    mirrored = ways == _MIRRORED
+    return (ReasonCode.MIRRORED_SUSPECTED if mirrored else ReasonCode.ORIENTATION_SUSPECTED,)
+
+
 def _check_body_part(stated: str, rules: GateRules) -> None:
-    """Check the first word: "CHEST PA" is a chest, "THORACIC SPINE" and the like are not."""
-    words = _TERMS.findall(stated.upper())
-    if not words or "".join(words) in _EMPTY_WORDS:
-        return
-    if words[0] in rules.chest_words and "SPINE" not in words:
+    if shows_chest(stated, rules.chest_words) is not False:
         return
     raise FilmError(
         Status.REJECT,
