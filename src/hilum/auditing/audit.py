@@ -130,7 +130,8 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
     proves nothing when a predictor that says the same of every film does as well; when an ECE is
     smaller than even a perfectly calibrated model would show on so few films; when calibration was
     fitted on the very rows; when scores are no probabilities but the metric needs them; when
-    columns are not in the order of their names; or when training patients are evaluated.
+    columns are not in the order of their names; when scores are the labels themselves; or when
+    training films or patients are evaluated.
     """
     parts, absent = _parts(claim, evidence.scores)
     if absent:
@@ -193,6 +194,9 @@ def _circumstances(
     """Give reasons that make every number of the table meaningless."""
     if evidence.leak is not None and evidence.leak.verdict is LeakVerdict.LEAK:
         yield Reason.LEAK, evidence.leak.certificate
+    truth = [name for name, part in parts.items() if part.are_labels]
+    if truth:
+        yield Reason.TRUTH, f"the scores of {_some(truth)} equal the labels on every film"
     moved = sorted(evidence.moved & parts.keys())
     if moved:
         yield Reason.PERMUTED, f"the scores of {_some(moved)} seem to stand in other columns"

@@ -54,6 +54,13 @@ def score_remarks(scores: Scores) -> Iterator[Remark]:
             "calibrated on these very rows, so calibration errors measured on them are 0 by "
             "construction",
         )
+    truth = tuple(name for name in scores.labels() if scores.of(name).are_labels)
+    if truth:
+        yield Remark(
+            kind=RemarkKind.EQUAL_TO_LABELS,
+            findings=truth,
+            words="scores equal the labels on every labeled film: the truth, not a prediction",
+        )
     if scores.repeated:
         yield Remark(
             kind=RemarkKind.REPEATED_FILMS,

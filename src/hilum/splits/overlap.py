@@ -346,7 +346,9 @@ def certificate(leak: Leak, told: str, source: str) -> str:
     sides = f"{leak.shared_films:,} films are on both sides"
     if not leak.training_films and not leak.shared_films:
         sides = "films were not compared, since a bundle does not carry their names"
-    words = f"{told} ({source}); {sides}"
+    words = f"{told} ({source})"
+    if leak.leaking_films or not leak.shared_films:
+        words += f"; {sides}"
     if leak.verdict is LeakVerdict.NONE_FOUND:
         return f"{words}; compared: {', '.join(leak.compared)}"
     if leak.films_unknown:

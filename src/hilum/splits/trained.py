@@ -40,6 +40,7 @@ _FILM_WORDS = frozenset(
 _PATIENT_WORDS = ("patientid", "patient", "subjectid", "subject")
 _SAME_FILMS = (frozenset(("nih", "rsna", "siim")), frozenset(("vindr", "vinbigdata")))
 """Datasets that share films and patients under different names."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz _-"
 _NO_SEEN = SeenPatients({})
 
 _Id = tuple[str, str]
@@ -334,23 +335,21 @@ def _by_id(
 
 
 def _incomparable(every: frozenset[_Id], trained: frozenset[_Id]) -> str:
-    """Say why two sources do not spell patients alike; "" where they may."""
-    sources = {dataset for dataset, _ in every}, {dataset for dataset, _ in trained}
-    if (sources[0] & sources[1]) - {""} or not any("" in names for names in sources):
+    """Say why patients may be the same under ids that differ by a word in front; "" if none is."""
+    bare = [
+        {patient.lstrip(_LETTERS).lstrip("0"): patient for _, patient in some if patient}
+        for some in (every, trained)
+    ]
+    same = [number for number in bare[0].keys() & bare[1].keys() if number.isdecimal()]
+    pairs = {number: {bare[0][number], bare[1][number]} for number in same}
+    differing = [n for n, pair in pairs.items() if len(pair) > 1 and any(map(str.isdecimal, pair))]
+    if not differing or len(differing) < len(same):
         return ""
-    if {_kind(patient) for _, patient in every} & {_kind(patient) for _, patient in trained}:
-        return ""
-    first = [first_names((patient for _, patient in some), 1)[0] for some in (every, trained)]
+    first = first_names(differing, 1)[0]
     return (
-        "patient ids are not of one kind, so they were not matched: "
-        f"'{first[0]}' among the evaluated, '{first[1]}' among the training patients"
+        f"patient ids agree for {len(differing):,} patients but for a word in front "
+        f"('{bare[0][first]}' evaluated, '{bare[1][first]}' trained), so they may be the same"
     )
-
-
-def _kind(patient: str) -> str:
-    if patient.isdecimal():
-        return "number"
-    return "prefixed" if patient.rstrip("0123456789").isalpha() else "other"
 
 
 def _by_hash(

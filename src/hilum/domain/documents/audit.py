@@ -84,6 +84,7 @@ class Reason(StrEnum):
     NOT_FINITE = "scores are not finite"
     PERMUTED = "columns are not in the order of their names"
     LEAK = "training patients are evaluated"
+    TRUTH = "scores are the labels"
 
 
 class RemarkKind(StrEnum):
@@ -101,6 +102,7 @@ class RemarkKind(StrEnum):
     PILE_AT_HALF = "PILE_AT_HALF"
     IN_SAMPLE_STEPS = "IN_SAMPLE_STEPS"
     REPEATED_FILMS = "REPEATED_FILMS"
+    EQUAL_TO_LABELS = "EQUAL_TO_LABELS"
     OFFICIAL_SPLIT = "OFFICIAL_SPLIT"
     KNOWN_SPLIT = "KNOWN_SPLIT"
     OTHER_FAMILY = "OTHER_FAMILY"
