@@ -115,6 +115,15 @@ def test_an_honest_table_is_reproduced_and_nothing_is_met(table: Table) -> None:
     assert found.claims[0].findings_counted == 14
 
 
+def test_the_truth_as_scores_is_found_and_proves_nothing(table: Table) -> None:
+    values = HONEST.copy()
+    values[:, 4] = THERE[:, 4]
+    found = audited(table(COHORT, values), "Mass.auroc=1.0", "auroc=0.8")
+    assert RemarkKind.EQUAL_TO_LABELS in kinds(found)
+    assert [Reason.TRUTH in claim.reasons for claim in found.claims] == [True, True]
+    assert only(audited(table(COHORT, HONEST), "Mass.auroc=0.8")).reasons == ()
+
+
 def test_thresholded_numbers_equal_scikit_learn_s(table: Table) -> None:
     found = audited(table(COHORT, HONEST), "f1@0.3=0.4", "micro.accuracy=0.9", "micro.auroc=0.9")
     f1, accuracy, auroc = (claim.recomputed.value for claim in found.claims)

@@ -357,3 +357,115 @@ def test_a_film_column_is_preferred_to_a_study_column(tmp_path: Path) -> None:
     path = table(tmp_path, f"study_id,Mass,image_id\npatient64542/study1,0.5,{film}\n")
     read = read_predictions(path, CHEXPERT)
     assert (read.level, read.cohort.image_ids()) == (Level.FILM, [film])
+
+
+# the truth beside the scores
+
+TRUTH = Cohort(
+    "drawn",
+    LABELS,
+    tuple(
+        Record(f"{i}.png", f"p{i}", (LabelState(i % 2), LabelState(i // 2 % 2), LabelState(0)))
+        for i in range(8)
+    ),
+)
+OUTPUTS = [
+    *("Effusion_pred", "predicted_Effusion", "Effusion_output", "Effusion_yhat", "y_hat_Effusion"),
+    *("Effusion_sigmoid", "Effusion_score", "pred.Effusion", "EffusionPred", "effusion-prediction"),
+    *("model_Effusion", "Pleural Effusion_pred", "Effusion (pred)", "preds/Effusion"),
+]
+
+
+def beside(folder: Path, header: str, rows: list[str]) -> Path:
+    lines = [f"{row}.png,{text}" for row, text in enumerate(rows)]
+    return table(folder, f"Image_ID,{header}\n" + "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("bare", ["Effusion", "Pleural Effusion", "effusion"])
+@pytest.mark.parametrize("first", [True, False])
+def test_law_a_bare_column_of_0_and_1_beside_an_output_is_the_truth(
+    tmp_path: Path, output: str, bare: str, first: bool
+) -> None:
+    rows = [[str(i % 2), f"0.{i + 1}5"] for i in range(8)]
+    header = [bare, output]
+    if not first:
+        header, rows = header[::-1], [row[::-1] for row in rows]
+    read = read_predictions(beside(tmp_path, ",".join(header), list(map(",".join, rows))), TRUTH)
+    assert read.columns == {"Effusion": output}
+    assert read.probabilities.of("Effusion").tolist() == [float(f"0.{i + 1}5") for i in range(8)]
+    assert any(bare in note and "instead" in note or "truth" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("states", ["0,1,-1,", "0,1,1,0", "1.0,0.0,,1.0"])
+def test_the_truth_may_have_blanks_and_uncertain_labels(tmp_path: Path, states: str) -> None:
+    rows = [f"{state},0.{row}5" for row, state in enumerate(states.split(","))]
+    read = read_predictions(beside(tmp_path, "Mass,Mass_pred", rows), TRUTH)
+    assert read.columns == {"Mass": "Mass_pred"}
+    taken = "columns of 0 and 1 beside an output of the same finding, taken as the truth: Mass"
+    assert taken in read.notes
+
+
+def test_the_truth_beside_logits_is_not_scored_either(tmp_path: Path) -> None:
+    path = beside(tmp_path, "Mass,Mass_logit", ["1,2.5", "0,-1.0"])
+    with pytest.raises(DatasetError, match="Mass_logit are logits by their names"):
+        read_predictions(path, TRUTH)
+
+
+@pytest.mark.parametrize("column", ["Mass", "Mass_pred", "prob_Mass", "Mass_score"])
+def test_a_column_that_equals_the_labels_is_refused(tmp_path: Path, column: str) -> None:
+    rows = [str(float(i // 2 % 2)) for i in range(8)]
+    with pytest.raises(DatasetError, match=f"column {column} equals the labels on all 8 labeled"):
+        read_predictions(beside(tmp_path, column, rows), TRUTH)
+    rows[0] = "1"
+    assert read_predictions(beside(tmp_path, column, rows), TRUTH).columns == {"Mass": column}
+
+
+@pytest.mark.parametrize(
+    "pair", [("Mass", "Mass_output"), ("Mass_pred", "Mass"), ("Mass_yhat", "Mass_pred")]
+)
+def test_two_outputs_are_refused_by_name(tmp_path: Path, pair: tuple[str, str]) -> None:
+    path = beside(tmp_path, ",".join(pair), ["0.1,0.2", "0.3,0.4"])
+    with pytest.raises(DatasetError, match="two columns of Mass. Keep one") as caught:
+        read_predictions(path, TRUTH)
+    assert all(name in str(caught.value) for name in pair)
+
+
+# cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "remedy"),
+    [
+        (["13.4", "84.7"], "got '13.4'. Are these percent? Divide by 100"),
+        (["19.8 %", "0.5"], "got '19.8 %'. Are these percent? Divide by 100"),
+        (["", "0.5"], "got a blank cell. Not scored: leave the row out"),
+        (["nan", "0.5"], "got 'nan'. Not scored: leave the row out"),
+        (['"0,5"', '"0,7"'], "got '0,5'. Is that a decimal comma? Write 0.5"),
+        (["-3.1", "4.5"], "got '-3.1'. Logits must be calibrated first"),
+        (["0.1_98", "0.5"], "got '0.1_98'. It is not a number"),
+        (["high", "0.5"], "got 'high'. It is not a number"),
+        (["inf", "0.5"], "got 'inf'. The model failed on this film"),
+        (["1.25", "0.5"], "got '1.25'. It is 0.25 above 1, more than rounding (1e-06)"),
+    ],
+)
+def test_what_is_no_probability_says_what_it_may_be(
+    tmp_path: Path, cells: list[str], remedy: str
+) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_predictions(beside(tmp_path, "Mass", cells), TRUTH)
+    assert remedy in str(caught.value)
+
+
+@given(st.floats(0.0, 9e-7), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_law_rounding_is_taken_as_0_or_1_and_said(
+    tmp_path_factory: pytest.TempPathFactory, excess: float, above: bool
+) -> None:
+    value = 1.0 + excess if above else -excess
+    path = beside(tmp_path_factory.mktemp("t"), "Mass", [repr(value), "0.25"])
+    read = read_predictions(path, TRUTH)
+    assert read.probabilities.of("Mass").tolist() == [1.0 if above else 0.0, 0.25]
+    assert any("1 scores of predictions.csv are outside" in n for n in read.notes) == (
+        not 0.0 <= value <= 1.0
+    )

@@ -299,6 +299,10 @@ def test_thresholds_of_a_run_are_read(corpus: Path, tmp_path: Path, toy: Path) -
     ("text", "message"),
     [
         ('{"Mass": 0.5, "lung mass": 0.6}', "one threshold a finding and target; it has two"),
+        ('{"Mass": 0.5, "Mass": 0.6}', "must name each key once; 'Mass' is there twice"),
+        ('{"f1": {"Mass": 0.5, "Mass": 0.6}}', "must name each key once; 'Mass' is there twice"),
+        ('{"Mass": true}', "the threshold of Mass must be a number in .0, 1.; got True"),
+        ('{"Mass": "0.1_98"}', "the threshold of Mass must be a number in .0, 1.; got '0.1_98'"),
         ("[0.5]", "thresholds must map a finding to a number"),
         ("{", "thresholds must be JSON"),
         ('{"Mas": 0.5}', "no finding 'Mas' in the catalog. Did you mean 'Mass'"),

@@ -71,7 +71,7 @@ def evaluate(
 
     Raises:
         DatasetError: when predictions and labels do not fit together.
-        LeakError: when an evaluated patient trained the model.
+        LeakError: when an evaluated film or patient trained the model.
         UsageError: for predictions without labels or without a folder to write to.
 
     Example:
@@ -213,8 +213,9 @@ def audit(
     from hilum.auditing.claims import read_claims
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256
+    from hilum.predictions.levels import films_behind
     from hilum.predictions.read import read_scores
-    from hilum.splits import read_training_films
+    from hilum.stages.films import training_films
 
     table = Path(predictions)
     read = read_claims(claims)
@@ -222,12 +223,13 @@ def audit(
     scores = read_scores(table, cohort)
     if label_order is not None:
         scores = scores.in_order(_order(label_order, cohort))
-    seen = None if trained_on is None else read_training_films(Path(trained_on), cohort)
+    seen = None if trained_on is None else training_films(Path(trained_on), cohort)
     request = AuditRequest(
         predictions=table.name,
         predictions_sha256=file_sha256(table),
         claims=read,
         training=seen,
+        films=films_behind(scores.cohort, cohort),
         resamples=resamples,
         seed=seed,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from hilum.auditing.claims import MACRO, MICRO, Claim
 from hilum.auditing.measure import ClaimData, band_under_calibration, constant_value, measure
 from hilum.auditing.order import order_remarks
-from hilum.auditing.remarks import leak_of, leak_remarks, score_remarks, split_name, split_remarks
+from hilum.auditing.remarks import leak_remarks, score_remarks, split_name, split_remarks
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.audit import (
@@ -19,12 +19,13 @@ from hilum.domain.documents.audit import (
     ClaimResult,
     ClaimVerdict,
     Leak,
+    LeakVerdict,
     Reason,
     RemarkKind,
 )
 from hilum.domain.record import Cohort
 from hilum.predictions.read import LabeledScores, Scores
-from hilum.splits import TrainingFilms
+from hilum.splits import TrainingFilms, certify
 
 __all__ = ["AuditRequest", "Evidence", "audit", "judge"]
 
@@ -40,6 +41,7 @@ class AuditRequest:
         predictions_sha256: of its bytes.
         claims: claims made of the table; none to inspect the table only.
         training: what the model was trained on, where that is known.
+        films: the films behind the scores, where a row of the table is a study.
         resamples: patient resamples behind each interval.
         seed: of resamples and draws.
     """
@@ -48,6 +50,7 @@ class AuditRequest:
     predictions_sha256: str
     claims: tuple[Claim, ...]
     training: TrainingFilms | None = None
+    films: Cohort | None = None
     resamples: int = 2000
     seed: int = 0
 
@@ -59,7 +62,9 @@ def audit(scores: Scores, request: AuditRequest) -> Audit:
         scores: the table beside the labels of its films.
         request: the claims, and what is known of the model.
     """
-    leak = None if request.training is None else leak_of(request.training, scores.cohort)
+    leak = None
+    if request.training is not None:
+        leak = certify(request.training, scores.cohort, request.films)
     of_order, moved = order_remarks(scores, np.random.default_rng([request.seed, 3]))
     of_scores = tuple(score_remarks(scores))
     remarks = (
@@ -125,7 +130,8 @@ def judge(claim: Claim, evidence: Evidence) -> ClaimResult:
     proves nothing when a predictor that says the same of every film does as well; when an ECE is
     smaller than even a perfectly calibrated model would show on so few films; when calibration was
     fitted on the very rows; when scores are no probabilities but the metric needs them; when
-    columns are not in the order of their names; or when training patients are evaluated.
+    columns are not in the order of their names; when scores are the labels themselves; or when
+    training films or patients are evaluated.
     """
     parts, absent = _parts(claim, evidence.scores)
     if absent:
@@ -186,8 +192,11 @@ def _circumstances(
     evidence: Evidence, parts: dict[str, LabeledScores]
 ) -> Iterator[tuple[Reason, str]]:
     """Give reasons that make every number of the table meaningless."""
-    if evidence.leak is not None and evidence.leak.leaking_films:
+    if evidence.leak is not None and evidence.leak.verdict is LeakVerdict.LEAK:
         yield Reason.LEAK, evidence.leak.certificate
+    truth = [name for name, part in parts.items() if part.are_labels]
+    if truth:
+        yield Reason.TRUTH, f"the scores of {_some(truth)} equal the labels on every film"
     moved = sorted(evidence.moved & parts.keys())
     if moved:
         yield Reason.PERMUTED, f"the scores of {_some(moved)} seem to stand in other columns"

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents.audit import Leak, Remark, RemarkKind
+from hilum.domain.documents.audit import Leak, LeakVerdict, Remark, RemarkKind
 from hilum.domain.errors import LeakError
-from hilum.domain.record import Cohort, digest
+from hilum.domain.record import Cohort
 from hilum.predictions.read import LabeledScores, Scores, piles_above_half
-from hilum.splits import KnownSplit, TrainingFilms, overlap_of, recognize, refuse_other_family
+from hilum.splits import KnownSplit, TrainingFilms, recognize, refuse_other_family
 
 __all__ = [
     "fitted_on_these_rows",
-    "leak_of",
     "leak_remarks",
     "score_remarks",
     "split_name",
@@ -54,6 +53,13 @@ def score_remarks(scores: Scores) -> Iterator[Remark]:
             words="every step of the scores is as high as the share of positive films on it: "
             "calibrated on these very rows, so calibration errors measured on them are 0 by "
             "construction",
+        )
+    truth = tuple(name for name in scores.labels() if scores.of(name).are_labels)
+    if truth:
+        yield Remark(
+            kind=RemarkKind.EQUAL_TO_LABELS,
+            findings=truth,
+            words="scores equal the labels on every labeled film: the truth, not a prediction",
         )
     if scores.repeated:
         yield Remark(
@@ -162,41 +168,16 @@ def _identical(columns: Mapping[str, NDArray[np.float64]]) -> Iterator[Remark]:
             )
 
 
-def leak_of(training: TrainingFilms, cohort: Cohort) -> Leak:
-    """Count the evaluated films of training patients, with a certificate in words.
-
-    Args:
-        training: what the model was trained on.
-        cohort: the evaluated films.
-    """
-    found = overlap_of(training.patients, cohort.patients().tolist())
-    shared = len(training.films.intersection(cohort.image_ids()))
-    known = recognize(training.films)
-    source = training.source if known is None else f"{training.source}: {known.name}"
-    words = f"{found.sentence()} ({source}); {shared:,} films are on both sides"
-    if training.unknown:
-        words += (
-            f". The labels do not tell the patients of {training.unknown:,} of "
-            f"{len(training.films):,} training films, so more may leak"
-        )
-    return Leak(
-        training=training.source,
-        training_films=len(training.films),
-        training_patients=len(training.patients),
-        training_patients_sha256=digest(training.patients),
-        patients_sha256=digest(set(cohort.patients().tolist())),
-        films_unknown=training.unknown,
-        shared_films=shared,
-        leaking_films=found.leaking_films,
-        leaking_patients=found.leaking_patients,
-        certificate=words,
-    )
-
-
 def leak_remarks(leak: Leak) -> Iterator[Remark]:
-    """Give the leak, or its absence, as a remark."""
-    kind = RemarkKind.LEAK if leak.leaking_films else RemarkKind.NO_LEAK_FOUND
-    yield Remark(kind=kind, words=leak.certificate)
+    """Give the leak, its absence in what was compared, or that it was not checked, as a remark."""
+    yield Remark(kind=_LEAK_KINDS[leak.verdict], words=leak.certificate)
+
+
+_LEAK_KINDS = {
+    LeakVerdict.LEAK: RemarkKind.LEAK,
+    LeakVerdict.NONE_FOUND: RemarkKind.NO_LEAK_FOUND,
+    LeakVerdict.NOT_CHECKED: RemarkKind.LEAK_NOT_CHECKED,
+}
 
 
 def split_name(cohort: Cohort) -> str:

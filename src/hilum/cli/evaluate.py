@@ -29,7 +29,7 @@ from hilum.cli.options import (
     label_policy,
     prevalences,
 )
-from hilum.cli.terminal import progress, say
+from hilum.cli.terminal import REFUSED, progress, say
 from hilum.domain.errors import UsageError
 
 __all__ = ["evaluate"]
@@ -97,9 +97,11 @@ def evaluate(
 
     A run is scored on its own test split, and each look is counted. A table is matched with labels
     by film or study, and by finding; calibrators and thresholds are cross-fitted by patient.
+    Exit code 2: films or patients of --trained-on are evaluated. 3: not all could be compared.
     """
     from hilum.api.numbers import evaluate as measure
     from hilum.api.numbers import is_table
+    from hilum.domain.documents.audit import LeakVerdict
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -113,7 +115,7 @@ def evaluate(
         choices["prevalence"] = prevalences(prevalence)
     remarks: list[str] = []
     with progress(quiet) as step:
-        measure(
+        found = measure(
             subject,
             labels,
             out,
@@ -126,6 +128,9 @@ def evaluate(
     for remark in remarks:
         say(remark, quiet)
     _print(out or subject, as_json)
+    if found.leak is not None and found.leak.verdict is LeakVerdict.NOT_CHECKED:
+        say(f"leak certificate: {found.leak.certificate}", quiet)
+        raise typer.Exit(REFUSED)
 
 
 def _refuse_for_runs(options: Mapping[str, object]) -> None:

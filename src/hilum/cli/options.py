@@ -203,10 +203,14 @@ def prevalences(words: list[str] | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for word in words or ():
         name, equals, value = word.rpartition("=")
+        finding = find(name).name
+        if finding in found:
+            raise UsageError(f"--prevalence must name each finding once; {finding} is named twice")
         try:
-            found[find(name).name] = float(value) if equals else float("nan")
+            # Python reads 0.1_98 as a number
+            found[finding] = float(value) if equals and "_" not in value else float("nan")
         except ValueError:
-            found[find(name).name] = float("nan")
+            found[finding] = float("nan")
     wrong = [name for name, value in found.items() if not 0.0 < value < 1.0]
     if wrong:
         raise UsageError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hilum.domain.errors import DatasetError
 from hilum.domain.members import member, members
+from hilum.domain.patient_ids import unify_patients
 from hilum.domain.record import Cohort
 
 __all__ = ["Card", "DatasetReader", "open_dataset", "reader", "without"]
@@ -83,12 +84,15 @@ def reader(name: str) -> DatasetReader:
 def open_dataset(place: Path, name: str | None = None) -> Cohort:
     """Read the dataset in a folder, or of a table, whichever it is.
 
+    Patients whose ids differ only in spelling, such as `3` and `3.0`, are made one, with a note.
+
     Args:
         place: the dataset's own top folder, or one of its tables.
         name: its reader, where the place should not be left to speak for itself.
 
     Raises:
-        DatasetError: when there is nothing, or not exactly one reader recognizes it.
+        DatasetError: when there is nothing, or not exactly one reader recognizes it; or for patient
+            ids that a spreadsheet has destroyed.
         UsageError: when there is no reader of that name.
     """
     if not place.exists():
@@ -102,7 +106,7 @@ def open_dataset(place: Path, name: str | None = None) -> Cohort:
         raise DatasetError(f"no dataset was recognized in {place}; looked {wanted}")
     if len(matches) > 1:
         raise DatasetError(f"{place} could be any of {', '.join(matches)}; name the dataset")
-    return reader(matches[0]).read(place)
+    return unify_patients(reader(matches[0]).read(place))
 
 
 def without(cohort: Cohort, image_ids: Collection[str], reason: str) -> Cohort:

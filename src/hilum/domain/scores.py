@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +12,49 @@ from numpy.typing import NDArray
 
 from hilum.domain.findings import LabelSet
 
-__all__ = ["Logits", "OperatingPoint", "Probabilities", "Target"]
+__all__ = ["ROUNDING", "Logits", "OperatingPoint", "Probabilities", "Target", "remedy"]
+
+ROUNDING = 1e-6
+"""Distance from [0, 1] up to which a score is a rounded 0 or 1: a mean in float32 leaves 1e-7."""
+_UNSCORED = frozenset(("", "nan", "na", "n/a", "none", "null", "<na>", "-", "nat"))
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+_LARGEST_PERCENT = 100.0
+_NOT_PERCENT = 2.0
+"""Largest score of a column up to which it is not taken for percent."""
+
+
+def remedy(text: str, low: float, high: float) -> str:
+    """Say what a cell that is not a probability is likely to be, and what to do.
+
+    Args:
+        text: the cell.
+        low, high: smallest and largest number of its column, or 0 and 1.
+
+    >>> remedy("19.8", 0.0, 97.0)
+    'Are these percent? Divide by 100'
+    >>> remedy("0,5", 0.0, 1.0), remedy("-3.1", -3.1, 1.0)
+    ('Is that a decimal comma? Write 0.5', 'Logits must be calibrated first')
+    """
+    cell = text.strip()
+    if cell.casefold() in _UNSCORED:
+        return "Not scored: leave the row out, or give it a status such as 'error'"
+    if _DECIMAL_COMMA.fullmatch(cell):
+        return f"Is that a decimal comma? Write {cell.replace(',', '.')}"
+    if cell.endswith("%"):
+        return "Are these percent? Divide by 100"
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value) or "_" in cell:
+        return "It is not a number"
+    if math.isinf(value):
+        return "The model failed on this film: leave the row out, or give it a status"
+    if low < -ROUNDING or high > _LARGEST_PERCENT:
+        return "Logits must be calibrated first"
+    if high > _NOT_PERCENT:
+        return "Are these percent? Divide by 100"
+    return f"It is {value - 1:.2g} above 1, more than rounding ({ROUNDING:g}). Calibrate the scores"
 
 
 def _checked(values: NDArray[np.floating], labels: LabelSet, word: str) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,14 @@ def read_thresholds(path: Path, labels: LabelSet) -> Thresholds:
         labels: the findings evaluated; thresholds of others are passed over.
 
     Raises:
-        UsageError: for a file that is none of these, an unknown finding or target, or a threshold
-            outside [0, 1].
+        UsageError: for a file that is none of these, an unknown finding or target, a threshold
+            outside [0, 1], or one that is there twice.
         BundleError: for a sealed file that was edited.
     """
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=partial(_once, path.name))
+    except UsageError:
+        raise
     except OSError as error:
         raise UsageError(f"cannot read thresholds {path}: {error.strerror}") from None
     except ValueError as error:
@@ -189,9 +192,20 @@ def read_thresholds(path: Path, labels: LabelSet) -> Thresholds:
     found = tuple(point for point in _points(tree, path.name) if point.finding in labels)
     if not found:
         raise UsageError(f"{path.name} must have a threshold of a finding of {labels.name}")
-    if len({(point.finding, point.name) for point in found}) < len(found):
-        raise UsageError(f"{path.name} must have one threshold a finding and target; it has two")
+    named = [f"{point.finding} ({point.name})" for point in found]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise UsageError(
+            f"{path.name} must have one threshold a finding and target; it has two of {twice}"
+        )
     return Thresholds(found, f"other films before, as given in {path.name}")
+
+
+def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs as a mapping; JSON itself keeps the last of two values without a word."""
+    keys = [key for key, _ in pairs]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise UsageError(f"{name} must name each key once; '{twice}' is there twice. Keep one")
+    return dict(pairs)
 
 
 def _points(tree: Mapping[str, Any], name: str) -> Iterator[OperatingPoint]:
@@ -213,7 +227,11 @@ def _point(finding: str, threshold: object, target: str, name: str) -> Operating
     word, _, goal = target.partition(" ")
     if threshold is None:
         value, reason = None, f"{name} has no threshold"
-    elif isinstance(threshold, int | float) and 0.0 <= threshold <= 1.0:
+    elif (
+        isinstance(threshold, int | float)
+        and not isinstance(threshold, bool)
+        and 0.0 <= threshold <= 1.0
+    ):
         value, reason = float(threshold), ""
     else:
         raise UsageError(

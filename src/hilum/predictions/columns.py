@@ -56,14 +56,22 @@ class ScoreKind(IntEnum):
     PLAIN = 2
     """Unknown kind: the finding's name alone."""
     DECISION = 3
-    """Perhaps a decision, 0 or 1: `Mass_pred`."""
+    """A model's output of unknown kind, perhaps a decision, 0 or 1: `Mass_pred`."""
 
 
 _WORDS = {
-    ScoreKind.PROBABILITY: ("prob", "probability", "proba", "p", "score"),
+    ScoreKind.PROBABILITY: (
+        *("prob", "probs", "probability", "probabilities", "proba", "probas", "p"),
+        *("score", "scores", "sigmoid", "softmax", "conf", "confidence"),
+    ),
     ScoreKind.LOGIT: ("logit", "logits"),
-    ScoreKind.DECISION: ("pred", "prediction", "predicted"),
+    ScoreKind.DECISION: (
+        *("pred", "preds", "prediction", "predictions", "predicted", "predict"),
+        *("output", "outputs", "out", "yhat", "y hat", "hat", "model"),
+    ),
 }
+_PARTS = re.compile(r"[\s_.\-:/()\[\]]+|(?<=[a-z])(?=[A-Z])")
+"""Where a column's name may be cut into words: at signs, and before a capital inside a word."""
 
 
 def parse_score_name(column: str) -> tuple[ScoreKind, str | None]:
@@ -80,12 +88,26 @@ def parse_score_name(column: str) -> tuple[ScoreKind, str | None]:
     ('PLAIN', None)
     """
     words = column.replace("_", " ").split()
+    plain = _finding(words)
+    if plain is not None:
+        return ScoreKind.PLAIN, plain
+    first: tuple[ScoreKind, str | None] | None = None
+    for cut in (words, [word for word in _PARTS.split(column) if word]):
+        for kind, rest in _kinds(cut):
+            first = first or (kind, None)
+            if (finding := _finding(rest)) is not None:
+                return kind, finding
+    return first or (ScoreKind.PLAIN, None)
+
+
+def _kinds(words: Sequence[str]) -> Iterator[tuple[ScoreKind, Sequence[str]]]:
+    """Give the kinds that the first or last words tell, with the words that are left."""
     for kind, known in _WORDS.items():
-        if len(words) > 1 and words[0].casefold() in known:
-            return kind, _finding(words[1:])
-        if len(words) > 1 and words[-1].casefold() in known:
-            return kind, _finding(words[:-1])
-    return ScoreKind.PLAIN, _finding(words)
+        for count in (2, 1):
+            if len(words) > count and " ".join(words[:count]).casefold() in known:
+                yield kind, words[count:]
+            if len(words) > count and " ".join(words[-count:]).casefold() in known:
+                yield kind, words[:-count]
 
 
 def is_unnamed(column: str) -> bool:

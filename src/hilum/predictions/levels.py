@@ -15,7 +15,7 @@ from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities
 
-__all__ = ["Combine", "Level", "at_level", "grouped"]
+__all__ = ["Combine", "Level", "at_level", "films_behind", "grouped"]
 
 
 class Level(StrEnum):
@@ -117,6 +117,19 @@ def grouped(cohort: Cohort, level: Level) -> Cohort:
         official_test=None,
         official_tune=None,
     )
+
+
+def films_behind(records: Cohort, dataset: Cohort) -> Cohort:
+    """Return the films of some studies; the same cohort where its records are films already.
+
+    Args:
+        records: films or studies of the dataset.
+        dataset: all its films.
+    """
+    names = set(records.image_ids())
+    if names <= set(dataset.image_ids()):
+        return records
+    return dataset.select(lambda film: (film.study_id or film.image_id) in names)
 
 
 def _keys(cohort: Cohort, level: Level) -> list[str]:

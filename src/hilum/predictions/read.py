@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, UsageError, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort, labeled
-from hilum.domain.scores import Probabilities
+from hilum.domain.scores import ROUNDING, Probabilities, remedy
 from hilum.predictions.columns import ScoreKind, is_unnamed
 from hilum.predictions.levels import Level
 from hilum.predictions.table import ScoreTable, TableColumn, read_table
@@ -38,7 +38,7 @@ _FEWEST_FILMS = 20
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predictions and the films they are for, row by row.
+    """Predictions and the films they are for.
 
     Attributes:
         probabilities: (N, L) for the findings that the table and the cohort share.
@@ -83,6 +83,11 @@ class LabeledScores:
     def probabilities(self) -> bool:
         """Whether every score could be a probability."""
         return self.finite and bool(((self.scores >= 0.0) & (self.scores <= 1.0)).all())
+
+    @property
+    def are_labels(self) -> bool:
+        """Whether the scores are the labels themselves, on films of both classes."""
+        return self.both_classes and np.array_equal(self.scores, self.positives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +163,8 @@ def read_predictions(path: Path, cohort: Cohort) -> Predictions:
 
     Raises:
         DatasetError: for a table without films or findings, or with numbers in place of names; a
-            film listed twice; a value that is not a number in [0, 1]; or no film in common.
+            film listed twice; a value that is not a number in [0, 1]; a column that equals the
+            labels; two columns that may both be a finding's scores; or no film in common.
         UsageError: for a file that cannot be opened.
     """
     table = read_table(path, cohort)
@@ -168,16 +174,17 @@ def read_predictions(path: Path, cohort: Cohort) -> Predictions:
     positions = {name: found[name] for name in cohort.labels if name in found}
     read = {name: table.scores[at[0]] for name, at in positions.items()}
     _refuse_faults(table, list(read.values()))
+    _refuse_truth(table, positions)
     labels = LabelSet(cohort.labels.name, tuple(positions))
     if len(labels) < len(cohort.labels):
         labels = replace(labels, name=f"{len(labels)} findings of {cohort.labels.name}")
-    probabilities = Probabilities(table.values[:, [at[0] for at in positions.values()]], labels)
+    values = table.values[:, [at[0] for at in positions.values()]]
+    probabilities = Probabilities(values.clip(0.0, 1.0), labels)
     passed_over = [table.scores[at] for _, *others in positions.values() for at in others]
     notes = (
         *_row_notes(table),
         *_column_notes(table, read, passed_over, cohort.labels),
-        *_decision_notes(table.name, probabilities),
-        *_half_notes(table.name, probabilities),
+        *_value_notes(table.name, values, probabilities),
     )
     columns = {name: column.name for name, column in read.items()}
     return Predictions(probabilities, table.cohort, table.level, columns, notes)
@@ -192,8 +199,7 @@ def read_scores(path: Path, cohort: Cohort) -> Scores:
     names count only where no column is named after a finding.
 
     Args:
-        path: comma- or tab-separated, UTF-8 with or without byte order mark, plain or gzipped.
-        cohort: the films with their labels.
+        path, cohort: as in `read_predictions`.
 
     Raises:
         UsageError: for a file that cannot be opened.
@@ -277,8 +283,7 @@ def _nameless(table: ScoreTable, labels: LabelSet) -> str:
 def _refuse_faults(table: ScoreTable, read: Iterable[TableColumn]) -> None:
     """Refuse the first row that is cut short, names no film or has a cell that is not a score."""
     columns = [table.film, *([table.status] if table.status else []), *read]
-    faults = [(column.fault, column) for column in columns if column.fault is not None]
-    if faults:
+    if faults := [(column.fault, column) for column in columns if column.fault is not None]:
         cell, column = min(faults, key=lambda fault: (fault[0].line, -fault[0].fields))
         where = f"{table.name} line {cell.line}"
         if cell.fields:
@@ -289,9 +294,10 @@ def _refuse_faults(table: ScoreTable, read: Iterable[TableColumn]) -> None:
             )
         if column is table.film:
             raise DatasetError(f"{where}: column {column.name} must name the film; it is blank")
+        got = f"'{cell.text}'" if cell.text.strip() else "a blank cell"
         raise DatasetError(
-            f"{where}, {column.name}: a probability must be a number in [0, 1]; got '{cell.text}'. "
-            "Logits must be calibrated first"
+            f"{where}, {column.name}: a probability must be a number in [0, 1]; got {got}. "
+            f"{remedy(cell.text, column.low, column.high)}"
         )
     if table.repeats:
         again = min(table.repeats, key=lambda film: film.line)
@@ -299,6 +305,19 @@ def _refuse_faults(table: ScoreTable, read: Iterable[TableColumn]) -> None:
             f"{table.name} line {again.line}: film {again.name} is listed twice, before in line "
             f"{again.before}. Keep one row a film"
         )
+
+
+def _refuse_truth(table: ScoreTable, positions: dict[str, list[int]]) -> None:
+    """Refuse a column that equals the labels on every film: the truth is no prediction."""
+    states = table.cohort.states()
+    for finding, (at, *_) in positions.items():
+        known, positives = labeled(states[:, table.cohort.labels.index(finding)])
+        if LabeledScores(known, positives, table.values[known, at]).are_labels:
+            raise DatasetError(
+                f"{table.name} must have a model's scores of {finding}; column "
+                f"{table.scores[at].name} equals the labels on all {len(known):,} labeled films. "
+                f"Call the column of scores prob_{finding}, and leave the truth out"
+            )
 
 
 def _row_notes(table: ScoreTable) -> Iterator[str]:
@@ -327,26 +346,34 @@ def _column_notes(
     absent = [name for name in labels if name not in read]
     if absent:
         yield f"findings without a column in {table.name}: {', '.join(absent)}"
+    yield from _truth_notes(table)
     if passed_over:
         names = ", ".join(column.name for column in passed_over)
         yield f"columns that another column of the finding is read instead of: {names}"
-    used = [*read.values(), *passed_over]
+    used = [*read.values(), *passed_over, *table.truths()]
     ignored = [column.name for column in table.columns() if column not in used]
     if ignored:
         some = [*ignored[:4], *(["…"] if len(ignored) > 4 else [])]
         yield f"{len(ignored)} columns name no finding of {labels.name}: {', '.join(some)}"
 
 
-def _decision_notes(name: str, probabilities: Probabilities) -> Iterator[str]:
+def _truth_notes(table: ScoreTable) -> Iterator[str]:
+    if names := ", ".join(column.name for column in table.truths()):
+        yield f"columns of 0 and 1 beside an output of the same finding, taken as the truth: {names}"
+
+
+def _value_notes(name: str, values: np.ndarray, probabilities: Probabilities) -> Iterator[str]:
+    if count := int(((values < 0.0) | (values > 1.0)).sum()):
+        yield (
+            f"{count:,} scores of {name} are outside [0, 1] by rounding, at most {ROUNDING:g}: "
+            "taken as 0 or 1"
+        )
     for finding in probabilities.labels:
         if np.isin(probabilities.of(finding), (0.0, 1.0)).all():
             yield (
                 f"{finding}: {name} has only 0 and 1, decisions rather than probabilities; "
                 "ranking and calibration are those of one threshold"
             )
-
-
-def _half_notes(name: str, probabilities: Probabilities) -> Iterator[str]:
     if piled := normalized_findings(probabilities):
         yield (
             f"{', '.join(piled)}: scores of {name} pile up just above 0.5, as where each "
@@ -365,7 +392,9 @@ def _score_notes(table: ScoreTable, read: Sequence[TableColumn]) -> Iterator[str
         yield f"{unknown:,} rows of {table.name} name no labeled {one}"
     if absent := table.labeled - len(table.cohort):
         yield f"{absent:,} labeled {plural} have no row in {table.name}"
-    ignored = [column.name for column in table.columns() if column.numeric and column not in read]
+    yield from _truth_notes(table)
+    used = [*read, *table.truths()]
+    ignored = [column.name for column in table.columns() if column.numeric and column not in used]
     if ignored:
         some = ", ".join([*ignored[:4], *(["…"] if len(ignored) > 4 else [])])
         yield f"{len(ignored)} columns of numbers name no finding: {some}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import DatasetError, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.record import Cohort
+from hilum.domain.scores import ROUNDING
 from hilum.predictions.columns import (
     FilmColumn,
     ScoreKind,
@@ -61,7 +62,9 @@ class TableColumn:
         kind: kind of score that the name tells.
         finding: finding in the name, if the labels have it, or None.
         numeric: whether any cell is a number: words are not scores.
-        fault: first cell that is not a number in [0, 1]; for the film column, first blank one.
+        fault: first cell that is not a number in [0, 1], rounding aside; for the film column, first
+            blank one.
+        low, high: smallest and largest number outside [0, 1], or 0 and 1.
     """
 
     place: int
@@ -70,16 +73,19 @@ class TableColumn:
     finding: str | None = None
     numeric: bool = False
     fault: TableCell | None = None
+    low: float = 0.0
+    high: float = 1.0
 
     def number(self, row: Sequence[str], line: int) -> float:
         """Return the column's cell of a row as a number or NaN, and note what it was."""
         try:
-            value = float(row[self.place])
+            value = _float(row[self.place])
             self.numeric = True
         except (ValueError, IndexError):
             value = float("nan")
-        if not 0.0 <= value <= 1.0:
+        if not -ROUNDING <= value <= 1.0 + ROUNDING:
             self.refuse(row, line)
+        self.low, self.high = min(self.low, value), max(self.high, value)
         return value
 
     def text(self, row: Sequence[str]) -> str:
@@ -149,7 +155,8 @@ class ScoreTable:
     def by_finding(self, ignored: Iterable[ScoreKind] = ()) -> dict[str, list[int]]:
         """Return the positions of each finding's columns among `scores`, the one to read first.
 
-        A column that holds numbers comes before one that does not, then the smaller kind.
+        A column that holds numbers comes before one that does not, then the smaller kind; of two
+        outputs one that is not only 0 and 1. Columns of `truths` are left out.
 
         Args:
             ignored: kinds of columns to leave out.
@@ -157,20 +164,60 @@ class ScoreTable:
         Raises:
             DatasetError: for two columns of a finding that are equally good.
         """
-        ranked: dict[str, list[tuple[bool, ScoreKind, int]]] = {}
+        ranked: dict[str, list[tuple[bool, ScoreKind, bool, int]]] = {}
+        truths = self.truths()
         for at, column in enumerate(self.scores):
-            if column.finding is not None and column.kind not in ignored:
-                rank = (not column.numeric, column.kind, at)
+            if column.finding and column.kind not in ignored and column not in truths:
+                output = column.kind is ScoreKind.DECISION
+                rank = (not column.numeric, column.kind, output and self._binary(at), at)
                 ranked.setdefault(column.finding, []).append(rank)
         for finding, ranks in ranked.items():
             ranks.sort()
-            if len(ranks) > 1 and ranks[0][:2] == ranks[1][:2]:
-                first, second = (self.scores[at].name for *_, at in ranks[:2])
+            rivals = [at for *_, at in ranks if self._rivals(ranks[0][-1], at)]
+            if len(ranks) > 1 and ranks[0][:3] == ranks[1][:3]:
+                rivals = [ranks[1][-1]]
+            if rivals:
+                first, second = (self.scores[at].name for at in (ranks[0][-1], rivals[0]))
                 raise DatasetError(
                     f"{self.name} must have one column of each finding; {first} and {second} are "
                     f"two columns of {finding}. Keep one"
                 )
         return {finding: [at for *_, at in ranks] for finding, ranks in ranked.items()}
+
+    def truths(self) -> list[TableColumn]:
+        """Return the score columns that hold the labels: 0 and 1 beside an output.
+
+        Where `Effusion` holds 0 and 1 and the table has `Effusion_pred` or `Effusion_logit` too,
+        the bare column is the truth. Beside a probability by name it would not be read anyway.
+        """
+        found: list[TableColumn] = []
+        for at, column in enumerate(self.scores):
+            beside = {
+                other.kind
+                for other in self.scores
+                if other.finding == column.finding and other.numeric and other is not column
+            }
+            if column.finding is None or column.kind is not ScoreKind.PLAIN:
+                continue
+            if ScoreKind.PROBABILITY in beside or beside <= {ScoreKind.PLAIN}:
+                continue
+            if self._binary(at):
+                found.append(column)
+        return found
+
+    def _binary(self, at: int) -> bool:
+        """Return whether a column holds label states only: 0, 1, -1 and blanks."""
+        values = self.values[:, at]
+        known = values[~np.isnan(values)]
+        return bool(len(known)) and bool(np.isin(known, (0.0, 1.0, -1.0)).all())
+
+    def _rivals(self, first: int, other: int) -> bool:
+        """Return whether two columns both hold outputs of which neither's name says what it is."""
+        unsaid = (ScoreKind.PLAIN, ScoreKind.DECISION)
+        return first != other and all(
+            self.scores[at].kind in unsaid and self.scores[at].numeric and not self._binary(at)
+            for at in (first, other)
+        )
 
     def columns(self) -> list[TableColumn]:
         """Return the columns that hold neither films nor status, in the order of the table."""
@@ -315,10 +362,17 @@ def _read(path: Path, films: FilmColumn, layout: _Layout, counts: Counter[str]) 
     return whole if len(whole.rows) else partial
 
 
+def _float(text: str) -> float:
+    """Return a cell as a number; Python reads 0.1_98 as one, and no table means that."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _probabilities(row: Sequence[str], columns: Sequence[TableColumn]) -> list[float] | None:
     """Return a row's scores if all are in [0, 1]: this takes half the time for most rows."""
     try:
-        values = [float(row[column.place]) for column in columns]
+        values = [_float(row[column.place]) for column in columns]
     except (ValueError, IndexError):
         return None
     if not all(0.0 <= value <= 1.0 for value in values):

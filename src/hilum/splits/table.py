@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilum.domain.errors import DatasetError, LeakError, suggestion
+from hilum.domain.patient_ids import canonical, refuse_destroyed
 from hilum.domain.record import Cohort, Split, digest
 from hilum.splits.overlap import first_names
 
@@ -47,7 +48,7 @@ class SplitTable:
     films: Mapping[str, Place]
 
     def __post_init__(self) -> None:
-        _refuse_crossing(self.films.values())
+        _refuse_crossing(self.films.items())
 
     def of(self, cohort: Cohort, split: Split) -> Cohort:
         """Return the cohort's films of one split, in the cohort's order; checked first.
@@ -80,7 +81,9 @@ class SplitTable:
                 f"films of {cohort.dataset} are not in it, first: {', '.join(missing[:3])}. "
                 "Split the dataset again"
             )
-        _refuse_crossing(Place(r.patient_id, self.films[r.image_id].split) for r in cohort.records)
+        _refuse_crossing(
+            (r.image_id, Place(r.patient_id, self.films[r.image_id].split)) for r in cohort.records
+        )
         renamed = [r for r in cohort.records if r.patient_id != self.films[r.image_id].patient_id]
         if renamed:
             first = renamed[0]
@@ -155,18 +158,26 @@ class SplitTable:
                 names.add(row.get("table") or path.stem)
         except csv.Error as error:
             raise DatasetError(f"{path.name} line {rows.line_num}: {error}") from error
+        named = (place.patient_id for film, place in films.items() if place.patient_id != film)
+        refuse_destroyed(named, path.name)
         if len(names) != 1:
             found = ", ".join(sorted(names)) or "none"
             raise DatasetError(f"{path.name} must hold the films of one split table; got {found}")
         return cls(names.pop(), films)
 
 
-def _refuse_crossing(places: Iterable[Place]) -> None:
+def _refuse_crossing(films_placed: Iterable[tuple[str, Place]]) -> None:
     splits: dict[str, set[Split]] = {}
     films: dict[str, int] = {}
-    for place in places:
-        splits.setdefault(place.patient_id, set()).add(place.split)
-        films[place.patient_id] = films.get(place.patient_id, 0) + 1
+    spelled: dict[str, str] = {}
+    for film, place in films_placed:
+        # a film that is its own patient is as different from others as films are
+        patient = film if place.patient_id == film else canonical(place.patient_id)
+        if not patient:
+            continue
+        splits.setdefault(patient, set()).add(place.split)
+        films[patient] = films.get(patient, 0) + 1
+        spelled.setdefault(patient, place.patient_id)
     crossing = [patient for patient, uses in splits.items() if len(uses) > 1]
     if not crossing:
         return
@@ -178,7 +189,7 @@ def _refuse_crossing(places: Iterable[Place]) -> None:
     raise LeakError(
         f"patients must not cross splits: {who} ({count:,} films) "
         f"{'is' if len(crossing) == 1 else 'are'} in {where} {', '.join(others)} and {last}, "
-        f"first: {', '.join(first_names(crossing))}. Give all films of a patient one split"
+        f"first: {', '.join(first_names(spelled[p] for p in crossing))}. Give all films of a patient one split"
     )
 
 

@@ -1,146 +1,50 @@
-"""Films and patients that a model was trained on.
+"""Films and patients that a model was trained on, and the certificate of what they share.
 
-The films come from a list, a split table, a run or a bundle; the patients are kept as hashes that
-may travel with the model's weights.
+The films come from a list, a split table, a run or a bundle. A certificate has three answers: a
+leak, none found in what was compared, and not checked.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hilum.domain.errors import BundleError, DatasetError, UsageError
+from hilum.domain.documents.audit import Leak, LeakVerdict
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames
-from hilum.domain.record import Cohort, Split, digest
-from hilum.splits.overlap import check_disjoint, first_names
+from hilum.domain.patient_ids import canonical, identities, refuse_destroyed
+from hilum.domain.record import Cohort, Record, Split, digest
+from hilum.splits.known import recognize
+from hilum.splits.overlap import (
+    SeenPatients,
+    certificate,
+    first_names,
+    overlap_of,
+    percent,
+    same_content,
+    same_names,
+)
 from hilum.splits.table import SplitTable
 
-__all__ = ["SeenPatients", "TrainingFilms", "read_training_films"]
-
-_TITLE = "# hilum seen patients"
-_DIGITS = 16
-
-
-@dataclass(frozen=True)
-class SeenPatients:
-    """Patients that trained, tuned or calibrated a model, by 64-bit hash.
-
-    A later evaluation checks whether one of its patients is among them, while no list of names
-    has to leave the lab. Two patients of 100,000 share a hash by chance once in a billion sets.
-    A hash is not de-identification: anybody with the names can find out who is in the set. Publish
-    it for public datasets only.
-
-    Attributes:
-        hashes: dataset to the hashes of its patients: the first 16 hex digits of
-            `sha256(dataset, tab, patient)`.
-
-    >>> seen = SeenPatients.of("nih", ["1", "2"])
-    >>> seen.refuse_overlap("nih", ["2", "3"], "test")
-    Traceback (most recent call last):
-    ...
-    hilum.domain.errors.LeakError: patients must not cross splits: 50.0 % of the test films
-    (1 of 2) and 50.0 % of the test patients (1 of 2) belong to training patients, first: 2.
-    Use films of other patients
-    >>> seen.refuse_overlap("chexpert", ["2", "3"], "test")
-    """
-
-    hashes: Mapping[str, frozenset[str]]
-
-    @classmethod
-    def of(cls, dataset: str, patients: Iterable[str]) -> SeenPatients:
-        """Return the set of some patients of one dataset."""
-        return cls({dataset: frozenset(_hashed(dataset, patient) for patient in set(patients))})
-
-    def __len__(self) -> int:
-        return sum(map(len, self.hashes.values()))
-
-    def union(self, other: SeenPatients) -> SeenPatients:
-        """Return the patients of either set: those seen by a model that was trained twice."""
-        datasets = [*self.hashes, *other.hashes]
-        nobody: frozenset[str] = frozenset()
-        return SeenPatients(
-            {
-                dataset: self.hashes.get(dataset, nobody) | other.hashes.get(dataset, nobody)
-                for dataset in sorted(set(datasets))
-            }
-        )
-
-    def among(self, dataset: str, patients: Iterable[str]) -> frozenset[str]:
-        """Return the patients that are in the set."""
-        known = self.hashes.get(dataset, frozenset())
-        return frozenset(p for p in set(patients) if _hashed(dataset, p) in known)
-
-    def refuse_overlap(self, dataset: str, patients: Iterable[str], use: str) -> None:
-        """Refuse films of patients in the set.
-
-        Args:
-            dataset: the dataset of the patients, `Cohort.population`, such as "nih".
-            patients: the patient of each film, one entry per film.
-            use: use of the films in the message.
-
-        Raises:
-            LeakError: with the share of films and of patients that leak.
-        """
-        films = list(patients)
-        check_disjoint(self.among(dataset, films), films, use)
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the hashes, sorted, one per line."""
-        return digest(line for hashes in self.hashes.values() for line in hashes)
-
-    def write(self, path: Path) -> Path:
-        """Write the set as text, a header for each dataset and a line for each patient."""
-        lines: list[str] = []
-        for dataset, hashes in sorted(self.hashes.items()):
-            lines += [f"{_TITLE} of {dataset}: {len(hashes)}", *sorted(hashes)]
-        path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-        return path
-
-    @classmethod
-    def read(cls, path: Path) -> SeenPatients:
-        """Read what `write` wrote.
-
-        Raises:
-            BundleError: for a file that is missing, truncated or of a different format.
-        """
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BundleError(f"no seen patients could be read from {path}: {error}") from error
-        hashes: dict[str, set[str]] = {}
-        counts: dict[str, str] = {}
-        own: set[str] | None = None
-        for number, line in enumerate(lines, start=1):
-            if line.startswith(f"{_TITLE} of "):
-                dataset, _, counts_text = line.removeprefix(f"{_TITLE} of ").rpartition(": ")
-                own = hashes.setdefault(dataset, set())
-                counts[dataset] = counts_text
-            elif own is None or len(line) != _DIGITS or set(line) - set("0123456789abcdef"):
-                raise BundleError(
-                    f"{path} line {number} must be a hash of {_DIGITS} hex digits below a line "
-                    f"'{_TITLE} of DATASET: COUNT'; got '{line[:40]}'. Restore the file"
-                )
-            else:
-                own.add(line)
-        for dataset, found in hashes.items():
-            if counts[dataset] != str(len(found)):
-                raise BundleError(
-                    f"{path} must hold {counts[dataset]} patients of {dataset}, as it says; it has "
-                    f"{len(found)}. Restore the file"
-                )
-        return cls({dataset: frozenset(found) for dataset, found in hashes.items()})
-
-
-def _hashed(dataset: str, patient: str) -> str:
-    key = f"{dataset}\t{patient}".encode("utf-8", "surrogateescape")
-    return hashlib.sha256(key).hexdigest()[:_DIGITS]
-
+__all__ = ["TrainingFilms", "certify", "read_training_films"]
 
 _SPLIT_FILE = "split.csv"
 _SEEN_FILE = "seen_patients.txt"
+_FILM_WORDS = frozenset(
+    ("imageindex", "imageid", "image", "imagename", "film", "filename", "file", "filepath")
+    + ("path", "imagepath", "dicomid", "sopinstanceuid")
+)
+"""Folded names of the column that names the film in a training list with a header."""
+_PATIENT_WORDS = ("patientid", "patient", "subjectid", "subject")
+_SAME_FILMS = (frozenset(("nih", "rsna", "siim")), frozenset(("vindr", "vinbigdata")))
+"""Datasets that share films and patients under different names."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz _-"
+_NO_SEEN = SeenPatients({})
+
+_Id = tuple[str, str]
+"""Dataset that a patient is of, "" for a table of one's own, and the canonical id."""
 
 
 @dataclass(frozen=True)
@@ -149,15 +53,23 @@ class TrainingFilms:
 
     Attributes:
         source: file and splits that were read, in words.
-        films: names of the films.
+        films: names of the films; none of a bundle, which does not carry them.
         patients: their patients, as far as they are known.
         unknown: films whose patient is not known, since the labels do not list them.
+        ids: patients with the dataset that each is of, where the source tells it.
+        by_labels: whether the evaluated labels spelled the patients.
+        seen: hashes of the patients, as a run or bundle carries them.
+        files: training films that are here, by name, to be compared by content.
     """
 
     source: str
     films: frozenset[str]
     patients: frozenset[str]
     unknown: int
+    ids: frozenset[_Id] = field(default=frozenset(), compare=False)
+    by_labels: bool = field(default=True, compare=False)
+    seen: SeenPatients = field(default=_NO_SEEN, compare=False)
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path], compare=False)
 
 
 def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
@@ -165,13 +77,14 @@ def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
 
     Args:
         place: a list of films, one per line (further columns, after a blank or a comma, are
-            ignored); a split table, of which every split but test counts; a run folder that has
-            one; or a bundle, which has its patients as hashes.
+            ignored), or a table with a column of films; a split table, of which every split but
+            test counts; a run folder that has one; or a bundle, which has its patients as hashes.
         cohort: the dataset, which gives the patient of each listed film.
 
     Raises:
         UsageError: for a file that does not exist.
-        DatasetError: for a list that names no film, or none of the cohort.
+        DatasetError: for a list that names no film, or none of the cohort; or for patient ids that
+            a spreadsheet has destroyed.
         LeakError: for a split table with a patient in two splits.
     """
     path = place / _SPLIT_FILE if place.is_dir() else place
@@ -187,10 +100,13 @@ def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"no training films could be read from {path}: {error}") from error
     if place.is_dir() or _is_split_table(lines):
-        found = _of_table(SplitTable.read(path), path.name)
+        found = _of_table(SplitTable.read(path), path.name, cohort)
         seen = place / _SEEN_FILE
-        return _with_seen(found, SeenPatients.read(seen), cohort) if seen.is_file() else found
-    return _of_list(lines, cohort, path.name)
+        found = _with_seen(found, SeenPatients.read(seen), cohort) if seen.is_file() else found
+    else:
+        found = _of_list(lines, cohort, path.name)
+    here = {r.image_id: r.path for r in cohort.records if r.path is not None}
+    return replace(found, files={film: here[film] for film in found.films & here.keys()})
 
 
 def _is_split_table(lines: list[str]) -> bool:
@@ -198,7 +114,7 @@ def _is_split_table(lines: list[str]) -> bool:
     return {"image_id", "patient_id", "split"} <= {name.strip().strip('"') for name in header}
 
 
-def _of_table(table: SplitTable, name: str) -> TrainingFilms:
+def _of_table(table: SplitTable, name: str, cohort: Cohort) -> TrainingFilms:
     seen = {film: place for film, place in table.films.items() if place.split is not Split.TEST}
     if not seen:
         raise DatasetError(
@@ -206,11 +122,20 @@ def _of_table(table: SplitTable, name: str) -> TrainingFilms:
         )
     *others, last = [s.value for s in Split if any(place.split is s for place in seen.values())]
     uses = f"{', '.join(others)} and {last}" if others else last
+    ids = {film: identities(film, place.patient_id, "") for film, place in seen.items()}
+    # a film that both sides know of the same patient proves that both spell patients alike
+    agreed = (
+        canonical(record.patient_id) == canonical(table.films[record.image_id].patient_id)
+        for record in cohort.records
+        if record.image_id in table.films and record.patient_id != record.image_id
+    )
     return TrainingFilms(
         source=f"{uses} of {name}",
         films=frozenset(seen),
         patients=frozenset(place.patient_id for place in seen.values()),
-        unknown=0,
+        unknown=sum(not own for own in ids.values()),
+        ids=frozenset[_Id]().union(*ids.values()),
+        by_labels=any(agreed),
     )
 
 
@@ -218,21 +143,28 @@ def _of_seen(seen: SeenPatients, cohort: Cohort, name: str) -> TrainingFilms:
     """Return the patients only: a bundle does not carry the names of films."""
     patients = seen.among(cohort.population, cohort.patients().tolist())
     source = f"{len(seen):,} patients that {name} has seen"
-    return TrainingFilms(source, frozenset(), patients, unknown=0)
+    return TrainingFilms(source, frozenset(), patients, unknown=0, seen=seen)
 
 
 def _with_seen(found: TrainingFilms, seen: SeenPatients, cohort: Cohort) -> TrainingFilms:
     """Add the patients of the weights that the run started from."""
     more = seen.among(cohort.population, cohort.patients().tolist())
-    return replace(found, patients=found.patients | more)
+    return replace(found, patients=found.patients | more, seen=seen)
 
 
 def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
     names = FilmNames(cohort.image_ids())
-    patient_of = {record.image_id: record.patient_id for record in cohort.records}
-    listed = frozenset(_film(line, names, cohort) for line in lines if line.strip())
-    known = listed & patient_of.keys()
-    if not known:
+    records = {record.image_id: record for record in cohort.records}
+    listed: dict[str, str] = {}
+    for words, patient in _entries(lines):
+        listed[_film(words, names, cohort)] = patient
+    known = listed.keys() & records.keys()
+    refuse_destroyed(listed.values(), name)
+    ids: dict[str, frozenset[_Id]] = {}
+    for film, patient in listed.items():
+        own = records[film].patient_id if film in known else patient
+        ids[film] = identities(film, own, cohort.population)
+    if not known and not any(ids.values()):
         some = ", ".join(first_names(listed)) or "nothing"
         raise DatasetError(
             f"{name} must list films of {cohort.dataset}, one a line; the labels have none of its "
@@ -240,10 +172,28 @@ def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
         )
     return TrainingFilms(
         source=name,
-        films=listed,
-        patients=frozenset(patient_of[film] for film in known),
-        unknown=len(listed) - len(known),
+        films=frozenset(listed),
+        patients=frozenset(records[film].patient_id for film in known),
+        unknown=sum(not own for own in ids.values()),
+        ids=frozenset[_Id]().union(*ids.values()),
     )
+
+
+def _entries(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the words that name a film, and its patient or "", of each line of a list."""
+    filled = [line for line in lines if line.strip()]
+    first = filled[0] if filled else ""
+    delimiter = max(",;\t", key=first.count)
+    header = ["".join(filter(str.isalnum, cell)).casefold() for cell in first.split(delimiter)]
+    at = next((place for place, word in enumerate(header) if word in _FILM_WORDS), None)
+    if at is None:
+        yield from ((line, "") for line in filled)
+        return
+    whose = next((header.index(word) for word in _PATIENT_WORDS if word in header), None)
+    for row in csv.reader(filled[1:], delimiter=delimiter):
+        if at < len(row) and row[at].strip():
+            own = row[whose] if whose is not None and whose < len(row) else ""
+            yield row[at], own.strip()
 
 
 def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
@@ -256,3 +206,187 @@ def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
         if found.row is not None and not found.parts:
             return cohort.records[found.row].image_id
     return field
+
+
+
+def certify(training: TrainingFilms, evaluated: Cohort, films: Cohort | None = None) -> Leak:
+    """Compare evaluated films and patients with those that trained a model, and say what was done.
+
+    Films are compared by name, and by content where files are on both sides. Patients are
+    compared by `canonical` id, by what the film names of public datasets tell, and by hash. The
+    answer is "none found" only where the patient of every evaluated film was compared with every
+    training patient.
+
+    Args:
+        training: what the model was trained on.
+        evaluated: the films, or studies, evaluated.
+        films: the films of the evaluated studies; None where the evaluated records are films.
+    """
+    shown = evaluated if films is None else films
+    by_name, many = same_names(training.films, shown.image_ids())
+    here = {r.image_id: r.path for r in shown.records if r.path is not None}
+    left = {name: path for name, path in here.items() if name not in by_name}
+    by_content = same_content(training.files.values(), left)
+    whose = _compare_patients(training, shown)
+    overlap = overlap_of(whose.leaking, evaluated.patients().tolist())
+    compared = (
+        *((f"{len(shown):,} films by name",) if training.films else ()),
+        *((f"{len(here):,} films by content",) if training.files and here else ()),
+        *whose.compared,
+    )
+    fits = f"{many:,} training film names fit several evaluated films"
+    unchecked = (*((fits,) if many else ()), *whose.unchecked)
+    shared = by_name | by_content
+    verdict = LeakVerdict.NOT_CHECKED if unchecked else LeakVerdict.NONE_FOUND
+    if shared or overlap.leaking_films:
+        verdict = LeakVerdict.LEAK
+    leak = Leak(
+        training=training.source,
+        training_films=len(training.films),
+        training_patients=len(training.patients),
+        training_patients_sha256=digest(training.patients),
+        patients_sha256=digest(set(evaluated.patients().tolist())),
+        films_unknown=training.unknown,
+        shared_films=len(shared),
+        leaking_films=overlap.leaking_films,
+        leaking_patients=overlap.leaking_patients,
+        certificate="",
+        verdict=verdict,
+        compared=compared,
+        unchecked=unchecked,
+    )
+    known = recognize(training.films)
+    source = training.source if known is None else f"{training.source}: {known.name}"
+    told = overlap.sentence()
+    if shared and not overlap.leaking_films:
+        how = " and ".join(["name"] * bool(by_name) + ["content"] * bool(by_content))
+        told = (
+            f"{percent(len(shared), len(shown))} of the evaluation films ({len(shared):,} of "
+            f"{len(shown):,}) are training films by {how}, first: {', '.join(first_names(shared))}"
+        )
+    return leak.model_copy(update={"certificate": certificate(leak, told, source)})
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Outcome of a comparison of patients.
+
+    Attributes:
+        leaking: evaluated patients, as spelled, that trained the model.
+        compared: what was compared, with counts.
+        unchecked: what could not be compared, and why.
+    """
+
+    leaking: frozenset[str]
+    compared: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def _compare_patients(training: TrainingFilms, evaluated: Cohort) -> _Compared:
+    """Compare patients by canonical id, then those of which only hashes are known."""
+    records = evaluated.records
+    ids = {r.image_id: identities(r.image_id, r.patient_id, evaluated.population) for r in records}
+    trained = training.ids or frozenset[_Id]().union(
+        *(identities("", patient, evaluated.population) for patient in training.patients)
+    )
+    leaking = _by_id(records, ids, trained)
+    compared: list[str] = []
+    unchecked: list[str] = []
+    if nameless := sum(not own for own in ids.values()):
+        unchecked.append(
+            f"the patients of {nameless:,} of {len(records):,} evaluated films are not known"
+        )
+    if training.unknown:
+        unchecked.append(
+            f"the patients of {training.unknown:,} of {len(training.films):,} training films are "
+            "not known"
+        )
+    every = frozenset[_Id]().union(*ids.values())
+    if every and trained:
+        if reason := "" if training.by_labels else _incomparable(every, trained):
+            unchecked.append(reason)
+        else:
+            compared.append(f"{len(every):,} with {len(trained):,} patients by id")
+    rest = training.seen.without(training.patients) if training.films else training.seen
+    for population in rest.hashes:
+        found = _by_hash(rest, population, evaluated, ids)
+        leaking |= found.leaking
+        compared += found.compared
+        unchecked += found.unchecked
+    return _Compared(leaking, tuple(compared), tuple(unchecked))
+
+
+def _by_id(
+    records: Sequence[Record], ids: Mapping[str, frozenset[_Id]], trained: frozenset[_Id]
+) -> frozenset[str]:
+    """Return the patients, as spelled, whose id is a training patient's."""
+    known: dict[str, set[str]] = {"": set()}
+    for dataset, patient in trained:
+        known.setdefault(dataset, set()).add(patient)
+    anywhere = set[str]().union(*known.values())
+
+    def trains(own: _Id) -> bool:
+        dataset, patient = own
+        if not dataset:
+            return patient in anywhere
+        return patient in known.get(dataset, ()) or patient in known[""]
+
+    return frozenset(r.patient_id for r in records if any(map(trains, ids[r.image_id])))
+
+
+def _incomparable(every: frozenset[_Id], trained: frozenset[_Id]) -> str:
+    """Say why patients may be the same under ids that differ by a word in front; "" if none is."""
+    bare = [
+        {patient.lstrip(_LETTERS).lstrip("0"): patient for _, patient in some if patient}
+        for some in (every, trained)
+    ]
+    same = [number for number in bare[0].keys() & bare[1].keys() if number.isdecimal()]
+    pairs = {number: {bare[0][number], bare[1][number]} for number in same}
+    differing = [n for n, pair in pairs.items() if len(pair) > 1 and any(map(str.isdecimal, pair))]
+    if not differing or len(differing) < len(same):
+        return ""
+    first = first_names(differing, 1)[0]
+    return (
+        f"patient ids agree for {len(differing):,} patients but for a word in front "
+        f"('{bare[0][first]}' evaluated, '{bare[1][first]}' trained), so they may be the same"
+    )
+
+
+def _by_hash(
+    seen: SeenPatients, population: str, evaluated: Cohort, ids: Mapping[str, frozenset[_Id]]
+) -> _Compared:
+    """Compare patients with the hashes of one population.
+
+    The hashes carry the dataset's name: an id counts where the films' names or the reader say that
+    it is of this dataset. Any other id that agrees may be another hospital's.
+    """
+    base, own = population.removeprefix("drawn-"), evaluated.dataset
+    if own != base and "table" not in (own, base):
+        shared = any({own, base} <= names for names in _SAME_FILMS)
+        words = f"{own} and {base} have films in common, under different names"
+        apart = f"{own} and {base} are of different patients"
+        return _Compared(frozenset(), () if shared else (apart,), (words,) if shared else ())
+    if own == base != "table" and population != evaluated.population:
+        return _Compared(frozenset(), ("drawn patients are not the dataset's",), ())
+    texts: dict[str, set[str]] = {}
+    for record in evaluated.records:
+        known = {patient for dataset, patient in ids[record.image_id] if dataset == base}
+        texts[record.image_id] = known | ({record.patient_id} if own == base else set())
+    among = seen.among(population, set[str]().union(*texts.values()))
+    leaking = {r.patient_id for r in evaluated.records if texts[r.image_id] & among}
+    count = len(seen.hashes[population])
+    others = [r.patient_id for r in evaluated.records if not texts[r.image_id]]
+    if not others:
+        patients = len(set(evaluated.patients().tolist()))
+        compared = f"{patients:,} patients with {count:,} of {population} by hash"
+        return _Compared(frozenset(leaking), (compared,), ())
+    chance = seen.among(population, others)
+    words = (
+        f"{count:,} training patients are known by the hash of their {population} id only, and "
+        f"nothing tells that the ids of {len(others):,} of {len(texts):,} evaluated films are "
+        f"{population} ids"
+    )
+    if chance:
+        films = sum(patient in chance for patient in others)
+        words += f" (if they are, {films:,} of these films are of training patients)"
+    return _Compared(frozenset(leaking), (), (words,))

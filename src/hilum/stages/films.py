@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hilum.datasets import open_dataset, without
 from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.errors import DatasetError, HilumError, UsageError
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split
 from hilum.inspection.films import films_without_row
 from hilum.runs.facts import BoundFilms
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
-from hilum.splits import SplitTable, assign
+from hilum.splits import SplitTable, TrainingFilms, assign, read_training_films
 
-__all__ = ["TrainingRequest", "bind", "film_names", "split_of"]
+__all__ = ["TrainingRequest", "bind", "film_names", "split_of", "training_films"]
 
 DEFAULT_POLICY = LabelPolicy()
 """The policy that training has too where none is named."""
@@ -82,6 +82,32 @@ def split_of(run: RunFolder, split: Split, data: Path | None) -> Cohort:
                 "are different. Restore it"
             )
     return table.of(cohort, split)
+
+
+def training_films(place: Path, cohort: Cohort) -> TrainingFilms:
+    """Read the films that a model was trained on, with their files where those of a run are here.
+
+    Args:
+        place: as `read_training_films` takes it.
+        cohort: the dataset of the evaluated films.
+
+    Raises:
+        DatasetError, LeakError, UsageError: as `read_training_films`.
+    """
+    found = read_training_films(place, cohort)
+    if not (place / "run.json").is_file():
+        return found
+    try:
+        bound = RunFolder(place).films()
+        own = open_dataset(Path(bound.data), bound.dataset)
+    except HilumError:
+        return found  # the run's films are not on this machine: names and patients count
+    files = {
+        record.image_id: record.path
+        for record in own.records
+        if record.path is not None and record.image_id in found.films
+    }
+    return replace(found, files={**found.files, **files})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ that were fitted without its patient. The thresholds reach `evaluate` film by fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from hilum.calibration.curves import logits_of
 from hilum.calibration.prevalence import moves, shift_prevalence
 from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS
+from hilum.domain.documents.audit import Leak, LeakVerdict
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
 from hilum.domain.policy import LabelPolicy, settle
@@ -35,12 +36,13 @@ from hilum.evaluation.request import (
     read_thresholds,
 )
 from hilum.files.sealed import file_sha256
-from hilum.predictions.levels import Combine, Level, at_level
+from hilum.predictions.levels import Combine, Level, at_level, films_behind
 from hilum.predictions.read import Predictions, normalized_findings, read_predictions
 from hilum.report.evaluation.write import TOP, write_effect, write_evaluation
-from hilum.splits import check_disjoint, overlap_of, read_training_films, recognize
+from hilum.splits import certify, recognize, refuse_leak
 from hilum.stages.calibrate import GOALS
 from hilum.stages.evaluate import LEDGER, count_look
+from hilum.stages.films import training_films
 
 __all__ = ["EvaluatedPredictions", "PredictionsRequest", "evaluate_predictions"]
 
@@ -56,7 +58,7 @@ class PredictionsRequest:
         calibrate: the calibrator to cross-fit first; None to take the probabilities as they are.
         prevalences: share of films with a finding where the model will be used, by finding.
         thresholds: a file of thresholds that were fixed before; None to cross-fit them.
-        trained_on: what the model was trained on: a list of films, a split table or a run.
+        trained_on: what the model was trained on: films, a split table, a run or a bundle.
         resamples, seed: of the intervals; the seed also deals the folds.
         top: films of each kind to list for each finding.
     """
@@ -106,12 +108,12 @@ def evaluate_predictions(
 
     Raises:
         DatasetError: when table and labels do not fit together.
-        LeakError: when an evaluated patient trained the model.
+        LeakError: when an evaluated film or patient trained the model.
         UsageError: for uncertain labels without a policy, or a level that the table does not have.
     """
     dataset = open_dataset(labels)
     read = read_predictions(table, settle(dataset, request.policy))
-    leaks = tuple(_leak_notes(read.cohort, dataset, request.trained_on))
+    leak = _leak(read.cohort, dataset, request.trained_on)
     level = _level(read.level, request.level, table)
     probabilities, cohort = at_level(read.probabilities, read.cohort, level, request.combine)
     states = cohort.states()[:, cohort.labels.columns(probabilities.labels)]
@@ -135,13 +137,13 @@ def evaluate_predictions(
                 "predictions_sha256": table_sha256,
                 "records_sha256": cohort.sha256(),
             },
-            notes=(*cohort.notes, *read.notes, *leaks, *fitted),
+            notes=(*cohort.notes, *read.notes, _leak_note(leak), *fitted),
             level=level.value,
             policy=request.policy.in_words(),
             look=count_look(out / LEDGER, split_sha256, {"predictions_sha256": table_sha256}),
             intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
         ),
-    )
+    ).model_copy(update={"leak": leak})
     write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.top)
     done = EvaluatedPredictions(evaluation, read, probabilities, cohort)
     if request.calibrate is not None:
@@ -160,20 +162,21 @@ def _write_effect(method: str, given: Probabilities, done: EvaluatedPredictions,
     write_effect(effect, given, done.probabilities, done.cohort, out)
 
 
-def _leak_notes(evaluated: Cohort, dataset: Cohort, place: Path | None) -> Iterator[str]:
-    """Refuse films of training patients, and say what could be checked."""
+def _leak(evaluated: Cohort, dataset: Cohort, place: Path | None) -> Leak | None:
+    """Refuse training films and patients; return the certificate, None where nothing was named."""
     if place is None:
-        yield "what the model was trained on was not given: a leak of patients cannot be excluded"
-        return
-    trained = read_training_films(place, dataset)
-    patients = evaluated.patients().tolist()
-    check_disjoint(trained.patients, patients)
-    yield f"{overlap_of(trained.patients, patients).sentence()}, by {trained.source}"
-    if trained.unknown:
-        yield (
-            f"{trained.unknown:,} of {len(trained.films):,} training films of {trained.source} are "
-            "not in the labels: their patients are not known and were not checked"
-        )
+        return None
+    leak = certify(training_films(place, dataset), evaluated, films_behind(evaluated, dataset))
+    refuse_leak(leak)
+    return leak
+
+
+def _leak_note(leak: Leak | None) -> str:
+    if leak is None:
+        return "what the model was trained on was not given: a leak of patients cannot be excluded"
+    if leak.verdict is LeakVerdict.NOT_CHECKED:
+        return f"leak certificate: {leak.certificate}"
+    return f"leak certificate: {leak.verdict}: {leak.certificate}"
 
 
 def _level(named: Level, wanted: Level | None, table: Path) -> Level:

@@ -12,6 +12,7 @@ __all__ = [
     "ClaimResult",
     "ClaimVerdict",
     "Leak",
+    "LeakVerdict",
     "Reason",
     "Remark",
     "RemarkKind",
@@ -83,6 +84,7 @@ class Reason(StrEnum):
     NOT_FINITE = "scores are not finite"
     PERMUTED = "columns are not in the order of their names"
     LEAK = "training patients are evaluated"
+    TRUTH = "scores are the labels"
 
 
 class RemarkKind(StrEnum):
@@ -100,11 +102,13 @@ class RemarkKind(StrEnum):
     PILE_AT_HALF = "PILE_AT_HALF"
     IN_SAMPLE_STEPS = "IN_SAMPLE_STEPS"
     REPEATED_FILMS = "REPEATED_FILMS"
+    EQUAL_TO_LABELS = "EQUAL_TO_LABELS"
     OFFICIAL_SPLIT = "OFFICIAL_SPLIT"
     KNOWN_SPLIT = "KNOWN_SPLIT"
     OTHER_FAMILY = "OTHER_FAMILY"
     LEAK = "LEAK"
     NO_LEAK_FOUND = "NO_LEAK_FOUND"
+    LEAK_NOT_CHECKED = "LEAK_NOT_CHECKED"
 
 
 class Remark(Document):
@@ -139,8 +143,19 @@ class ClaimResult(Document):
     words: str
 
 
+class LeakVerdict(StrEnum):
+    """Answer of a leak certificate. There are exactly three."""
+
+    LEAK = "leak"
+    """Films or patients are on both sides."""
+    NONE_FOUND = "none found in what was compared"
+    """Every evaluated film's patient was compared with every training patient."""
+    NOT_CHECKED = "not checked"
+    """Nothing was found, but some films or patients could not be compared."""
+
+
 class Leak(Document):
-    """Overlap of the evaluated films with the patients that trained the model."""
+    """Overlap of the evaluated films with the films and patients that trained the model."""
 
     training: str
     """Source of the training films."""
@@ -157,6 +172,12 @@ class Leak(Document):
     """Evaluated films of training patients."""
     leaking_patients: int
     certificate: str
+    verdict: LeakVerdict = LeakVerdict.NOT_CHECKED
+    """Files of before this field say NO_LEAK_FOUND or LEAK in a remark only."""
+    compared: tuple[str, ...] = ()
+    """What was compared, with counts: films by name, films by content, patients by id."""
+    unchecked: tuple[str, ...] = ()
+    """What could not be compared, and why."""
 
 
 class Audit(Document):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
 from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
+from hilum.domain.documents.audit import Leak
 
 __all__ = [
     "BrierParts",
@@ -224,3 +229,12 @@ class Evaluation(Document):
     constant_predictor: ConstantPredictor
     metadata_baseline: MetadataBaseline
     subgroups: tuple[Subgroup, ...] = ()
+    leak: Leak | None = None
+    """Certificate of what the evaluated films share with the training films; left out where no
+    training films were named."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_leak(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an absent certificate out: evaluations without one keep their bytes."""
+        fields = write(self)
+        return fields if self.leak is not None else {k: v for k, v in fields.items() if k != "leak"}
