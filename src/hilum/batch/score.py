@@ -76,10 +76,12 @@ class Input:
     Attributes:
         listed: the film, or why it is not to be opened.
         stem: what the names of its pictures begin with.
+        image_id: its name in the results; no other film of the batch has it.
     """
 
     listed: Listed
     stem: str
+    image_id: str
 
     @property
     def path(self) -> Path:
@@ -156,6 +158,8 @@ class Scoring:
         """
         entry = self.journal.of(item.name)
         if entry is None or entry.key is None or entry.result.film not in (None, item.film):
+            return None
+        if entry.result.image_id != item.image_id:
             return None
         there = all(_has_bytes(self.out / file) for file in entry.files)
         return entry if there and entry.key == reader.sha256(item.path) else None
@@ -267,7 +271,7 @@ class Scoring:
         by_hand = self.request.threshold is not None
         return ImageResult(
             input=item.name,
-            image_id=item.path.name,
+            image_id=item.image_id,
             threshold_source=ThresholdSource.HAND if by_hand else ThresholdSource.BUNDLE,
             bundle=self.bundle.id,
             precision=self.bundle.precision.value,
