@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from hilum.batch.walk import Listed, PassedOver, codes_of, walk
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FILM_COLUMNS, stem_of
-from hilum.files.films import film_beside, is_film, is_result
+from hilum.files.films import RESULT_FOLDERS, film_beside, is_film, is_result
 from hilum.files.lines import read_names
 
 __all__ = ["Listed", "PassedOver", "Shard", "image_ids", "list_films", "output_names"]
@@ -124,8 +124,9 @@ class _Search:
                 yield from walk(match, self.follow, self.passed)
             elif not is_result(match):
                 yield _film(match)
-            elif (folder := str(match.parent.parent)) not in self.passed.results:
-                self.passed.results.append(folder)
+            else:
+                up = match.parent.parent if match.parent.name in RESULT_FOLDERS else match.parent
+                self.passed.add_results(str(up))
         if not found:
             raise UsageError(f"a pattern must match something; '{pattern}' matches no file")
 
@@ -177,10 +178,10 @@ def _exists(path: Path) -> bool:
 
 
 def _beside(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Find films as a list names them, from its folder; the names themselves where none is there.
+    r"""Find films as a list names them, from its folder; the names themselves where none is there.
 
     A path of Windows is read as such where no file has that very name. Of one that begins with a
-    drive, the end counts that is here, as in `D:\\study\\images\\1.png`, if no other has it.
+    drive, the end counts that is here, as in `D:\study\images\1.png`, if no other has it.
     """
     found: list[tuple[Path, bool]] = []
     for name in names:

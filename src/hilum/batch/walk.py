@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.files.films import RESULT_FOLDERS, holds_results, is_film, suffix_of
+from hilum.files.films import FIGURES, RESULT_FOLDERS, holds_results, is_film, is_result, suffix_of
 
 __all__ = ["SUFFIXES", "Listed", "PassedOver", "codes_of", "walk"]
 
@@ -59,6 +59,11 @@ class PassedOver:
     suffixes: Counter[str] = field(default_factory=Counter[str])
     hidden: int = 0
     results: list[str] = field(default_factory=list[str])
+
+    def add_results(self, folder: str) -> None:
+        """Note a folder with results of hilum, once."""
+        if folder not in self.results:
+            self.results.append(folder)
 
     def lines(self) -> list[str]:
         """Return what was passed over, in a line for each kind.
@@ -170,14 +175,18 @@ def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Li
     elif entry.is_dir(follow_symlinks=False):
         folder = os.path.dirname(entry.path)  # noqa: PTH120
         if name in RESULT_FOLDERS and holds_results(folder):
-            if folder not in within.passed.results:
-                within.passed.results.append(folder)
+            within.passed.add_results(folder)
             return
         queue.plain.append(entry.path)
         if _suffix(name):  # it has the name of a film, and is none
             yield _odd(entry.path, "it is a folder; what is in it is listed on its own")
     elif entry.is_file(follow_symlinks=False):
-        yield from _file(entry.path, within.passed)
+        if name in FIGURES and is_result(Path(entry.path)):
+            within.passed.add_results(os.path.dirname(entry.path))  # noqa: PTH120
+        elif _suffix(name) is None:
+            yield from _file(entry.path, within.passed)
+        else:
+            yield Listed(Path(entry.path), codes=codes_of(entry.path))
     elif _suffix(name) is not None:
         yield _odd(entry.path, "it is a pipe, socket or device")
     else:
@@ -185,10 +194,9 @@ def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Li
 
 
 def _file(path: str, passed: PassedOver) -> Iterator[Listed]:
-    """List a file that is a film by its suffix or its first bytes; count any other."""
-    suffix = _suffix(path)
+    """List a file of unknown suffix that begins as a film; count any other."""
     try:
-        film = suffix is not None or is_film(path)
+        film = is_film(path)
     except OSError as error:
         yield Listed(Path(path), _unreadable(error), codes_of(path))
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 from hilum.domain.film_names import stem_of
 
 __all__ = [
+    "FIGURES",
     "RESULT_FOLDERS",
     "FilmFiles",
     "begins_as_film",
@@ -28,6 +29,13 @@ __all__ = [
 
 RESULT_FOLDERS = ("films", "overlays")
 """Folders of a batch's results: previews, and pictures of heatmaps."""
+
+FIGURES = {
+    "check.png": "check.json",
+    "evaluation.png": "evaluation.json",
+    "calibration_effect.png": "evaluation.json",
+}
+"""Figures that hilum draws beside a report, and the report."""
 
 _HEAD = 144
 _SURE = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
@@ -95,13 +103,15 @@ def _begins(path: str, mark: bytes) -> bool:
             head = file.read(4096)
     except OSError:
         return False
-    return b'"schema_version":' in head and mark in head
+    return b'"schema_version"' in head and mark in head
 
 
 def is_result(path: Path) -> bool:
-    """Return whether a file lies in a folder of pictures that a batch of hilum wrote."""
+    """Return whether hilum wrote a picture: in the folders of a batch, or a figure of a report."""
     folder = path.parent
-    return folder.name in RESULT_FOLDERS and holds_results(folder.parent)
+    if folder.name in RESULT_FOLDERS:
+        return holds_results(folder.parent)
+    return path.name in FIGURES and _begins(str(folder / FIGURES[path.name]), b'"hilum"')
 
 
 def film_paths(root: Path) -> Iterator[Path]:
@@ -122,7 +132,7 @@ def film_paths(root: Path) -> Iterator[Path]:
 
 def counts_as_film(path: Path) -> bool:
     """Return whether a file of a dataset's folder is a film, by suffix or else by its bytes."""
-    if path.name.startswith("."):
+    if path.name.startswith(".") or is_result(path):
         return False
     if suffix_of(path.name) in _SURE:
         return True
