@@ -211,6 +211,8 @@ def film_beside(path: Path) -> Path | None:
             return path
     except (OSError, ValueError):  # a cell may hold what no file can be called
         return None
+    if "\\" in path.name:  # folders of Windows: the caller's to read
+        return None
     try:
         modified = path.parent.stat().st_mtime_ns
         return _folder(str(path.parent), modified).find(path.name)
