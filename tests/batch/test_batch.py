@@ -171,7 +171,7 @@ def test_overlays_are_those_of_the_positive_findings_at_the_films_size(batch: Ba
 
 def test_films_of_one_name_in_two_folders_are_both_kept(batch: Batch) -> None:
     one, other = batch.of("a/00000001_000.png"), batch.of("b/00000001_000.png")
-    assert one.image_id == other.image_id
+    assert (one.image_id, other.image_id) == ("a/00000001_000.png", "b/00000001_000.png")
     assert one.film != other.film
     assert not set(one.heatmaps.values()) & set(other.heatmaps.values())
     assert (batch.out / str(one.film)).is_file()

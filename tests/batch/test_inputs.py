@@ -72,7 +72,7 @@ def test_a_csv_lists_films_beside_it(tree: Path, column: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"film\na.png\n", "must have one of the columns path, .*; list.csv has film"),
+        (b"note\nbone\n", "must have one of the columns path, .*; list.csv has note"),
         (b"", "list.csv has none"),
         (b"path\n\xff\xfe\n", "a list of films must be CSV in UTF-8; list.csv"),
         (b"path\n" + b"x" * 200_000, "a list of films must be CSV in UTF-8"),

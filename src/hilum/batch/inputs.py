@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
 import os
@@ -13,19 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from hilum.batch.walk import Listed, codes_of, walk
-from hilum.domain.errors import UsageError
+from hilum.batch.walk import Listed, PassedOver, codes_of, walk
+from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.film_names import FILM_COLUMNS, stem_of
+from hilum.files.films import RESULT_FOLDERS, film_beside, is_film, is_result
+from hilum.files.lines import read_names
 
-__all__ = ["Listed", "Shard", "list_films", "output_names"]
+__all__ = ["Listed", "PassedOver", "Shard", "image_ids", "list_films", "output_names"]
 
 T = TypeVar("T")
 
-COLUMNS = ("path", "Path", "Image Index", "image_id", "Image_ID", "input")
-"""Columns of a CSV list that may name the films."""
+LISTS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+"""Files that list films. A `.txt` is a list where one of its lines names a film."""
 
 
-def list_films(named: Sequence[str], follow_links: bool = False) -> list[Listed]:
-    """List the films named by files, folders, globs and CSV lists, each once, by path.
+def list_films(
+    named: Sequence[str], follow_links: bool = False, passed: PassedOver | None = None
+) -> list[Listed]:
+    """List the films named by files, folders, globs and lists, each once, by path.
 
     What is named itself is taken as it is, links too. Folders are searched as `walk` says; what is
     found there and not to be read is listed with the reason.
@@ -33,20 +37,23 @@ def list_films(named: Sequence[str], follow_links: bool = False) -> list[Listed]
     Args:
         named: as the user wrote them.
         follow_links: whether links found in folders may lead out of them.
+        passed: where what gets no row is counted.
 
     Raises:
         UsageError: when a name matches nothing, or a list has no column of films.
     """
     found: dict[str, Listed] = {}
+    search = _Search(follow_links, passed or PassedOver())
     for name in named:
-        for item in _named(name, follow_links):
+        for item in search.named(name):
             key = os.path.abspath(item.path)  # noqa: PTH100 (links stay links)
             known = found.get(key)
             # a link that a folder is refused for may be named by itself as well
             if known is None or (known.refusal is not None and item.refusal is None):
                 found[key] = item
     if not found:
-        raise UsageError(f"there must be a film to score; nothing in {', '.join(named)}")
+        nothing = "; ".join(["nothing", *search.passed.lines()])
+        raise UsageError(f"there must be a film to score; {nothing} in {', '.join(named)}")
     return [found[key] for key in sorted(found)]
 
 
@@ -90,33 +97,42 @@ class Shard:
         return list(items[self.index - 1 :: self.count])
 
 
-def _named(name: str, follow_links: bool) -> Iterable[Listed]:
-    path = Path(name)
-    # os.path says no where pathlib raises: for a name that is too long
-    if os.path.isdir(path):  # noqa: PTH112
-        return walk(path, follow_links)
-    if path.suffix.lower() == ".csv" and os.path.isfile(path):  # noqa: PTH113
-        return (_film(film) for film in _csv(path))
-    if not os.path.lexists(path) and glob.has_magic(name):
-        return _matching(name, follow_links)
-    return [_film(path)]
+@dataclass(frozen=True)
+class _Search:
+    follow: bool
+    passed: PassedOver
+
+    def named(self, name: str) -> Iterable[Listed]:
+        """List what one name of the user stands for."""
+        path = Path(name)
+        # os.path says no where pathlib raises: for a name that is too long
+        if os.path.isdir(path):  # noqa: PTH112
+            return walk(path, self.follow, self.passed)
+        if os.path.isfile(path):  # noqa: PTH113
+            films = _list(path)
+            return [_film(path)] if films is None else map(_film, films)
+        if not os.path.lexists(path) and glob.has_magic(name):
+            return self._matching(name)
+        return [_film(path)]
+
+    def _matching(self, pattern: str) -> Iterator[Listed]:
+        found = False
+        matches = map(Path, glob.iglob(pattern))  # noqa: PTH207 (which passes over hidden files)
+        for match in _recursive(pattern) if "**" in pattern else matches:
+            found = True
+            if match.is_dir():
+                yield from walk(match, self.follow, self.passed)
+            elif not is_result(match):
+                yield _film(match)
+            else:
+                up = match.parent.parent if match.parent.name in RESULT_FOLDERS else match.parent
+                self.passed.add_results(str(up))
+        if not found:
+            raise UsageError(f"a pattern must match something; '{pattern}' matches no file")
 
 
 def _film(path: Path) -> Listed:
     return Listed(path, codes=codes_of(str(path)))
-
-
-def _matching(pattern: str, follow_links: bool) -> Iterator[Listed]:
-    found = False
-    matches = map(Path, glob.iglob(pattern))  # noqa: PTH207 (which does not pass over hidden files)
-    for match in _recursive(pattern) if "**" in pattern else matches:
-        found = True
-        if match.is_dir():
-            yield from walk(match, follow_links)
-        else:
-            yield _film(match)
-    if not found:
-        raise UsageError(f"a pattern must match something; '{pattern}' matches no file")
 
 
 def _recursive(pattern: str) -> Iterator[Path]:
@@ -133,26 +149,95 @@ def _recursive(pattern: str) -> Iterator[Path]:
         raise UsageError(f"a pattern must be one of a path; '{pattern}': {error}") from None
 
 
-def _csv(path: Path) -> list[Path]:
+def _list(path: Path) -> list[Path] | None:
+    """Return the films that a list names; None for a file that is not a list."""
+    name = path.name.lower()
+    if not name.endswith((*LISTS, ".txt")):
+        return None
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            column = next((c for c in COLUMNS if c in (reader.fieldnames or ())), None)
-            if column is None:
-                raise UsageError(
-                    f"a list of films must have one of the columns {', '.join(COLUMNS)}; {path} "
-                    f"has {', '.join(reader.fieldnames or ()) or 'none'}"
-                )
-            names = [row[column] for row in reader if row[column]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if name.endswith(".txt") and is_film(path):
+            return None
+        listed = read_names(path, FILM_COLUMNS)
+    except (OSError, DatasetError, UsageError) as error:
+        if name.endswith(".txt"):  # it is a file like any other, and its row says what is wrong
+            return None
         raise UsageError(f"a list of films must be CSV in UTF-8; {path}: {error}") from None
-    return [Path(name) if Path(name).is_absolute() else path.parent / name for name in names]
+    films = _beside(path.parent, [name for _, name in listed.names])
+    if listed.column or any(stem_of(film.name) != film.name or _exists(film) for film in films):
+        return films
+    if name.endswith(".txt"):
+        return None
+    raise UsageError(
+        f"a list of films must have one of the columns {', '.join(FILM_COLUMNS)}, or a film on "
+        f"each line; {path} has {listed.names[0][1][:60] if listed.names else 'none'}"
+    )
 
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)  # which says no where pathlib raises: for a name that is too long
+
+
+def _beside(folder: Path, names: Sequence[str]) -> list[Path]:
+    r"""Find films as a list names them, from its folder; the names themselves where none is there.
+
+    A path of Windows is read as such where no file has that very name. Of one that begins with a
+    drive, the end counts that is here, as in `D:\study\images\1.png`, if no other has it.
+    """
+    found: list[tuple[Path, bool]] = []
+    for name in names:
+        slashed = name.replace("\\", "/")
+        whole = film_beside(folder / name) or film_beside(folder / slashed)
+        ending = _ending(folder, slashed) if whole is None and _DRIVE.match(slashed) else None
+        found.append((whole or ending or folder / name, ending is not None))
+    counts = Counter(path for path, _ in found)
+    return [
+        folder / name if ended and counts[path] > 1 else path
+        for name, (path, ended) in zip(names, found, strict=True)
+    ]
+
+
+def _ending(folder: Path, name: str) -> Path | None:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return None
+    endings = (film_beside(folder.joinpath(*parts[start:])) for start in range(1, len(parts)))
+    return next((film for film in endings if film is not None), None)
+
+
+_DRIVE = re.compile("[A-Za-z]:/|//")
 
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
 )
 """Names that Windows takes for devices, whatever their suffix."""
+
+
+def image_ids(paths: Sequence[Path]) -> list[str]:
+    """Return the name of each film in the results: its file's, unique in the batch.
+
+    Where several files have one name, as `I1` in an export, as many folders stand before it as it
+    takes to tell them apart.
+
+    Args:
+        paths: each once.
+
+    >>> image_ids([Path("a/S1/I1"), Path("a/S2/I1"), Path("a/x.png")])
+    ['S1/I1', 'S2/I1', 'x.png']
+    """
+    made = [path.name for path in paths]
+    depth, again = 1, [at for at, count in enumerate(_counts(made)) if count > 1]
+    while again:
+        depth += 1
+        for at in again:
+            made[at] = "/".join(paths[at].parts[-depth:])
+        counts = _counts(made)
+        again = [at for at in again if counts[at] > 1 and len(paths[at].parts) > depth]
+    return made
+
+
+def _counts(words: Sequence[str]) -> list[int]:
+    counts = Counter(words)
+    return [counts[word] for word in words]
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

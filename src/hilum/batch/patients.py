@@ -14,7 +14,7 @@ from typing import Protocol
 from typer import get_app_dir
 
 from hilum.domain.errors import UsageError
-from hilum.domain.radiograph import Sex
+from hilum.domain.radiograph import DicomHeader, Sex
 
 __all__ = [
     "Described",
@@ -38,9 +38,10 @@ class Phi(StrEnum):
     NONE = "none"
     """Nothing: no id, no age, no sex."""
     PSEUDONYM = "pseudonym"
-    """A pseudonym, which is the same for the same patient id and key; age up to 90, and sex."""
+    """A pseudonym, which is the same for the same patient id and key; age up to 90, and sex. UIDs
+    of study, series and object, and the accession number, in the same way."""
     FULL = "full"
-    """The patient id, age and sex as the file says them."""
+    """The patient id, age, sex, UIDs and accession number as the file says them."""
 
 
 class Described(Protocol):
@@ -61,6 +62,16 @@ class Described(Protocol):
         """Sex as recorded."""
         ...
 
+    @property
+    def sop_instance_uid(self) -> str:
+        """Identifier of the DICOM object; empty for other files."""
+        ...
+
+    @property
+    def header(self) -> DicomHeader | None:
+        """The DICOM identity; None where it was not read."""
+        ...
+
 
 @dataclass(frozen=True)
 class ShownIdentity:
@@ -69,6 +80,10 @@ class ShownIdentity:
     patient: str = ""
     age_years: float | None = None
     sex: Sex = Sex.UNKNOWN
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    accession_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +117,7 @@ class Patients:
             )
 
     def shown(self, patient_id: str) -> str:
-        """Return the patient as requested; empty for an empty id.
+        """Return a patient, or a UID or number, as requested; empty for an empty one.
 
         Blanks around an id are padding of its file format, and count for nothing.
         """
@@ -121,7 +136,16 @@ class Patients:
         age = film.age_years
         if age is not None and self.mode is Phi.PSEUDONYM:
             age = min(age, float(_OLDEST))
-        return ShownIdentity(self.shown(film.patient_id), age, film.sex)
+        header = film.header or DicomHeader()
+        return ShownIdentity(
+            patient=self.shown(film.patient_id),
+            age_years=age,
+            sex=film.sex,
+            study_instance_uid=self.shown(header.study_instance_uid),
+            series_instance_uid=self.shown(header.series_instance_uid),
+            sop_instance_uid=self.shown(film.sop_instance_uid),
+            accession_number=self.shown(header.accession_number),
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from contextlib import closing
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from hilum.batch.engines import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
-from hilum.batch.inputs import Listed, output_names
+from hilum.batch.inputs import Listed, image_ids, output_names
 from hilum.batch.journal import (
     Entry,
     Header,
@@ -31,6 +33,7 @@ from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
 from hilum.files.atomic import UNFINISHED, atomic_file
+from hilum.files.films import RESULT_FOLDERS
 from hilum.files.lock import locked
 from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
@@ -46,10 +49,11 @@ __all__ = [
 ]
 
 JOURNAL = "journal.jsonl"
-FOLDERS = ("films", "overlays")
+FOLDERS = RESULT_FOLDERS
 """Folders in the output folder: previews, and pictures of heatmaps."""
 
 Advance = Callable[[int, int], None]
+_INPUT = re.compile(r'"input":("(?:[^"\\]|\\.)*")')
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,12 @@ class Finished:
     Attributes:
         batch: what the reports were made from.
         resumed: inputs whose results an earlier, stopped run had left in the journal.
+        replaced: inputs of the reports that were here before, which these reports do not have.
     """
 
     batch: BatchResults
     resumed: int
+    replaced: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -97,7 +103,8 @@ def run_batch(
     Args:
         bundle: loaded.
         films: each gives exactly one result.
-        out: the output folder, made here; files of an earlier batch are replaced.
+        out: the output folder, made here; files of an earlier batch are replaced, and its inputs
+            that are not among these films are named in `Finished.replaced`.
         request: which pictures, thresholds and limits; None for the defaults.
         advance: called with (done, total).
         engine: where the films are worked on. Results do not depend on it.
@@ -115,19 +122,32 @@ def run_batch(
     listed = [item if isinstance(item, Listed) else Listed(item) for item in films]
     _keep_apart([item.path for item in listed], folders)
     # named before they are parted, so that no two parts give two films one name
-    stems = output_names([item.path for item in listed])
-    inputs = [Input(item, stem) for item, stem in zip(listed, stems, strict=True)]
+    paths = [item.path for item in listed]
+    named = zip(listed, output_names(paths), image_ids(paths), strict=True)
+    inputs = [Input(item, stem, image_id) for item, stem, image_id in named]
     header = _header(bundle, request, listed)
     if shard is not None:
         inputs = shard.of(inputs)
     with locked(out):
+        reported = out / "results.jsonl"
+        before = frozenset(_reported_inputs(reported)) if reported.exists() else frozenset[str]()
         recorded = read_journal(out / JOURNAL, header)
-        _make_room(out, folders, earlier=recorded is None and (out / "results.jsonl").exists())
+        _make_room(out, folders, earlier=recorded is None and reported.exists())
         with Journal(out / JOURNAL, header, recorded or Recorded()) as journal:
             scoring = Scoring(bundle, out, request, journal)
             resumed = _score(engine, scoring, inputs, advance)
             batch = _reported(scoring, inputs, in_parts=shard is not None)
-    return Finished(batch, resumed)
+    replaced = before.difference(item.name for item in inputs)
+    return Finished(batch, resumed, tuple(sorted(replaced)))
+
+
+def _reported_inputs(path: Path) -> Iterator[str]:
+    """Yield the inputs of a results.jsonl; what is not a line of one is passed over."""
+    with path.open(encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            # the second field of a line; parsing the rest takes a hundred times as long
+            if found := _INPUT.search(line):
+                yield json.loads(found[1])
 
 
 def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> BatchResults:
@@ -312,6 +332,10 @@ def _rejected(result: ImageResult, first: str) -> ImageResult:
         codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
         message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
         view=result.view,
+        study_instance_uid=result.study_instance_uid,
+        series_instance_uid=result.series_instance_uid,
+        sop_instance_uid=result.sop_instance_uid,
+        accession_number=result.accession_number,
         threshold_source=result.threshold_source,
         bundle=result.bundle,
         precision=result.precision,

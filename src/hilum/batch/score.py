@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hilum.batch.inputs import Listed, Shard
 from hilum.batch.journal import Entry, Journal
-from hilum.batch.patients import Patients
+from hilum.batch.patients import Patients, Phi
 from hilum.bundle import Bundle
 from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.confined.child import Child
@@ -76,10 +76,12 @@ class Input:
     Attributes:
         listed: the film, or why it is not to be opened.
         stem: what the names of its pictures begin with.
+        image_id: its name in the results; no other film of the batch has it.
     """
 
     listed: Listed
     stem: str
+    image_id: str
 
     @property
     def path(self) -> Path:
@@ -138,7 +140,11 @@ class Scoring:
             earlier = self._resumed(item, reader)
             if earlier is not None:
                 return Done(earlier, resumed=True)
-            film = reader.read(item.path, with_preview=self.request.pictures is not None)
+            film = reader.read(
+                item.path,
+                with_preview=self.request.pictures is not None,
+                with_header=self.request.patients.mode is not Phi.NONE,
+            )
             if isinstance(film, Refusal):
                 return Done(self._refused(item, film), resumed=False)
             return Done(self._scored(item, film, reader), resumed=False)
@@ -157,6 +163,8 @@ class Scoring:
         entry = self.journal.of(item.name)
         if entry is None or entry.key is None or entry.result.film not in (None, item.film):
             return None
+        if entry.result.image_id != item.image_id:
+            return None
         there = all(_has_bytes(self.out / file) for file in entry.files)
         return entry if there and entry.key == reader.sha256(item.path) else None
 
@@ -170,16 +178,14 @@ class Scoring:
         heatmaps, failed = self._draw(item, analysis, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
-        patient = self.request.patients.of(facts)
+        shown = self.request.patients.of(facts)
         result = self._result(
             item,
             sha256=facts.sha256,
             status=Status.WARN if failed else analysis.status,
             codes=(*analysis.codes, *((ReasonCode.HEATMAP_FAILED,) if failed else ())),
             view=facts.view,
-            patient=patient.patient,
-            age_years=patient.age_years,
-            sex=patient.sex,
+            **vars(shown),
             findings=analysis.findings,
             heatmaps=heatmaps,
             film=item.film if reading.preview is not None else None,
@@ -240,6 +246,7 @@ class Scoring:
             status=refusal.status,
             codes=(refusal.code,),
             message=refusal.message,
+            sop_instance_uid=self.request.patients.shown(refusal.sop_instance_uid),
         )
         return Entry(
             key=refusal.sha256 if refusal.settled else None,
@@ -267,7 +274,7 @@ class Scoring:
         by_hand = self.request.threshold is not None
         return ImageResult(
             input=item.name,
-            image_id=item.path.name,
+            image_id=item.image_id,
             threshold_source=ThresholdSource.HAND if by_hand else ThresholdSource.BUNDLE,
             bundle=self.bundle.id,
             precision=self.bundle.precision.value,

@@ -10,13 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.files.films import FIGURES, RESULT_FOLDERS, holds_results, is_film, is_result, suffix_of
 
-__all__ = ["SUFFIXES", "Listed", "codes_of", "walk"]
+__all__ = ["SUFFIXES", "Listed", "PassedOver", "codes_of", "walk"]
 
 SUFFIXES = frozenset(
     {
@@ -24,9 +26,9 @@ SUFFIXES = frozenset(
         *(".bmp", ".gif", ".webp", ".jp2"),
     }
 )
-"""Files that a folder is searched for; the content decides what they are. The second row are
-pictures that are refused, with a row that says so. A file named by the user is taken whatever its
-suffix."""
+"""Files that get a row whatever is in them; the content decides what they are. The second row are
+pictures that are refused, with a row that says so. A file of a different suffix gets a row if it
+begins as a film. A file named by the user is taken whatever its suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,56 @@ class Listed:
     codes: tuple[ReasonCode, ...] = ()
 
 
+@dataclass
+class PassedOver:
+    """What a search found and gave no row: it is counted, and named to the user.
+
+    Attributes:
+        suffixes: files that do not begin as films, by suffix.
+        hidden: hidden files and folders, and those that macOS leaves on foreign disks.
+        results: folders with results of hilum, whose pictures are not films.
+    """
+
+    suffixes: Counter[str] = field(default_factory=Counter[str])
+    hidden: int = 0
+    results: list[str] = field(default_factory=list[str])
+
+    def add_results(self, folder: str) -> None:
+        """Note a folder with results of hilum, once."""
+        if folder not in self.results:
+            self.results.append(folder)
+
+    def lines(self) -> list[str]:
+        """Return what was passed over, in a line for each kind.
+
+        >>> PassedOver(Counter({".txt": 2, ".csv": 1}), 1, ["in/report"]).lines()
+        ['passed over, not films by their first bytes: 2 .txt, 1 .csv; 1 hidden',
+         'passed over, results of hilum: the pictures in in/report']
+        """
+        found = [
+            f"{count:,} {suffix.encode('ascii', 'backslashreplace').decode()[:16]!r}"
+            if not suffix.isprintable()
+            else f"{count:,} {suffix[:16] or 'without suffix'}"
+            for suffix, count in self.suffixes.most_common(12)
+        ]
+        if len(self.suffixes) > len(found):
+            rest = self.suffixes.total() - sum(n for _, n in self.suffixes.most_common(12))
+            found.append(f"{rest:,} of other suffixes")
+        said = [f"not films by their first bytes: {', '.join(found)}"] if found else []
+        said += [f"{self.hidden:,} hidden"] if self.hidden else []
+        lines = [f"passed over, {'; '.join(said)}"] if said else []
+        if self.results:
+            some = ", ".join(sorted(self.results)[:3]) + (", …" if len(self.results) > 3 else "")
+            lines.append(f"passed over, results of hilum: the pictures in {some}")
+        return lines
+
+
 @dataclass(frozen=True)
 class _Root:
     path: str
     """Folder where the search began, without links."""
     follow: bool
+    passed: PassedOver
 
     def holds(self, path: str) -> bool:
         """Return whether what a path leads to lies in the folder searched."""
@@ -77,12 +124,15 @@ class _Queue:
         return self.links.pop(), False
 
 
-def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
+def walk(
+    root: Path, follow_links: bool = False, passed: PassedOver | None = None
+) -> Iterator[Listed]:
     """Yield every film below a folder, unordered, and every name there that is refused.
 
     Files count whose suffix is one of `SUFFIXES`, hidden ones too if they have one: `.DS_Store` is
-    no film, and `.film.png` may be one. Hidden folders are passed over, and what macOS leaves
-    beside each file on a foreign disk (`._film.png`).
+    no film, and `.film.png` may be one. Other files count that begin as DICOM or as a picture,
+    such as an export named by its UIDs. Hidden folders are passed over, what macOS leaves
+    beside each file on a foreign disk (`._film.png`), and pictures that hilum wrote.
     A link counts as the file that it leads to, under its own name, where that lies in the folder
     too. A link that leads out of it is refused, unless links are followed. A folder is searched
     once, however many links lead to it.
@@ -90,8 +140,9 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Listed]:
     Args:
         root: the folder, which may itself be a link.
         follow_links: whether links may lead out of the folder.
+        passed: where what gets no row is counted.
     """
-    within = _Root(os.path.realpath(root), follow_links)
+    within = _Root(os.path.realpath(root), follow_links, passed or PassedOver())
     seen: set[tuple[int, int]] = set()
     queue = _Queue([str(root)], [])
     while (next_folder := queue.take()) is not None:
@@ -117,18 +168,42 @@ def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Li
     if name.startswith(".") and (
         not _suffix(name) or name.startswith("._") or entry.is_dir(follow_symlinks=False)
     ):
+        within.passed.hidden += 1
         return
     if entry.is_symlink():
         yield from _link(entry, within, queue)
     elif entry.is_dir(follow_symlinks=False):
+        folder = os.path.dirname(entry.path)  # noqa: PTH120
+        if name in RESULT_FOLDERS and holds_results(folder):
+            within.passed.add_results(folder)
+            return
         queue.plain.append(entry.path)
         if _suffix(name):  # it has the name of a film, and is none
             yield _odd(entry.path, "it is a folder; what is in it is listed on its own")
-    elif _suffix(name) is not None:
-        if entry.is_file(follow_symlinks=False):
-            yield Listed(Path(entry.path), codes=codes_of(entry.path))
+    elif entry.is_file(follow_symlinks=False):
+        if name in FIGURES and is_result(Path(entry.path)):
+            within.passed.add_results(os.path.dirname(entry.path))  # noqa: PTH120
+        elif _suffix(name) is None:
+            yield from _file(entry.path, within.passed)
         else:
-            yield _odd(entry.path, "it is a pipe, socket or device")
+            yield Listed(Path(entry.path), codes=codes_of(entry.path))
+    elif _suffix(name) is not None:
+        yield _odd(entry.path, "it is a pipe, socket or device")
+    else:
+        within.passed.suffixes[suffix_of(name)] += 1
+
+
+def _file(path: str, passed: PassedOver) -> Iterator[Listed]:
+    """List a file of unknown suffix that begins as a film; count any other."""
+    try:
+        film = is_film(path)
+    except OSError as error:
+        yield Listed(Path(path), _unreadable(error), codes_of(path))
+        return
+    if film:
+        yield Listed(Path(path), codes=codes_of(path))
+    else:
+        passed.suffixes[suffix_of(path)] += 1
 
 
 def _link(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Listed]:
@@ -138,11 +213,17 @@ def _link(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Lis
     except OSError as error:
         if _suffix(entry.name) is not None:
             yield Listed(Path(path), _unreadable(error), codes_of(path))
+        else:
+            within.passed.suffixes[suffix_of(path)] += 1
         return
     folder = stat.S_ISDIR(mode)
-    if not folder and _suffix(entry.name) is None:
-        return
     inside = within.holds(path)
+    if not folder and _suffix(entry.name) is None:
+        if stat.S_ISREG(mode) and (inside or within.follow):
+            yield from _file(path, within.passed)
+        else:
+            within.passed.suffixes[suffix_of(path)] += 1
+        return
     if not inside and not within.follow:
         yield Listed(Path(path), _outside(), codes_of(path))
     elif folder and inside:
@@ -157,7 +238,7 @@ def _link(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Lis
 
 def _suffix(name: str) -> str | None:
     """Return the suffix that makes a file count; None for one that does not."""
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of millions is slow)
+    suffix = suffix_of(name)
     return suffix if suffix in SUFFIXES else None
 
 

@@ -117,7 +117,7 @@ FollowLinks = Annotated[
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder, or starter.")],
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or CSV lists.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or lists.")],
     out: Out,
     heatmaps: Heatmaps = "positives",
     style: StyleName = "hot",
@@ -193,12 +193,16 @@ class _Job:
 
 
 def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finished:
-    from hilum.batch.inputs import list_films
+    from hilum.batch.inputs import PassedOver, list_films
     from hilum.batch.run import prepare, run_batch
     from hilum.domain.errors import Status
     from hilum.files.lock import refuse_if_locked
+    from hilum.report.parts.text import shown
 
-    films = list_films(job.inputs, job.follow_links)
+    passed = PassedOver()
+    films = list_films(job.inputs, job.follow_links, passed)
+    for line in passed.lines():  # said to whoever asked for quiet too: no film is lost silently
+        say(shown(line))
     refuse_if_locked(out)
     prepare()
     bundle = terminal.kept(job.bundle())
@@ -209,6 +213,8 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
             step("scoring films", done, total)
 
         finished = run_batch(bundle, films, out, request, advance)
+    if finished.replaced:
+        say(shown(_replaced(finished.replaced, out)))
     seconds = time.monotonic() - begun
     counts = finished.batch.tally.statuses
     summary = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
@@ -217,6 +223,21 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
     rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.resumed} taken from the journal", quiet)
     return finished
+
+
+def _replaced(names: tuple[str, ...], out: Path) -> str:
+    """Say which rows of an earlier run are no longer in the reports.
+
+    >>> _replaced(("in/a.png",), Path("out"))
+    'replaced: out held 1 input of an earlier run that is not among these (in/a.png); ...'
+    """
+    some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    many = f"{len(names):,} inputs" if len(names) > 1 else "1 input"
+    are = "are" if len(names) > 1 else "is"
+    return (
+        f"replaced: {out} held {many} of an earlier run that {are} not among these ({some}); the "
+        "reports no longer have them. Name another folder with -o to keep both"
+    )
 
 
 @contextmanager

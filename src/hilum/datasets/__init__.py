@@ -6,16 +6,25 @@ contract that is here. `parts/` has what readers share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.film_names import FilmNames
 from hilum.domain.members import member, members
 from hilum.domain.patient_ids import unify_patients
 from hilum.domain.record import Cohort
 
-__all__ = ["Card", "DatasetReader", "open_dataset", "reader", "without"]
+__all__ = [
+    "Card",
+    "DatasetReader",
+    "films_named",
+    "leave_out",
+    "open_dataset",
+    "reader",
+    "without",
+]
 
 
 @dataclass(frozen=True)
@@ -102,25 +111,67 @@ def open_dataset(place: Path, name: str | None = None) -> Cohort:
     # any table with a film and a finding is "table": it counts only where no other reader does
     matches = [member for member in matches if member != LAST] or matches
     if not matches:
-        wanted = "; ".join(f"for {member}, {reader(member).card.layout}" for member in names)
-        raise DatasetError(f"no dataset was recognized in {place}; looked {wanted}")
+        raise DatasetError(_nothing(place, names))
     if len(matches) > 1:
         raise DatasetError(f"{place} could be any of {', '.join(matches)}; name the dataset")
     return unify_patients(reader(matches[0]).read(place))
 
 
-def without(cohort: Cohort, image_ids: Collection[str], reason: str) -> Cohort:
-    """Return the cohort less some films, with a note of how many and why.
+def _nothing(place: Path, names: Sequence[str]) -> str:
+    """Say which table is nearly one that a reader knows, and what it lacks."""
+    from hilum.datasets.parts.columns import nearest
 
-    Names that the cohort does not have are passed over, since a list of films to leave out is
-    written for a whole dataset and used on parts of it.
+    if len(names) == 1:
+        wanted = reader(names[0]).card.layout
+        return f"{place} must have, for {names[0]}, {wanted}; {nearest(place)}"
+    known = ", ".join(name for name in names if name != LAST)
+    return f"no dataset was recognized in {place}: {nearest(place)} (public ones known: {known})"
+
+
+def without(cohort: Cohort, names: Collection[str], reason: str) -> Cohort:
+    """Return the cohort less the films that some names refer to, with a note of how many and why.
+
+    Names are matched as `FilmNames` says: folders in front, another suffix and capitals do not
+    matter.
 
     Args:
         cohort: where to leave films out.
-        image_ids: the films.
+        names: of the films, as somebody wrote them.
         reason: why, for the note.
+
+    Raises:
+        UsageError: for names that fit no film, or several: else a bad film would be trained on.
     """
+    return leave_out(cohort, films_named(cohort, names), reason)
+
+
+def leave_out(cohort: Cohort, image_ids: Collection[str], reason: str) -> Cohort:
+    """Return the cohort less the films of exactly these names; unknown names are passed over."""
     unwanted = frozenset(image_ids)
     kept = cohort.select(lambda record: record.image_id not in unwanted)
     note = f"films left out, {reason}: {len(cohort) - len(kept):,} of {len(cohort):,}"
     return replace(kept, notes=(*kept.notes, note))
+
+
+def films_named(cohort: Cohort, names: Collection[str]) -> frozenset[str]:
+    """Return the films of a cohort that some names refer to.
+
+    Raises:
+        UsageError: for names that fit no film, or several.
+    """
+    ids = cohort.image_ids()
+    films = FilmNames(ids)
+    found = {name: films.find(name) for name in names}
+    absent = sorted(name for name, film in found.items() if film.row is None and not film.many)
+    double = sorted(name for name, film in found.items() if film.many)
+    if absent or double:
+        said = [
+            f"{len(wrong):,} of {len(found):,} fit {fit}, first: {', '.join(wrong[:3])}"
+            for wrong, fit in ((absent, "no film"), (double, "several films"))
+            if wrong
+        ]
+        raise UsageError(
+            f"each name to leave out must be that of a film of {cohort.dataset}; "
+            f"{'; '.join(said)}. Correct these names (the films: {ids[0]}, …), or remove them"
+        )
+    return frozenset(ids[film.row] for film in found.values() if film.row is not None)

@@ -17,12 +17,14 @@ from hilum.datasets.parts.records import (
     age_years,
     film_notes,
     row_states,
+    sex_of,
     spelling_notes,
 )
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import label_set
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record
+from hilum.files.films import film_beside
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
@@ -56,7 +58,6 @@ _ABOUT = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 _PATH = re.compile(
     r"(?:.*/)?((train|valid|test)/(patient\d+)/(study\d+)/view\d+_(frontal|lateral)\.\w+)"
 )
-_SEXES = {"Female": Sex.FEMALE, "Male": Sex.MALE}
 _ODD = "frontal films whose direction is neither AP nor PA, read as frontal"
 
 
@@ -85,7 +86,7 @@ def read(place: Path) -> Cohort:
     for table in tables:
         _read_table(table, shelves, records, counts)
     names = ", ".join(table.relative_to(root).as_posix() for table in tables)
-    notes = [f"labels are from {names}"]
+    notes = [f"labels are from {names}", *disk.source_notes(*tables)[1:]]
     notes += spelling_notes(chexpert_columns(), label_set("CheXpert-14"), CARD.title)
     notes += [f"{what}: {count:,}" for what, count in sorted(counts.items()) if count]
     notes += film_notes(records, {})
@@ -167,7 +168,7 @@ def _read_table(
     about = _ABOUT if disk.has_columns(table, _ABOUT) else ()
     for number, (path, *row) in disk.read_rows(table, ("Path", *columns, *about)):
         where = f"{table.name} row {number}"
-        match = _PATH.fullmatch(path)
+        match = _PATH.fullmatch(path.replace("\\", "/"))
         if match is None:
             raise DatasetError(
                 f"{where}: Path must end like train/patient00001/study1/view1_frontal.jpg; "
@@ -186,7 +187,7 @@ def _read_table(
             path=_film(shelves[split], name.removeprefix(f"{split}/")),
             view=towards if exact else seen,
             age_years=age_years(age),
-            sex=_SEXES.get(sex, Sex.UNKNOWN),
+            sex=sex_of(sex),
             study_id=f"{patient}/{study}",
         )
         counts[REPEATED] += not add_once(records, record, where)
@@ -195,5 +196,5 @@ def _read_table(
 
 
 def _film(shelves: Sequence[Path], name: str) -> Path | None:
-    films = (shelf / name for shelf in shelves)
-    return next((film for film in films if film.is_file()), None)
+    films = (film_beside(shelf / name) for shelf in shelves)
+    return next((film for film in films if film is not None), None)

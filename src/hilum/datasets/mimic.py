@@ -13,6 +13,8 @@ from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record
+from hilum.files.films import film_beside
+from hilum.files.lines import whole_number
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
@@ -66,9 +68,9 @@ def read(place: Path) -> Cohort:
             or a study with two patients or two sets of labels; with the row.
     """
     labels = _table(place, (*_STUDY, *chexpert_columns()), *_LABELLERS)
-    films = _table(place, _FILM, "metadata")
-    root = disk.folder_of(place)
+    films, root = _table(place, _FILM, "metadata"), disk.folder_of(place)
     notes = [f"labels are from {labels.name}, films from {films.name}"]
+    notes += disk.source_notes(labels, films)[1:]
     notes += spelling_notes(chexpert_columns(), label_set("CheXpert-14"), labels.name)
     studies = _studies(labels)
     records = _records(films, studies, root / "files")
@@ -143,6 +145,7 @@ def _table(place: Path, columns: Sequence[str], *kinds: str) -> Path:
 def _studies(table: Path) -> dict[str, _Study]:
     studies: dict[str, _Study] = {}
     for number, (patient, study, *cells) in disk.read_rows(table, (*_STUDY, *chexpert_columns())):
+        patient, study = whole_number(patient), whole_number(study)
         facts = (patient, row_states(cells, f"{table.name} row {number}"))
         if studies.setdefault(study, facts) != facts:
             raise DatasetError(
@@ -153,23 +156,22 @@ def _studies(table: Path) -> dict[str, _Study]:
 
 
 def _records(table: Path, studies: dict[str, _Study], files: Path) -> dict[str, Record]:
-    # 377,110 films are not looked for where their folder is not there
-    here = {path.name for path in files.glob("p*")}
+    here = {path.name[1:] for path in files.glob("p*")}  # elsewhere 377,110 are not looked for
     nothing = (LabelState.UNLABELLED,) * len(chexpert_columns())
     records: dict[str, Record] = {}
     for number, (film, patient, study, view) in disk.read_rows(table, _FILM):
+        patient, study = whole_number(patient), whole_number(study)
         owner, states = studies.get(study, (patient, nothing))
         if owner != patient:
             raise DatasetError(
                 f"{table.name} row {number}: study {study} must have one patient; it is of "
                 f"{patient} here, of {owner} in the labels"
             )
-        path = _path(files, patient, study, film) if f"p{patient[:2]}" in here else None
         record = Record(
             image_id=film,
             patient_id=patient,
             states=states,
-            path=path if path and path.is_file() else None,
+            path=film_beside(_path(files, patient, study, film)) if patient[:2] in here else None,
             view=_view(view),
             study_id=study,
         )

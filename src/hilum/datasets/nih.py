@@ -13,12 +13,15 @@ from hilum.datasets.parts.records import (
     at_row,
     film_notes,
     row_notes,
+    sex_of,
     spelling_notes,
 )
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelState, nih14
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Box, Cohort, Record
+from hilum.files.films import FilmFiles
+from hilum.files.lines import whole_number
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
@@ -60,7 +63,6 @@ _BOX_COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 _FRAME_PX = 1024
 _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add up to
 _NO_FINDING = "No Finding"
-_SEXES = {sex.value: sex for sex in Sex}
 
 
 def recognize(place: Path) -> bool:
@@ -81,9 +83,9 @@ def read(place: Path) -> Cohort:
         LeakError: for a film on both official lists.
     """
     table = disk.required_table(place, _TABLES, CARD)
-    root, notes = disk.folder_of(place), [f"labels are from {table.name}"]
+    root, notes = disk.folder_of(place), disk.source_notes(table)
     tops = [root / "images", *sorted(root.glob("images_[0-9]*")), root / "sample"]
-    films = disk.film_index([path for top in tops for path in (top, top / "images")], ".png")
+    films = disk.film_index(path for top in tops for path in (top, top / "images"))
     records = _records(table, films, _boxes(root, notes), notes)
     notes += film_notes(records, films)
     official_test = _test_list(root, records, notes)
@@ -123,7 +125,7 @@ DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 
 def _records(
-    table: Path, films: dict[str, Path], boxes: dict[str, tuple[Box, ...]], notes: list[str]
+    table: Path, films: FilmFiles, boxes: dict[str, tuple[Box, ...]], notes: list[str]
 ) -> dict[str, Record]:
     records: dict[str, Record] = {}
     spelled: set[str] = set()
@@ -140,11 +142,11 @@ def _records(
             # Kaggle's sample fills patient numbers with zeros; they are the same patients
             patient_id=patient.lstrip("0") or "0",
             states=states,
-            path=films.get(image_id),
+            path=films.find(image_id),
             view=ViewPosition.from_words(view),
             age_years=age_years(age),
-            sex=_SEXES.get(sex, Sex.UNKNOWN),
-            follow_up=int(follow_up) if follow_up.isdecimal() else None,
+            sex=sex_of(sex),
+            follow_up=int(visit) if (visit := whole_number(follow_up)).isdecimal() else None,
             boxes=boxes.get(image_id, ()),
         )
         repeated += not add_once(records, record, where)
@@ -190,6 +192,8 @@ def _test_list(root: Path, records: dict[str, Record], notes: list[str]) -> froz
     test, rest = disk.read_lists(root / "test_list.txt", root / "train_val_list.txt")
     if test is None:
         notes.append("there is no test_list.txt: no official test set")
-    elif rest is not None and (unlisted := records.keys() - test - rest):
+        return None
+    test, rest = disk.resolved(test, records), disk.resolved(rest or frozenset(), records)
+    if rest and (unlisted := records.keys() - test - rest):
         notes.append(f"films on neither official list: {len(unlisted):,}")
     return test

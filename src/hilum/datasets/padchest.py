@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import disk
-from hilum.datasets.parts.records import add_once, age_years, at_row, film_notes
+from hilum.datasets.parts.records import add_once, age_years, at_row, film_notes, sex_of
 from hilum.domain.errors import UsageError
 from hilum.domain.findings import NO_FINDING, LabelState, catalog, label_set
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
@@ -91,7 +91,7 @@ def read(place: Path) -> Cohort:
             different labels; with the row.
     """
     table = disk.required_table(place, _TABLES, CARD)
-    films = disk.film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))], ".png")
+    films = disk.film_index([table.parent, *sorted(table.parent.glob("[0-9]*"))])
     records: dict[str, Record] = {}
     texts: Counter[str] = Counter()
     for number, row in disk.read_rows(table, (*_WHO, *_WHAT)):
@@ -104,14 +104,14 @@ def read(place: Path) -> Cohort:
             image_id=film,
             patient_id=patient,
             states=states,
-            path=films.get(film),
+            path=films.find(film),
             view=ViewPosition.OTHER if view == _NO_VIEW else ViewPosition.from_words(view),
             age_years=age_years(str(years)),
-            sex=Sex(sex) if sex in ("F", "M") else Sex.UNKNOWN,
+            sex=sex_of(sex),
             study_id=study,
         )
         texts[text] += add_once(records, record, f"{table.name} row {number}")
-    notes = [f"labels are from {table.name}", *_label_notes(texts)]
+    notes = [*disk.source_notes(table), *_label_notes(texts)]
     rows, drawn = tuple(records.values()), disk.is_synthetic(table.parent)
     if ageless := sum(record.age_years is None for record in rows):
         notes.append(f"films without an age, or whose age is 0 or cannot be: {ageless:,}")

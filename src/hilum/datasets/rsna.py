@@ -63,9 +63,8 @@ def read(place: Path) -> Cohort:
     """
     table = disk.required_table(place, _TABLES, CARD)
     root = disk.folder_of(place)
-    index = disk.film_index([root / "stage_2_train_images"], (".dcm", ".png", ".jpg"))
-    films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", NO_PATIENTS]
+    films = disk.films_by_stem([root / "stage_2_train_images"])
+    notes = [*disk.source_notes(table), NO_PATIENTS]
     notes.append(f"{table.name}: 'Target' is read as {_OPACITY}")
     boxes = _boxes(table, notes)
     classes = _classes(root, notes)
@@ -82,7 +81,7 @@ def read(place: Path) -> Cohort:
             image_id=film,
             patient_id=film,
             states=(LabelState(bool(boxed)), normal),
-            path=films.get(film),
+            path=films.find(film),
             view=ViewPosition.FRONTAL,
             boxes=tuple(boxed),
         )

@@ -62,15 +62,14 @@ def read(place: Path) -> Cohort:
     table = disk.required_table(place, _TABLES, CARD)
     root = disk.folder_of(place)
     folders = sorted(root.glob("dicom-images-*/*/*/"))
-    index = disk.film_index(folders, ".dcm")
-    films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", NO_PATIENTS]
+    films = disk.films_by_stem(folders)
+    notes = [*disk.source_notes(table), NO_PATIENTS]
     records = {
         film: Record(
             image_id=film,
             patient_id=film,
             states=(LabelState(bool(boxes)),),
-            path=films.get(film),
+            path=films.find(film),
             view=ViewPosition.FRONTAL,
             boxes=tuple(boxes),
         )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
 from hilum.datasets.parts import columns, disk
-from hilum.datasets.parts.records import NO_PATIENTS, add_once, age_years, film_notes, first_names
+from hilum.datasets.parts.records import (
+    NO_PATIENTS,
+    add_once,
+    age_years,
+    film_notes,
+    first_names,
+    sex_of,
+)
 from hilum.domain.errors import DatasetError, suggestion
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.film_names import FilmNames, stem_of
+from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Split
+from hilum.files.films import film_beside, film_paths
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
@@ -33,12 +40,10 @@ CARD = Card(
     known_faults=("Nothing is known of how the labels came about.",),
 )
 
-_SEXES = {"f": Sex.FEMALE, "female": Sex.FEMALE, "m": Sex.MALE, "male": Sex.MALE}
 _SPLITS = {
     **{split.value: split for split in Split},
     **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), Split.TUNE),
 }
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
 _REPEATED = "rows that repeat a film with the same labels, left out"
 _AGELESS = "films whose age cannot be, taken as unknown"
 _VIEWLESS = "films whose view is no known word, taken as unknown"
@@ -64,7 +69,7 @@ def read(place: Path) -> Cohort:
         has = first_names(table.name for table in layouts) or "none"
         raise DatasetError(f"{place} must have {CARD.layout}; it has {has}. Name the table itself")
     ((table, layout),) = layouts.items()
-    notes = [f"labels are from {table.name}"]
+    notes = disk.source_notes(table)
     notes += [] if "patient" in layout.roles else [NO_PATIENTS]
     if layout.unread:
         notes.append(f"{table.name}: columns not read: {', '.join(layout.unread)}")
@@ -123,7 +128,7 @@ DATASET: DatasetReader = DatasetReader(CARD, recognize, read, write_example)
 
 def _layouts(place: Path) -> dict[Path, columns.Layout]:
     """Return the tables with films and labels: the place itself, or those in the folder."""
-    tables = [place] if place.is_file() else sorted([*place.glob("*.csv"), *place.glob("*.csv.gz")])
+    tables = [place] if place.is_file() else disk.tables_in(place)
     found = {table: columns.layout_of(table) for table in tables}
     return {table: layout for table, layout in found.items() if layout is not None}
 
@@ -149,8 +154,8 @@ def _record(row: Mapping[str, str], states: columns.States, path: Path | None) -
         states=states,
         path=path,
         view=ViewPosition.from_words(row.get("view", "")),
-        age_years=age_years(row.get("age", "").removesuffix(".0")),
-        sex=_SEXES.get(row.get("sex", "").casefold(), Sex.UNKNOWN),
+        age_years=age_years(row.get("age", "")),
+        sex=sex_of(row.get("sex", "")),
         study_id=row.get("study") or None,
     )
 
@@ -166,29 +171,21 @@ def _split(word: str) -> Split | None:
 
 def _films_below(root: Path) -> dict[str, Path]:
     """Path from the folder to film, in one pass over everything below it."""
-    found: dict[str, Path] = {}
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            # macOS leaves a "._name" beside each file that it copies to a foreign disk
-            if name.casefold().endswith(_SUFFIXES) and not name.startswith("."):
-                path = Path(folder, name)
-                found[path.relative_to(root).as_posix()] = path
-    return found
+    return {path.relative_to(root).as_posix(): path for path in film_paths(root)}
 
 
 def _locator(root: Path, films: Mapping[str, Path]) -> Callable[[str], Path | None]:
     alone: dict[str, Path | None] = {}
+    named, order = FilmNames(films), list(films.values())
     for path in films.values():
-        for name in {path.name, path.stem}:
+        for name in {path.name, stem_of(path.name)}:
             alone[name] = None if name in alone else path  # of two films, neither is guessed
 
     def locate(film: str) -> Path | None:
         name = film.replace("\\", "/").removeprefix("./")
         if found := films.get(name) or alone.get(name.rpartition("/")[2]):
             return found
-        with suppress(OSError):  # a cell may hold what no file can be called
-            return path if (path := root / name).is_file() else None
-        return None
+        row = named.find(name).row
+        return film_beside(root / name) if row is None else order[row]
 
     return locate

@@ -45,7 +45,6 @@ CARD = Card(
 _TABLES = ("train.csv",)
 _COLUMNS = ("image_id", "class_name", "class_id", "rad_id", "x_min", "y_min", "x_max", "y_max")
 _SIZES = "train_meta.csv"
-_SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
@@ -68,9 +67,8 @@ def read(place: Path) -> Cohort:
     """
     table = disk.required_table(place, _TABLES, CARD)
     root = disk.folder_of(place)
-    index = disk.film_index([root / "train"], _SUFFIXES)
-    films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {table.name}", NO_PATIENTS]
+    films = disk.films_by_stem([root / "train"])
+    notes = [*disk.source_notes(table), NO_PATIENTS]
     listed = _listed(table, notes)
     boxed = readings.read_corners(table, _labels(), films, _sizes(root), notes)
     records: dict[str, Record] = {}
@@ -80,7 +78,7 @@ def read(place: Path) -> Cohort:
             image_id=film,
             patient_id=film,
             states=readings.majority(votes),
-            path=films.get(film),
+            path=films.find(film),
             view=ViewPosition.PA,
             boxes=boxed.get(film, ()),
             votes=votes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from hilum.datasets import Card, DatasetReader
@@ -19,6 +18,7 @@ from hilum.domain.errors import DatasetError, LeakError
 from hilum.domain.findings import LabelState, label_set
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record, Vote
+from hilum.files.films import FilmFiles
 
 __all__ = ["CARD", "DATASET", "read", "recognize", "write_example"]
 
@@ -57,7 +57,6 @@ _FINDINGS = (
     *("COPD", "Lung tumor", "Pneumonia", "Tuberculosis", _OTHER[0], "No finding"),
 )
 """The columns of the training table, in the order of the label set."""
-_SUFFIXES = (".dicom", ".dcm", ".png", ".jpg")
 
 
 def recognize(place: Path) -> bool:
@@ -84,9 +83,8 @@ def read(place: Path) -> Cohort:
         raise DatasetError(f"{CARD.title} must have {CARD.layout}; none is in {place}")
     folder = tables[0].parent
     root = folder.parent if folder.name == "annotations" else folder
-    index = disk.film_index([root / "train", root / "test"], _SUFFIXES)
-    films = {Path(name).stem: path for name, path in index.items()}
-    notes = [f"labels are from {', '.join(table.name for table in tables)}", NO_PATIENTS]
+    films = disk.films_by_stem([root / "train", root / "test"])
+    notes = [*disk.source_notes(*tables), NO_PATIENTS]
     records: dict[str, Record] = {}
     tested: frozenset[str] | None = None
     for table in tables:
@@ -146,10 +144,10 @@ def _tables(place: Path) -> list[Path]:
 
 def _agreed(table: Path) -> bool:
     """Return whether the labels are a consensus: only the table of single readers names them."""
-    return _READER not in disk.read_header(table)
+    return not disk.has_columns(table, (_READER,))
 
 
-def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[str, Record]:
+def _records(table: Path, films: FilmFiles, notes: list[str]) -> dict[str, Record]:
     agreed = _agreed(table)
     read = _votes(table, notes)
     if not agreed and (odd := sum(len(votes) != _READERS for votes in read.values())):
@@ -167,7 +165,7 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
             image_id=film,
             patient_id=film,
             states=readings.majority(votes),
-            path=films.get(film),
+            path=films.find(film),
             view=ViewPosition.PA,
             boxes=boxes.get(film, ()),
             votes=() if agreed else votes,
@@ -177,9 +175,9 @@ def _records(table: Path, films: Mapping[str, Path], notes: list[str]) -> dict[s
 
 def _votes(table: Path, notes: list[str]) -> dict[str, dict[str, tuple[LabelState, ...]]]:
     """Film to reader to labels; a consensus is one reader without a name."""
-    header = disk.read_header(table)
-    names = [_OTHER[1] if n == _OTHER[0] and _OTHER[1] in header else n for n in _FINDINGS]
-    key = ["image_id", _READER] if _READER in header else ["image_id"]
+    other = _OTHER[disk.has_columns(table, _OTHER[1:])]
+    names = [other if name == _OTHER[0] else name for name in _FINDINGS]
+    key = ["image_id"] if _agreed(table) else ["image_id", _READER]
     read: dict[str, dict[str, tuple[LabelState, ...]]] = {}
     repeated = 0
     for number, row in disk.read_rows(table, [*names, *key]):

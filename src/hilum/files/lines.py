@@ -1,20 +1,34 @@
-"""The lines of a table that somebody else wrote: UTF-8, plain or gzipped, none of any length."""
+"""Tables and lists that somebody else wrote: one reader of their bytes, lines and separators.
+
+Text is UTF-8 or UTF-16, plain or gzipped; columns are separated by commas, tabs or semicolons.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from hilum.domain.errors import DatasetError, UsageError
 
-__all__ = ["LONGEST", "text_lines"]
+__all__ = ["LONGEST", "NameList", "TableRows", "fold", "read_names", "text_lines", "whole_number"]
 
 LONGEST = 1 << 20
 """Characters a line may have: more is no table, and would fill the memory."""
+
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+"""What may separate columns, in order of preference, and its name."""
+_DECLARED = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+_SAVED = re.compile(r"(-?\d+)\.0*")
+_PROBE = 64
+"""First bytes that tell UTF-16 without a byte order mark."""
 
 
 @contextmanager
@@ -22,19 +36,23 @@ def text_lines(path: Path, errors: str = "strict") -> Generator[Iterator[str]]:
     """Open a table and give its lines, one at a time; a byte order mark is passed over.
 
     Args:
-        path: plain, or gzipped where its name ends in `.gz`.
-        errors: what to do with bytes that are not UTF-8, as `open` has it.
+        path: plain, or gzipped where its name ends in `.gz`. UTF-16, as Excel's "Unicode text" is,
+            is known by its byte order mark, or by a zero in every second byte.
+        errors: what to do with bytes that cannot be decoded, as `open` has it.
 
     Raises:
         UsageError: for a file that cannot be opened.
-        DatasetError: for bytes that are not UTF-8, a damaged archive, or a line that is too long.
+        DatasetError: for bytes that are not text, a damaged archive, or a line that is too long.
     """
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    packed = path.suffix.lower() == ".gz"
     try:
-        with opener(path, "rt", encoding="utf-8-sig", errors=errors, newline="") as file:
-            yield _lines(path, file)
+        with _opened(path, packed) as probe:
+            encoding = _encoding(probe.read(_PROBE))
+        opener = gzip.open if packed else open
+        with opener(path, "rt", encoding=encoding, errors=errors, newline="") as file:
+            yield _lines(path, cast("IO[str]", file))
     except UnicodeDecodeError as error:
-        byte = error.object[error.start]
+        byte = error.object[min(error.start, len(error.object) - 1)]
         raise DatasetError(
             f"{path.name} must be UTF-8; it has the byte 0x{byte:02x}. Save it as UTF-8"
         ) from error
@@ -44,11 +62,157 @@ def text_lines(path: Path, errors: str = "strict") -> Generator[Iterator[str]]:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def _opened(path: Path, packed: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def _encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = head[::2], head[1::2]
+    if len(head) >= 4 and not any(odd) and all(even):
+        return "utf-16-le"
+    if len(head) >= 4 and not any(even) and all(odd):
+        return "utf-16-be"
+    return "utf-8-sig"
+
+
 def _lines(path: Path, file: IO[str]) -> Iterator[str]:
+    number = 0
     while line := file.readline(LONGEST):
+        number += 1
         if len(line) == LONGEST:
             raise DatasetError(
                 f"{path.name} must have lines below {LONGEST:,} characters; one is longer. "
                 "Is it a table?"
             )
+        if "\0" in line:
+            raise DatasetError(
+                f"{path.name} line {number} must be text; it has a zero byte, as a full disk or a "
+                "crash leaves. Remove the line, or write the file again"
+            )
         yield line
+
+
+class TableRows:
+    r"""The rows of a table of text, whatever separates its columns.
+
+    A first line `sep=;`, as Excel has it, names the separator and is passed over. Else the header
+    tells: commas, unless there are more tabs or more semicolons in it. Cells are not stripped.
+
+    Args:
+        lines: of the table, such as those of `text_lines`.
+
+    Attributes:
+        separator: between the columns.
+
+    Raises:
+        csv.Error: while reading, for text that is not CSV.
+
+    >>> rows = TableRows(iter(["sep=;\n", "path;view\n", "a.png;PA\n"]))
+    >>> rows.separator, list(rows), rows.line
+    (';', [['path', 'view'], ['a.png', 'PA']], 3)
+    """
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        blank, first = _to_first_text(lines)
+        declared = _DECLARED.fullmatch(first)
+        self._above = 0
+        if declared:
+            self.separator, self._above = declared[1], len(blank) + 1
+            rest = lines
+        else:
+            self.separator = _separator(first)
+            rest = chain(blank, [first] if first else [], lines)
+        self._reader = csv.reader(rest, delimiter=self.separator, strict=True)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return iter(self._reader)
+
+    @property
+    def line(self) -> int:
+        """Number of the last line that was read, from 1."""
+        return self._reader.line_num + self._above
+
+    @property
+    def remark(self) -> str:
+        """What is unusual about the separator, for a note; empty for commas."""
+        name = SEPARATORS.get(self.separator, repr(self.separator))
+        return "" if self.separator == "," else f"its columns are separated by {name}"
+
+
+def _to_first_text(lines: Iterator[str]) -> tuple[list[str], str]:
+    blank: list[str] = []
+    for line in lines:
+        if line.strip():
+            return blank, line
+        blank.append(line)
+    return blank, ""
+
+
+def _separator(header: str) -> str:
+    bare = _QUOTED.sub("", header)
+    return max(SEPARATORS, key=bare.count)  # the first of equals: commas
+
+
+def fold(name: str) -> str:
+    """Return the name of a column without what people vary: case, blanks, underscores, quotes.
+
+    >>> fold("Image Index"), fold("IMAGE_ID"), fold(" View Position ")
+    ('imageindex', 'imageid', 'viewposition')
+    """
+    return re.sub(r"[\s_\"']+", "", name).casefold()
+
+
+def whole_number(text: str) -> str:
+    """Return a number of a table as it was before it was saved as a decimal; else the text.
+
+    >>> whole_number("10000032.0"), whole_number("012"), whole_number("1.5")
+    ('10000032', '012', '1.5')
+    """
+    match = _SAVED.fullmatch(text)
+    return text if match is None else match[1]
+
+
+class NameList(NamedTuple):
+    """A list of names that somebody wrote.
+
+    Attributes:
+        column: the column that held them, as it is spelled there; empty for one name a line.
+        names: line number and name, without blanks around it.
+    """
+
+    column: str
+    names: list[tuple[int, str]]
+
+
+def read_names(path: Path, columns: Sequence[str]) -> NameList:
+    """Read a list of names: one a line, or a column of a table.
+
+    The first of the columns that the first row has, in any case, holds the names. Where it has
+    none, each line is one name, blanks in it too, so that `chest film 1.png` is one film.
+    Blank lines are passed over.
+
+    Args:
+        path: of the list.
+        columns: names of the column, in order of preference.
+
+    Raises:
+        UsageError: for a file that cannot be opened.
+        DatasetError: for a file that is not text.
+    """
+    with text_lines(path) as lines:
+        rows = TableRows(lines)
+        try:
+            header = next((row for row in rows if any(map(str.strip, row))), [])
+            folded = [fold(cell) for cell in header]
+            wanted = [folded.index(word) for word in map(fold, columns) if word in folded]
+            if wanted:
+                at = wanted[0]
+                cells = ((rows.line, row[at].strip()) for row in rows if len(row) > at)
+                return NameList(header[at].strip(), [pair for pair in cells if pair[1]])
+        except csv.Error as error:
+            raise DatasetError(f"{path.name} line {rows.line} is not CSV: {error}") from None
+    with text_lines(path) as lines:
+        names = ((at, line.strip().strip('"').strip()) for at, line in enumerate(lines, start=1))
+        return NameList("", [pair for pair in names if pair[1]])

@@ -9,14 +9,14 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import find
 from hilum.domain.record import Cohort
-from hilum.files.lines import text_lines
+from hilum.files.lines import TableRows, text_lines
 from hilum.predictions.levels import Level, grouped
 
 __all__ = [
@@ -145,23 +145,14 @@ def open_rows(path: Path) -> Generator[Iterator[tuple[list[str], int]]]:
     """Open a table and give its rows one at a time with line numbers, without blank rows."""
     try:
         with text_lines(path) as lines:
-            first = list(_to_first_text(lines))
-            tabs = bool(first) and first[-1].count("\t") > first[-1].count(",")
-            reader = csv.reader(chain(first, lines), delimiter="\t" if tabs else ",", strict=True)
-            yield ((row, reader.line_num) for row in reader if not _blank(row))
+            rows = TableRows(lines)
+            yield ((row, rows.line) for row in rows if not _blank(row))
     except csv.Error as error:
         raise DatasetError(f"{path.name} is not a CSV table: {error}") from None
 
 
 def _blank(row: Sequence[str]) -> bool:
     return not (row and row[0].strip()) and not any(map(str.strip, row))
-
-
-def _to_first_text(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        yield line
-        if line.strip():
-            return
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hilum.datasets import open_dataset, without
+from hilum.datasets import films_named, leave_out, open_dataset, without
 from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
 from hilum.domain.errors import DatasetError, HilumError, UsageError
+from hilum.domain.film_names import FILM_COLUMNS
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split
+from hilum.files.lines import read_names
 from hilum.inspection.films import films_without_row
 from hilum.runs.facts import BoundFilms
 from hilum.runs.folder import RunFolder
@@ -66,8 +68,9 @@ def split_of(run: RunFolder, split: Split, data: Path | None) -> Cohort:
     root = data or Path(films.data)
     cohort = open_dataset(root, films.dataset)
     if run.excluded.exists():
-        names = frozenset(run.excluded.read_text("utf-8").split())
-        cohort = without(cohort, names, f"listed in {run.excluded.name}")
+        # the films themselves, as `keep_excluded` wrote them; a name may have blanks
+        names = frozenset(run.excluded.read_text("utf-8").splitlines())
+        cohort = leave_out(cohort, names, f"listed in {run.excluded.name}")
     cohort = settle(cohort, films.policy or DEFAULT_POLICY)
     if cohort.sha256() != films.records_sha256:
         raise DatasetError(
@@ -117,7 +120,7 @@ class TrainingRequest:
     Attributes:
         config: the recipe.
         data: the dataset's top folder.
-        exclude: a file with the names of films to leave out, one a line; None to leave out none.
+        exclude: a list of films to leave out, as `film_names` reads it; None to leave out none.
         allow_unlabelled: whether films that no row describes are expected.
     """
 
@@ -126,22 +129,19 @@ class TrainingRequest:
     exclude: Path | None = None
     allow_unlabelled: bool = False
 
-    def unwanted(self) -> frozenset[str]:
-        """Return the names of the films to leave out."""
-        return frozenset() if self.exclude is None else film_names(self.exclude)
-
     def read(self) -> Cohort:
         """Read the dataset, less the films to leave out.
 
         Raises:
             DatasetError: when there is no dataset, or films that no row describes.
+            UsageError: for a name to leave out that fits no film.
         """
         cohort = open_dataset(self.data)
         if not self.allow_unlabelled:
             _refuse_without_labels(cohort, self.data)
         if self.exclude is None:
             return cohort
-        return without(cohort, self.unwanted(), f"listed in {self.exclude.name}")
+        return without(cohort, film_names(self.exclude), f"listed in {self.exclude.name}")
 
     def settled(self, cohort: Cohort) -> tuple[Cohort, SplitTable]:
         """Apply the label policy and split the patients.
@@ -156,23 +156,26 @@ class TrainingRequest:
         return settled, splits
 
     def keep_excluded(self, run: RunFolder) -> None:
-        """Write the names of the films left out into the run's folder, once."""
+        """Write the names of the films left out into the run's folder, once, as the dataset has."""
         if self.exclude is not None and not run.excluded.exists():
             run.root.mkdir(parents=True, exist_ok=True)
-            names = sorted(self.unwanted())
+            names = sorted(films_named(open_dataset(self.data), film_names(self.exclude)))
             run.excluded.write_text("".join(f"{name}\n" for name in names), "utf-8")
 
 
 def film_names(path: Path) -> frozenset[str]:
-    """Read a list of film names, one a line, as `--exclude` names it.
+    """Read a list of films as `--exclude` names it: one a line, or a column of a table.
 
     Raises:
-        UsageError: when the file cannot be read.
+        UsageError: when the file cannot be read, or names nothing.
     """
     try:
-        return frozenset(path.read_text("utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
+        names = frozenset(name for _, name in read_names(path, FILM_COLUMNS).names)
+    except (DatasetError, UsageError) as error:
         raise UsageError(f"--exclude must be a readable list of films; {path}: {error}") from None
+    if not names:
+        raise UsageError(f"--exclude must name the films to leave out; {path} names none")
+    return names
 
 
 def _refuse_without_labels(cohort: Cohort, data: Path) -> None:

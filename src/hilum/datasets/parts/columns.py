@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hilum.datasets.parts.disk import read_header, read_rows
-from hilum.datasets.parts.records import label_state, label_states, spelling_notes
+from hilum.datasets.parts.disk import read_header, read_rows, tables_in
+from hilum.datasets.parts.records import (
+    first_names,
+    label_state,
+    label_states,
+    spelling_notes,
+)
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find, label_set
 
-__all__ = ["Layout", "Marks", "States", "chexpert_columns", "layout_of", "marks_of"]
+__all__ = ["Layout", "Marks", "States", "chexpert_columns", "layout_of", "marks_of", "nearest"]
 
 _ROLES = {
     "film": (
         *("imageid", "imageindex", "image", "film", "filename", "imagename", "file"),
-        *("path", "imagepath", "filepath", "study"),
+        *("path", "imagepath", "filepath", "imgpath", "dicomid", "sopinstanceuid", "study"),
     ),
     "path": ("path", "imagepath", "filepath"),
     "patient": ("patientid", "patient", "subjectid", "subject"),
@@ -74,6 +80,58 @@ def layout_of(table: Path) -> Layout | None:
         return None
     used = {*findings, *roles.values()}
     return Layout(roles, findings, tuple(name for name in header if name not in used))
+
+
+def nearest(place: Path) -> str:
+    """Say why no reader knows a place: which of its tables is nearest to one, and what it lacks."""
+    tables = [place] if place.is_file() else tables_in(place)
+    fitting = [table.name for table in tables if layout_of(table) is not None]
+    if len(fitting) > 1:
+        return (
+            f"{len(fitting)} of its tables have films and findings, {first_names(fitting)}. Name "
+            f"one of them instead of the folder, such as {place / fitting[0]}"
+        )
+    if tables:
+        table = max(tables, key=_nearness)
+        return f"{table.name} is nearest to a table of labels. {_lacks(table)}"
+    below = sorted(path.relative_to(place) for path in place.glob("*/*.csv"))
+    if below:
+        return f"it has no table itself; {below[0].as_posix()} is below it. Name that folder"
+    books = sorted(path.name for path in place.iterdir() if path.suffix.lower() in _WORKBOOKS)
+    if books:
+        return f"it has no *.csv or *.tsv; {books[0]} is a workbook. Save its sheet as CSV UTF-8"
+    return f"it has no table of labels (*.csv, *.tsv). {_NEEDED}"
+
+
+_WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
+_NEEDED = (
+    "A table needs a column of films, such as image_id, and a column a finding, such as Effusion, "
+    "or one of joined labels, such as Finding Labels"
+)
+
+
+def _nearness(table: Path) -> tuple[int, int]:
+    header = read_header(table)
+    films = sum(_folded(name) in _ROLES["film"] for name in header)
+    return min(films, 1) + sum(_finding(name) is not None for name in header), len(header)
+
+
+def _lacks(table: Path) -> str:
+    """Say what keeps a table from being one of labels."""
+    header = [name for name in read_header(table) if name]
+    if not header:
+        return "It has no first line that can be read as names of columns"
+    has = f"Its columns are {', '.join(name[:40] for name in header[:8])}"
+    has += ", …" if len(header) > 8 else ""
+    film = any(_folded(name) in _ROLES["film"] for name in header)
+    if not film:
+        return f"{has}; none names the film. Call that column image_id"
+    known = {_folded(name): name for name in catalog()}
+    for name in header:
+        near = difflib.get_close_matches(_folded(name), known, n=1, cutoff=0.75)
+        if near:
+            return f"{has}; none is a finding. Is '{name}' {known[near[0]]}?"
+    return f"{has}; none is a finding. {_NEEDED}"
 
 
 def marks_of(table: Path, layout: Layout, notes: list[str]) -> tuple[LabelSet, Marks]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from hilum.datasets import Card
 from hilum.datasets.parts.records import first_names
 from hilum.domain.errors import DatasetError, LeakError, UsageError
-from hilum.files.lines import text_lines
+from hilum.domain.film_names import FilmNames, stem_of
+from hilum.files.films import FilmFiles, counts_as_film
+from hilum.files.lines import TableRows, fold, text_lines
 
 __all__ = [
     "draw_dicom",
     "draw_film",
     "film_index",
+    "films_by_stem",
     "find_table",
     "folder_of",
     "has_columns",
@@ -32,14 +35,21 @@ __all__ = [
     "read_lists",
     "read_rows",
     "required_table",
+    "resolved",
+    "source_notes",
+    "tables_in",
     "write_lines",
 ]
+
+
+_ENDS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def find_table(place: Path, names: Sequence[str]) -> Path | None:
     """Return the first of the tables that is in the folder, plain or gzipped; None if none is.
 
-    A place that is a table is returned as it is.
+    Where none has its very name, one counts whose name differs by case, or ends in `.tsv`. A place
+    that is a table is returned as it is.
     """
     if place.is_file():
         return place
@@ -47,7 +57,25 @@ def find_table(place: Path, names: Sequence[str]) -> Path | None:
         for candidate in (place / name, place / f"{name}.gz"):
             if candidate.is_file():
                 return candidate
+    return _alike(place, names)
+
+
+def _alike(place: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of the tables whose name differs by case alone, or that is a .tsv."""
+    for name in names:
+        folder, stem = (place / name).parent, Path(name).name.casefold().removesuffix(".csv")
+        ends = _ENDS if name.casefold().endswith(".csv") else ("", ".gz")
+        wanted = {stem + end for end in ends}
+        here = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        for other in here:
+            if other.casefold() in wanted:
+                return folder / other
     return None
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Return the tables right in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.name.casefold().endswith(_ENDS))
 
 
 def required_table(place: Path, names: Sequence[str], card: Card) -> Path:
@@ -68,8 +96,8 @@ def folder_of(place: Path) -> Path:
 
 
 def has_columns(table: Path, columns: Iterable[str]) -> bool:
-    """Return whether a file is a CSV table with these columns."""
-    return frozenset(columns) <= frozenset(read_header(table))
+    """Return whether a file is a CSV table with these columns, whatever their case."""
+    return frozenset(map(fold, columns)) <= frozenset(map(fold, read_header(table)))
 
 
 def is_recognized(place: Path, names: Sequence[str], columns: Iterable[str]) -> bool:
@@ -82,29 +110,39 @@ def is_recognized(place: Path, names: Sequence[str], columns: Iterable[str]) -> 
 def read_header(table: Path) -> list[str]:
     """Return the columns of a CSV table, plain or gzipped; none for a file that is not one.
 
-    Bytes that are not UTF-8 and semicolons are let pass: the table is then recognized, and
-    `read_rows` says what is wrong with it.
+    Bytes that are not UTF-8 are let pass: the table is then recognized, and `read_rows` says what
+    is wrong with it.
     """
     try:
         with text_lines(table, "replace") as file:
-            names = next(csv.reader(file), [])
+            return [name.strip() for name in next(iter(TableRows(file)), [])]
     except (DatasetError, UsageError, csv.Error):
         return []
-    names = names[0].split(";") if len(names) == 1 else names
-    return [name.strip() for name in names]
+
+
+def source_notes(*tables: Path) -> list[str]:
+    """Return notes on where labels are from, and on columns that commas do not separate."""
+    notes = [f"labels are from {', '.join(table.name for table in tables)}"]
+    for table in tables:
+        with text_lines(table, "replace") as file:
+            remark = TableRows(file).remark
+        notes += [f"{table.name}: {remark}"] if remark else []
+    return notes
 
 
 def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield row number and the values of some columns, found by name, for each row of a CSV table.
 
-    Columns may stand in any order, and others beside them. A byte-order mark and CRLF are
-    accepted. The row number is that of a spreadsheet: the header is row 1.
+    Columns may stand in any order, and others beside them; their case does not matter. Files are
+    read as `hilum.files.lines` says: commas, tabs or semicolons, UTF-8 or UTF-16. The row number
+    is that of a spreadsheet: the header is row 1.
 
     Raises:
-        DatasetError: for a missing column, a short row, or a file that is not CSV in UTF-8.
+        DatasetError: for a missing column, a short row, or a file that is not CSV.
     """
     with text_lines(table) as file:
-        rows = csv.reader(file, strict=True)
+        table_rows = TableRows(file)
+        rows = iter(table_rows)
         try:
             at = _positions(table, [name.strip() for name in next(rows, [])], columns)
             width = max(at) + 1
@@ -118,7 +156,7 @@ def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
                     )
                 yield number, [row[index].strip() for index in at]
         except csv.Error as error:
-            raise DatasetError(f"{table.name} row {rows.line_num} is not CSV: {error}") from error
+            raise DatasetError(f"{table.name} row {table_rows.line} is not CSV: {error}") from error
 
 
 def read_list(path: Path) -> frozenset[str] | None:
@@ -135,6 +173,23 @@ def read_list(path: Path) -> frozenset[str] | None:
     if not names:
         raise DatasetError(f"{found.name} must list films, one a line; it is empty")
     return names
+
+
+def resolved(names: frozenset[str], films: Collection[str]) -> frozenset[str]:
+    r"""Return the films that a list names, by the rules of `FilmNames`; unknown names stay.
+
+    >>> sorted(resolved(frozenset({"images\\1.PNG", "9.png"}), ["1.png", "2.png"]))
+    ['1.png', '9.png']
+    """
+    unknown = names.difference(films)
+    if not unknown:
+        return names
+    order = list(films)
+    known, found = FilmNames(order), {name: name for name in names}
+    for name in unknown:
+        row = known.find(name).row
+        found[name] = name if row is None else order[row]
+    return frozenset(found.values())
 
 
 def read_lists(test: Path, rest: Path) -> tuple[frozenset[str] | None, frozenset[str] | None]:
@@ -161,35 +216,35 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[int]:
-    absent = [name for name in columns if name not in header]
-    if not absent:
-        return [header.index(name) for name in columns]
-    semicolons = len(header) == 1 and ";" in header[0]
-    hint = " Its columns are separated by ';': save it with commas" if semicolons else ""
-    raise DatasetError(
-        f"{table.name} must have the columns {', '.join(columns)}; "
-        f"it lacks {', '.join(absent)}.{hint}"
-    )
+    folded = [fold(name) for name in header]
+    absent = [name for name in columns if name not in header and fold(name) not in folded]
+    if absent:
+        raise DatasetError(
+            f"{table.name} must have the columns {', '.join(columns)}; "
+            f"it lacks {', '.join(absent)}."
+        )
+    return [header.index(name) if name in header else folded.index(fold(name)) for name in columns]
 
 
-def film_index(folders: Iterable[Path], suffix: str | tuple[str, ...]) -> dict[str, Path]:
-    """Map file name to path of the films in some folders; absent folders are skipped.
+def film_index(folders: Iterable[Path]) -> FilmFiles:
+    """Return the films in some folders by file name; absent folders are skipped.
 
-    Where two folders hold the same name, the first folder's film counts.
+    Films are known by suffix, others by their first bytes. Where two folders hold the same name,
+    the first folder's film counts.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             continue
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.lower().endswith(suffix)]
-        # macOS leaves a "._name" beside each file that it copies to a foreign disk
-        found |= {
-            name: folder / name
-            for name in sorted(names)
-            if not name.startswith(".") and name not in found
-        }
-    return found
+            names = sorted(entry.name for entry in entries if entry.name not in found)
+        found |= {name: folder / name for name in names if counts_as_film(folder / name)}
+    return FilmFiles(found)
+
+
+def films_by_stem(folders: Iterable[Path]) -> FilmFiles:
+    """Return the films of `film_index` by their names without suffix."""
+    return FilmFiles({stem_of(name): path for name, path in film_index(folders).items()})
 
 
 def is_synthetic(root: Path) -> bool:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.radiograph import Sex
 from hilum.domain.record import Record
+from hilum.files.lines import whole_number
 
 __all__ = [
     "AGELESS",
@@ -25,6 +27,7 @@ __all__ = [
     "label_states",
     "row_notes",
     "row_states",
+    "sex_of",
     "spelling_notes",
 ]
 
@@ -36,6 +39,7 @@ REPEATED = "rows that repeat a film with the same labels, left out"
 AGELESS = "films whose age cannot be, taken as unknown"
 """What films are whose table gives an age that `age_years` refuses."""
 
+_SEXES = {"f": Sex.FEMALE, "female": Sex.FEMALE, "m": Sex.MALE, "male": Sex.MALE}
 _WRITTEN = {
     **dict.fromkeys(("1", "1.0"), LabelState.POSITIVE),
     **dict.fromkeys(("0", "0.0"), LabelState.NEGATIVE),
@@ -71,7 +75,8 @@ def film_notes(records: Mapping[str, Record], films: Mapping[str, Path]) -> list
     here = sum(record.path is not None for record in records.values())
     if here < len(records):
         notes.append(f"films here: {here:,} of {len(records):,}; the rest is known by label only")
-    rowless = films.keys() - records.keys()
+    described = {record.path for record in records.values()}
+    rowless = [name for name, path in films.items() if path not in described]
     if rowless:
         some = f"{len(rowless):,} ({first_names(rowless)})"
         notes.append(f"films here without a row in the table, left out: {some}")
@@ -131,14 +136,26 @@ def first_names(names: Iterable[str], count: int = 5) -> str:
 def age_years(text: str) -> float | None:
     """Return an age in years; None for one that is blank, not above 0, or above 120.
 
-    >>> age_years("57"), age_years("060Y"), age_years("006M"), age_years("413")
-    (57.0, 60.0, 0.5, None)
+    Numbers that a spreadsheet or pandas saved as decimals count as what they are.
+
+    >>> age_years("57"), age_years("060Y"), age_years("006M"), age_years("413"), age_years("58.0")
+    (57.0, 60.0, 0.5, None, 58.0)
     """
-    match = re.fullmatch(r"(\d{1,5})([YMD]?)", text)
+    match = re.fullmatch(r"(\d{1,5}(?:[.,]\d{0,9})?) ?([YMD]?)", text.strip().upper())
     if match is None:
         return None
-    years = int(match[1]) / {"": 1.0, "Y": 1.0, "M": 12.0, "D": 365.25}[match[2]]
+    number = float(match[1].replace(",", "."))
+    years = number / {"": 1.0, "Y": 1.0, "M": 12.0, "D": 365.25}[match[2]]
     return years if 0.0 < years <= 120.0 else None
+
+
+def sex_of(text: str) -> Sex:
+    """Return the sex that a table writes as a letter or a word, in any case.
+
+    >>> sex_of("F").name, sex_of("Male").name, sex_of("m").name, sex_of("O").name
+    ('FEMALE', 'MALE', 'MALE', 'UNKNOWN')
+    """
+    return _SEXES.get(text.strip().casefold(), Sex.UNKNOWN)
 
 
 def label_state(text: str) -> LabelState:
@@ -150,7 +167,7 @@ def label_state(text: str) -> LabelState:
     >>> label_state("1.0"), label_state("")
     (<LabelState.POSITIVE: 1>, <LabelState.UNLABELLED: -2>)
     """
-    state = _WRITTEN.get(text)
+    state = _WRITTEN.get(whole_number(text))
     if state is None:
         raise DatasetError(
             "a label must be 1 (positive), 0 (negative), -1 (uncertain) or blank (unlabelled); "

@@ -134,7 +134,7 @@ class ImageResult(Document):
     input: str
     """The input as it was listed."""
     image_id: str
-    """The file name."""
+    """The file name; with the folders before it that it takes, where several inputs share it."""
     sha256: str | None
     status: Status
     codes: tuple[ReasonCode, ...] = ()
@@ -147,6 +147,15 @@ class ImageResult(Document):
     """Age; None where the file has none, or it was not requested; 90 for all above 89 unless the
     full identity was requested."""
     sex: Sex = Sex.UNKNOWN
+    study_instance_uid: str = ""
+    """Study of a DICOM film; it, the next two and the accession number are pseudonyms unless the
+    full identity was requested, and blank where the file has none or none was requested."""
+    series_instance_uid: str = ""
+    """Series of the film, shown in the same way."""
+    sop_instance_uid: str = ""
+    """The DICOM object, shown in the same way."""
+    accession_number: str = ""
+    """Number of the order, shown in the same way."""
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""
     threshold_source: ThresholdSource = ThresholdSource.BUNDLE

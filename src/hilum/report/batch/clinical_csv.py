@@ -25,6 +25,9 @@ __all__ = ["REPORT", "ClinicalCsv", "cell", "columns"]
 _FORMULA = re.compile("(^|[;,\t])([\\s\"']*)([=+@\uff1d\uff0b\uff0d\uff20\t\r\n\0-])")
 
 
+_DICOM = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "accession_number")
+
+
 @dataclass(frozen=True)
 class ClinicalCsv(Report):
     """The clinical report as a table, RFC 4180, UTF-8.
@@ -55,13 +58,16 @@ def columns(labels: LabelSet) -> list[str]:
 
     >>> columns(LabelSet("one", ("Mass",)))
     ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
-     'bundle', 'thresholds', 'patient', 'age_years', 'sex', 'heatmaps', 'path_json', 'notice']
+     'bundle', 'thresholds', 'patient', 'age_years', 'sex', 'study_instance_uid',
+     'series_instance_uid', 'sop_instance_uid', 'accession_number', 'heatmaps', 'path_json',
+     'notice']
     """
     return [
         *("Image_ID", "status", "codes", "view"),
         *labels,
         *(f"{finding}_positive" for finding in labels),
         *("Clinical_Summary", "bundle", "thresholds", "patient", "age_years", "sex"),
+        *_DICOM,
         *("heatmaps", "path_json", "notice"),
     ]
 
@@ -94,6 +100,7 @@ def _row(result: ImageResult, labels: LabelSet) -> list[str]:
         *(summary(result), cell(result.bundle), _thresholds(result), cell(result.patient)),
         "" if result.age_years is None else f"{result.age_years:g}",
         "" if result.sex is Sex.UNKNOWN else result.sex.value,
+        *(cell(getattr(result, name)) for name in _DICOM),
         ";".join(cell(result.heatmaps[name]) for name in labels if name in result.heatmaps),
         _json_cell(result.input),
         NOT_A_DEVICE,
