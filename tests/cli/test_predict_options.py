@@ -167,3 +167,27 @@ def test_no_process_to_read_films_with_is_one_line_and_may_be_tried_again(
     code, out, err = predict("--quiet")
     assert (code, out) == (75, "")
     assert err == "hilum: a process that reads films did not start: No such file or directory\n"
+
+
+def test_quiet_does_not_hide_what_has_no_row(predict: Said, inbox: Path, tmp_path: Path) -> None:
+    first, *_ = sorted(inbox.iterdir())
+    (inbox / "notes.txt").write_text("x")
+    quiet = ("--tables-only", "--quiet")
+    passed = "passed over, not films by their first bytes: 1 .txt\n"
+    assert predict(*quiet)[2] == passed
+    first.unlink()
+    code, _, err = predict(*quiet)
+    assert code == 0
+    assert err.startswith(passed)
+    assert f"held 1 input of an earlier run that is not among these ({first})" in err
+    assert len(results(tmp_path / "out")) == 2
+
+
+def test_results_below_the_films_are_passed_over_on_every_run(
+    toy: Path, inbox: Path, said: Said
+) -> None:
+    for _ in range(2):
+        code, _, err = said("predict", toy / "bundle", inbox, "-o", inbox / "report", "--quiet")
+        assert code == 0
+        assert len(results(inbox / "report")) == 3
+    assert f"passed over, results of hilum: the pictures in {inbox / 'report'}\n" in err

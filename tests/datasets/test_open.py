@@ -61,7 +61,9 @@ def test_a_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:
     [
         (b"", "must have the columns a, b; it lacks a, b"),
         (b"a,c\n", "it lacks b"),
-        (b"a|b\n1|2\n", "it lacks a, b"),
+        (b"a;b\n1;2\n", "separated by ';': save it with commas"),
+        (b"sep=;\r\na;b\r\n1;2\r\n", "separated by ';': save it with commas"),
+        ("a,b\n1,2\n".encode("utf-16"), "must be UTF-8; it has the byte 0xff"),
         (b"a,b\n1\n", "row 2 must have 2 fields or more; it has 1"),
         (b"a,b\n1,\xe9\n", "must be UTF-8; it has the byte 0xe9"),
         (b"a,b\n1,2\n\0\0\0,\n", "line 3 must be text; it has a zero byte"),

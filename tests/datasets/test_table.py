@@ -176,6 +176,7 @@ def test_a_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (b"image_id;Mass\na;1\n", "Its columns are separated by ';': save it with commas"),
         (b"image_id,Mass,note\na,1,caf\xe9\n", "must be UTF-8; it has the byte 0xe9"),
         (b"image_id,Mass\na\n", "row 2 must have 2 fields or more; it has 1"),
         (b"image_id,Mass\na," + b"1" * 200_000 + b"\n", "row 2 is not CSV: field larger"),
@@ -216,7 +217,7 @@ def test_a_gzip_that_was_damaged_on_the_way_is_refused(
         b"image_id\na\n",
         b"Mass\n1\n",
         b"\x89PNG\r\n\x1a\n\0\0",
-        b"image_id|Mass\na|1\n",
+        "image_id,Mass".encode("utf-16"),
     ],
 )
 def test_other_files_are_not_recognized(tmp_path: Path, data: bytes) -> None:

@@ -81,9 +81,9 @@ class PassedOver:
         if len(self.suffixes) > len(found):
             rest = self.suffixes.total() - sum(n for _, n in self.suffixes.most_common(12))
             found.append(f"{rest:,} of other suffixes")
-        said = [f"not films by their first bytes: {', '.join(found)}"] if found else []
-        said += [f"{self.hidden:,} hidden"] if self.hidden else []
-        lines = [f"passed over, {'; '.join(said)}"] if said else []
+        parts = [f"not films by their first bytes: {', '.join(found)}"] if found else []
+        parts += [f"{self.hidden:,} hidden"] if self.hidden else []
+        lines = [f"passed over, {'; '.join(parts)}"] if parts else []
         if self.results:
             some = ", ".join(sorted(self.results)[:3]) + (", …" if len(self.results) > 3 else "")
             lines.append(f"passed over, results of hilum: the pictures in {some}")

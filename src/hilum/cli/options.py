@@ -83,7 +83,8 @@ Labels = Annotated[
 Exclude = Annotated[
     Path | None,
     typer.Option(
-        help="File of film names to leave out, one a line (default: none).", rich_help_panel=INPUT
+        help="List of films to leave out: one a line, or a CSV column (default: none).",
+        rich_help_panel=INPUT,
     ),
 ]
 StrayFilms = Annotated[

@@ -201,7 +201,7 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
 
     passed = PassedOver()
     films = list_films(job.inputs, job.follow_links, passed)
-    for line in passed.lines():  # said to whoever asked for quiet too: no film is lost silently
+    for line in passed.lines():  # printed with --quiet too: no film is lost silently
         say(shown(line))
     refuse_if_locked(out)
     prepare()

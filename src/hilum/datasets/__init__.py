@@ -165,13 +165,13 @@ def films_named(cohort: Cohort, names: Collection[str]) -> frozenset[str]:
     absent = sorted(name for name, film in found.items() if film.row is None and not film.many)
     double = sorted(name for name, film in found.items() if film.many)
     if absent or double:
-        said = [
+        parts = [
             f"{len(wrong):,} of {len(found):,} fit {fit}, first: {', '.join(wrong[:3])}"
             for wrong, fit in ((absent, "no film"), (double, "several films"))
             if wrong
         ]
         raise UsageError(
             f"each name to leave out must be that of a film of {cohort.dataset}; "
-            f"{'; '.join(said)}. Correct these names (the films: {ids[0]}, …), or remove them"
+            f"{'; '.join(parts)}. Correct these names (the films: {ids[0]}, …), or remove them"
         )
     return frozenset(ids[film.row] for film in found.values() if film.row is not None)

@@ -222,7 +222,7 @@ def film_beside(path: Path) -> Path | None:
 
 @lru_cache(maxsize=64)
 def _folder(folder: str, modified_ns: int) -> FilmFiles:
-    """Return the files of a folder as it was at a time: asked for once for each absent film."""
+    """Return the files of a folder as it was at a time; read once for all absent films."""
     del modified_ns
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_file()]

@@ -1,6 +1,7 @@
 """Tables and lists that somebody else wrote: one reader of their bytes, lines and separators.
 
-Text is UTF-8 or UTF-16, plain or gzipped; columns are separated by commas, tabs or semicolons.
+A table of numbers must be UTF-8 with commas or tabs: elsewhere a comma may be a decimal mark. A
+list of names holds no numbers, and may also be UTF-16 or have semicolons.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from typing import IO, BinaryIO, NamedTuple, cast
 
 from hilum.domain.errors import DatasetError, UsageError
 
-__all__ = ["LONGEST", "NameList", "TableRows", "fold", "read_names", "text_lines", "whole_number"]
+__all__ = [
+    "LONGEST",
+    "NameList",
+    "TableRows",
+    "fold",
+    "is_wide",
+    "read_names",
+    "text_lines",
+    "whole_number",
+]
 
 LONGEST = 1 << 20
 """Characters a line may have: more is no table, and would fill the memory."""
 
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
-"""What may separate columns, in order of preference, and its name."""
+_TABLE, _LIST = (",", "\t"), (",", "\t", ";")
+"""What may separate the columns of a table, and of a list, in order of preference."""
 _DECLARED = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 _SAVED = re.compile(r"(-?\d+)\.0*")
@@ -32,13 +42,13 @@ _PROBE = 64
 
 
 @contextmanager
-def text_lines(path: Path, errors: str = "strict") -> Generator[Iterator[str]]:
+def text_lines(path: Path, errors: str = "strict", wide: bool = False) -> Generator[Iterator[str]]:
     """Open a table and give its lines, one at a time; a byte order mark is passed over.
 
     Args:
-        path: plain, or gzipped where its name ends in `.gz`. UTF-16, as Excel's "Unicode text" is,
-            is known by its byte order mark, or by a zero in every second byte.
+        path: plain, or gzipped where its name ends in `.gz`.
         errors: what to do with bytes that cannot be decoded, as `open` has it.
+        wide: take UTF-16 too.
 
     Raises:
         UsageError: for a file that cannot be opened.
@@ -46,8 +56,7 @@ def text_lines(path: Path, errors: str = "strict") -> Generator[Iterator[str]]:
     """
     packed = path.suffix.lower() == ".gz"
     try:
-        with _opened(path, packed) as probe:
-            encoding = _encoding(probe.read(_PROBE))
+        encoding = (wide and _wide_encoding(path)) or "utf-8-sig"
         opener = gzip.open if packed else open
         with opener(path, "rt", encoding=encoding, errors=errors, newline="") as file:
             yield _lines(path, cast("IO[str]", file))
@@ -66,7 +75,20 @@ def _opened(path: Path, packed: bool) -> BinaryIO:
     return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _encoding(head: bytes) -> str:
+def is_wide(path: Path) -> bool:
+    """Return whether a file is text in UTF-16, as Excel's "Unicode text" is.
+
+    It is known by its byte order mark, or by a zero in every second byte.
+
+    Raises:
+        OSError: when it cannot be read, or is a damaged archive.
+    """
+    return bool(_wide_encoding(path))
+
+
+def _wide_encoding(path: Path) -> str:
+    with _opened(path, path.suffix.lower() == ".gz") as probe:
+        head = probe.read(_PROBE)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     even, odd = head[::2], head[1::2]
@@ -74,7 +96,7 @@ def _encoding(head: bytes) -> str:
         return "utf-16-le"
     if len(head) >= 4 and not any(even) and all(odd):
         return "utf-16-be"
-    return "utf-8-sig"
+    return ""
 
 
 def _lines(path: Path, file: IO[str]) -> Iterator[str]:
@@ -86,6 +108,8 @@ def _lines(path: Path, file: IO[str]) -> Iterator[str]:
                 f"{path.name} must have lines below {LONGEST:,} characters; one is longer. "
                 "Is it a table?"
             )
+        if "\0" in line and is_wide(path):
+            raise DatasetError(f"{path.name} must be UTF-8; it is UTF-16. Save it as CSV UTF-8")
         if "\0" in line:
             raise DatasetError(
                 f"{path.name} line {number} must be text; it has a zero byte, as a full disk or a "
@@ -98,10 +122,12 @@ class TableRows:
     r"""The rows of a table of text, whatever separates its columns.
 
     A first line `sep=;`, as Excel has it, names the separator and is passed over. Else the header
-    tells: commas, unless there are more tabs or more semicolons in it. Cells are not stripped.
+    tells: commas, unless there are more tabs in it, or in a list more semicolons. Cells are not
+    stripped.
 
     Args:
         lines: of the table, such as those of `text_lines`.
+        names: the table is a list of names, which semicolons may separate too.
 
     Attributes:
         separator: between the columns.
@@ -109,20 +135,23 @@ class TableRows:
     Raises:
         csv.Error: while reading, for text that is not CSV.
 
-    >>> rows = TableRows(iter(["sep=;\n", "path;view\n", "a.png;PA\n"]))
+    >>> rows = TableRows(iter(["sep=;\n", "path;view\n", "a.png;PA\n"]), names=True)
     >>> rows.separator, list(rows), rows.line
     (';', [['path', 'view'], ['a.png', 'PA']], 3)
     """
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], names: bool = False) -> None:
+        allowed = _LIST if names else _TABLE
         blank, first = _to_first_text(lines)
         declared = _DECLARED.fullmatch(first)
         self._above = 0
         if declared:
-            self.separator, self._above = declared[1], len(blank) + 1
+            self.separator = declared[1] if declared[1] in allowed else ","
+            self._above = len(blank) + 1
             rest = lines
         else:
-            self.separator = _separator(first)
+            bare = _QUOTED.sub("", first)
+            self.separator = max(allowed, key=bare.count)  # the first of equals: commas
             rest = chain(blank, [first] if first else [], lines)
         self._reader = csv.reader(rest, delimiter=self.separator, strict=True)
 
@@ -134,12 +163,6 @@ class TableRows:
         """Number of the last line that was read, from 1."""
         return self._reader.line_num + self._above
 
-    @property
-    def remark(self) -> str:
-        """What is unusual about the separator, for a note; empty for commas."""
-        name = SEPARATORS.get(self.separator, repr(self.separator))
-        return "" if self.separator == "," else f"its columns are separated by {name}"
-
 
 def _to_first_text(lines: Iterator[str]) -> tuple[list[str], str]:
     blank: list[str] = []
@@ -148,11 +171,6 @@ def _to_first_text(lines: Iterator[str]) -> tuple[list[str], str]:
             return blank, line
         blank.append(line)
     return blank, ""
-
-
-def _separator(header: str) -> str:
-    bare = _QUOTED.sub("", header)
-    return max(SEPARATORS, key=bare.count)  # the first of equals: commas
 
 
 def fold(name: str) -> str:
@@ -201,8 +219,8 @@ def read_names(path: Path, columns: Sequence[str]) -> NameList:
         UsageError: for a file that cannot be opened.
         DatasetError: for a file that is not text.
     """
-    with text_lines(path) as lines:
-        rows = TableRows(lines)
+    with text_lines(path, wide=True) as lines:
+        rows = TableRows(lines, names=True)
         try:
             header = next((row for row in rows if any(map(str.strip, row))), [])
             folded = [fold(cell) for cell in header]
@@ -213,6 +231,6 @@ def read_names(path: Path, columns: Sequence[str]) -> NameList:
                 return NameList(header[at].strip(), [pair for pair in cells if pair[1]])
         except csv.Error as error:
             raise DatasetError(f"{path.name} line {rows.line} is not CSV: {error}") from None
-    with text_lines(path) as lines:
+    with text_lines(path, wide=True) as lines:
         names = ((at, line.strip().strip('"').strip()) for at, line in enumerate(lines, start=1))
         return NameList("", [pair for pair in names if pair[1]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hilum.datasets.parts.records import (
 )
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find, label_set
+from hilum.files.lines import is_wide
 
 __all__ = ["Layout", "Marks", "States", "chexpert_columns", "layout_of", "marks_of", "nearest"]
 
@@ -94,15 +96,17 @@ def nearest(place: Path) -> str:
     if tables:
         table = max(tables, key=_nearness)
         return f"{table.name} is nearest to a table of labels. {_lacks(table)}"
-    below = sorted(path.relative_to(place) for path in place.glob("*/*.csv"))
-    if below:
-        return f"it has no table itself; {below[0].as_posix()} is below it. Name that folder"
+    if below := sorted(place.glob("*/*.csv")):
+        name = below[0].relative_to(place).as_posix()
+        fits = layout_of(below[0]) is not None
+        return f"it has no table itself, but {name}. {_USE if fits else _lacks(below[0])}"
     books = sorted(path.name for path in place.iterdir() if path.suffix.lower() in _WORKBOOKS)
     if books:
         return f"it has no *.csv or *.tsv; {books[0]} is a workbook. Save its sheet as CSV UTF-8"
     return f"it has no table of labels (*.csv, *.tsv). {_NEEDED}"
 
 
+_USE = "Name that table, or its folder"
 _WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
 _NEEDED = (
     "A table needs a column of films, such as image_id, and a column a finding, such as Effusion, "
@@ -118,6 +122,9 @@ def _nearness(table: Path) -> tuple[int, int]:
 
 def _lacks(table: Path) -> str:
     """Say what keeps a table from being one of labels."""
+    with suppress(OSError):
+        if is_wide(table):
+            return 'It is UTF-16, as "Unicode text" of Excel is. Save it as CSV UTF-8'
     header = [name for name in read_header(table) if name]
     if not header:
         return "It has no first line that can be read as names of columns"

@@ -110,14 +110,16 @@ def is_recognized(place: Path, names: Sequence[str], columns: Iterable[str]) -> 
 def read_header(table: Path) -> list[str]:
     """Return the columns of a CSV table, plain or gzipped; none for a file that is not one.
 
-    Bytes that are not UTF-8 are let pass: the table is then recognized, and `read_rows` says what
-    is wrong with it.
+    Bytes that are not UTF-8 and semicolons are let pass: the table is then recognized, and
+    `read_rows` says what is wrong with it.
     """
     try:
         with text_lines(table, "replace") as file:
-            return [name.strip() for name in next(iter(TableRows(file)), [])]
+            names = next(iter(TableRows(file)), [])
     except (DatasetError, UsageError, csv.Error):
         return []
+    names = names[0].split(";") if len(names) == 1 else names
+    return [name.strip() for name in names]
 
 
 def source_notes(*tables: Path) -> list[str]:
@@ -125,8 +127,8 @@ def source_notes(*tables: Path) -> list[str]:
     notes = [f"labels are from {', '.join(table.name for table in tables)}"]
     for table in tables:
         with text_lines(table, "replace") as file:
-            remark = TableRows(file).remark
-        notes += [f"{table.name}: {remark}"] if remark else []
+            tabs = TableRows(file).separator == "\t"
+        notes += [f"{table.name}: its columns are separated by tabs"] if tabs else []
     return notes
 
 
@@ -134,8 +136,8 @@ def read_rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
     """Yield row number and the values of some columns, found by name, for each row of a CSV table.
 
     Columns may stand in any order, and others beside them; their case does not matter. Files are
-    read as `hilum.files.lines` says: commas, tabs or semicolons, UTF-8 or UTF-16. The row number
-    is that of a spreadsheet: the header is row 1.
+    read as `hilum.files.lines` says: UTF-8, with commas or tabs. The row number is that of a
+    spreadsheet: the header is row 1.
 
     Raises:
         DatasetError: for a missing column, a short row, or a file that is not CSV.
@@ -218,12 +220,16 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def _positions(table: Path, header: list[str], columns: Sequence[str]) -> list[int]:
     folded = [fold(name) for name in header]
     absent = [name for name in columns if name not in header and fold(name) not in folded]
-    if absent:
-        raise DatasetError(
-            f"{table.name} must have the columns {', '.join(columns)}; "
-            f"it lacks {', '.join(absent)}."
-        )
-    return [header.index(name) if name in header else folded.index(fold(name)) for name in columns]
+    if not absent:
+        return [
+            header.index(name) if name in header else folded.index(fold(name)) for name in columns
+        ]
+    semicolons = len(header) == 1 and ";" in header[0]
+    hint = " Its columns are separated by ';': save it with commas" if semicolons else ""
+    raise DatasetError(
+        f"{table.name} must have the columns {', '.join(columns)}; "
+        f"it lacks {', '.join(absent)}.{hint}"
+    )
 
 
 def film_index(folders: Iterable[Path]) -> FilmFiles:
