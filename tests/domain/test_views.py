@@ -1,7 +1,6 @@
 """One vocabulary of views: laws over spellings, and the words of headers and tables."""
 
 from itertools import permutations
-from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -16,20 +15,12 @@ BETWEEN = st.sampled_from([" ", "_", "-", "/", ", ", " - ", "^"])
 CASES = st.sampled_from([str.upper, str.lower, str.title])
 
 
-def mixed(words: list[str]) -> st.SearchStrategy[str]:
+@st.composite
+def mixed(draw: st.DrawFn, words: list[str]) -> str:
     """Words in any order, case and punctuation, among words that say nothing of the view."""
-    return st.builds(
-        lambda named, others, between, case, order: case(
-            between.join(
-                sorted([named, *others], key=lambda word: crc32(f"{word} {order}".encode()))
-            )
-        ),
-        st.sampled_from(words),
-        st.lists(st.sampled_from(NEUTRAL), max_size=3),
-        BETWEEN,
-        CASES,
-        st.integers(0, 99),
-    )
+    others = draw(st.lists(st.sampled_from(NEUTRAL), max_size=3))
+    order = draw(st.permutations([draw(st.sampled_from(words)), *others]))
+    return draw(CASES)(draw(BETWEEN).join(order))
 
 
 @given(mixed(LATERAL))
@@ -113,5 +104,5 @@ def test_orientation_tells_the_plane_whichever_way_rows_run() -> None:
 
 @given(st.text(max_size=64))
 def test_any_text_has_words_and_a_view(text: str) -> None:
-    assert all(word.isalpha() for word in words_of(text))
+    assert all(words_of(text))
     assert ViewPosition.from_words(text) in ViewPosition

@@ -1,4 +1,4 @@
-"""Films of fewer bits than their container look the same in every file; what is too dark says so."""
+"""Films of fewer bits than their container look alike in every file; what is too dark says so."""
 
 import io
 import struct
@@ -19,6 +19,7 @@ from hilum.bundle.source import film_of
 from hilum.domain.errors import ReasonCode
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.corrections import unsigned_white
+from hilum.imaging.dicom.grayscale import Grayscale
 from hilum.imaging.read import read
 
 DicomOf = Callable[..., bytes]
@@ -96,17 +97,29 @@ def test_white_is_the_least_depth_that_holds_the_film(brightest: int) -> None:
     white, codes = unsigned_white(16, brightest)
     assert brightest <= white
     assert (INFERRED in codes) == (brightest < 1 << 15)
-    assert (UNUSED in codes) == (brightest <= 127)  # no depth below 8 is inferred
+    assert white < 2 * brightest or white == 255  # no depth below 8 is inferred
 
 
-@given(st.integers(8, 15), st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+@given(st.integers(8, 15), st.floats(0.01, 1), st.booleans())
 def test_a_stated_depth_is_believed_and_a_dark_film_of_it_warned_of(
-    bits: int, share: float
+    bits: int, share: float, marked: bool
 ) -> None:
     top = (1 << bits) - 1
-    white, codes = unsigned_white(bits, round(share * top))
-    assert white == top
+    values = np.full((160, 140), round(share * top), np.uint16)
+    if marked:  # 9 of 22,400 pixels at full scale
+        values[:3, :3] = top
+    pixels, codes = Grayscale(bits=bits).render(values)
+    assert np.allclose(pixels, values / top, atol=1e-6)
     assert codes == ((UNUSED,) if 2 * round(share * top) <= top else ())
+
+
+def test_a_marker_at_full_scale_does_not_vouch_for_a_film_of_fewer_bits() -> None:
+    values = film(14)
+    values[:3, :3] = 65535
+    for name in CONTAINERS:
+        assert read(CONTAINERS[name](values)).codes == (UNUSED,)
+    assert film_of(values).codes == (UNUSED,)
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
@@ -125,7 +138,7 @@ def test_sbit_gives_white_where_no_pixel_exceeds_it(bits: int) -> None:
 @pytest.mark.parametrize("shape", [(0, 1), (2, 3)])
 def test_a_dark_film_of_8_bits_is_warned_of_and_not_brightened(shape: tuple[int, int]) -> None:
     color, channels = shape
-    for top, codes in ((127, (UNUSED,)), (128, ())):
+    for top, codes in ((127, (UNUSED,)), (140, ())):
         values = (film(8, share=1.0) * (top / 255)).astype(np.uint8)
         got = read(png(np.squeeze(np.stack([values] * channels, 2)), color))
         assert got.codes == codes

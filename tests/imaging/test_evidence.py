@@ -210,7 +210,7 @@ def _with_syntax(data: bytes, syntax: str, tail: bytes = b"") -> bytes:
     return grown[:group] + size.to_bytes(4, "little") + grown[group + 4 :] + tail
 
 
-FRAMES = {
+FRAMES: dict[str, Callable[[], bytes]] = {
     JPEGBaseline8Bit: lambda: encoded(Image.fromarray(GRAY), "JPEG"),
     JPEG2000Lossless: lambda: encoded(Image.fromarray(GRAY), "JPEG2000", no_jp2=True),
 }

@@ -87,7 +87,7 @@ def _film_of_array(source: NDArray[Any]) -> Radiograph:
     if source.dtype == np.uint8 or source.dtype == np.uint16:
         white, codes = unsigned_white(8 * source.dtype.itemsize, int(source.max()))
         pixels = np.divide(source, np.float32(white), dtype=np.float32)
-        return Radiograph(pixels, source="array", codes=codes)
+        return Radiograph(pixels, source="array", codes=(*codes, *half_unused(pixels)))
     if source.dtype.kind != "f":
         raise UsageError(f"an array must be of uint8, uint16 or float; got {source.dtype}")
     low, high = float(source.min()), float(source.max())
@@ -97,7 +97,7 @@ def _film_of_array(source: NDArray[Any]) -> Radiograph:
             "Divide it by the value that is white"
         )
     pixels = np.ascontiguousarray(source, np.float32)
-    return Radiograph(pixels, source="array", codes=half_unused(high))
+    return Radiograph(pixels, source="array", codes=half_unused(pixels))
 
 
 def _film_of_file(file: Any) -> Radiograph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,14 @@ from numpy.typing import NDArray
 from hilum.domain.errors import ReasonCode
 from hilum.imaging.limits import check_dimensions
 
-__all__ = ["Aspect", "gray_from_rgb", "half_unused", "squared", "unsigned_white"]
+__all__ = [
+    "LEAST_SHARE",
+    "Aspect",
+    "gray_from_rgb",
+    "half_unused",
+    "squared",
+    "unsigned_white",
+]
 
 _SQUARE_WITHIN = 0.01
 """Relative deviation from square that is ignored: a heart 1 % too wide is measured no worse."""
@@ -132,8 +140,6 @@ def unsigned_white(
     states the significant bits and no pixel exceeds them, white is theirs, with the same code. A
     depth of fewer bits than the container is the header's own statement, and is believed.
 
-    Whatever white is, `RANGE_UNUSED` says that no pixel passes half of it.
-
     Args:
         bits: depth of the container, or as a header states it.
         brightest: largest stored value of the film.
@@ -144,17 +150,13 @@ def unsigned_white(
         ((4095, ()), (65535, ()))
         >>> unsigned_white(16, 4080)
         (4095, (<ReasonCode.RANGE_INFERRED: 'RANGE_INFERRED'>,))
-        >>> unsigned_white(14, 4080)
-        (16383, (<ReasonCode.RANGE_UNUSED: 'RANGE_UNUSED'>,))
     """
     used = bits
     if 0 < significant < bits and brightest < 1 << significant:
         used = significant
     elif bits == _CONTAINER:
         used = max(_LEAST_INFERRED, brightest.bit_length())
-    white = (1 << used) - 1
-    inferred = (ReasonCode.RANGE_INFERRED,) if used != bits else ()
-    return white, (*inferred, *half_unused(brightest / white))
+    return (1 << used) - 1, (ReasonCode.RANGE_INFERRED,) if used != bits else ()
 
 
 _CONTAINER = 16
@@ -162,15 +164,30 @@ _LEAST_INFERRED = 8
 """Least depth that is inferred, in bits: no film has fewer."""
 
 
-def half_unused(brightest: float) -> tuple[ReasonCode, ...]:
-    """Return `RANGE_UNUSED` where no pixel passes half of the scale.
+def half_unused(values: NDArray[Any], white: float = 1.0) -> tuple[ReasonCode, ...]:
+    """Return `RANGE_UNUSED` where fewer than one pixel in a thousand passes half of the scale.
 
-    It does not say that the scale is wrong: a collimated or underexposed film may be so dark.
+    It does not say that the scale is wrong: a collimated or underexposed film may be so dark. A
+    thousandth, so that a marker or a dead pixel at full scale does not vouch for the film; of 2,745
+    films of NIH the darkest has that pixel at 57 % of the scale.
 
-    >>> half_unused(0.5), half_unused(0.6)
-    ((<ReasonCode.RANGE_UNUSED: 'RANGE_UNUSED'>,), ())
+    Args:
+        values: (H, W).
+        white: value at which the scale ends.
+
+    Example:
+        >>> half_unused(np.full((8, 8), 0.5)), half_unused(np.full((8, 8), 0.6))
+        ((<ReasonCode.RANGE_UNUSED: 'RANGE_UNUSED'>,), ())
     """
-    return (ReasonCode.RANGE_UNUSED,) if brightest <= _HALF else ()
+    # whole numbers are compared as such: as floats it takes ten times as long
+    half = int(white) // 2 if values.dtype.kind in "ui" else white / 2
+    for step in (_SPARSE, 1):  # some rows are enough for all but very dark films
+        sample = values[::step]
+        if np.count_nonzero(sample > half) >= step * LEAST_SHARE * sample.size:
+            return ()
+    return (ReasonCode.RANGE_UNUSED,)
 
 
-_HALF = 0.5
+LEAST_SHARE = 0.001
+"""Share of a film's pixels that pass half of its scale, at the least."""
+_SPARSE = 16

@@ -31,7 +31,6 @@ __all__ = ["film_of_image", "read_raster"]
 
 Pixels = tuple[NDArray[np.float32], tuple[ReasonCode, ...]]
 
-_HALF_OF_8_BITS = 127
 _ORIENTATION = 0x0112
 _MAX_EXIF_BYTES = 65536
 """Largest EXIF block in bytes, that of a JPEG."""
@@ -110,7 +109,7 @@ def _film(
         rgb = _turned(rgb, way)
         white, met = unsigned_white(16, int(rgb.max()), significant)
         pixels, colored = gray_from_rgb(rgb, white)
-        met += colored
+        met += (*colored, *half_unused(pixels))
     else:
         if turned:
             image = ImageOps.exif_transpose(image)
@@ -248,7 +247,7 @@ def _gray(image: Image.Image, depth: int, significant: int) -> Pixels:
     if mode in ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
         pixels, codes = gray_from_rgb(np.asarray(image.convert("RGB")), 255)
         codes = (ReasonCode.COLOR_CONVERTED,) if mode == "CMYK" else codes
-        return pixels, (*codes, *half_unused(float(pixels.max())))
+        return pixels, (*codes, *half_unused(pixels))
     raise FilmError(
         Status.REJECT,
         ReasonCode.FORMAT_NOT_ALLOWED,
@@ -259,9 +258,8 @@ def _gray(image: Image.Image, depth: int, significant: int) -> Pixels:
 def _integers(values: NDArray[np.integer], depth: int, significant: int = 0) -> Pixels:
     """Return integers as gray, among them Pillow's signed and 32-bit pixels."""
     if values.dtype == np.uint8:
-        some = int(values[len(values) // 2].max())  # one row mostly settles what all would
-        brightest = some if some > _HALF_OF_8_BITS and not significant else int(values.max())
-        white, codes = unsigned_white(8, brightest, significant)
+        white, codes = unsigned_white(8, int(values.max()) if significant else 255, significant)
+        codes += half_unused(values, white)
         return np.divide(values, np.float32(white), dtype=np.float32), codes
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
@@ -272,7 +270,8 @@ def _integers(values: NDArray[np.integer], depth: int, significant: int = 0) -> 
         )
     white, codes = unsigned_white(min(depth, 16), high, significant)
     if depth > 16:
-        codes = tuple(dict.fromkeys((ReasonCode.RANGE_INFERRED, *codes)))
+        codes = (ReasonCode.RANGE_INFERRED,)
+    codes += half_unused(values, white)
     return np.divide(values, np.float32(white), dtype=np.float32), codes
 
 
@@ -290,4 +289,4 @@ def _float(values: NDArray[np.floating]) -> Pixels:
             ReasonCode.RANGE_AMBIGUOUS,
             f"float pixels must lie in 0 to 1, as their white is unknown; got {low:g} to {high:g}",
         )
-    return values.astype(np.float32), (ReasonCode.RANGE_INFERRED, *half_unused(high))
+    return values.astype(np.float32), (ReasonCode.RANGE_INFERRED, *half_unused(values))

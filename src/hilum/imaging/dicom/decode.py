@@ -12,7 +12,7 @@ from pydicom.uid import UID
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.corrections import gray_from_rgb, squared, unsigned_white
+from hilum.imaging.corrections import gray_from_rgb, half_unused, squared, unsigned_white
 from hilum.imaging.dicom import header
 from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, value_of, verbatim
 from hilum.imaging.dicom.pixels import (
@@ -299,14 +299,15 @@ def _gray(dataset: FileDataset, stored: Decoded) -> tuple[NDArray[np.float32], C
     if photometric.startswith("MONOCHROME"):
         signed = integer(dataset, "PixelRepresentation", 0) == 1
         return header.grayscale(dataset, stored.bits, signed).render(values)
-    white, met = (1 << stored.bits) - 1, ()
+    met: Codes = ()
     if photometric == "PALETTE COLOR":
         values = apply_color_lut(values, dataset)
         white = int(np.iinfo(values.dtype).max)
-    unsigned = values.view(f"u{values.dtype.itemsize}")
-    if photometric != "PALETTE COLOR":
-        white, met = unsigned_white(stored.bits, int(unsigned.max()))
-    pixels, codes = gray_from_rgb(unsigned, white)
+    else:
+        values = values.view(f"u{values.dtype.itemsize}")
+        white, met = unsigned_white(stored.bits, int(values.max()))
+    pixels, codes = gray_from_rgb(values.view(f"u{values.dtype.itemsize}"), white)
+    met += half_unused(pixels)
     if ReasonCode.COLOR_CONVERTED in codes:
         raise _reject(
             ReasonCode.MODALITY_NOT_SUPPORTED,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.corrections import half_unused, unsigned_white
+from hilum.imaging.corrections import LEAST_SHARE, unsigned_white
 
 __all__ = ["Grayscale", "LookUp", "Window", "WindowShape"]
 
@@ -187,10 +187,10 @@ class Grayscale:
             padded = (levels >= self.padding[0]) & (levels <= self.padding[1])
         pixels_of[padded] = 0
         shown, codes = self._shown(levels, pixels_of)
-        present = shown[pixels_of > 0]
-        if present.size:  # an inverted film of too few bits is too bright by as much
-            darkest = 1.0 - present.min() if self.inverted else 1.0
-            codes += half_unused(min(float(present.max()), float(darkest)))
+        # an inverted film of too few bits is too bright by as much
+        used = (shown > 0.5, shown < 0.5) if self.inverted else (shown > 0.5,)
+        if any(pixels_of[half].sum() < LEAST_SHARE * pixels_of.sum() for half in used):
+            codes += (ReasonCode.RANGE_UNUSED,)
         if self.inverted:
             shown = 1.0 - shown
         shown[padded] = 0.0
@@ -275,7 +275,7 @@ class Grayscale:
         if self.signed:
             return int(present.min()), int(present.max()), ()
         white, codes = unsigned_white(self.bits, int(present.max()))
-        return 0, white, tuple(code for code in codes if code is not ReasonCode.RANGE_UNUSED)
+        return 0, white, codes
 
 
 def _inside(shown: Levels, pixels_of: NDArray[np.int64]) -> bool:

@@ -108,7 +108,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.AGE_OUT_OF_SCOPE: "The patient's age is outside what the bundle is meant for.",
     ReasonCode.EXT_MISMATCH: "The file's content is not what its name ending says.",
     ReasonCode.RANGE_INFERRED: "The range of gray values was inferred from the pixels.",
-    ReasonCode.RANGE_UNUSED: "No pixel passes half of the gray scale; its white may be wrong.",
+    ReasonCode.RANGE_UNUSED: "Hardly a pixel passes half of the gray scale; white may be wrong.",
     ReasonCode.BITS_MISMATCH: "The header and the compressed picture state different depths.",
     ReasonCode.COLOR_CONVERTED: "The file was in color and was converted to gray.",
     ReasonCode.COLOR_ANNOTATION: "The film has colored marks on it.",
