@@ -327,3 +327,28 @@ def test_a_dataset_with_destroyed_ids_is_refused(tmp_path: Path) -> None:
     path.write_text("image_id,patient_id,Mass\na.png,1.23E+15,0\nb.png,1.23E+15,1\n")
     with pytest.raises(DatasetError, match=r"2 films of table have one .* Export the id column"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize(("trained", "evaluated"), [("12", "P0012"), ("P0012", "12.0")])
+def test_a_word_before_the_number_is_not_called_another_patient(
+    tmp_path: Path, trained: str, evaluated: str
+) -> None:
+    place = bundle(tmp_path, "table", [trained])
+    mine = cohort(["a.png"], [evaluated])
+    found = certify(read_training_films(place, mine), mine)
+    assert found.verdict is UNCHECKED
+    assert "but for a word before the number" in found.certificate
+    apart = cohort(["a.png"], ["13"])
+    assert certify(read_training_films(place, apart), apart).verdict is NONE
+
+
+def test_the_end_of_a_path_that_names_no_film_alone_is_no_match(tmp_path: Path) -> None:
+    rows = [(f"train/patient{n:05d}/study1/view1_frontal.jpg", str(n), "train") for n in (1, 2)]
+    path = split_table(tmp_path, rows)
+    mine = cohort(["valid/patient64541/study1/view1_frontal.jpg"], ["patient64541"], "chexpert")
+    assert certify(read_training_films(path, mine), mine).verdict is NONE
+    one = split_table(tmp_path, rows[:1])
+    assert certify(read_training_films(one, mine), mine).verdict is NONE
+    path = split_table(tmp_path, [(f"/old/f{n}.png", str(n), "train") for n in (1, 2)])
+    mine = cohort(["/new/x/f1.png"], ["/new/x/f1.png"])
+    assert certify(read_training_films(path, mine), mine).verdict is LEAK

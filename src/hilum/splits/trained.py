@@ -376,6 +376,13 @@ def _by_hash(
     leaking = {r.patient_id for r in evaluated.records if texts[r.image_id] & among}
     count = len(seen.hashes[population])
     others = [r.patient_id for r in evaluated.records if not texts[r.image_id]]
+    near = seen.nearly(population, evaluated.patients().tolist()) if base == "table" else None
+    if near and not leaking:
+        words = (
+            f"{len(near):,} patients would be among those of {population} but for a word before "
+            f"the number, first: {first_names(near, 1)[0]}"
+        )
+        return _Compared(frozenset(), (), (words,))
     if not others:
         patients = len(set(evaluated.patients().tolist()))
         compared = f"{patients:,} patients with {count:,} of {population} by hash"
