@@ -30,8 +30,10 @@ __all__ = [
 ]
 
 _NOBODY = frozenset(
-    ("", "nan", "none", "null", "<na>", "na", "n/a", "#n/a", "nat", "-", "?", "unknown")
-    + ("anonymous", "anonymized", "anonymised")
+    (
+        *("", "nan", "none", "null", "<na>", "na", "n/a", "#n/a", "nat", "-", "?", "unknown"),
+        *("anonymous", "anonymized", "anonymised"),
+    )
 )
 """Words for a missing id, folded: pandas, R, spreadsheets and anonymizers write these."""
 _NUMBER = re.compile(r"0*([0-9]+)(?:[.,]0+)?")
