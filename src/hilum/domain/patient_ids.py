@@ -157,8 +157,8 @@ def identities(film: str, patient: str, population: str) -> frozenset[tuple[str,
     own = base in ("", "table")
     rule = PATIENT_RULES.get(base) or (rule_of_film(film) if own else None)
     found: list[tuple[str, str]] = []
-    if rule is not None and (told := rule.patient_of(film)):
-        found.append((rule.dataset, told))
+    if rule is not None and (named := rule.patient_of(film)):
+        found.append((rule.dataset, named))
     if patient != film and not is_nobody(patient):
         dataset = rule.dataset if rule is not None else "" if own else base
         found.append((dataset, canonical(patient, dataset)))

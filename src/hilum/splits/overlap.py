@@ -159,8 +159,8 @@ def same_names(training: Collection[str], films: Sequence[str]) -> tuple[frozens
 
 def _two_patients(film: str, other: str) -> bool:
     """Return whether the names of two films tell two different patients."""
-    told = identities(film, "", ""), identities(other, "", "")
-    return all(told) and told[0].isdisjoint(told[1])
+    one, two = identities(film, "", ""), identities(other, "", "")
+    return bool(one and two) and one.isdisjoint(two)
 
 
 def same_content(training: Iterable[Path], films: Mapping[str, Path]) -> frozenset[str]:
@@ -352,12 +352,12 @@ def _hashed(dataset: str, patient: str) -> str:
     return hashlib.sha256(key).hexdigest()[:_DIGITS]
 
 
-def certificate(leak: Leak, told: str, source: str) -> str:
+def certificate(leak: Leak, summary: str, source: str) -> str:
     """Put a certificate into words.
 
     Args:
         leak: verdict, counts, and what was and was not compared.
-        told: the shares that leak, or that none does, in words.
+        summary: the shares that leak, or that none does, in words.
         source: the training films, in words.
     """
     if leak.verdict is LeakVerdict.NOT_CHECKED:
@@ -366,7 +366,7 @@ def certificate(leak: Leak, told: str, source: str) -> str:
     sides = f"{leak.shared_films:,} films are on both sides"
     if not leak.training_films and not leak.shared_films:
         sides = "films were not compared, since a bundle does not carry their names"
-    words = f"{told} ({source})"
+    words = f"{summary} ({source})"
     if leak.leaking_films or not leak.shared_films:
         words += f"; {sides}"
     if leak.verdict is LeakVerdict.NONE_FOUND:

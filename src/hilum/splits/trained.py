@@ -254,15 +254,15 @@ def certify(training: TrainingFilms, evaluated: Cohort, films: Cohort | None = N
         compared=compared,
         unchecked=unchecked,
     )
-    known, told = recognize(training.films), overlap.sentence()
+    known, summary = recognize(training.films), overlap.sentence()
     source = training.source if known is None else f"{training.source}: {known.name}"
     if shared and not overlap.leaking_films:
         how = " and ".join(["name"] * bool(by_name) + ["content"] * bool(by_content))
-        told = (
+        summary = (
             f"{percent(len(shared), len(shown))} of the evaluation films ({len(shared):,} of "
             f"{len(shown):,}) are training films by {how}, first: {', '.join(first_names(shared))}"
         )
-    return leak.model_copy(update={"certificate": certificate(leak, told, source)})
+    return leak.model_copy(update={"certificate": certificate(leak, summary, source)})
 
 
 @dataclass(frozen=True)
