@@ -394,7 +394,7 @@ def test_law_a_bare_column_of_0_and_1_beside_an_output_is_the_truth(
     read = read_predictions(beside(tmp_path, ",".join(header), list(map(",".join, rows))), TRUTH)
     assert read.columns == {"Effusion": output}
     assert read.probabilities.of("Effusion").tolist() == [float(f"0.{i + 1}5") for i in range(8)]
-    assert any(bare in note and "instead" in note or "truth" in note for note in read.notes)
+    assert any((bare in note and "instead" in note) or "truth" in note for note in read.notes)
 
 
 @pytest.mark.parametrize("states", ["0,1,-1,", "0,1,1,0", "1.0,0.0,,1.0"])
@@ -402,7 +402,7 @@ def test_the_truth_may_have_blanks_and_uncertain_labels(tmp_path: Path, states: 
     rows = [f"{state},0.{row}5" for row, state in enumerate(states.split(","))]
     read = read_predictions(beside(tmp_path, "Mass,Mass_pred", rows), TRUTH)
     assert read.columns == {"Mass": "Mass_pred"}
-    taken = "columns of 0 and 1 beside an output of the same finding, taken as the truth: Mass"
+    taken = "columns of 0 and 1 beside an output of the finding, taken as the truth: Mass"
     assert taken in read.notes
 
 
@@ -426,7 +426,7 @@ def test_a_column_that_equals_the_labels_is_refused(tmp_path: Path, column: str)
 )
 def test_two_outputs_are_refused_by_name(tmp_path: Path, pair: tuple[str, str]) -> None:
     path = beside(tmp_path, ",".join(pair), ["0.1,0.2", "0.3,0.4"])
-    with pytest.raises(DatasetError, match="two columns of Mass. Keep one") as caught:
+    with pytest.raises(DatasetError, match=r"two columns of Mass\. Keep one") as caught:
         read_predictions(path, TRUTH)
     assert all(name in str(caught.value) for name in pair)
 

@@ -157,7 +157,7 @@ def test_ids_that_agree_but_for_a_word_are_not_called_different(tmp_path: Path) 
     evaluated = cohort(["f1.png", "f2.png"], ["P2", "P3"])
     found = certify(read_training_films(path, evaluated), evaluated)
     assert found.verdict is UNCHECKED
-    assert "('p2' evaluated, '2' trained)" in found.certificate
+    assert "those of training patients but for a word before the number" in found.certificate
     apart = cohort(["f1.png", "f2.png"], ["P7", "P8"])
     assert certify(read_training_films(path, apart), apart).verdict is NONE
 
@@ -263,9 +263,18 @@ def test_another_hospitals_patient_12_is_not_called_the_datasets(tmp_path: Path)
 
 def test_datasets_of_different_hospitals_share_nobody(tmp_path: Path) -> None:
     place = bundle(tmp_path, "nih", ["12", "13"])
-    evaluated = cohort(["train/patient00012/study1/view1_frontal.jpg"], ["patient00012"], "chexpert")
+    evaluated = cohort(
+        ["train/patient00012/study1/view1_frontal.jpg"], ["patient00012"], "chexpert"
+    )
     found = certify(read_training_films(place, evaluated), evaluated)
-    assert (found.verdict, found.compared) == (NONE, ("chexpert and nih are of different patients",))
+    assert (found.verdict, found.compared) == (
+        NONE,
+        ("chexpert and nih are of different patients",),
+    )
+    evaluated = cohort(["0004cfab14fd4e4980ba63a80b6bddd6"] * 1, ["f"], "vindr")
+    nameless = replace(evaluated.records[0], patient_id=evaluated.records[0].image_id)
+    evaluated = replace(evaluated, records=(nameless,))
+    assert certify(read_training_films(place, evaluated), evaluated).verdict is NONE
     # RSNA's films are NIH's under other names
     evaluated = cohort(["0004cfab-14fd-4e49-80ba-63a80b6bddd6"], ["12"], "rsna")
     assert certify(read_training_films(place, evaluated), evaluated).verdict is UNCHECKED
@@ -308,9 +317,7 @@ def test_films_that_are_their_own_patients_are_told_apart_as_films() -> None:
 
 
 @pytest.mark.parametrize("spell", ["float", "padded"])
-def test_a_dataset_has_one_spelling_of_each_patient_and_says_so(
-    tmp_path: Path, spell: str
-) -> None:
+def test_a_dataset_has_one_spelling_of_each_patient_and_says_so(tmp_path: Path, spell: str) -> None:
     rows = [f"{n}.png,{n},0" for n in range(1, 4)]
     rows += [f"{n}b.png,{SPELLINGS[spell](n)},1" for n in range(2, 4)]
     path = tmp_path / "labels.csv"
@@ -327,3 +334,28 @@ def test_a_dataset_with_destroyed_ids_is_refused(tmp_path: Path) -> None:
     path.write_text("image_id,patient_id,Mass\na.png,1.23E+15,0\nb.png,1.23E+15,1\n")
     with pytest.raises(DatasetError, match=r"2 films of table have one .* Export the id column"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize(("trained", "evaluated"), [("12", "P0012"), ("P0012", "12.0")])
+def test_a_word_before_the_number_is_not_called_another_patient(
+    tmp_path: Path, trained: str, evaluated: str
+) -> None:
+    place = bundle(tmp_path, "table", [trained])
+    mine = cohort(["a.png"], [evaluated])
+    found = certify(read_training_films(place, mine), mine)
+    assert found.verdict is UNCHECKED
+    assert "but for a word before the number" in found.certificate
+    apart = cohort(["a.png"], ["13"])
+    assert certify(read_training_films(place, apart), apart).verdict is NONE
+
+
+def test_the_end_of_a_path_that_names_no_film_alone_is_no_match(tmp_path: Path) -> None:
+    rows = [(f"train/patient{n:05d}/study1/view1_frontal.jpg", str(n), "train") for n in (1, 2)]
+    path = split_table(tmp_path, rows)
+    mine = cohort(["valid/patient64541/study1/view1_frontal.jpg"], ["patient64541"], "chexpert")
+    assert certify(read_training_films(path, mine), mine).verdict is NONE
+    one = split_table(tmp_path, rows[:1])
+    assert certify(read_training_films(one, mine), mine).verdict is NONE
+    path = split_table(tmp_path, [(f"/old/f{n}.png", str(n), "train") for n in (1, 2)])
+    mine = cohort(["/new/x/f1.png"], ["/new/x/f1.png"])
+    assert certify(read_training_films(path, mine), mine).verdict is LEAK

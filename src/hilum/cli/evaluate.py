@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +31,9 @@ from hilum.cli.options import (
 )
 from hilum.cli.terminal import REFUSED, progress, say
 from hilum.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from hilum.domain.documents.evaluation import Evaluation
 
 __all__ = ["evaluate"]
 
@@ -101,7 +104,6 @@ def evaluate(
     """
     from hilum.api.numbers import evaluate as measure
     from hilum.api.numbers import is_table
-    from hilum.domain.documents.audit import LeakVerdict
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
@@ -128,8 +130,16 @@ def evaluate(
     for remark in remarks:
         say(remark, quiet)
     _print(out or subject, as_json)
-    if found.leak is not None and found.leak.verdict is LeakVerdict.NOT_CHECKED:
-        say(f"leak certificate: {found.leak.certificate}", quiet)
+    _end_unchecked(found, quiet)
+
+
+def _end_unchecked(evaluation: Evaluation, quiet: bool) -> None:
+    """End with exit code 3 where training films or patients could not all be compared."""
+    from hilum.domain.documents.audit import LeakVerdict
+
+    leak = evaluation.leak
+    if leak is not None and leak.verdict is LeakVerdict.NOT_CHECKED:
+        say(f"leak certificate: {leak.certificate}", quiet)
         raise typer.Exit(REFUSED)
 
 

@@ -23,14 +23,17 @@ __all__ = [
     "is_destroyed",
     "is_nobody",
     "refuse_destroyed",
+    "reworded",
     "rule_of_film",
     "spellings",
     "unify_patients",
 ]
 
 _NOBODY = frozenset(
-    ("", "nan", "none", "null", "<na>", "na", "n/a", "#n/a", "nat", "-", "?", "unknown")
-    + ("anonymous", "anonymized", "anonymised")
+    (
+        *("", "nan", "none", "null", "<na>", "na", "n/a", "#n/a", "nat", "-", "?", "unknown"),
+        *("anonymous", "anonymized", "anonymised"),
+    )
 )
 """Words for a missing id, folded: pandas, R, spreadsheets and anonymizers write these."""
 _NUMBER = re.compile(r"0*([0-9]+)(?:[.,]0+)?")
@@ -38,6 +41,7 @@ _EXPONENT = re.compile(r"[0-9]+(?:[.,][0-9]+)?e\+[0-9]+|[0-9][.,][0-9]+e-?[0-9]+
 _WHOLE_FLOAT = re.compile(r"0*([0-9]{16,})[.,]0+")
 _SUFFIX = re.compile(r"\.(png|jpe?g|dcm|dicom|tiff?|bmp)$")
 _PREFIXED = re.compile(r"(?:patient|pat|pid|p|subject|subj|id)[ _-]?([0-9]+)(?:[.,]0+)?")
+_WORDED = re.compile(r"([a-z]*[ _-]?)([0-9]+)")
 _WIDEST = 12
 """Digits to which ids are padded with zeros when they are looked for among hashes."""
 
@@ -153,8 +157,8 @@ def identities(film: str, patient: str, population: str) -> frozenset[tuple[str,
     own = base in ("", "table")
     rule = PATIENT_RULES.get(base) or (rule_of_film(film) if own else None)
     found: list[tuple[str, str]] = []
-    if rule is not None and (told := rule.patient_of(film)):
-        found.append((rule.dataset, told))
+    if rule is not None and (named := rule.patient_of(film)):
+        found.append((rule.dataset, named))
     if patient != film and not is_nobody(patient):
         dataset = rule.dataset if rule is not None else "" if own else base
         found.append((dataset, canonical(patient, dataset)))
@@ -234,6 +238,22 @@ def spellings(patient: str, dataset: str) -> Iterator[str]:
             found += [f"{folded}.0"]
             found += [folded.zfill(width) for width in range(len(folded) + 1, _WIDEST + 1)]
     yield from dict.fromkeys(found)
+
+
+def reworded(patient: str) -> list[str]:
+    """Return a number with words that tables write before it; a worded id without its word.
+
+    >>> reworded("P012"), reworded("12")[:3]
+    (['12'], ['P12', 'P012', 'P0012'])
+    """
+    match = _WORDED.fullmatch(canonical(patient))
+    if match is None:
+        return []
+    number = match[2].lstrip("0") or "0"
+    if match[1]:
+        return [number]
+    padded = [f"P{number.zfill(width)}" for width in range(len(number), 7)]
+    return [*padded, f"Pat{number}", f"Patient{number}", f"patient{number:0>5}"]
 
 
 def unify_patients(cohort: Cohort) -> Cohort:

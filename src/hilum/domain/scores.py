@@ -28,7 +28,8 @@ def remedy(text: str, low: float, high: float) -> str:
 
     Args:
         text: the cell.
-        low, high: smallest and largest number of its column, or 0 and 1.
+        low: smallest number of its column, or 0.
+        high: largest number of its column, or 1.
 
     >>> remedy("19.8", 0.0, 97.0)
     'Are these percent? Divide by 100'

@@ -153,9 +153,9 @@ def read_predictions(path: Path, cohort: Cohort) -> Predictions:
     """Read a table of probabilities and match it with labeled films, or studies, by name.
 
     Films and columns are found as `hilum.predictions.table.read_table` says. Unlike
-    `read_scores` this refuses what cannot be evaluated: columns without
-    names, logits, repeated films, and cells that are not probabilities, also those of films that
-    have no labels: a column with a value outside [0, 1] holds something else.
+    `read_scores` this refuses what cannot be evaluated: columns without names, logits, the labels
+    themselves, repeated films, and cells that are not probabilities, also those of films that have
+    no labels: a column with a value outside [0, 1] holds something else.
 
     Args:
         path: comma- or tab-separated, UTF-8 with or without byte order mark, plain or gzipped.
@@ -199,7 +199,8 @@ def read_scores(path: Path, cohort: Cohort) -> Scores:
     names count only where no column is named after a finding.
 
     Args:
-        path, cohort: as in `read_predictions`.
+        path: as in `read_predictions`.
+        cohort: the films with their labels.
 
     Raises:
         UsageError: for a file that cannot be opened.
@@ -343,8 +344,7 @@ def _column_notes(
     passed_over: list[TableColumn],
     labels: LabelSet,
 ) -> Iterator[str]:
-    absent = [name for name in labels if name not in read]
-    if absent:
+    if absent := [name for name in labels if name not in read]:
         yield f"findings without a column in {table.name}: {', '.join(absent)}"
     yield from _truth_notes(table)
     if passed_over:
@@ -359,7 +359,7 @@ def _column_notes(
 
 def _truth_notes(table: ScoreTable) -> Iterator[str]:
     if names := ", ".join(column.name for column in table.truths()):
-        yield f"columns of 0 and 1 beside an output of the same finding, taken as the truth: {names}"
+        yield f"columns of 0 and 1 beside an output of the finding, taken as the truth: {names}"
 
 
 def _value_notes(name: str, values: np.ndarray, probabilities: Probabilities) -> Iterator[str]:

@@ -6,14 +6,14 @@ Patients are compared by `canonical`, not by spelling; those of a run or bundle 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.domain.documents.audit import Leak, LeakVerdict
 from hilum.domain.errors import BundleError, LeakError
 from hilum.domain.film_names import FilmNames
-from hilum.domain.patient_ids import canonical, spellings
+from hilum.domain.patient_ids import canonical, identities, reworded, spellings
 from hilum.domain.record import digest
 from hilum.files.sealed import file_sha256
 
@@ -121,10 +121,11 @@ def check_disjoint(
         )
 
 
-def same_names(training: Iterable[str], films: Sequence[str]) -> tuple[frozenset[str], int]:
+def same_names(training: Collection[str], films: Sequence[str]) -> tuple[frozenset[str], int]:
     """Return the films that a training film names, by the rules of predictions.
 
-    Names that agree only in the last parts of their paths count where no name agrees as a whole.
+    Names that agree only in the last parts of their paths count where no name agrees as a whole,
+    if these parts tell the films of either side apart, and name no two patients.
 
     Args:
         training: names of the training films.
@@ -145,7 +146,21 @@ def same_names(training: Iterable[str], films: Sequence[str]) -> tuple[frozenset
         many += found.many
         if found.row is not None:
             (partial if found.parts else whole).add(films[found.row])
+    if partial and not whole:
+        listed = list(training)
+        back = FilmNames(listed)
+        partial = {
+            film
+            for film in partial
+            if (row := back.find(film).row) is not None and not _two_patients(film, listed[row])
+        }
     return frozenset(whole or partial), many
+
+
+def _two_patients(film: str, other: str) -> bool:
+    """Return whether the names of two films tell two different patients."""
+    one, two = identities(film, "", ""), identities(other, "", "")
+    return bool(one and two) and one.isdisjoint(two)
 
 
 def same_content(training: Iterable[Path], films: Mapping[str, Path]) -> frozenset[str]:
@@ -265,6 +280,11 @@ class SeenPatients:
             if any(_hashed(dataset, text) in known for text in spellings(patient, dataset))
         )
 
+    def nearly(self, dataset: str, patients: Collection[str]) -> frozenset[str]:
+        """Return the patients that would be in the set with another word before their number."""
+        others = set(patients) - self.among(dataset, patients)
+        return frozenset(p for p in others if self.among(dataset, reworded(p)))
+
     def refuse_overlap(self, dataset: str, patients: Iterable[str], use: str) -> None:
         """Refuse films of patients in the set.
 
@@ -332,12 +352,12 @@ def _hashed(dataset: str, patient: str) -> str:
     return hashlib.sha256(key).hexdigest()[:_DIGITS]
 
 
-def certificate(leak: Leak, told: str, source: str) -> str:
+def certificate(leak: Leak, summary: str, source: str) -> str:
     """Put a certificate into words.
 
     Args:
         leak: verdict, counts, and what was and was not compared.
-        told: the shares that leak, or that none does, in words.
+        summary: the shares that leak, or that none does, in words.
         source: the training films, in words.
     """
     if leak.verdict is LeakVerdict.NOT_CHECKED:
@@ -346,7 +366,7 @@ def certificate(leak: Leak, told: str, source: str) -> str:
     sides = f"{leak.shared_films:,} films are on both sides"
     if not leak.training_films and not leak.shared_films:
         sides = "films were not compared, since a bundle does not carry their names"
-    words = f"{told} ({source})"
+    words = f"{summary} ({source})"
     if leak.leaking_films or not leak.shared_films:
         words += f"; {sides}"
     if leak.verdict is LeakVerdict.NONE_FOUND:

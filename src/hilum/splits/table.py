@@ -189,7 +189,8 @@ def _refuse_crossing(films_placed: Iterable[tuple[str, Place]]) -> None:
     raise LeakError(
         f"patients must not cross splits: {who} ({count:,} films) "
         f"{'is' if len(crossing) == 1 else 'are'} in {where} {', '.join(others)} and {last}, "
-        f"first: {', '.join(first_names(spelled[p] for p in crossing))}. Give all films of a patient one split"
+        f"first: {', '.join(first_names(spelled[p] for p in crossing))}. "
+        "Give all films of a patient one split"
     )
 
 

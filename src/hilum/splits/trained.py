@@ -1,20 +1,19 @@
-"""Films and patients that a model was trained on, and the certificate of what they share.
+"""Films and patients that a model was trained on, and the certificate of what others share.
 
-The films come from a list, a split table, a run or a bundle. A certificate has three answers: a
-leak, none found in what was compared, and not checked.
+A certificate has three answers: a leak, none found in what was compared, and not checked.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hilum.domain.documents.audit import Leak, LeakVerdict
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames
-from hilum.domain.patient_ids import canonical, identities, refuse_destroyed
+from hilum.domain.patient_ids import canonical, identities, refuse_destroyed, reworded
 from hilum.domain.record import Cohort, Record, Split, digest
 from hilum.splits.known import recognize
 from hilum.splits.overlap import (
@@ -33,14 +32,15 @@ __all__ = ["TrainingFilms", "certify", "read_training_films"]
 _SPLIT_FILE = "split.csv"
 _SEEN_FILE = "seen_patients.txt"
 _FILM_WORDS = frozenset(
-    ("imageindex", "imageid", "image", "imagename", "film", "filename", "file", "filepath")
-    + ("path", "imagepath", "dicomid", "sopinstanceuid")
+    (
+        *("imageindex", "imageid", "image", "imagename", "film", "filename", "file", "filepath"),
+        *("path", "imagepath", "dicomid", "sopinstanceuid"),
+    )
 )
 """Folded names of the column that names the film in a training list with a header."""
 _PATIENT_WORDS = ("patientid", "patient", "subjectid", "subject")
+# films and patients in common, under different names
 _SAME_FILMS = (frozenset(("nih", "rsna", "siim")), frozenset(("vindr", "vinbigdata")))
-"""Datasets that share films and patients under different names."""
-_LETTERS = "abcdefghijklmnopqrstuvwxyz _-"
 _NO_SEEN = SeenPatients({})
 
 _Id = tuple[str, str]
@@ -208,7 +208,6 @@ def _film(line: str, names: FilmNames, cohort: Cohort) -> str:
     return field
 
 
-
 def certify(training: TrainingFilms, evaluated: Cohort, films: Cohort | None = None) -> Leak:
     """Compare evaluated films and patients with those that trained a model, and say what was done.
 
@@ -255,27 +254,20 @@ def certify(training: TrainingFilms, evaluated: Cohort, films: Cohort | None = N
         compared=compared,
         unchecked=unchecked,
     )
-    known = recognize(training.films)
+    known, summary = recognize(training.films), overlap.sentence()
     source = training.source if known is None else f"{training.source}: {known.name}"
-    told = overlap.sentence()
     if shared and not overlap.leaking_films:
         how = " and ".join(["name"] * bool(by_name) + ["content"] * bool(by_content))
-        told = (
+        summary = (
             f"{percent(len(shared), len(shown))} of the evaluation films ({len(shared):,} of "
             f"{len(shown):,}) are training films by {how}, first: {', '.join(first_names(shared))}"
         )
-    return leak.model_copy(update={"certificate": certificate(leak, told, source)})
+    return leak.model_copy(update={"certificate": certificate(leak, summary, source)})
 
 
 @dataclass(frozen=True)
 class _Compared:
-    """Outcome of a comparison of patients.
-
-    Attributes:
-        leaking: evaluated patients, as spelled, that trained the model.
-        compared: what was compared, with counts.
-        unchecked: what could not be compared, and why.
-    """
+    """Evaluated patients, as spelled, that trained the model; and what was and was not compared."""
 
     leaking: frozenset[str]
     compared: tuple[str, ...]
@@ -292,7 +284,9 @@ def _compare_patients(training: TrainingFilms, evaluated: Cohort) -> _Compared:
     leaking = _by_id(records, ids, trained)
     compared: list[str] = []
     unchecked: list[str] = []
-    if nameless := sum(not own for own in ids.values()):
+    sources = {*(dataset for dataset, _ in trained), *training.seen.hashes}
+    nameless = sum(not own for own in ids.values())
+    if nameless and not _apart(evaluated.dataset, sources):
         unchecked.append(
             f"the patients of {nameless:,} of {len(records):,} evaluated films are not known"
         )
@@ -336,20 +330,22 @@ def _by_id(
 
 def _incomparable(every: frozenset[_Id], trained: frozenset[_Id]) -> str:
     """Say why patients may be the same under ids that differ by a word in front; "" if none is."""
-    bare = [
-        {patient.lstrip(_LETTERS).lstrip("0"): patient for _, patient in some if patient}
-        for some in (every, trained)
-    ]
-    same = [number for number in bare[0].keys() & bare[1].keys() if number.isdecimal()]
-    pairs = {number: {bare[0][number], bare[1][number]} for number in same}
-    differing = [n for n, pair in pairs.items() if len(pair) > 1 and any(map(str.isdecimal, pair))]
-    if not differing or len(differing) < len(same):
+    own, others = ({patient for _, patient in some} for some in (every, trained))
+    near = [id_ for id_ in own if not others.isdisjoint(map(canonical, reworded(id_)))]
+    if not near or own & others:
         return ""
-    first = first_names(differing, 1)[0]
     return (
-        f"patient ids agree for {len(differing):,} patients but for a word in front "
-        f"('{bare[0][first]}' evaluated, '{bare[1][first]}' trained), so they may be the same"
+        f"the ids of {len(near):,} evaluated patients are those of training patients but for a "
+        f"word before the number, first: {first_names(near, 1)[0]}"
     )
+
+
+def _apart(dataset: str, others: Collection[str]) -> bool:
+    """Return whether a dataset shares no patient with others, being of different hospitals."""
+    bases = {other.removeprefix("drawn-") for other in others}
+    if not bases or dataset == "table" or bases & {"", "table", dataset}:
+        return False
+    return not any(dataset in names and bases & names for names in _SAME_FILMS)
 
 
 def _by_hash(
@@ -361,11 +357,11 @@ def _by_hash(
     it is of this dataset. Any other id that agrees may be another hospital's.
     """
     base, own = population.removeprefix("drawn-"), evaluated.dataset
+    if _apart(own, [base]):
+        return _Compared(frozenset(), (f"{own} and {base} are of different patients",), ())
     if own != base and "table" not in (own, base):
-        shared = any({own, base} <= names for names in _SAME_FILMS)
         words = f"{own} and {base} have films in common, under different names"
-        apart = f"{own} and {base} are of different patients"
-        return _Compared(frozenset(), () if shared else (apart,), (words,) if shared else ())
+        return _Compared(frozenset(), (), (words,))
     if own == base != "table" and population != evaluated.population:
         return _Compared(frozenset(), ("drawn patients are not the dataset's",), ())
     texts: dict[str, set[str]] = {}
@@ -376,6 +372,13 @@ def _by_hash(
     leaking = {r.patient_id for r in evaluated.records if texts[r.image_id] & among}
     count = len(seen.hashes[population])
     others = [r.patient_id for r in evaluated.records if not texts[r.image_id]]
+    near = seen.nearly(population, evaluated.patients().tolist()) if base == "table" else None
+    if near and not leaking:
+        words = (
+            f"{len(near):,} patients would be among those of {population} but for a word before "
+            f"the number, first: {first_names(near, 1)[0]}"
+        )
+        return _Compared(frozenset(), (), (words,))
     if not others:
         patients = len(set(evaluated.patients().tolist()))
         compared = f"{patients:,} patients with {count:,} of {population} by hash"

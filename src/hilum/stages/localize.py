@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hilum.bundle import Bundle
 from hilum.bundle.manifest import network_sha256, read_calibration
 from hilum.domain.documents import SplitFacts
+from hilum.domain.documents.audit import LeakVerdict
 from hilum.domain.documents.heatmaps import HeatmapEvaluation, Sanity
 from hilum.domain.errors import BundleError, DatasetError
 from hilum.domain.findings import LabelSet, LabelState
@@ -21,7 +22,7 @@ from hilum.explain.sanity import CheckedMap, SanityRun, check_sanity
 from hilum.inference.engine import Engine, Precision
 from hilum.reading.stack import Stack, read_stack
 from hilum.runs.folder import RunFolder
-from hilum.splits import SeenPatients
+from hilum.splits import SeenPatients, TrainingFilms, certify, refuse_leak
 from hilum.stages.calibrate import engine_of
 from hilum.stages.evaluate import count_look
 from hilum.stages.localize_reference import FilmRead, Reference, reference_of
@@ -84,11 +85,13 @@ def unseen(subject: Subject, cohort: Cohort) -> Cohort:
 
     Raises:
         DatasetError: when the network has seen every patient.
+        LeakError: when films of a table are, by their names, of patients it has seen.
     """
     if not subject.seen.is_file():
         note = "the patients that the network has seen are not known: a leak cannot be excluded"
         return _noted(cohort, note)
-    seen = SeenPatients.read(subject.seen).among(cohort.population, cohort.patients().tolist())
+    known = SeenPatients.read(subject.seen)
+    seen = known.among(cohort.population, cohort.patients().tolist())
     kept = cohort.select(lambda record: record.patient_id not in seen)
     if not len(kept):
         raise DatasetError(
@@ -96,7 +99,12 @@ def unseen(subject: Subject, cohort: Cohort) -> Cohort:
             f"{len(seen):,} of {cohort.dataset}. Name another dataset with --data"
         )
     note = f"films left out, of patients that the network has seen: {len(cohort) - len(kept):,}"
-    return _noted(kept, note) if len(kept) < len(cohort) else kept
+    left = _noted(kept, note) if len(kept) < len(cohort) else kept
+    source = f"{len(known):,} patients that {subject.name} has seen"
+    leak = certify(TrainingFilms(source, frozenset(), frozenset(), 0, seen=known), kept)
+    refuse_leak(leak)
+    unchecked = leak.verdict is LeakVerdict.NOT_CHECKED
+    return _noted(left, f"leak certificate: {leak.certificate}") if unchecked else left
 
 
 def localize(

@@ -13,7 +13,16 @@ from hilum.model.classifier import Classifier, classifier
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.runs.recipe_parts import ModelConfig
-from hilum.splits import SeenPatients, SplitTable, known_splits, recognize, refuse_other_family
+from hilum.splits import (
+    SeenPatients,
+    SplitTable,
+    TrainingFilms,
+    certify,
+    known_splits,
+    recognize,
+    refuse_leak,
+    refuse_other_family,
+)
 
 __all__ = [
     "empty_network",
@@ -97,6 +106,13 @@ def refuse_contaminated(model: ModelConfig, cohort: Cohort, splits: SplitTable) 
     for split in (Split.TUNE, Split.CALIBRATE, Split.TEST):
         patients = [p.patient_id for p in splits.films.values() if p.split is split]
         seen.refuse_overlap(cohort.population, patients, split.value)
+        if len(seen):
+            # a table of a dataset's films is met by their names, where ids are spelled anew
+            part = cohort.select(lambda r, use=split: splits.films[r.image_id].split is use)
+            inherited = TrainingFilms(
+                "the starting weights", frozenset(), frozenset(), 0, seen=seen
+            )
+            refuse_leak(certify(inherited, part))
     test = recognize(name for name, place in splits.films.items() if place.split is Split.TEST)
     family = model.weights_trained_on
     if test is not None and family in {known.family for known in known_splits()}:
