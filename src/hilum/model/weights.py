@@ -101,8 +101,9 @@ def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
         with suppress(ValueError):  # a file from before torch 1.6 does not list what it holds
             foreign = sorted(serialization.get_unsafe_globals_in_checkpoint(path))
         allowed: list[Any] = [(_Placeholder, name) for name in foreign]
-        with serialization.safe_globals(allowed):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        # an open file, since torch judges a path by its suffix
+        with path.open("rb") as file, serialization.safe_globals(allowed):
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes raise almost anything in there
         raise BundleError(
             f"weights must be a state dict of tensors, and nothing else is unpickled; {path} is "
