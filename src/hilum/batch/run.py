@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
+from hilum.explain.overlay import Style
 from hilum.files.atomic import UNFINISHED, atomic_file
 from hilum.files.lock import locked
 from hilum.report.batch import Report, reports
@@ -39,6 +40,7 @@ __all__ = [
     "BatchOutcome",
     "Finished",
     "clear_leftovers",
+    "pictures_are_sheets",
     "prepare",
     "remove_files",
     "run_batch",
@@ -135,7 +137,8 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     journal, bundle, out = scoring.journal, scoring.bundle, scoring.out
     journal.sync()
     results = BatchOutcome(journal, [item.name for item in inputs])
-    batch = BatchResults(results, bundle.labels, facts(bundle))
+    sheets = pictures_are_sheets(scoring.request.options())
+    batch = BatchResults(results, bundle.labels, facts(bundle), sheets=sheets)
     write_reports(batch, out)
     if scoring.request.pictures is not None:
         shown = {file for result in batch.results for file in pictures_of(result)}
@@ -207,6 +210,11 @@ def facts(bundle: Bundle) -> BundleFacts:
         calibrator=bundle.manifest.calibration.calibrator.method,
         evaluation=bundle.evaluation(),
     )
+
+
+def pictures_are_sheets(options: Mapping[str, str]) -> bool:
+    """Return whether the options of a batch draw the film beside its heatmap, on one wide sheet."""
+    return options.get("panel") == "yes" or options.get("style") == Style.TRIPTYCH.value
 
 
 def write_reports(batch: BatchResults, out: Path) -> list[Path]:
@@ -312,6 +320,7 @@ def _rejected(result: ImageResult, first: str) -> ImageResult:
         codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
         message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
         view=result.view,
+        film=result.film,
         threshold_source=result.threshold_source,
         bundle=result.bundle,
         precision=result.precision,

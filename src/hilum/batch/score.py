@@ -233,13 +233,16 @@ class Scoring:
         return files, False
 
     def _refused(self, item: Input, refusal: Refusal) -> Entry:
-        """Return the row of a film that was read and is not scored."""
+        """Return the row of a film that was read and is not scored; its preview is in place."""
+        if refusal.preview is not None:
+            write_atomic(self.out / item.film, refusal.preview)
         result = self._result(
             item,
             sha256=refusal.sha256,
             status=refusal.status,
             codes=(refusal.code,),
             message=refusal.message,
+            film=None if refusal.preview is None else item.film,
         )
         return Entry(
             key=refusal.sha256 if refusal.settled else None,

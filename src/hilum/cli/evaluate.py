@@ -14,6 +14,7 @@ from hilum.cli.options import (
     OUTPUT,
     Blank,
     CalibratorName,
+    Full,
     Json,
     Labels,
     LabelSet,
@@ -24,12 +25,14 @@ from hilum.cli.options import (
     Seed,
     TrainedOn,
     Uncertain,
+    Verbose,
     Views,
     Votes,
     label_policy,
     prevalences,
+    writable,
 )
-from hilum.cli.terminal import progress, say
+from hilum.cli.terminal import columns, progress, say, telling, where
 from hilum.domain.errors import UsageError
 
 __all__ = ["evaluate"]
@@ -72,7 +75,11 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", help="Folder to write to (default: the run).", rich_help_panel=OUTPUT
+            "-o",
+            "--out",
+            help="Folder to write to (default: the run).",
+            rich_help_panel=OUTPUT,
+            callback=writable,
         ),
     ] = None,
     level: Level = None,
@@ -91,6 +98,8 @@ def evaluate(
     resamples: Resamples = 2000,
     seed: Seed = 0,
     as_json: Json = False,
+    full: Full = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Compute AUROC, AP, thresholds and calibration, with intervals.
@@ -112,7 +121,7 @@ def evaluate(
         choices["policy"] = label_policy(**words)
         choices["prevalence"] = prevalences(prevalence)
     remarks: list[str] = []
-    with progress(quiet) as step:
+    with telling(verbose), progress(quiet) as step:
         measure(
             subject,
             labels,
@@ -125,7 +134,7 @@ def evaluate(
         )
     for remark in remarks:
         say(remark, quiet)
-    _print(out or subject, as_json)
+    _print(out or subject, as_json, full)
 
 
 def _refuse_for_runs(options: Mapping[str, object]) -> None:
@@ -137,9 +146,17 @@ def _refuse_for_runs(options: Mapping[str, object]) -> None:
         )
 
 
-def _print(out: Path, as_json: bool) -> None:
+def _print(out: Path, as_json: bool, full: bool) -> None:
     if as_json:
         typer.echo((out / "evaluation.json").read_text("utf-8"), nl=False)
-    else:
+    elif full:
         typer.echo((out / "evaluation.md").read_text("utf-8"))
         typer.echo(out / "evaluation.json")
+    else:
+        from hilum.domain.documents.evaluation import Evaluation
+        from hilum.files.sealed import read_sealed
+        from hilum.report.evaluation.sentences import terminal_summary
+
+        evaluation = read_sealed(Evaluation, out / "evaluation.json")
+        typer.echo(terminal_summary(evaluation, columns()))
+        typer.echo(where(out / "evaluation.md"))

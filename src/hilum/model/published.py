@@ -201,7 +201,9 @@ def choose(
     Raises:
         BundleError: when several networks fit.
     """
-    found = {f"{key}:" if key else "": _fitting(tensors, wanted) for key, tensors in holders.items()}
+    found = {
+        f"{key}:" if key else "": _fitting(tensors, wanted) for key, tensors in holders.items()
+    }
     for key in ("state_dict:", ""):
         if found.get(key):
             found = {key: found[key]}

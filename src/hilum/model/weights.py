@@ -116,7 +116,7 @@ def _read_torch(path: Path) -> dict[str, dict[str, Tensor]]:
     if _is_object(found) or isinstance(found, dict):
         raise BundleError(
             f"weights must be a state dict of tensors, and nothing else is unpickled; {path} holds "
-            f"objects of {', '.join(foreign[:3]) or 'another kind'}. Save model.state_dict() instead"
+            f"objects of {', '.join(foreign[:3]) or 'no known kind'}. Save its state_dict() instead"
         )
     raise BundleError(
         f"weights must be a state dict of tensors; {path} holds a {type(found).__name__}"
@@ -153,7 +153,10 @@ _SIGNS = (
     (rb"\x89HDF\r\n", "an HDF5 file, as Keras writes"),
     (rb"\x1f\x8b", "a gzip archive; unpack it"),
     (rb"Rar!|7z\xbc\xaf", "an archive; unpack it"),
-    (rb"(?s)PK\x03\x04(?!.*data\.pkl)", "a zip archive without a state dict; if it holds weights, unpack it"),
+    (
+        rb"(?s)PK\x03\x04(?!.*data\.pkl)",
+        "a zip archive without a state dict; if it holds weights, unpack it",
+    ),
     (rb"\Z", "an empty file"),
     (rb"[\t\r\n\x20-\x7e]+\Z", "a text file"),
 )
