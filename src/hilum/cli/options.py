@@ -80,8 +80,8 @@ def writable(context: typer.Context, out: Path | None) -> Path | None:
     Raises:
         UsageError: naming the folder and the system's reason.
     """
-    if out is None or context.resilient_parsing:
-        return out
+    if out is None or context.resilient_parsing or os.path.isfile(out):  # noqa: PTH113 (no raise)
+        return out  # of a file, the verb itself says where it is in the way
     from tempfile import TemporaryFile
 
     missing = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]

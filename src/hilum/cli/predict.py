@@ -185,7 +185,7 @@ def predict(
         if as_json and form not in (None, "json"):
             raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
         printed = form_of("json" if as_json else form)
-        films = _listed(inputs, follow_links)
+        films = _listed(inputs, follow_links, loaded)
         place = out or _default_place(films)
         pictures = _pictures(heatmaps, style, panel, pictures_as)
         request = BatchRequest(
@@ -223,7 +223,7 @@ class _Job:
     films: Sequence[Listed]
 
 
-def _listed(inputs: list[str], follow_links: bool) -> list[Listed]:
+def _listed(inputs: list[str], follow_links: bool, loaded: Callable[[], Bundle]) -> list[Listed]:
     """List the films.
 
     Raises:
@@ -233,6 +233,7 @@ def _listed(inputs: list[str], follow_links: bool) -> list[Listed]:
 
     films = list_films(inputs, follow_links)
     if not any(os.path.lexists(film.path) for film in films):
+        loaded()  # what is wrong with the bundle comes first
         raise UsageError(
             f"there must be a film to score; {films[0].path} does not exist"
             f"{f', nor do the other {len(films) - 1}' if len(films) > 1 else ''}"

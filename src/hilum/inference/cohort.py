@@ -60,7 +60,8 @@ def score_cohort(
     if not stack.kept:
         raise DatasetError(
             f"scoring needs readable films; {cohort.dataset} has "
-            f"{counted(len(cohort), 'row')} here and {counted(len(present), 'film')} on disk, none readable"
+            f"{counted(len(cohort), 'row')} here and "
+            f"{counted(len(present), 'film')} on disk, none readable"
         )
     kept = {present.records[position].image_id for position in stack.kept}
     notes: list[str] = []

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["co_occurrence_csv", "completeness", "markdown", "terminal_summary", "write_figure"]
 
 _NONE = "–"
-_BRIEF = 12
-"""Findings in a terminal's summary; the tables have all."""
+_BRIEF = 12  # findings in a terminal's summary; the tables have all
 
 
 def markdown(inspection: DatasetInspection) -> str:
@@ -63,15 +62,15 @@ def markdown(inspection: DatasetInspection) -> str:
 
 def terminal_summary(found: DatasetInspection, width: int) -> str:
     """Return the inspection in short: at most 38 lines of at most `width` characters."""
-    films, copies = found.films, len(found.films.copies)
+    films, drawn = found.films, "SYNTHETIC films, drawn, nobody's chest; " * found.synthetic
+    read = f"films read: {films.read:,} of {films.here:,} here; copies: {len(films.copies):,}"
     top = [
-        *wrapped(f"{found.card.title}: {found.root}", width)[:2],
-        *wrapped(completeness(found.published), width),
-        *(["these films are SYNTHETIC: drawn, and nobody's chest"] if found.synthetic else []),
-        *wrapped(f"films read: {films.read:,} of {films.here:,} here; copies: {copies:,}", width),
+        *wrapped(f"# {found.card.title}: {found.root}", width)[:2],
+        *wrapped(f"{drawn}{completeness(found.published)}; {read}", width),
     ]
+    header = ("Split", "Films", "Share", "Patients", "Used")
     counts = [_group_row(name, one, found.listed) for name, one in found.split.groups.items()]
-    splits = columned([("Split", "Films", "Share", "Patients", "Used"), *counts], width)
+    splits = columned([header, *counts], width) if counts else []
     ordered = sorted(found.labels.findings.items(), key=lambda item: -item[1].used.positive)
     rows = [
         (
@@ -86,13 +85,13 @@ def terminal_summary(found: DatasetInspection, width: int) -> str:
     if len(ordered) > _BRIEF:
         labels.append(f"and {len(ordered) - _BRIEF} more findings")
     problems = sorted(found.problems, key=lambda one: one.level is not Severity.ERROR)
-    lines = [*top, *(splits if counts else ()), *labels]
+    lines = [*top, *splits, *labels]
     most = (34 - len(lines)) // 2
     for one in problems[:most]:
         lines += wrapped(f"{one.level} {one.code}: {one.message}", width)[:2]
     lines += [f"and {len(problems) - most} more"] if len(problems) > most else []
-    verdict = _verdict(found).rpartition("\n\n")[2]
-    return "\n".join((*lines, *wrapped(verdict, width), *wrapped(NOT_A_DEVICE, width)))
+    last = (_verdict(found).rpartition("\n\n")[2], NOT_A_DEVICE)
+    return "\n".join((*lines, *(line for words in last for line in wrapped(words, width))))
 
 
 def completeness(found: Published) -> str:
@@ -284,8 +283,7 @@ def _numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return table(header, rows, "lr", ALIGNED)
 
 
-_MOST = 24
-"""Findings drawn, the most frequent ones: more cannot be read."""
+_MOST = 24  # findings drawn, the most frequent ones: more cannot be read
 _ANNOTATED = 16
 _ABOVE: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
 _STYLE: dict[str, object] = {
@@ -378,8 +376,7 @@ def _per_film(axes: Axes, inspection: DatasetInspection) -> None:
     for findings, films in counts.items():
         axes.annotate(f"{films:,}", (findings, films), (0, 2), **_ABOVE)
     axes.set_xticks(list(counts))
-    axes.set_xlabel("positive findings on a film, No Finding not counted")
-    axes.set_ylabel("films")
+    axes.set(xlabel="positive findings on a film, No Finding not counted", ylabel="films")
     axes.margins(y=0.1)
     _frame(axes, "Findings per film", grid="y")
 
@@ -395,8 +392,7 @@ def _ages(axes: Axes, inspection: DatasetInspection) -> None:
         label = f"{word}, {counted(sum(films), 'film')}"
         axes.bar(at + offset, films, width=0.38, color=color, label=label)
     axes.set_xticks(at, list(ages))
-    axes.set_xlabel("age in years")
-    axes.set_ylabel("films")
+    axes.set(xlabel="age in years", ylabel="films")
     _frame(axes, "Age by sex", grid="y")
     if ages:
         axes.legend(frameon=False, loc="upper left")

@@ -29,8 +29,8 @@ def heatmap_table(evaluation: HeatmapEvaluation) -> str:
         "",
         f"Split `{split.name}`: {counted(split.images, 'film')} of "
         f"{counted(split.patients, 'patient')} ({split.sha256[:12]}){look}. "
-        f"Reference: {localisation.reference}. Precision {evaluation.precision}. Intervals: {localisation.interval}; seed "
-        f"{localisation.seed}.",
+        f"Reference: {localisation.reference}. Precision {evaluation.precision}. "
+        f"Intervals: {localisation.interval}; seed {localisation.seed}.",
         "",
         "The prior is the mean mask of the other films with the finding, and noise is random: "
         "neither sees a film. What the network adds is the gain over the prior.",
@@ -105,7 +105,8 @@ def sanity_table(sanity: Sanity) -> str:
         "",
         f"Split `{split.name}`: {counted(split.images, 'film')} of "
         f"{counted(split.patients, 'patient')} ({split.sha256[:12]}); "
-        f"{sanity.maps} maps of findings that the films have, {sanity.empty} left out as they are empty. Precision {sanity.precision}. Intervals: "
+        f"{sanity.maps} maps of findings that the films have, "
+        f"{sanity.empty} left out as they are empty. Precision {sanity.precision}. Intervals: "
         f"{sanity.interval}; seed {sanity.seed}.",
         "",
         "## Cascading randomization, from the head down",

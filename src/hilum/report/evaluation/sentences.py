@@ -77,7 +77,8 @@ def best_and_worst(evaluation: Evaluation) -> str:
     return (
         f"Best ranked: {high}, AUROC {shown(best.auroc)} ("
         f"{counted(best.positive_patients, 'patient')} with it). "
-        f"Worst ranked: {low}, AUROC {shown(worst.auroc)} ({counted(worst.positive_patients, 'patient')} with it)."
+        f"Worst ranked: {low}, AUROC {shown(worst.auroc)} ("
+        f"{counted(worst.positive_patients, 'patient')} with it)."
     )
 
 
@@ -109,7 +110,6 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
             f"{shown(constant.ece_equal_mass, 4)}.",
             width,
         ),
-        *(line for note in evaluation.notes[:_NOTES] for line in wrapped(f"- {note}", width)[:2]),
         *wrapped(evaluation.notice, width),
     ]
     rows = [
@@ -124,8 +124,14 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
     title = f"Macro ({macro.findings_counted} of {macro.findings_total})"
     rows.append((title, "", shown(macro.auroc), shown(macro.average_precision)))
     table = columned([("Finding", "Positive", "AUROC", "AP"), *rows], width)
+    room = _LINES - len(above) - len(table) - len(below)
+    notes = [wrapped(f"- {note}", width) for note in evaluation.notes]
+    if sum(map(len, notes)) <= room:
+        table += [line for note in notes for line in note]
+    elif room:
+        table.append(f"- {counted(len(notes), 'note')} on labels and films: --full")
     return "\n".join((*above, *table, *below))
 
 
 _NAME = 22
-_NOTES = 2
+"""Characters of a finding's name that are shown."""
