@@ -29,7 +29,7 @@ from hilum.cli.options import (
     label_policy,
     writable,
 )
-from hilum.cli.terminal import columns, progress, telling, where
+from hilum.cli.terminal import columns, progress, telling
 from hilum.domain.errors import counted
 
 if TYPE_CHECKING:
@@ -116,8 +116,9 @@ def check(
         typer.echo(markdown(inspection), nl=False)
     else:
         typer.echo(terminal_summary(inspection, columns()))
-        typer.echo(where(None if out is None else out / "check.md"))
-    if out is not None and (json or full):
+        place_of_all = "-o FOLDER" if out is None else "check.md in the same folder"
+        typer.echo(f"All tables: {place_of_all}, or --full")
+    if out is not None:
         typer.echo(out / "check.json", err=json)
     if not inspection.sound:
         raise typer.Exit(terminal.REFUSED)

@@ -32,7 +32,7 @@ from hilum.cli.options import (
     prevalences,
     writable,
 )
-from hilum.cli.terminal import columns, progress, say, telling, where
+from hilum.cli.terminal import columns, progress, say, telling
 from hilum.domain.errors import UsageError
 
 __all__ = ["evaluate"]
@@ -159,4 +159,5 @@ def _print(out: Path, as_json: bool, full: bool) -> None:
 
         evaluation = read_sealed(Evaluation, out / "evaluation.json")
         typer.echo(terminal_summary(evaluation, columns()))
-        typer.echo(where(out / "evaluation.md"))
+        typer.echo("All tables: evaluation.md in the same folder, or --full")
+        typer.echo(out / "evaluation.json")

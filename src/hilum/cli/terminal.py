@@ -33,7 +33,6 @@ __all__ = [
     "say",
     "stoppable",
     "telling",
-    "where",
 ]
 
 STRICT = 1
@@ -115,14 +114,6 @@ Step = Callable[[str, int, int], None]
 
 STATM = Path("/proc/self/statm")
 """Where Linux tells the memory of a process; elsewhere the bar goes without."""
-
-
-def where(tables: Path | None) -> str:
-    """Return the last line of a summary: where all tables are; a long path without its folders."""
-    if tables is None:
-        return "All tables: --full, or -o FOLDER"
-    line = f"All tables: {tables}, or --full"
-    return line if len(line) <= columns() else f"All tables: {tables.name} there, or --full"
 
 
 @contextmanager

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["co_occurrence_csv", "completeness", "markdown", "terminal_summary", "write_figure"]
 
 _NONE = "–"
+_GROUP = ("Split", "Films", "Share", "Patients", "Used")
 _BRIEF = 12  # findings in a terminal's summary; the tables have all
 
 
@@ -66,11 +67,11 @@ def terminal_summary(found: DatasetInspection, width: int) -> str:
     read = f"films read: {films.read:,} of {films.here:,} here; copies: {len(films.copies):,}"
     top = [
         *wrapped(f"# {found.card.title}: {found.root}", width)[:2],
-        *wrapped(f"{drawn}{completeness(found.published)}; {read}", width),
+        *wrapped(completeness(found.published), width),
+        *wrapped(f"{drawn}{read}", width),
     ]
-    header = ("Split", "Films", "Share", "Patients", "Used")
     counts = [_group_row(name, one, found.listed) for name, one in found.split.groups.items()]
-    splits = columned([header, *counts], width) if counts else []
+    splits = columned([_GROUP, *counts], width) if counts else []
     ordered = sorted(found.labels.findings.items(), key=lambda item: -item[1].used.positive)
     rows = [
         (
@@ -85,7 +86,7 @@ def terminal_summary(found: DatasetInspection, width: int) -> str:
     if len(ordered) > _BRIEF:
         labels.append(f"and {len(ordered) - _BRIEF} more findings")
     problems = sorted(found.problems, key=lambda one: one.level is not Severity.ERROR)
-    lines = [*top, *splits, *labels]
+    lines = [*top, *splits, *labels, "## Verdict"]
     most = (34 - len(lines)) // 2
     for one in problems[:most]:
         lines += wrapped(f"{one.level} {one.code}: {one.message}", width)[:2]
@@ -156,14 +157,13 @@ def _split_table(found: DatasetInspection) -> str:
     if official.test_films is not None or official.tune_films is not None:
         notes.append(f"patients on both sides: {official.patients_on_both_sides:,}")
     notes += [f"recognised: {name}" for name in official.recognised]
-    header = ("Split", "Films", "Share", "Patients", "Used", "Film list")
-    return f"## Films\n\n{'; '.join(notes)}\n\n{_numbers(header, rows)}"
+    return f"## Films\n\n{'; '.join(notes)}\n\n{_numbers((*_GROUP, 'Film list'), rows)}"
 
 
 def _group_table(title: str, groups: Mapping[str, SplitCounts]) -> str:
     total = sum(group.films for group in groups.values())
     rows = [_group_row(name, group, total) for name, group in groups.items()]
-    return _numbers((title, "Films", "Share", "Patients", "Used"), rows)
+    return _numbers((title, *_GROUP[1:]), rows)
 
 
 def _group_row(name: str, group: SplitCounts, total: int) -> tuple[str, ...]:

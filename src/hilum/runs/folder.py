@@ -133,9 +133,11 @@ class RunFolder:
         Raises:
             UsageError: for a run that finished with a different one.
         """
-        if not self.finished:
+        try:
+            theirs = self.trained().config_sha256
+        except BundleError:  # not finished, damaged, or imported: to be refused as any used folder
             return False
-        if self.trained().config_sha256 != config.sha256():
+        if theirs != config.sha256():
             raise UsageError(
                 f"a run goes on as it was begun; {self.root} is finished, with a different "
                 "configuration. Give what it was begun with, or name a different folder with -o"

@@ -82,12 +82,12 @@ def best_and_worst(evaluation: Evaluation) -> str:
     )
 
 
-_LINES = 24
-"""Lines of an evaluation in a terminal: a screen, with the line that names the tables."""
+_LINES = 23
+"""Lines of an evaluation in a terminal: a screen, with the lines that name the tables."""
 
 
 def terminal_summary(evaluation: Evaluation, width: int) -> str:
-    """Return what an evaluation says in short: at most 24 lines of at most `width` characters.
+    """Return what an evaluation says in short: at most 23 lines of at most `width` characters.
 
     Every number has its interval, its split and its n. The findings with the most films come
     first, and as many as there is room for; all tables are in evaluation.md.
@@ -100,7 +100,7 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
     above = wrapped(
         f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
         f"{counted(split.patients, 'patient')} ({split.sha256[:12]}).{look} "
-        f"In brackets: {evaluation.interval}.",
+        f"In brackets: {evaluation.interval.partition(';')[0]}.",
         width,
     )
     below = [
