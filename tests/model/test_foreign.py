@@ -85,8 +85,9 @@ FORMS: dict[str, Callable[[dict[str, Tensor]], dict[str, object]]] = {
         "model": {f"module.encoder.{name}": t for name, t in state.items()}
         | {"module.decoder.weight": torch.zeros(2)}
     },
-    "an average's": lambda state: {f"module.{name}": t for name, t in state.items()}
-    | {"n_averaged": torch.tensor(3)},
+    "an average's": lambda state: (
+        {f"module.{name}": t for name, t in state.items()} | {"n_averaged": torch.tensor(3)}
+    ),
     "state_dict beside an average": lambda state: {
         "state_dict": state,
         "state_dict_ema": {name: t + 1 for name, t in state.items()},
@@ -195,7 +196,9 @@ def test_what_a_file_has_is_named_where_nothing_fits(tmp_path: Path) -> None:
     state = theirs_of().state_dict()
     part = {f"trunk.{name}": t for name, t in state.items() if "denseblock4" not in name}
     torch.save({"epoch": 3, "net": part, "args": Namespace(lr=1)}, tmp_path / "part.pth")
-    not_read(r"is missing\. The file has tensors of under net: trunk \(\d+\)", tmp_path / "part.pth")
+    not_read(
+        r"is missing\. The file has tensors of under net: trunk \(\d+\)", tmp_path / "part.pth"
+    )
 
 
 class Left:
