@@ -96,6 +96,7 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
     look = (
         "" if evaluation.look is None else f" Evaluation number {evaluation.look} of these films."
     )
+    look = look if evaluation.level == "film" else f" A row is a {evaluation.level}.{look}"
     calibrated = [one.calibration.verdict == "calibrated" for one in evaluation.findings.values()]
     above = wrapped(
         f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
