@@ -114,12 +114,7 @@ def evaluate(
     words |= {"votes": votes, "label_set": label_set}
     given = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     given |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
-    choices: dict[str, Any] = {name: word for name, word in given.items() if word is not None}
-    if not is_table(subject):
-        _refuse_for_runs({**given, **words})
-    elif labels is not None and out is not None:
-        choices["policy"] = label_policy(**words)
-        choices["prevalence"] = prevalences(prevalence)
+    choices = _choices(given, words, is_table(subject), labels is not None and out is not None)
     remarks: list[str] = []
     with telling(verbose), progress(quiet) as step:
         measure(
@@ -135,6 +130,19 @@ def evaluate(
     for remark in remarks:
         say(remark, quiet)
     _print(out or subject, as_json, full)
+
+
+def _choices(
+    given: Mapping[str, Any], words: Mapping[str, str | None], table: bool, complete: bool
+) -> dict[str, Any]:
+    """Return the options as `hilum.evaluate` takes them; refuse those that a run has fixed."""
+    choices = {name: word for name, word in given.items() if word is not None}
+    if not table:
+        _refuse_for_runs({**given, **words})
+    elif complete:
+        choices["policy"] = label_policy(**words)
+        choices["prevalence"] = prevalences(given["prevalence"])
+    return choices
 
 
 def _refuse_for_runs(options: Mapping[str, object]) -> None:
