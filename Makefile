@@ -28,7 +28,7 @@ help:
 	touch $@
 
 demo: .venv/installed
-	$(BIN)/hilum demo -o $(DEMO)
+	$(CURDIR)/$(BIN)/hilum demo -o $(DEMO)
 
 # compiled, or each of the hundreds of commands that tests begin may do it again; in conftest's order
 test: .venv/installed

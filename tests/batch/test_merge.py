@@ -129,8 +129,9 @@ def test_a_part_rejects_what_the_whole_shows(world: World) -> None:
     assert codes["5.dcm"] == ["DUPLICATE_SOP_CONFLICT"]
     assert "DUPLICATE_SOP_CONFLICT" not in codes["2.dcm"]
     pictures = {path.stem for path in (world.whole / "films").iterdir()}
-    assert {"1", "5"} <= pictures
-    assert "2" not in pictures
+    assert {"1", "2", "5"} <= pictures  # a rejected film is shown, and its heatmaps are not
+    drawn = {path.stem.partition("__")[0] for path in (world.whole / "overlays").iterdir()}
+    assert "2" not in drawn
 
 
 def test_what_was_put_together_goes_on_as_a_batch(world: World, tmp_path: Path) -> None:

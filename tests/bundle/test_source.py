@@ -15,7 +15,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from hilum.bundle.source import film_of
+from hilum.bundle.source import film_of, films_of
 from hilum.datasets.parts.disk import draw_dicom
 from hilum.domain.errors import FilmError, ReasonCode, UsageError
 from hilum.domain.radiograph import Radiograph
@@ -178,3 +178,28 @@ def test_a_hostile_header_warns_nobody_whatever_other_threads_do_to_the_filters(
     assert all(isinstance(film, Radiograph) for film in films)
     assert shown == []
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    "one", [None, "film.png", Path("film.png"), b"film", np.zeros((4, 4)), io.BytesIO(b"x"), 7]
+)
+def test_one_film_in_place_of_several_is_one_line(one: object) -> None:
+    with pytest.raises(UsageError, match="several films must come as a list; got") as caught:
+        films_of(one)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_films_come_as_any_iterable() -> None:
+    films = [np.zeros((4, 4)), "film.png"]
+    assert films_of(films) == films_of(tuple(films)) == films_of(iter(films)) == films
+    assert len(films_of(np.zeros((3, 4, 4)))) == 3
+
+
+class Broken:
+    def read(self, _: int) -> bytes:
+        raise ValueError("I/O operation on closed file")
+
+
+def test_an_object_that_cannot_be_read_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"a file must be open for reading; .*Broken failed"):
+        film_of(Broken())  # pyright: ignore

@@ -50,7 +50,9 @@ BASE = "theirs.csv --labels valid.csv -o out --resamples 100 --uncertain ignore"
 
 
 def test_options_reach_the_evaluation(said: Said, corpus: Path) -> None:
-    code, out, err = said(f"{BASE} --level study --combine mean --views all --no-finding keep")
+    code, out, err = said(
+        f"{BASE} --level study --combine mean --views all --no-finding keep --full"
+    )
     assert code == 0, err
     evaluation = read_sealed(Evaluation, corpus / "out" / "evaluation.json")
     assert (evaluation.level, evaluation.split.images) == ("study", 20)

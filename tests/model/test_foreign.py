@@ -7,9 +7,12 @@ their published files have.
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -69,6 +72,31 @@ FORMS: dict[str, Callable[[dict[str, Tensor]], dict[str, object]]] = {
     "DataParallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
     "Lightning": lambda state: {"state_dict": {f"model.{n}": t for n, t in state.items()}},
     "CheXNet": chexnet,
+    "under model, with an optimizer": lambda state: {
+        "model": state,
+        "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": [{"lr": 0.1}]},
+        "epoch": 3,
+    },
+    "under model_state_dict": lambda state: {"model_state_dict": state},
+    "under ema": lambda state: {"ema": state, "updates": 7},
+    "a key in a key": lambda state: {"state": {"network": {"weights": state}}},
+    "behind backbone.": lambda state: {f"backbone.{name}": t for name, t in state.items()},
+    "behind model.module.encoder.": lambda state: {
+        "model": {f"module.encoder.{name}": t for name, t in state.items()}
+        | {"module.decoder.weight": torch.zeros(2)}
+    },
+    "an average's": lambda state: (
+        {f"module.{name}": t for name, t in state.items()} | {"n_averaged": torch.tensor(3)}
+    ),
+    "state_dict beside an average": lambda state: {
+        "state_dict": state,
+        "state_dict_ema": {name: t + 1 for name, t in state.items()},
+    },
+    "with the trainer's options": lambda state: {
+        "model": state,
+        "args": Namespace(lr=0.1, output=Path("runs")),
+        "best": np.float64(0.8),
+    },
 }
 
 
@@ -83,6 +111,117 @@ def test_torchvision_s_densenet_loads_in_every_form_it_comes_in(
     films = images(2, 64, 64, channels=3)
     with torch.no_grad():
         torch.testing.assert_close(ours.backbone(films), theirs.features(films))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "encoder.net."])
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_the_suffix_does_not_matter_where_the_content_is_clear(
+    prefix: str, suffix: str, tmp_path: Path
+) -> None:
+    state = {f"{prefix}{name}": t for name, t in theirs_of().state_dict().items()}
+    torch.save(state, tmp_path / f"torch{suffix}")
+    save_file(state, tmp_path / "own.pth")
+    pickled = loaded("densenet121", tmp_path / f"torch{suffix}", **SLIM)
+    own = loaded("densenet121", tmp_path / "own.pth", **SLIM)
+    assert digest(pickled) == digest(own)
+
+
+@pytest.mark.parametrize(
+    ("form", "named"),
+    [
+        (lambda a, b: {"model": a, "ema": b}, "ema:, model:"),
+        (lambda a, b: {"net": {"student": a, "teacher": b}}, "net.student:, net.teacher:"),
+        (lambda a, b: behind("encoder_q.", a) | behind("encoder_k.", b), "encoder_k., encoder_q."),
+        (lambda a, b: {"model": behind("online.", a) | behind("target.", b)}, "model:online., "),
+    ],
+)
+def test_two_networks_in_one_file_are_refused_by_name(
+    form: Callable[..., dict[str, object]], named: str, tmp_path: Path
+) -> None:
+    one, other = theirs_of().state_dict(), theirs_of().state_dict()
+    torch.save(form(one, other), tmp_path / "two.pth")
+    not_read(f"must hold one network that fits; it has {re.escape(named)}", tmp_path / "two.pth")
+
+
+def behind(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with a prefix before every name."""
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "model.", "_orig_mod.module."])
+def test_a_bare_and_a_wrapped_name_of_one_tensor_are_refused(wrapper: str, tmp_path: Path) -> None:
+    state = theirs_of().state_dict()
+    again = f"{wrapper}features.conv0.weight"
+    for order in ({**state, again: torch.zeros(1)}, {again: torch.zeros(1), **state}):
+        torch.save(order, tmp_path / "both.pth")
+        not_read("must hold each tensor once; it has .*features.conv0", tmp_path / "both.pth")
+
+
+def not_read(message: str, path: Path) -> None:
+    ours = classifier("densenet121", nih14(), 3, SLIM, seed=0)
+    before = digest(ours)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_backbone(ours, path)
+    assert "\n" not in str(caught.value)
+    assert digest(ours) == before
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (LFS, "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
+        (b"/annex/objects/SHA256E-s1--00.pth\n", "a git-annex pointer"),
+        (b"\n<!DOCTYPE html><html><title>Sign in</title>", "a web page"),
+        (b"<HTML><body>Quota exceeded</body></HTML>", "a web page"),
+        (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "a web page"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"),
+        (b"\x1f\x8b\x08" + bytes(99), "a gzip archive"),
+        (b"Repository not found\n", "a text file"),
+        (b"", "an empty file"),
+    ],
+)
+def test_what_stands_where_weights_should_be_is_named(
+    data: bytes, what: str, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(data)
+    not_read(f"weights must be .*{re.escape(what)}", path)
+
+
+def test_what_a_file_has_is_named_where_nothing_fits(tmp_path: Path) -> None:
+    state = theirs_of().state_dict()
+    part = {f"trunk.{name}": t for name, t in state.items() if "denseblock4" not in name}
+    torch.save({"epoch": 3, "net": part, "args": Namespace(lr=1)}, tmp_path / "part.pth")
+    not_read(
+        r"is missing\. The file has tensors of under net: trunk \(\d+\)", tmp_path / "part.pth"
+    )
+
+
+class Left:
+    """Unpickling it would create a folder."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return mkdtemp, ("left", "here", str(self.place))
+
+
+def test_objects_beside_the_tensors_are_never_made(tmp_path: Path) -> None:
+    state = theirs_of().state_dict()
+    path = tmp_path / "trainer.pth"
+    place = tmp_path / "owned"
+    place.mkdir()
+    torch.save({"model": state, "hook": Left(place), "whole": nn.Linear(1, 1)}, path)
+    ours = loaded("densenet121", path, **SLIM)
+    assert digest(ours.backbone) != digest(classifier("densenet121", nih14(), 3, SLIM, 0).backbone)
+    torch.save(nn.Linear(2, 2), path)
+    not_read(r"nothing else is unpickled; .* holds objects of torch\.nn\.modules", path)
+    assert not list(place.iterdir())
 
 
 @pytest.mark.slow

@@ -167,6 +167,8 @@ def train(
         load_config(str(config), words), Path(data), path_of(exclude), allow_unlabelled
     )
     places = Places(RunFolder(Path(out)), Path(data), path_of(cache))
+    if resume and places.run.finished_with(request.config):
+        return places.run.root
     places.run.refuse_used(resume)
     from hilum.training.fit import NO_CALLBACK
     from hilum.training.sinks import opened

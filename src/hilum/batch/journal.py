@@ -33,6 +33,7 @@ __all__ = [
     "Journal",
     "Recorded",
     "in_order",
+    "inputs_of",
     "pictures_of",
     "read_entries",
     "read_entry",
@@ -256,6 +257,19 @@ def read_entry(file: BinaryIO, place: int) -> Entry:
     if entry is None:
         raise UsageError("a journal must be left alone while a batch runs; it was changed")
     return entry
+
+
+def inputs_of(path: Path) -> set[str] | None:
+    """Return the inputs that a journal has entries of; None without a journal.
+
+    Lines that are damaged are passed over: `read_journal` refuses or repairs them.
+    """
+    try:
+        with path.open("rb") as file:
+            next(file, None)  # the header
+            return {entry.result.input for line in file if (entry := _entry(line)) is not None}
+    except OSError:
+        return None
 
 
 def in_order(places: Mapping[str, int]) -> list[int]:

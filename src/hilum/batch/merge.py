@@ -17,7 +17,15 @@ from hilum.batch.journal import (
     read_header,
     read_journal,
 )
-from hilum.batch.run import FOLDERS, JOURNAL, BatchOutcome, clear_leftovers, facts, write_reports
+from hilum.batch.run import (
+    FOLDERS,
+    JOURNAL,
+    BatchOutcome,
+    clear_leftovers,
+    facts,
+    pictures_are_sheets,
+    write_reports,
+)
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
 from hilum.files.atomic import atomic_file
@@ -52,7 +60,8 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
                 journal.append(entry)
                 origin[entry.result.input] = part
         journal.sync()
-        batch = BatchResults(BatchOutcome(journal, origin), bundle.labels, scored_by)
+        outcome, sheets = BatchOutcome(journal, origin), pictures_are_sheets(begun.options)
+        batch = BatchResults(outcome, bundle.labels, scored_by, sheets=sheets)
         for folder in FOLDERS:
             (out / folder).mkdir(exist_ok=True)
         clear_leftovers((out, *(out / folder for folder in FOLDERS)))

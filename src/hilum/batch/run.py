@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
+from hilum.explain.overlay import Style
 from hilum.files.atomic import UNFINISHED, atomic_file
 from hilum.files.films import RESULT_FOLDERS
 from hilum.files.lock import locked
@@ -42,6 +43,7 @@ __all__ = [
     "BatchOutcome",
     "Finished",
     "clear_leftovers",
+    "pictures_are_sheets",
     "prepare",
     "remove_files",
     "run_batch",
@@ -155,7 +157,8 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     journal, bundle, out = scoring.journal, scoring.bundle, scoring.out
     journal.sync()
     results = BatchOutcome(journal, [item.name for item in inputs])
-    batch = BatchResults(results, bundle.labels, facts(bundle))
+    sheets = pictures_are_sheets(scoring.request.options())
+    batch = BatchResults(results, bundle.labels, facts(bundle), sheets=sheets)
     write_reports(batch, out)
     if scoring.request.pictures is not None:
         shown = {file for result in batch.results for file in pictures_of(result)}
@@ -227,6 +230,11 @@ def facts(bundle: Bundle) -> BundleFacts:
         calibrator=bundle.manifest.calibration.calibrator.method,
         evaluation=bundle.evaluation(),
     )
+
+
+def pictures_are_sheets(options: Mapping[str, str]) -> bool:
+    """Return whether the options of a batch draw the film beside its heatmap, on one wide sheet."""
+    return options.get("panel") == "yes" or options.get("style") == Style.TRIPTYCH.value
 
 
 def write_reports(batch: BatchResults, out: Path) -> list[Path]:
@@ -336,6 +344,7 @@ def _rejected(result: ImageResult, first: str) -> ImageResult:
         series_instance_uid=result.series_instance_uid,
         sop_instance_uid=result.sop_instance_uid,
         accession_number=result.accession_number,
+        film=result.film,
         threshold_source=result.threshold_source,
         bundle=result.bundle,
         precision=result.precision,

@@ -238,7 +238,9 @@ class Scoring:
         return files, False
 
     def _refused(self, item: Input, refusal: Refusal) -> Entry:
-        """Return the row of a film that was read and is not scored."""
+        """Return the row of a film that was read and is not scored; its preview is in place."""
+        if refusal.preview is not None:
+            write_atomic(self.out / item.film, refusal.preview)
         result = self._result(
             item,
             sha256=refusal.sha256,
@@ -246,6 +248,7 @@ class Scoring:
             codes=(refusal.code,),
             message=refusal.message,
             sop_instance_uid=self.request.patients.shown(refusal.sop_instance_uid),
+            film=None if refusal.preview is None else item.film,
         )
         return Entry(
             key=refusal.sha256 if refusal.settled else None,

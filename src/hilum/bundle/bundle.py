@@ -13,7 +13,7 @@ from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm, analyze
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
-from hilum.bundle.source import Source, film_of
+from hilum.bundle.source import Source, film_of, films_of
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
@@ -159,7 +159,7 @@ class Bundle:
             except FilmError as error:
                 return error
 
-        films = list(sources)
+        films = films_of(sources)
         with ThreadPoolExecutor(self.engine.threads) as threads:
             scored = threads.map(one, films)
             if progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hilum.bundle.manifest import Manifest
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.errors import counted
 from hilum.report.evaluation.table import markdown
 from hilum.runs.facts import BoundFilms, Imported, RunFacts, Trained
 
@@ -41,7 +42,7 @@ def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
         f"aspect {preprocessing.fit.value}",
         *_origin(facts),
         f"- calibrator: {calibration.calibrator.method}, fitted on {calibration.fitted_on.images} "
-        f"films of {calibration.fitted_on.patients} patients of the calibrate split, "
+        f"films of {counted(calibration.fitted_on.patients, 'patient')} of the calibrate split, "
         f"in {calibration.precision.value}",
         f"- {_made(facts)}, "
         f"code sha256 {network.provenance.get('code_sha256', '')[:12]}, "

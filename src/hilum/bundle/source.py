@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-__all__ = ["Source", "film_of"]
+__all__ = ["Source", "film_of", "films_of"]
 
 Source: TypeAlias = "Radiograph | Path | str | bytes | BinaryIO | NDArray[Any] | Image | Dataset"
 """What `Bundle.predict` and `hilum.read` accept as one film."""
@@ -58,6 +59,32 @@ def film_of(source: Source) -> Radiograph:
 
         return read(Path(source) if isinstance(source, Path | str) else bytes(source))
     return _film_of_object(source)
+
+
+def films_of(sources: Any) -> list[Source]:
+    """Return several sources as a list.
+
+    Raises:
+        UsageError: for one film, or anything else that is not several.
+
+    Example:
+        >>> films_of("film.png")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: several films must come as a list; got str. Give [film], or
+        call predict for one film
+    """
+    dataset = _loaded("pydicom.dataset", "Dataset")
+    single = isinstance(sources, str | bytes | bytearray | memoryview | Radiograph) or (
+        hasattr(sources, "read") or (isinstance(sources, np.ndarray) and sources.ndim < 3)
+    )
+    single = single or (dataset is not None and isinstance(sources, dataset))
+    if single or not isinstance(sources, Iterable):
+        raise UsageError(
+            f"several films must come as a list; got {_named(sources)}. Give [film], or call "
+            "predict for one film"
+        )
+    return list(cast("Iterable[Source]", sources))
 
 
 def _film_of_object(source: Any) -> Radiograph:
@@ -105,7 +132,13 @@ def _film_of_file(file: Any) -> Radiograph:
     from hilum.imaging.limits import MAX_FILE_BYTES
     from hilum.imaging.read import read
 
-    data: object = file.read(MAX_FILE_BYTES + 1)
+    try:
+        data: object = file.read(MAX_FILE_BYTES + 1)
+    except Exception as error:  # whatever the object is: it is no open file
+        raise UsageError(
+            f"a file must be open for reading; reading {_named(file)} failed: "
+            f"{type(error).__name__}. {_hint(file)}"
+        ) from None
     if not isinstance(data, bytes):
         raise UsageError(
             f"a file must give bytes; reading {_named(file)} gave {_named(data)}. Open it with 'rb'"

@@ -6,6 +6,7 @@ Exit codes: 0 done; 3 done, with inputs that were rejected or failed; 2 usage or
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import re
@@ -33,7 +34,7 @@ from hilum.cli import (
     terminal,
     train,
 )
-from hilum.domain.errors import HilumError, suggestion
+from hilum.domain.errors import HilumError, UsageError, suggestion
 
 __all__ = ["app", "command", "main"]
 
@@ -50,12 +51,25 @@ MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder must, or the other way round."""
 
 
+CLOSE = 0.75
+"""Likeness of a word to a verb that it may be meant for: `evalute`, but not `serve` for `merge`."""
+
+
 class VerbList(TyperGroup):
     """The verbs, listed without rich: importing it takes as long as everything else of the list."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self.rich_markup_mode = None
+        self.suggest_commands = False
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb that the first word names; a word close to one is pointed to."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=CLOSE)
+            hint = f" Did you mean '{near[0]}'?" if near else " `hilum --help` lists all."
+            raise UsageError(f"No such command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.options import INPUT, MODEL, OUTPUT, Json, Resamples, Seed, TrainedOn
+from hilum.cli.options import (
+    INPUT,
+    MODEL,
+    OUTPUT,
+    Json,
+    Quiet,
+    Resamples,
+    Seed,
+    TrainedOn,
+    writable,
+)
 
 __all__ = ["audit"]
 
@@ -46,11 +56,13 @@ def audit(
             "--out",
             help="Folder to write to (default: print only).",
             rich_help_panel=OUTPUT,
+            callback=writable,
         ),
     ] = None,
     as_json: Json = False,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Check claims made of a table of predictions, and the table.
 
@@ -71,5 +83,5 @@ def audit(
         seed=seed,
     )
     typer.echo(found.model_dump_json(indent=2) if as_json else markdown(found))
-    if out is not None and not as_json:
+    if out is not None and not as_json and not quiet:
         typer.echo(out / "audit.json")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.options import MODEL, Out
+from hilum.cli.options import MODEL, Json, Out, Quiet
+from hilum.cli.terminal import print_json
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +28,15 @@ def bundle(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Put a run's network and evidence into one folder to serve."""
-    typer.echo(f"{out}  {write(run, out, gate or ())}")
+    short = write(run, out, gate or ())
+    if as_json:
+        print_json({"out": str(out), "id": short})
+    else:
+        typer.echo(out if quiet else f"{out}  {short}")
 
 
 def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from hilum.cli.options import Data, Exclude, Out, Quiet, StrayFilms
-from hilum.cli.terminal import progress, say
+from hilum.cli.options import Data, Exclude, Json, Out, Quiet, StrayFilms, Verbose
+from hilum.cli.terminal import print_json, progress, say, telling
 from hilum.cli.train import Changes, Config
+from hilum.domain.errors import counted
 
 __all__ = ["cache"]
 
@@ -18,6 +19,8 @@ def cache(
     changes: Changes = None,
     exclude: Exclude = None,
     allow_unlabelled: StrayFilms = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Reduce a dataset's films once, for `hilum train --cache`.
@@ -34,12 +37,16 @@ def cache(
         TrainingRequest(resolved, data, exclude, allow_unlabelled).read(), resolved.labels
     )
     preprocessing, threads = resolved.preprocessing, resolved.compute.threads
-    with progress(quiet) as step:
+    with telling(verbose), progress(quiet) as step:
         made = write(cohort, preprocessing, out, threads, step)
     films, side = made.rasters.shape[0], preprocessing.size
     refused = len(made.index.refused)
     say(
-        f"{films:,} films of {side} px, {made.rasters.nbytes / 1e9:.2f} GB; {refused} refused",
+        f"{counted(films, 'film')} of {side} px, "
+        f"{made.rasters.nbytes / 1e9:.2f} GB; {refused} refused",
         quiet,
     )
-    typer.echo(out)
+    if as_json:
+        print_json({"out": str(out), "films": films, "side": side, "refused": refused})
+    else:
+        typer.echo(out)

@@ -11,12 +11,14 @@ from hilum.cli.options import (
     INPUT,
     MODEL,
     CalibratorName,
+    Json,
     PrecisionName,
     Prevalence,
     Quiet,
+    Verbose,
     prevalences,
 )
-from hilum.cli.terminal import progress, say
+from hilum.cli.terminal import progress, say, telling
 
 __all__ = ["calibrate"]
 
@@ -52,13 +54,15 @@ def calibrate(
             rich_help_panel=INPUT,
         ),
     ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit probabilities and thresholds on the calibrate split."""
     from hilum import api
     from hilum.runs.folder import RunFolder
 
-    with progress(quiet) as step:
+    with telling(verbose), progress(quiet) as step:
         calibration = api.calibrate(
             run,
             method=method,
@@ -71,4 +75,8 @@ def calibrate(
         )
     for note in calibration.notes:
         say(note, quiet)
-    typer.echo(RunFolder(run).calibration)
+    written = RunFolder(run).calibration
+    if as_json:
+        typer.echo(written.read_text("utf-8"), nl=False)
+    else:
+        typer.echo(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from hilum.cli.options import (
     OUTPUT,
     Blank,
     Exclude,
+    Full,
     Json,
     LabelSet,
     NoFinding,
@@ -21,11 +23,14 @@ from hilum.cli.options import (
     Seed,
     StrayFilms,
     Uncertain,
+    Verbose,
     Views,
     Votes,
     label_policy,
+    writable,
 )
-from hilum.cli.terminal import progress
+from hilum.cli.terminal import columns, progress, telling
+from hilum.domain.errors import counted
 
 if TYPE_CHECKING:
     from hilum.domain.documents.inspection import DatasetInspection
@@ -51,6 +56,7 @@ AlsoOut = Annotated[
         "--out",
         help="Folder for JSON, tables and a picture (default: print only).",
         rich_help_panel=OUTPUT,
+        callback=writable,
     ),
 ]
 
@@ -71,6 +77,8 @@ def check(
     json: Json = False,
     out: AlsoOut = None,
     seed: Seed = 0,
+    full: Full = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Check a dataset: counts, labels, splits, missing and bad films.
@@ -78,14 +86,17 @@ def check(
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """
     from hilum import api
-    from hilum.report.inspection import markdown
+    from hilum.report.inspection import markdown, terminal_summary
     from hilum.stages.films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
     policy = label_policy(**words)
     excluded = () if exclude is None else film_names(exclude)
-    with progress(quiet) as step:
+    if data_set is None and (films_alone := _films_without_table(place)):
+        typer.echo("\n".join(films_alone))
+        raise typer.Exit(terminal.USAGE)
+    with telling(verbose), progress(quiet) as step:
         inspection = api.check(
             place,
             data_set=data_set,
@@ -97,12 +108,43 @@ def check(
             seed=seed,
             advance=step,
         )
-    typer.echo(inspection.model_dump_json(indent=2) if json else markdown(inspection), nl=json)
     if out is not None:
         _write(inspection, out)
+    if json:
+        typer.echo(inspection.model_dump_json(indent=2))
+    elif full:
+        typer.echo(markdown(inspection), nl=False)
+    else:
+        typer.echo(terminal_summary(inspection, columns()))
+        place_of_all = "-o FOLDER" if out is None else "check.md in the same folder"
+        typer.echo(f"All tables: {place_of_all}, or --full")
+    if out is not None:
         typer.echo(out / "check.json", err=json)
     if not inspection.sound:
         raise typer.Exit(terminal.REFUSED)
+
+
+def _films_without_table(place: Path) -> list[str]:
+    """Return three lines on a folder that holds films and no table; none for any other place."""
+    from hilum.batch.walk import walk
+
+    if not place.is_dir():
+        return []
+    for _, _, names in os.walk(place):
+        if any(Path(name).suffix.lower() in TABLES for name in names):
+            return []
+    found = sum(one.refusal is None for one in walk(place))
+    if not found:
+        return []
+    return [
+        f"{counted(found, 'film')} in {place}.",
+        "No table of labels (CSV or TSV): nothing to check splits, labels or leaks with.",
+        f"Score the films: hilum predict starter {place} -o REPORT",
+    ]
+
+
+TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".json", ".gz", ".zip", ".parquet")
+"""Suffixes of files that may hold labels: such a folder is no folder of films alone."""
 
 
 def _write(inspection: DatasetInspection, out: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 from hilum.cli.options import (
     OTHER,
     Blank,
+    Json,
     Labels,
     LabelSet,
     Out,
@@ -49,6 +50,7 @@ def compare(
     label_set: LabelSet = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare models with the first: paired, with intervals.
@@ -78,5 +80,8 @@ def compare(
         )
     if policy is None and choose_on == Split.TEST:
         say("chosen by test numbers: flagged in the comparison and in the ledgers", quiet)
+    if as_json:
+        typer.echo((out / "comparison.json").read_text("utf-8"), nl=False)
+        return
     typer.echo(comparison_markdown(comparison))
     typer.echo(out / "comparison.json")

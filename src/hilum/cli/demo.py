@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli import bundle as bundle_verb
-from hilum.cli.options import INPUT, OUTPUT, Quiet, Seed
-from hilum.cli.terminal import Step, progress, say
+from hilum.cli.options import INPUT, OUTPUT, Json, Quiet, Seed, writable
+from hilum.cli.terminal import Step, print_json, progress, say
 from hilum.cli.train import Watching
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from hilum.domain.documents.heatmaps import Localization
@@ -34,12 +35,16 @@ RESAMPLES = 1000
 
 def demo(
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="New folder to write to.", rich_help_panel=OUTPUT)
+        Path,
+        typer.Option(
+            "-o", "--out", help="New folder to write to.", rich_help_panel=OUTPUT, callback=writable
+        ),
     ] = Path("demo"),
     patients: Annotated[
         int, typer.Option(min=40, help="Number of patients to draw.", rich_help_panel=INPUT)
     ] = 480,
     seed: Seed = 0,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the whole pipeline on drawn films: minutes on two cores.
@@ -60,7 +65,10 @@ def demo(
         say("5/6  bundling", quiet)
         bundle_verb.write(run.root, out / "bundle")
         batch = _predict(done, out, step, quiet)
-    _tell(out, done, localisation, batch, time.monotonic() - started)
+    if as_json:
+        print_json(_document(out, done, batch, time.monotonic() - started))
+    else:
+        _tell(out, done, localisation, batch, time.monotonic() - started)
 
 
 def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet: bool) -> None:
@@ -71,7 +79,11 @@ def _train(corpus: PhantomCorpus, run: RunFolder, films: Path, step: Step, quiet
     from hilum.splits import assign
     from hilum.training.train import train
 
-    say(f"1/6  drawing {len(corpus.films()):,} films of {corpus.patients} patients", quiet)
+    say(
+        f"1/6  drawing {counted(len(corpus.films()), 'film')} of "
+        f"{counted(corpus.patients, 'patient')}",
+        quiet,
+    )
     write_nih(corpus, films, lambda done, total: step("drawing films", done, total))
     config = load_config("demo", (f"seed={corpus.seed}",))
     cohort = open_dataset(films)
@@ -146,6 +158,32 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
     return finished.batch
 
 
+def _document(out: Path, done: Evaluated, batch: BatchResults, seconds: float) -> dict[str, object]:
+    from hilum.domain.documents import NOT_A_DEVICE
+
+    return {
+        "notice": NOT_A_DEVICE,
+        "synthetic": True,
+        "macro_auroc": done.evaluation.macro.auroc.model_dump(mode="json"),
+        "inputs": len(batch.results),
+        "scored": batch.tally.scored,
+        "seconds": round(seconds, 1),
+        "report": str(out / "report" / "report.html"),
+        "evaluation": str(out / "run" / "evaluation.json"),
+        "bundle": str(out / "bundle"),
+    }
+
+
+def _command() -> str:
+    """The command as it must be typed here: its full path, unless the shell finds the same."""
+    own = Path(sys.argv[0])
+    if own.name == "__main__.py":
+        return f"{sys.executable} -m hilum"
+    found = shutil.which(own.name)
+    same = found is not None and own.exists() and Path(found).samefile(own)
+    return own.name if same else str(own.absolute())
+
+
 def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
@@ -160,15 +198,16 @@ def _tell(
         "",
         "Measured on synthetic films (drawn, not patients):",
         f"  macro AUROC {area.in_words()} over {evaluation.macro.findings_counted} of "
-        f"{evaluation.macro.findings_total} findings, "
-        f"{split.images} films of {split.patients} test patients",
+        f"{counted(evaluation.macro.findings_total, 'finding')}, "
+        f"{counted(split.images, 'film')} of {split.patients} test patients",
         f"  mean ECE {evaluation.macro.ece_equal_mass.in_words()}; a constant predictor, which "
         f"sees no film, has {evaluation.constant_predictor.ece_equal_mass.in_words()}",
     ]
     if localisation.mean is not None:
         lines.append(f"  {pointing_line(localisation)}")
     lines += [
-        f"  {scored} of {len(batch.results)} inputs scored; the damaged file has its row",
+        f"  {scored} of {counted(len(batch.results), 'input')} scored; "
+        "the damaged file has its row",
         "",
         "Look at:",
         f"  {out / 'report' / 'report.html'}       films, heatmaps, probabilities",
@@ -178,6 +217,9 @@ def _tell(
         f"  {out / 'run' / 'evaluation.md'}        the same as tables",
         f"  {out / 'run' / 'curves.png'}           how training went",
         f"  {out / 'bundle' / 'CARD.md'}           what the bundle is",
+        "",
+        "Score films of your own:",
+        f"  {_command()} predict {out / 'bundle'} FILMS -o REPORT",
         "",
         f"{seconds:.0f} s in all. {NOT_A_DEVICE}",
     ]

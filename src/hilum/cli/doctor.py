@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import Json
+from hilum.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
     from hilum.stages.doctor import Diagnosis, Machine, SelfTest
@@ -18,6 +18,7 @@ __all__ = ["doctor"]
 
 def doctor(
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show machine, versions and extras, and time a self-test.
 
@@ -26,7 +27,12 @@ def doctor(
     from hilum.stages.doctor import diagnose
 
     diagnosis = diagnose()
-    typer.echo(diagnosis.model_dump_json(indent=2) if json else "\n".join(_lines(diagnosis)))
+    if json:
+        typer.echo(diagnosis.model_dump_json(indent=2))
+    elif not quiet:
+        typer.echo("\n".join(_lines(diagnosis)))
+    elif diagnosis.missing:
+        typer.echo("\n".join(diagnosis.missing))
     if diagnosis.missing:
         raise typer.Exit(terminal.REFUSED)
 

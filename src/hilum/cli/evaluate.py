@@ -14,6 +14,7 @@ from hilum.cli.options import (
     OUTPUT,
     Blank,
     CalibratorName,
+    Full,
     Json,
     Labels,
     LabelSet,
@@ -24,12 +25,14 @@ from hilum.cli.options import (
     Seed,
     TrainedOn,
     Uncertain,
+    Verbose,
     Views,
     Votes,
     label_policy,
     prevalences,
+    writable,
 )
-from hilum.cli.terminal import REFUSED, progress, say
+from hilum.cli.terminal import REFUSED, columns, progress, say, telling
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +78,11 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", help="Folder to write to (default: the run).", rich_help_panel=OUTPUT
+            "-o",
+            "--out",
+            help="Folder to write to (default: the run).",
+            rich_help_panel=OUTPUT,
+            callback=writable,
         ),
     ] = None,
     level: Level = None,
@@ -94,6 +101,8 @@ def evaluate(
     resamples: Resamples = 2000,
     seed: Seed = 0,
     as_json: Json = False,
+    full: Full = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Compute AUROC, AP, thresholds and calibration, with intervals.
@@ -109,14 +118,9 @@ def evaluate(
     words |= {"votes": votes, "label_set": label_set}
     given = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     given |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
-    choices: dict[str, Any] = {name: word for name, word in given.items() if word is not None}
-    if not is_table(subject):
-        _refuse_for_runs({**given, **words})
-    elif labels is not None and out is not None:
-        choices["policy"] = label_policy(**words)
-        choices["prevalence"] = prevalences(prevalence)
+    choices = _choices(given, words, is_table(subject), labels is not None and out is not None)
     remarks: list[str] = []
-    with progress(quiet) as step:
+    with telling(verbose), progress(quiet) as step:
         found = measure(
             subject,
             labels,
@@ -129,7 +133,7 @@ def evaluate(
         )
     for remark in remarks:
         say(remark, quiet)
-    _print(out or subject, as_json)
+    _print(out or subject, as_json, full)
     _end_unchecked(found, quiet)
 
 
@@ -143,6 +147,19 @@ def _end_unchecked(evaluation: Evaluation, quiet: bool) -> None:
         raise typer.Exit(REFUSED)
 
 
+def _choices(
+    given: Mapping[str, Any], words: Mapping[str, str | None], table: bool, complete: bool
+) -> dict[str, Any]:
+    """Return the options as `hilum.evaluate` takes them; refuse those that a run has fixed."""
+    choices = {name: word for name, word in given.items() if word is not None}
+    if not table:
+        _refuse_for_runs({**given, **words})
+    elif complete:
+        choices["policy"] = label_policy(**words)
+        choices["prevalence"] = prevalences(given["prevalence"])
+    return choices
+
+
 def _refuse_for_runs(options: Mapping[str, object]) -> None:
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if given:
@@ -152,9 +169,18 @@ def _refuse_for_runs(options: Mapping[str, object]) -> None:
         )
 
 
-def _print(out: Path, as_json: bool) -> None:
+def _print(out: Path, as_json: bool, full: bool) -> None:
     if as_json:
         typer.echo((out / "evaluation.json").read_text("utf-8"), nl=False)
-    else:
+    elif full:
         typer.echo((out / "evaluation.md").read_text("utf-8"))
+        typer.echo(out / "evaluation.json")
+    else:
+        from hilum.domain.documents.evaluation import Evaluation
+        from hilum.files.sealed import read_sealed
+        from hilum.report.evaluation.sentences import terminal_summary
+
+        evaluation = read_sealed(Evaluation, out / "evaluation.json")
+        typer.echo(terminal_summary(evaluation, columns()))
+        typer.echo("All tables: evaluation.md in the same folder, or --full")
         typer.echo(out / "evaluation.json")

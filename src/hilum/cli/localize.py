@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import INPUT, OTHER, OUTPUT, Json, Quiet, Seed
-from hilum.cli.terminal import progress
+from hilum.cli.options import INPUT, OTHER, OUTPUT, Json, Quiet, Seed, Verbose, writable
+from hilum.cli.terminal import progress, telling
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["localize"]
 
 
 def localize(
-    subject: Annotated[Path, typer.Argument(help="A run or a bundle.")],
+    subject: Annotated[Path, typer.Argument(help="A run, a bundle, or starter.")],
     data: Annotated[
         Path | None,
         typer.Option(
@@ -38,6 +38,7 @@ def localize(
             "--out",
             help="Folder to write to (default for a run: its own).",
             rich_help_panel=OUTPUT,
+            callback=writable,
         ),
     ] = None,
     sanity: Annotated[
@@ -50,6 +51,7 @@ def localize(
     ] = False,
     seed: Seed = 0,
     as_json: Json = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure heatmaps against reader boxes or drawn masks.
@@ -58,12 +60,14 @@ def localize(
     seen. With --sanity the maps are compared with those of the network untrained layer by layer,
     and of two findings; exit code 3: the maps failed.
     """
+    from hilum.bundle.bundle import locate
+
+    subject = subject if (subject / "run.json").is_file() else locate(subject)
     is_bundle = (subject / "bundle.json").is_file()
     if is_bundle and (data is None or out is None):
         raise UsageError("a bundle's heatmaps are measured with --data DATASET and -o OUT")
     folder = out or subject
-    folder.mkdir(parents=True, exist_ok=True)
-    with progress(quiet) as step:
+    with telling(verbose), progress(quiet) as step:
         name, text, failed = _measure(subject, data, folder, (sanity, seed), step)
     if as_json:
         typer.echo((folder / f"{name}.json").read_text("utf-8"), nl=False)
@@ -113,5 +117,6 @@ def _films(root: Path, data: Path | None) -> tuple[Cohort, Path]:
 def _write(folder: Path, name: str, document: BaseModel, text: str) -> None:
     from hilum.files.sealed import write_sealed
 
+    folder.mkdir(parents=True, exist_ok=True)
     write_sealed(document, folder / f"{name}.json")
     (folder / f"{name}.md").write_text(text, "utf-8")

@@ -7,6 +7,9 @@ holds them to be the same); those of extension folders are the names of their fi
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,6 +39,7 @@ __all__ = [
     "Data",
     "Exclude",
     "FormName",
+    "Full",
     "Json",
     "LabelSet",
     "Labels",
@@ -50,10 +54,12 @@ __all__ = [
     "StrayFilms",
     "TrainedOn",
     "Uncertain",
+    "Verbose",
     "Views",
     "Votes",
     "label_policy",
     "prevalences",
+    "writable",
 ]
 
 INPUT = "Input"
@@ -65,8 +71,46 @@ OTHER = "Other"
 
 PrecisionName = Literal["f32", "bf16", "int8", "int8-bf16"]
 
+
+def writable(context: typer.Context, out: Path | None) -> Path | None:
+    """Refuse a folder of `-o` that cannot be written to, before any work is done.
+
+    Nothing stays of the attempt: folders that were made for it are removed again.
+
+    Raises:
+        UsageError: naming the folder and the system's reason.
+    """
+    if out is None or context.resilient_parsing or os.path.isfile(out):  # noqa: PTH113 (no raise)
+        return out  # of a file, the verb itself says where it is in the way
+    from tempfile import TemporaryFile
+
+    missing = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in LATER:
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"-o must name a folder that can be written to; {str(out)!r}: {reason}. Name another"
+        ) from None
+    finally:
+        for folder in missing:
+            with suppress(OSError, ValueError):
+                folder.rmdir()
+    return out
+
+
+LATER = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""Errors of a machine that is short of something now: the same command may work later."""
+
 Out = Annotated[
-    Path, typer.Option("-o", "--out", help="Folder to write to.", rich_help_panel=OUTPUT)
+    Path,
+    typer.Option(
+        "-o", "--out", help="Folder to write to.", rich_help_panel=OUTPUT, callback=writable
+    ),
 ]
 Data = Annotated[
     Path, typer.Option("--data", help="Top folder of the dataset.", rich_help_panel=INPUT)
@@ -127,6 +171,19 @@ Seed = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Show no progress and no remarks.", rich_help_panel=OTHER),
+]
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Tell decoders' warnings: film, library and class, never the words.",
+        rich_help_panel=OTHER,
+    ),
+]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Print all tables, not only a summary.", rich_help_panel=OUTPUT),
 ]
 
 Uncertain = Annotated[

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from hilum.cli.options import INPUT, Out, Quiet, Seed
-from hilum.cli.terminal import progress
+from hilum.cli.options import INPUT, Json, Out, Quiet, Seed
+from hilum.cli.terminal import print_json, progress
 
 __all__ = ["phantom"]
 
@@ -25,6 +25,7 @@ def phantom(
         float,
         typer.Option(min=1.0, help="Factor on the odds of rare findings.", rich_help_panel=INPUT),
     ] = 1.0,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw chest films with known findings, as a public dataset.
@@ -39,4 +40,7 @@ def phantom(
     corpus = PhantomCorpus(patients=patients, seed=seed, enrichment=enrichment)
     with progress(quiet) as step:
         writers[layout](corpus, out, lambda done, total: step("drawing films", done, total))
-    typer.echo(out)
+    if as_json:
+        print_json({"out": str(out), "layout": layout, "films": len(corpus.films())})
+    else:
+        typer.echo(out)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import INPUT, MACHINE, MODEL, OUTPUT, FormName, Out, PrecisionName, Quiet
+from hilum.cli.options import (
+    INPUT,
+    MACHINE,
+    MODEL,
+    OUTPUT,
+    FormName,
+    Json,
+    PrecisionName,
+    Quiet,
+    Verbose,
+    writable,
+)
 from hilum.cli.terminal import form_of, print_batch, progress, say
+from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
+    from hilum.batch.inputs import Listed
     from hilum.batch.run import Finished
     from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
@@ -24,8 +38,19 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 PICTURES = "Pictures"
+PLACE = "hilum-report"
+"""Folder for the results of `hilum predict` without `-o`."""
 
-
+MaybeOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Folder to write to (default: hilum-report, if it holds no other batch).",
+        rich_help_panel=OUTPUT,
+        callback=writable,
+    ),
+]
 Heatmaps = Annotated[
     str,
     typer.Option(
@@ -118,7 +143,7 @@ FollowLinks = Annotated[
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder, or starter.")],
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or lists.")],
-    out: Out,
+    out: MaybeOut = None,
     heatmaps: Heatmaps = "positives",
     style: StyleName = "hot",
     panel: Panel = False,
@@ -134,6 +159,8 @@ def predict(
     shard: ShardWord = None,
     follow_links: FollowLinks = False,
     strict: Strict = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Score chest films; write tables, heatmaps and reports.
@@ -146,6 +173,7 @@ def predict(
     # a first reader imports what it needs while we do, and the network is compiled
     with (
         terminal.stoppable("the same command"),
+        terminal.telling(verbose),
         closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
@@ -154,18 +182,22 @@ def predict(
         from hilum.batch.score import BatchRequest
         from hilum.reading.process import Limits
 
-        printed = form_of(form)
+        if as_json and form not in (None, "json"):
+            raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
+        printed = form_of("json" if as_json else form)
+        films = _listed(inputs, follow_links, loaded)
+        place = out or _default_place(films)
         pictures = _pictures(heatmaps, style, panel, pictures_as)
         request = BatchRequest(
             pictures=None if tables_only else pictures,
             threshold=threshold,
-            patients=load_patients(Phi(phi), phi_key or default_key(), out),
+            patients=load_patients(Phi(phi), phi_key or default_key(), place),
             limits=Limits(timeout_s=timeout),
             early=early,
             shard=None if shard is None else Shard.parse(shard),
         )
-        finished = _predict(_Job(loaded, inputs, follow_links), out, request, quiet)
-    print_batch(finished.batch, printed, out / "report.html", quiet)
+        finished = _predict(_Job(loaded, films), place, request, quiet)
+    print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
 
@@ -185,24 +217,59 @@ def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
 
 @dataclass(frozen=True)
 class _Job:
-    """The inputs and the bundle, which loads meanwhile."""
+    """The films and the bundle, which loads meanwhile."""
 
     bundle: Callable[[], Bundle]
-    inputs: list[str]
-    follow_links: bool
+    films: Sequence[Listed]
+
+
+def _listed(inputs: list[str], follow_links: bool, loaded: Callable[[], Bundle]) -> list[Listed]:
+    """List the films.
+
+    Raises:
+        UsageError: when not one of them exists: that is a typing error, and no batch.
+    """
+    from hilum.batch.inputs import PassedOver, list_films
+    from hilum.report.parts.text import shown
+
+    passed = PassedOver()
+    films = list_films(inputs, follow_links, passed)
+    for line in passed.lines():  # printed with --quiet too: no film is lost silently
+        say(shown(line))
+    if films and not any(os.path.lexists(film.path) for film in films):
+        loaded()  # what is wrong with the bundle comes first
+        raise UsageError(
+            f"there must be a film to score; {films[0].path} does not exist"
+            f"{f', nor do the other {len(films) - 1}' if len(films) > 1 else ''}"
+        )
+    return films
+
+
+def _default_place(films: Sequence[Listed]) -> Path:
+    """Return `hilum-report`, if it is new, empty, or holds this batch, which then goes on.
+
+    Raises:
+        UsageError: when it holds anything else.
+    """
+    from hilum.batch.journal import inputs_of
+
+    place = Path(PLACE)
+    if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
+        begun = inputs_of(place / "journal.jsonl")
+        if begun is None or not begun <= {str(film.path) for film in films}:
+            raise UsageError(
+                f"{PLACE} must be new or hold the same batch; it holds something else. Name a "
+                "folder with -o"
+            )
+    return place
 
 
 def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finished:
-    from hilum.batch.inputs import PassedOver, list_films
     from hilum.batch.run import prepare, run_batch
     from hilum.domain.errors import Status
     from hilum.files.lock import refuse_if_locked
     from hilum.report.parts.text import shown
 
-    passed = PassedOver()
-    films = list_films(job.inputs, job.follow_links, passed)
-    for line in passed.lines():  # printed with --quiet too: no film is lost silently
-        say(shown(line))
     refuse_if_locked(out)
     prepare()
     bundle = terminal.kept(job.bundle())
@@ -212,15 +279,15 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
         def advance(done: int, total: int) -> None:
             step("scoring films", done, total)
 
-        finished = run_batch(bundle, films, out, request, advance)
+        finished = run_batch(bundle, job.films, out, request, advance)
     if finished.replaced:
         say(shown(_replaced(finished.replaced, out)))
     seconds = time.monotonic() - begun
     counts = finished.batch.tally.statuses
     summary = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
-    say(f"{counts.total()} inputs: {summary}", quiet)
+    say(f"{counted(counts.total(), 'input')}: {summary}", quiet)
     done = counts.total() - finished.resumed
-    rate = f"{done} films in {seconds:.1f} s, {done / seconds:.1f} films/s"
+    rate = f"{counted(done, 'film')} in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.resumed} taken from the journal", quiet)
     return finished
 
@@ -261,8 +328,6 @@ def _loading(
 
 def _processors() -> int:
     """Processors that this process may use."""
-    import os
-
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

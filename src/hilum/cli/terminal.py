@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,12 +24,15 @@ __all__ = [
     "STRICT",
     "USAGE",
     "Step",
+    "columns",
     "form_of",
     "kept",
     "print_batch",
+    "print_json",
     "progress",
     "say",
     "stoppable",
+    "telling",
 ]
 
 STRICT = 1
@@ -66,6 +72,41 @@ def stoppable(how: str) -> Generator[None]:
         raise typer.Exit(AGAIN) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Lines(logging.Handler):
+    """Writes each record as one line on stderr, wherever that is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        say(record.getMessage())
+
+
+@contextmanager
+def telling(verbose: bool) -> Generator[None]:
+    """Tell each warning of a decoder as a line on stderr, if `verbose`: film, module and class.
+
+    Never its words, which may quote a header and so name a patient.
+    """
+    log, lines = logging.getLogger("hilum.reading"), _Lines(logging.INFO)
+    level, onward = log.level, log.propagate
+    if not verbose:
+        yield
+        return
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)
+        log.setLevel(level)
+        log.propagate = onward
+
+
+def columns() -> int:
+    """Return the width that text is fitted to: the terminal's, at most 80; 80 without one."""
+    return min(80, shutil.get_terminal_size((80, 24)).columns)
 
 
 Step = Callable[[str, int, int], None]
@@ -118,6 +159,11 @@ def say(message: str, quiet: bool = False) -> None:
     if not quiet:
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print one document for a program on stdout."""
+    typer.echo(json.dumps(document, indent=2))
 
 
 def _memory() -> str:

@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import MACHINE, MODEL, OTHER, OUTPUT, Data, Exclude, Quiet, StrayFilms
+from hilum.cli.options import (
+    MACHINE,
+    MODEL,
+    OTHER,
+    OUTPUT,
+    Data,
+    Exclude,
+    Json,
+    Quiet,
+    StrayFilms,
+    Verbose,
+    writable,
+)
 from hilum.cli.terminal import Step, progress, say
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from hilum.runs.folder import Places
@@ -37,6 +49,7 @@ RunOut = Annotated[
         "--out",
         help="Folder of the run (default: none, for --explain-weights only).",
         rich_help_panel=OUTPUT,
+        callback=writable,
     ),
 ]
 Resume = Annotated[
@@ -79,6 +92,8 @@ def train(
     cache: Cache = None,
     sinks: SinkWords = None,
     explain_weights: ExplainWeights = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on a dataset's train split.
@@ -92,7 +107,8 @@ def train(
     resolved = load_config(config, tuple(changes or ()))
     request = TrainingRequest(resolved, data, exclude, allow_unlabelled)
     if explain_weights:
-        typer.echo("\n".join(_weights(request)))
+        lines = _weights(request)
+        terminal.print_json({"weights": lines}) if as_json else typer.echo("\n".join(lines))
         return
     if out is None:
         raise UsageError("a run must have a folder; name it with -o")
@@ -103,12 +119,16 @@ def train(
     from hilum.training.ranks import joined
 
     places = Places(RunFolder(out), data, cache)
-    with terminal.stoppable("the same command with --resume"), joined() as ranks:
+    stoppable = terminal.stoppable("the same command with --resume")
+    with stoppable, terminal.telling(verbose), joined() as ranks:
+        if resume and places.run.finished_with(resolved):
+            say(f"already finished: {out}", quiet or not ranks.main)
+        else:
+            if ranks.main:
+                places.run.refuse_used(resume)
+            _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
         if ranks.main:
-            places.run.refuse_used(resume)
-        _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
-        if ranks.main:
-            typer.echo(out)
+            typer.echo((out / "run.json").read_text("utf-8").rstrip() if as_json else out)
 
 
 @dataclass(frozen=True)
@@ -140,7 +160,7 @@ def _train(
     cohort, splits = request.settled(request.read())
     if ranks.main:
         request.keep_excluded(run)
-    say(f"{cohort.dataset}: {len(cohort):,} films; split {splits.name}", quiet)
+    say(f"{cohort.dataset}: {counted(len(cohort), 'film')}; split {splits.name}", quiet)
     words = sinks if ranks.main else ()
     with progress(quiet) as step, opened(words, run.root, config) as channels:
         train_run(config, cohort, splits, places, Watching(step, quiet, channels), ranks)

@@ -30,6 +30,7 @@ __all__ = [
     "Status",
     "UsageError",
     "choice",
+    "counted",
     "suggestion",
 ]
 
@@ -192,15 +193,27 @@ class FilmError(HilumError):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest known word, or nothing.
+    """Return the end of an error message: the nearest other known word, or nothing.
 
     >>> suggestion("Efusion", ["Effusion", "Edema"])
     " Did you mean 'Effusion'?"
     >>> suggestion("xyz", ["Effusion"])
     ''
     """
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, [other for other in known if other != word], n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, which is in the plural unless there is one.
+
+    >>> counted(1, "film"), counted(1200, "film"), counted(0, "study"), counted(2, "batch")
+    ('1 film', '1,200 films', '0 studies', '2 batches')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    stem, end = (noun[:-1], "ies") if noun.endswith("y") else (noun, "s")
+    return f"{number:,} {stem}{'es' if noun.endswith('ch') else end}"
 
 
 def choice(kind: type[E], word: str, argument: str) -> E:

@@ -169,9 +169,13 @@ class LabelSet:
         hilum.domain.errors.UsageError: no finding 'Efusion' in one. Did you mean 'Effusion'?
         """
         finding = _spellings().get(_folded(name))
-        if finding is None or finding.name not in self.findings:
+        if finding is None:
             near = suggestion(name, (*self.findings, *catalog()))
             raise UsageError(f"no finding '{name}' in {self.name}.{near}")
+        if finding.name not in self.findings:
+            raise UsageError(
+                f"no finding '{name}' in {self.name}, which has {', '.join(self.findings)}"
+            )
         return self.findings.index(finding.name)
 
     def columns(self, names: Iterable[str]) -> list[int]:

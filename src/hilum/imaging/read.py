@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-__all__ = ["quiet", "read", "read_dataset", "read_image"]
+__all__ = ["MOST_WARNINGS", "decoder_warnings", "quiet", "read", "read_dataset", "read_image"]
 
 T = TypeVar("T")
 
@@ -233,17 +233,58 @@ class _ReadingNow(threading.local):
     """
 
     depth = 0
+    module = ""
+
+    def __init__(self) -> None:
+        self.warned: list[tuple[str, str]] = []
 
     def match(self, _text: str) -> bool:
         """Whether this thread is reading; the text, which may quote a header, goes nowhere."""
-        if self.depth:
-            _LOG.debug("a decoder warned; its words may quote the header and are left out")
         return self.depth > 0
 
 
+class _Modules:
+    """The filter's pattern of modules: matches all, and keeps the name for the thread."""
+
+    def match(self, module: str) -> bool:
+        """Keep the name of the module that warns."""
+        _READING.module = module
+        return True
+
+
+class _Categories(type):
+    """The filter's class of warnings: every one is a subclass; each is recorded, without words."""
+
+    def __subclasscheck__(cls, category: type) -> bool:
+        if _READING.depth and len(_READING.warned) < MOST_WARNINGS:
+            _LOG.debug("a decoder warned; its words may quote the header and are left out")
+            _READING.warned.append((_READING.module, category.__name__))
+        return True
+
+
+class _AnyWarning(metaclass=_Categories):
+    """Stands for every class of warnings."""
+
+
+MOST_WARNINGS = 20
+"""Warnings of one film that are recorded; a damaged header can give thousands."""
 _READING = _ReadingNow()
-_FILTER = ("ignore", _READING, Warning, None, 0)
+_FILTER = ("ignore", _READING, _AnyWarning, _Modules(), 0)
 _ORDER = threading.Lock()
+
+
+def decoder_warnings() -> tuple[tuple[str, str], ...]:
+    """Return what decoders warned of in this thread since the last call: module and class, once.
+
+    Never their words, which may quote a header and so name a patient.
+
+    >>> with quiet():
+    ...     warnings.warn("the patient's name is too long", UserWarning, stacklevel=1)
+    >>> [category for _, category in decoder_warnings()], decoder_warnings()
+    (['UserWarning'], ())
+    """
+    found, _READING.warned = _READING.warned, []
+    return tuple(dict.fromkeys(found))
 
 
 @contextmanager
@@ -252,7 +293,7 @@ def quiet() -> Generator[None]:
 
     What matters of a warning is a reason code on the film. Other threads' warnings, and every
     filter that a caller sets, stay as they are. That a decoder warned is logged by
-    `hilum.imaging` at level DEBUG, without its words.
+    `hilum.imaging` at level DEBUG, without its words, and kept for `decoder_warnings`.
 
     >>> with quiet():
     ...     warnings.warn("a value is too long", stacklevel=1)

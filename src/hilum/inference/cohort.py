@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, counted
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Logits
 from hilum.inference.engine import Engine
@@ -59,15 +59,16 @@ def score_cohort(
     stack = read_stack(paths, engine.preprocessing, advance=advance)
     if not stack.kept:
         raise DatasetError(
-            f"scoring needs readable films; {cohort.dataset} has {len(cohort)} rows here and "
-            f"{len(present)} films on disk, none readable"
+            f"scoring needs readable films; {cohort.dataset} has "
+            f"{counted(len(cohort), 'row')} here and "
+            f"{counted(len(present), 'film')} on disk, none readable"
         )
     kept = {present.records[position].image_id for position in stack.kept}
     notes: list[str] = []
     if len(present) < len(cohort):
         notes.append(f"{len(cohort) - len(present)} rows have no film on disk; left out")
     if stack.refused:
-        notes.append(f"{len(stack.refused)} films could not be used; left out")
+        notes.append(f"{counted(len(stack.refused), 'film')} could not be used; left out")
     output = engine.run(stack.rasters)
     scored = present.select(lambda record: record.image_id in kept)
     return Scored(scored, output.logits, output.heatmaps, stack.shapes, tuple(notes))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import timm
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import BundleError, UsageError
 
-__all__ = ["HEAD_NORM", "fetch_weights", "pretrained_config", "with_timm_names"]
+__all__ = ["HEAD_NORM", "choose", "fetch_weights", "pretrained_config", "with_timm_names"]
 
 TIMEOUT_S = 10.0
 """Timeout for one request to the hub, in seconds."""
@@ -125,13 +127,26 @@ def with_timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         tensors: as they stand in a file.
 
+    Raises:
+        BundleError: when two tensors would get one name, as `conv1.weight` beside
+            `module.conv1.weight`: only one of them is the network's.
+
     Example:
         >>> import torch
         >>> old = "module.densenet121.features.denseblock1.denselayer1.norm.1.weight"
         >>> list(with_timm_names({old: torch.ones(2)}))
         ['features.denseblock1.denselayer1.norm1.weight']
     """
-    bare = {WRAPPERS.sub("", name): tensor for name, tensor in tensors.items()}
+    bare: dict[str, Tensor] = {}
+    source: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        short = WRAPPERS.sub("", name)
+        if short in bare:
+            raise BundleError(
+                f"a file must hold each tensor once; it has {source[short]} and {name}. Save the "
+                "one network that is meant to a file of its own"
+            )
+        bare[short], source[short] = tensor, name
     if any(name.startswith("backbone.extractor.") for name in bare):
         return _of_hilum(bare)
     if "features.1.0.layer_scale" in bare:
@@ -157,3 +172,93 @@ def _of_torchvision_convnext(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
             theirs = pattern.sub(replacement, theirs)
         found[theirs] = tensor.flatten() if theirs.endswith(".gamma") else tensor
     return found
+
+
+_NAMED = 6
+"""Keys, and first parts of names, that a message lists."""
+_DEPTH = 4
+"""Modules that may stand around a backbone: `state.model.module.encoder` has as many."""
+
+
+def choose(
+    holders: Mapping[str, Mapping[str, Tensor]], wanted: Set[str], source: str
+) -> tuple[dict[str, Tensor], str]:
+    """Return the one network of a file that has a backbone's tensors, under timm's names.
+
+    A trainer's file may keep its weights under a key (`model`, `model_state_dict`, `ema`) and
+    behind a prefix (`module.`, `backbone.`, `encoder.`). Both are looked through, and what fits is
+    taken if it is the only one. `state_dict` and the file's top come before other keys, and names
+    without a prefix before others.
+
+    Args:
+        holders: key in the file to the tensors there; "" is the top.
+        wanted: names of the backbone's tensors.
+        source: the file, for messages.
+
+    Returns:
+        The tensors, and what the file has, to explain it if they do not fit.
+
+    Raises:
+        BundleError: when several networks fit.
+    """
+    found = {
+        f"{key}:" if key else "": _fitting(tensors, wanted) for key, tensors in holders.items()
+    }
+    for key in ("state_dict:", ""):
+        if found.get(key):
+            found = {key: found[key]}
+            break
+    fits = {key + prefix: named for key, one in found.items() for prefix, named in one.items()}
+    if len(fits) > 1:
+        raise BundleError(
+            f"{source} must hold one network that fits; it has {', '.join(sorted(fits))}. Save the "
+            "one that is meant to a file of its own"
+        )
+    for named in fits.values():
+        return named, ""
+    first = next((holders[key] for key in ("state_dict", "") if holders.get(key)), None)
+    most = max(holders.values(), key=len, default={}) if first is None else first
+    return with_timm_names(most), _contents(holders)
+
+
+def _fitting(tensors: Mapping[str, Tensor], wanted: Set[str]) -> dict[str, dict[str, Tensor]]:
+    """Return every prefix behind which all wanted tensors stand, with the tensors behind it."""
+    whole = with_timm_names(tensors)
+    if wanted <= whole.keys():
+        return {"": whole}
+    found: dict[str, dict[str, Tensor]] = {}
+    for prefix, count in sorted(_prefixes(tensors).items(), key=lambda item: len(item[0])):
+        # the names behind a shorter prefix that fits are those of the same network
+        if count < len(wanted) or any(prefix.startswith(shorter) for shorter in found):
+            continue
+        behind = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        with suppress(BundleError):  # several networks behind it
+            named = with_timm_names(behind)
+            if wanted <= named.keys():
+                found[prefix] = named
+    return found
+
+
+def _prefixes(names: Mapping[str, object]) -> Counter[str]:
+    """Return the beginnings of dotted names, with how many names begin so."""
+    return Counter(prefix for name in names for prefix in _beginnings(name))
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    parts = name.split(".")[:-1][:_DEPTH]
+    yield from (".".join(parts[:count]) + "." for count in range(1, len(parts) + 1))
+
+
+def _contents(holders: Mapping[str, Mapping[str, Tensor]]) -> str:
+    """Return what a file has, by key and first part of the names, as a sentence."""
+    parts: list[str] = []
+    for key, tensors in holders.items():
+        firsts = Counter(name.partition(".")[0] for name in tensors)
+        names = [f"{first} ({count})" for first, count in firsts.most_common(_NAMED)]
+        where = [f"under {key}: "] if key else []
+        parts.append("".join((*where, ", ".join(names), ", ..." * (len(firsts) > _NAMED))))
+    return f". The file has tensors of {'; '.join(parts[:_NAMED]) or 'no name'}"

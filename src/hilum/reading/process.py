@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ from hilum.explain.overlay import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import NOUN, start_reader
-from hilum.reading.requests import FilmFault, Request, Sha256
+from hilum.reading.requests import FilmFault, Request, Sha256, warnings_of
 
 __all__ = ["FilmFacts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__package__)
+"""At INFO: the warnings of decoders, by film, module and class, for `--verbose`."""
 _NOT_STARTED = f"{NOUN} did not start"
 _TO_START_S = 120.0
 """Seconds to import everything from a slow disk, on a busy machine."""
@@ -82,6 +85,8 @@ class Refusal(FilmFault):
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
     """The same fact as in `FilmFacts`, for a film that could be read but must not be scored."""
+    preview: bytes | None = Field(default=None, repr=False)
+    """A small JPEG of a film that could be read, where it was requested."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +168,9 @@ class ReaderProcess:
 
         def result(answer: Frame) -> Reading | Refusal:
             if "refused" in answer.head:
-                return Refusal.model_validate(answer.head["refused"])
+                refusal = Refusal.model_validate(answer.head["refused"])
+                pictures = [bytes(blob) for blob in answer.blobs[:1] if with_preview]
+                return refusal.model_copy(update={"preview": pictures[0] if pictures else None})
             facts = FilmFacts.model_validate(answer.head)
             raster = np.frombuffer(answer.blobs[0], np.uint8).reshape(self._side, self._side)
             return Reading(facts, raster, bytes(answer.blobs[1]) if with_preview else None)
@@ -275,6 +282,9 @@ class ReaderProcess:
 
     def _checked(self, request: Request[T], answer: Frame) -> T:
         try:
+            for module, category in warnings_of(answer):
+                film = str(request.head.get("path", "the film"))
+                _LOG.info("%s: %s warned (%s)", _on_one_line(film), module, category)
             return request.result(answer)
         except (ValueError, IndexError):  # pydantic's ValidationError is a ValueError
             raise self._untrusted() from None
@@ -366,6 +376,12 @@ class ReaderProcess:
             ReasonCode.DECODER_CRASHED,
             "reading the film ended in an answer that makes no sense",
         )
+
+
+def _on_one_line(path: str) -> str:
+    """Return a file's name with everything escaped that a terminal would obey."""
+    name = Path(path).name
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def _crashed(code: int) -> FilmError:

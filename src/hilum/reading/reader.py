@@ -9,6 +9,7 @@ Requests arrive on standard input and answers leave on standard output, as `fram
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -31,9 +32,14 @@ from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing, thumbnail
-from hilum.imaging.read import read
+from hilum.imaging.read import decoder_warnings, read
 
 __all__ = ["FilmReader", "main"]
+
+
+_SAFE = re.compile(r"[^A-Za-z0-9_.]")
+_NAME = 100
+"""Characters of a module's or class's name in an answer."""
 
 
 class FilmReader:
@@ -50,7 +56,17 @@ class FilmReader:
         self._film: Radiograph | None = None
 
     def answer(self, request: Frame) -> Answer:
-        """Answer a request: `read`, `draw`, `hash`, `raster` or `thumbnail`."""
+        """Answer a request: `read`, `draw`, `hash`, `raster` or `thumbnail`.
+
+        Where a decoder warned, the answer has `warned`: the module and class of each warning.
+        """
+        head, blobs = self._answer(request)
+        warned = [
+            tuple(_SAFE.sub("_", name)[:_NAME] for name in pair) for pair in decoder_warnings()
+        ]
+        return ({**head, "warned": warned} if warned else head), blobs
+
+    def _answer(self, request: Frame) -> Answer:
         head = request.head
         match head["do"]:
             case "read":
@@ -65,7 +81,7 @@ class FilmReader:
                 return _reduced(Path(head["path"]), _thumbnail)
 
     def _read(self, path: Path, with_preview: bool, with_header: bool) -> Answer:
-        self._film = None
+        self._film = film = None
         identity: dict[str, str] = {}
         before = _stamp(path)
         try:
@@ -80,7 +96,8 @@ class FilmReader:
                 "settled": before is not None and _stamp(path) == before,
                 **identity,
             }
-            return {"refused": refusal}, ()
+            # why it is not scored can often be seen: turned black and white, a hand, a collage
+            return {"refused": refusal}, _previews(film if with_preview else None)
 
     def _ready(self, film: Radiograph, known: dict[str, Any], with_preview: bool) -> Answer:
         facts = {
@@ -112,6 +129,16 @@ class FilmReader:
         caption = Caption(**head["caption"])
         drawn = render(film, on_film, Style(head["style"]), caption, head["panel"])
         return {}, [PictureFormat(head["stored"]).file_bytes(drawn)]
+
+
+def _previews(film: Radiograph | None) -> list[Buffer]:
+    """Return the preview of a film that is not scored; none where it cannot be drawn."""
+    if film is None:
+        return []
+    try:
+        return [preview(film)]
+    except (MemoryError, ValueError, cv2.error):
+        return []
 
 
 def _reduced(path: Path, reduce: Callable[[Radiograph], Answer]) -> Answer:

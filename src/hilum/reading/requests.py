@@ -9,11 +9,12 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
 
 from hilum.confined.frames import Buffer, Frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.preprocess import THUMBNAIL_SIDE
+from hilum.imaging.read import MOST_WARNINGS
 
 __all__ = [
     "FilmFault",
@@ -23,6 +24,7 @@ __all__ = [
     "Sha256",
     "raster_request",
     "thumbnail_request",
+    "warnings_of",
 ]
 
 T = TypeVar("T")
@@ -44,6 +46,21 @@ class Request(Generic[T]):
     head: dict[str, Any]
     result: Callable[[Frame], T]
     blobs: Sequence[Buffer] = ()
+
+
+def warnings_of(answer: Frame) -> tuple[tuple[str, str], ...]:
+    """Take the decoders' warnings out of an answer: the module and class of each.
+
+    Raises:
+        ValueError: for anything that is not a short list of names.
+    """
+    return _WARNED.validate_python(answer.head.pop("warned", ()))
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]*$", max_length=100)]
+_WARNED = TypeAdapter[tuple[tuple[str, str], ...]](
+    Annotated[tuple[tuple[_Name, _Name], ...], Field(max_length=MOST_WARNINGS)]
+)
 
 
 class FilmFault(BaseModel):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hilum.auditing.claims import MACRO
 from hilum.domain.documents.audit import Audit, ClaimMetric, ClaimResult
+from hilum.domain.errors import counted
 from hilum.report.parts.markdown import EXPLICIT, cell, table
 
 __all__ = ["markdown"]
@@ -24,8 +25,8 @@ def _head(audit: Audit) -> Iterator[str]:
     yield f"# Audit of {cell(audit.predictions)}"
     yield ""
     yield (
-        f"{split.images:,} films of {split.patients:,} patients ({split.name}); "
-        f"{len(audit.findings)} findings; {audit.interval}; seed {audit.seed}."
+        f"{counted(split.images, 'film')} of {counted(split.patients, 'patient')} ({split.name}); "
+        f"{counted(len(audit.findings), 'finding')}; {audit.interval}; seed {audit.seed}."
     )
     yield ""
 
@@ -63,9 +64,9 @@ def _of(claim: ClaimResult, findings: int) -> str:
     if not claim.findings_counted:
         return claim.of
     if claim.of == MACRO:
-        return f"mean of {claim.findings_counted} of {findings} findings"
+        return f"mean of {claim.findings_counted} of {counted(findings, 'finding')}"
     if claim.findings_counted > 1:
-        return f"{claim.findings_counted} findings pooled"
+        return f"{counted(claim.findings_counted, 'finding')} pooled"
     return claim.of
 
 
@@ -83,7 +84,7 @@ def _remarks(audit: Audit) -> Iterator[str]:
 
 def _whose(findings: tuple[str, ...]) -> str:
     if len(findings) > _NAMED:
-        return f" ({len(findings)} findings)"
+        return f" ({counted(len(findings), 'finding')})"
     return f" ({cell(', '.join(findings))})" if findings else ""
 
 

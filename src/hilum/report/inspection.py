@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,17 +21,22 @@ from hilum.domain.documents.inspection import (
     Published,
     Severity,
     SplitCounts,
+    States,
 )
+from hilum.domain.errors import counted
 from hilum.domain.radiograph import Sex
 from hilum.report.parts.figures import ACCENT, GUIDE, INK, SAND, bare, figure
 from hilum.report.parts.markdown import ALIGNED, document, table
+from hilum.report.parts.text import columned, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["co_occurrence_csv", "completeness", "markdown", "write_figure"]
+__all__ = ["co_occurrence_csv", "completeness", "markdown", "terminal_summary", "write_figure"]
 
 _NONE = "–"
+_GROUP = ("Split", "Films", "Share", "Patients", "Used")
+_BRIEF = 12  # findings in a terminal's summary; the tables have all
 
 
 def markdown(inspection: DatasetInspection) -> str:
@@ -56,6 +61,40 @@ def markdown(inspection: DatasetInspection) -> str:
     return document(parts)
 
 
+def terminal_summary(found: DatasetInspection, width: int) -> str:
+    """Return the inspection in short: at most 38 lines of at most `width` characters."""
+    films, drawn = found.films, "SYNTHETIC films, drawn, nobody's chest; " * found.synthetic
+    read = f"films read: {films.read:,} of {films.here:,} here; copies: {len(films.copies):,}"
+    top = [
+        *wrapped(f"# {found.card.title}: {found.root}", width)[:2],
+        *wrapped(completeness(found.published), width),
+        *wrapped(f"{drawn}{read}", width),
+    ]
+    counts = [_group_row(name, one, found.listed) for name, one in found.split.groups.items()]
+    splits = columned([_GROUP, *counts], width) if counts else []
+    ordered = sorted(found.labels.findings.items(), key=lambda item: -item[1].used.positive)
+    rows = [
+        (
+            name[:24],
+            f"{one.used.positive:,}",
+            _percent(one.prevalence),
+            f"{one.positive_patients:,}",
+        )
+        for name, one in ordered[:_BRIEF]
+    ]
+    labels = columned([("Finding", "Positive films", "Share", "Patients"), *rows], width)
+    if len(ordered) > _BRIEF:
+        labels.append(f"and {len(ordered) - _BRIEF} more findings")
+    problems = sorted(found.problems, key=lambda one: one.level is not Severity.ERROR)
+    lines = [*top, *splits, *labels, "## Verdict"]
+    most = (34 - len(lines)) // 2
+    for one in problems[:most]:
+        lines += wrapped(f"{one.level} {one.code}: {one.message}", width)[:2]
+    lines += [f"and {len(problems) - most} more"] if len(problems) > most else []
+    last = (_verdict(found).rpartition("\n\n")[2], NOT_A_DEVICE)
+    return "\n".join((*lines, *(line for words in last for line in wrapped(words, width))))
+
+
 def completeness(found: Published) -> str:
     """Return films and patients against those published.
 
@@ -64,10 +103,11 @@ def completeness(found: Published) -> str:
     'this is a part: 2,725 of 112,120 films, 700 of 30,805 patients'
     """
     if found.films_published is None or found.patients_published is None:
-        return f"{found.films:,} films, {found.patients:,} patients; nothing to compare them with"
+        films, patients = counted(found.films, "film"), counted(found.patients, "patient")
+        return f"{films}, {patients}; nothing to compare them with"
     text = (
-        f"{found.films:,} of {found.films_published:,} films, "
-        f"{found.patients:,} of {found.patients_published:,} patients"
+        f"{found.films:,} of {counted(found.films_published, 'film')}, "
+        f"{found.patients:,} of {counted(found.patients_published, 'patient')}"
     )
     if found.complete:
         return f"{text}, complete"
@@ -109,18 +149,21 @@ def _split_table(found: DatasetInspection) -> str:
     official = found.official
     notes = [f"split {found.split.name}"]
     for name, films in (("test", official.test_films), ("tune", official.tune_films)):
-        notes += [] if films is None else [f"official {name} list honored, {films:,} films listed"]
+        notes += (
+            []
+            if films is None
+            else [f"official {name} list honored, {counted(films, 'film')} listed"]
+        )
     if official.test_films is not None or official.tune_films is not None:
         notes.append(f"patients on both sides: {official.patients_on_both_sides:,}")
     notes += [f"recognised: {name}" for name in official.recognised]
-    header = ("Split", "Films", "Share", "Patients", "Used", "Film list")
-    return f"## Films\n\n{'; '.join(notes)}\n\n{_numbers(header, rows)}"
+    return f"## Films\n\n{'; '.join(notes)}\n\n{_numbers((*_GROUP, 'Film list'), rows)}"
 
 
 def _group_table(title: str, groups: Mapping[str, SplitCounts]) -> str:
     total = sum(group.films for group in groups.values())
     rows = [_group_row(name, group, total) for name, group in groups.items()]
-    return _numbers((title, "Films", "Share", "Patients", "Used"), rows)
+    return _numbers((title, *_GROUP[1:]), rows)
 
 
 def _group_row(name: str, group: SplitCounts, total: int) -> tuple[str, ...]:
@@ -138,19 +181,7 @@ def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
     rows = [
         (
             name,
-            *(
-                _NONE if count is None else f"{count:,}"
-                for count in (
-                    (None,) * 4
-                    if f.listed is None
-                    else (
-                        f.listed.positive,
-                        f.listed.negative,
-                        f.listed.uncertain,
-                        f.listed.unlabelled,
-                    )
-                )
-            ),
+            *_states(f.listed),
             f"{f.used.positive:,}",
             f"{f.used.negative:,}",
             _percent(f.prevalence),
@@ -163,6 +194,13 @@ def _finding_table(findings: Mapping[str, FindingCounts]) -> str:
         "As listed, all films; then as training would see it. Prevalence by film and by patient."
     )
     return f"## Labels\n\n{caption}\n\n{_numbers(header, rows)}"
+
+
+def _states(listed: States | None) -> tuple[str, ...]:
+    if listed is None:
+        return (_NONE,) * 4
+    counts = (listed.positive, listed.negative, listed.uncertain, listed.unlabelled)
+    return tuple(f"{count:,}" for count in counts)
 
 
 def _histogram(found: DatasetInspection) -> str:
@@ -196,7 +234,8 @@ def _films(films: FilmInspection) -> str:
     lines = [
         read if films.asked == films.here else f"{read}, a sample of {films.here:,}",
         f"here without a row: {films.without_row:,}",
-        f"alike by hash: {films.candidates:,} pairs; one film: {len(films.copies):,} pairs",
+        f"alike by hash: {counted(films.candidates, 'pair')}; "
+        f"one film: {counted(len(films.copies), 'pair')}",
         *(f"read with {code}: {count:,}" for code, count in films.remarks.items()),
         *(f"{film.image_id}: {film.code}, {film.message}" for film in films.unreadable_first),
     ]
@@ -227,13 +266,10 @@ def _notes(found: DatasetInspection) -> Iterator[str]:
 
 def _verdict(found: DatasetInspection) -> str:
     errors = sum(problem.level is Severity.ERROR for problem in found.problems)
-    if found.sound:
-        verdict = "Nothing was found that would make training or measuring wrong."
-    else:
-        verdict = (
-            f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring "
-        )
-        verdict += "wrong."
+    verdict = "Nothing was found that would make training or measuring wrong."
+    if not found.sound:
+        things = "thing" if errors == 1 else "things"
+        verdict = f"{errors} {things} would make training or measuring wrong."
     lines = [f"- {p.level} {p.code}: {p.message}" for p in found.problems]
     return "\n\n".join([*(["\n".join(lines)] if lines else []), verdict])
 
@@ -247,9 +283,9 @@ def _numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return table(header, rows, "lr", ALIGNED)
 
 
-_MOST = 24
-"""Findings drawn, the most frequent ones: more cannot be read."""
+_MOST = 24  # findings drawn, the most frequent ones: more cannot be read
 _ANNOTATED = 16
+_ABOVE: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
 _STYLE: dict[str, object] = {
     "font.size": 8.0,
     "axes.linewidth": 0.6,
@@ -260,12 +296,7 @@ _STYLE: dict[str, object] = {
 
 
 def write_figure(inspection: DatasetInspection, path: Path) -> None:
-    """Draw four panels to a PNG; the same inspection gives the same bytes.
-
-    Args:
-        inspection: what to draw.
-        path: the PNG.
-    """
+    """Draw four panels to a PNG; the same inspection gives the same bytes."""
     with figure(path, (12.0, 10.4), 130, _STYLE) as drawing:
         drawing.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore
         panels = drawing.subplots(2, 2, height_ratios=(1.35, 1.0))
@@ -343,17 +374,9 @@ def _per_film(axes: Axes, inspection: DatasetInspection) -> None:
     counts = inspection.labels.findings_per_film
     axes.bar(list(counts), list(counts.values()), color=ACCENT, width=0.72)
     for findings, films in counts.items():
-        axes.annotate(
-            f"{films:,}",
-            (findings, films),
-            (0, 2),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-        )
+        axes.annotate(f"{films:,}", (findings, films), (0, 2), **_ABOVE)
     axes.set_xticks(list(counts))
-    axes.set_xlabel("positive findings on a film, No Finding not counted")
-    axes.set_ylabel("films")
+    axes.set(xlabel="positive findings on a film, No Finding not counted", ylabel="films")
     axes.margins(y=0.1)
     _frame(axes, "Findings per film", grid="y")
 
@@ -366,11 +389,10 @@ def _ages(axes: Axes, inspection: DatasetInspection) -> None:
         (Sex.MALE.value, "male", ACCENT, 0.2),
     ):
         films = [by_sex.get(sex, 0) for by_sex in ages.values()]
-        label = f"{word}, {sum(films):,} films"
+        label = f"{word}, {counted(sum(films), 'film')}"
         axes.bar(at + offset, films, width=0.38, color=color, label=label)
     axes.set_xticks(at, list(ages))
-    axes.set_xlabel("age in years")
-    axes.set_ylabel("films")
+    axes.set(xlabel="age in years", ylabel="films")
     _frame(axes, "Age by sex", grid="y")
     if ages:
         axes.legend(frameon=False, loc="upper left")

@@ -127,6 +127,23 @@ class RunFolder:
         """Whether training or the import finished here."""
         return (self.root / "run.json").exists()
 
+    def finished_with(self, config: TrainingConfig) -> bool:
+        """Return whether training finished here with this configuration, for a requeued job.
+
+        Raises:
+            UsageError: for a run that finished with a different one.
+        """
+        try:
+            theirs = self.trained().config_sha256
+        except BundleError:  # not finished, damaged, or imported: to be refused as any used folder
+            return False
+        if theirs != config.sha256():
+            raise UsageError(
+                f"a run goes on as it was begun; {self.root} is finished, with a different "
+                "configuration. Give what it was begun with, or name a different folder with -o"
+            )
+        return True
+
     def refuse_finished(self) -> None:
         """Refuse to train in the folder of a finished run.
 

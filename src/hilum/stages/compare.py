@@ -15,7 +15,7 @@ from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents import Interval
 from hilum.domain.documents.comparison import Comparison
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.errors import DatasetError, UsageError
+from hilum.domain.errors import DatasetError, UsageError, counted
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Split
 from hilum.domain.scores import Logits, Probabilities
@@ -108,8 +108,8 @@ def compare_predictions(
     common = read[0].cohort.select(lambda record: record.image_id in films)
     if not labels.findings or len(common) == 0:
         raise DatasetError(
-            f"the tables must have films and findings in common; {len(common)} films and "
-            f"{len(labels)} findings are in all of {', '.join(names)}"
+            f"the tables must have films and findings in common; {counted(len(common), 'film')} "
+            f"and {counted(len(labels), 'finding')} are in all of {', '.join(names)}"
         )
     contenders = [
         Contender(name, _rows(one.probabilities, one.cohort, common, labels))

@@ -14,7 +14,7 @@ from hilum.bundle.manifest import network_sha256, read_calibration
 from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.audit import LeakVerdict
 from hilum.domain.documents.heatmaps import HeatmapEvaluation, Sanity
-from hilum.domain.errors import BundleError, DatasetError
+from hilum.domain.errors import BundleError, DatasetError, counted
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Record
 from hilum.evaluation.localize import Mapped, measure_localization
@@ -239,7 +239,7 @@ def _read(subject: Subject, cohort: Cohort, advance: Advance | None) -> tuple[Co
     films = cohort.select(lambda record: record.image_id in kept)
     refused = len(stack.refused)
     return _noted(
-        films, f"{refused} films could not be used; left out"
+        films, f"{counted(refused, 'film')} could not be used; left out"
     ) if refused else films, stack
 
 

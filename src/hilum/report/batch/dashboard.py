@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hilum.domain.errors import Status
+from hilum.domain.errors import Status, counted
 from hilum.domain.radiograph import ViewPosition
 from hilum.report.batch import Report
 from hilum.report.parts.page import page, prepare
@@ -39,7 +39,7 @@ class Dashboard(Report):
             batch,
             {
                 "slices": slices,
-                "pie": pie(slices, f"{tally.total} inputs"),
+                "pie": pie(slices, f"{counted(tally.total, 'input')}"),
                 "total": tally.total,
                 "scored": tally.scored,
                 "findings": _finding_rows(tally),

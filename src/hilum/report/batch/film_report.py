@@ -87,6 +87,7 @@ class FilmReport(Report):
             batch,
             {
                 "total": whole.total,
+                "sheets": batch.sheets,
                 "before": (own.number - 1) * self.most,
                 "here": here.total,
                 "own": own,

@@ -11,6 +11,7 @@ import numpy as np
 
 from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
+from hilum.domain.errors import counted
 from hilum.evaluation.curves import Curves, FindingCurves
 from hilum.report.evaluation.reliability import ReliabilityDiagram, reliability_panel
 from hilum.report.evaluation.sentences import shown
@@ -59,8 +60,8 @@ def write_figure(evaluation: Evaluation, curves: Curves, path: Path) -> None:
                 _thresholds(axes[3 * row + 2, column], finding, own)
         split = evaluation.split
         drawing.suptitle(
-            f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
-            f"patients, film list {split.sha256[:12]}",
+            f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
+            f"{counted(split.patients, 'patient')}, film list {split.sha256[:12]}",
             fontsize=10,
             fontweight="bold",
         )
@@ -94,8 +95,8 @@ def write_effect_figure(
             axes.set_title(f"{name}, {found.positives} positive\nECE {change}", fontsize=7.5)
         split = effect.split
         drawing.suptitle(
-            f"{effect.model} on {split.name}: {split.images:,} films of {split.patients:,} "
-            "patients, reliability before and after calibration",
+            f"{effect.model} on {split.name}: {counted(split.images, 'film')} of "
+            f"{counted(split.patients, 'patient')}, reliability before and after calibration",
             fontweight="bold",
         )
         drawing.supxlabel(

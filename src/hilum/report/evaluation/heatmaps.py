@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.heatmaps import HeatmapEvaluation, MapLikeness, Pointed, Sanity
+from hilum.domain.errors import counted
 from hilum.report.parts.markdown import TIGHT, table
 
 __all__ = ["heatmap_table", "sanity_table"]
@@ -26,10 +27,10 @@ def heatmap_table(evaluation: HeatmapEvaluation) -> str:
         "A heatmap shows which regions raised a score. It is supporting evidence, not the location "
         "of disease.",
         "",
-        f"Split `{split.name}`: {split.images:,} films of {split.patients:,} patients "
-        f"({split.sha256[:12]}){look}. Reference: {localisation.reference}. "
-        f"Precision {evaluation.precision}. Intervals: {localisation.interval}; seed "
-        f"{localisation.seed}.",
+        f"Split `{split.name}`: {counted(split.images, 'film')} of "
+        f"{counted(split.patients, 'patient')} ({split.sha256[:12]}){look}. "
+        f"Reference: {localisation.reference}. Precision {evaluation.precision}. "
+        f"Intervals: {localisation.interval}; seed {localisation.seed}.",
         "",
         "The prior is the mean mask of the other films with the finding, and noise is random: "
         "neither sees a film. What the network adds is the gain over the prior.",
@@ -60,7 +61,7 @@ def _pointing(found: dict[str, Pointed]) -> str:
     rows = [
         (
             name,
-            f"{one.maps} of {one.patients} patients",
+            f"{one.maps} of {counted(one.patients, 'patient')}",
             str(one.boxes),
             str(one.empty),
             f"{one.area:.3f}",
@@ -102,8 +103,9 @@ def sanity_table(sanity: Sanity) -> str:
         "included.",
         f"- The maps depend on the finding: **{_word(sanity.depends_on_finding)}**. {_two(sanity)}",
         "",
-        f"Split `{split.name}`: {split.images:,} films of {split.patients:,} patients "
-        f"({split.sha256[:12]}); {sanity.maps} maps of findings that the films have, "
+        f"Split `{split.name}`: {counted(split.images, 'film')} of "
+        f"{counted(split.patients, 'patient')} ({split.sha256[:12]}); "
+        f"{sanity.maps} maps of findings that the films have, "
         f"{sanity.empty} left out as they are empty. Precision {sanity.precision}. Intervals: "
         f"{sanity.interval}; seed {sanity.seed}.",
         "",

@@ -7,8 +7,10 @@ from hilum.domain.documents.evaluation import (
     Evaluation,
     FindingEvaluation,
 )
+from hilum.domain.errors import counted
+from hilum.report.parts.text import columned, wrapped
 
-__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown"]
+__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown", "terminal_summary"]
 
 NONE = "–"
 
@@ -73,7 +75,64 @@ def best_and_worst(evaluation: Evaluation) -> str:
         return ""
     (_, low, worst), (_, high, best) = min(areas)[:3], max(areas)[:3]
     return (
-        f"Best ranked: {high}, AUROC {shown(best.auroc)} ({best.positive_patients:,} patients "
-        f"with it). Worst ranked: {low}, AUROC {shown(worst.auroc)} "
-        f"({worst.positive_patients:,} patients with it)."
+        f"Best ranked: {high}, AUROC {shown(best.auroc)} ("
+        f"{counted(best.positive_patients, 'patient')} with it). "
+        f"Worst ranked: {low}, AUROC {shown(worst.auroc)} ("
+        f"{counted(worst.positive_patients, 'patient')} with it)."
     )
+
+
+_LINES = 23
+"""Lines of an evaluation in a terminal: a screen, with the lines that name the tables."""
+
+
+def terminal_summary(evaluation: Evaluation, width: int) -> str:
+    """Return what an evaluation says in short: at most 23 lines of at most `width` characters.
+
+    Every number has its interval, its split and its n. The findings with the most films come
+    first, and as many as there is room for; all tables are in evaluation.md.
+    """
+    split, macro, constant = evaluation.split, evaluation.macro, evaluation.constant_predictor
+    look = (
+        "" if evaluation.look is None else f" Evaluation number {evaluation.look} of these films."
+    )
+    look = look if evaluation.level == "film" else f" A row is a {evaluation.level}.{look}"
+    calibrated = [one.calibration.verdict == "calibrated" for one in evaluation.findings.values()]
+    above = wrapped(
+        f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
+        f"{counted(split.patients, 'patient')} ({split.sha256[:12]}).{look} "
+        f"In brackets: {evaluation.interval.partition(';')[0]}.",
+        width,
+    )
+    below = [
+        *wrapped(
+            f"Calibrated: {sum(calibrated)} of {counted(len(calibrated), 'finding')}. Mean ECE "
+            f"{shown(macro.ece_equal_mass, 4)}; of a constant predictor, which sees no film, "
+            f"{shown(constant.ece_equal_mass, 4)}.",
+            width,
+        ),
+        *wrapped(evaluation.notice, width),
+    ]
+    rows = [
+        (name[:_NAME], f"{one.positives:,}", shown(one.auroc), shown(one.average_precision))
+        for name, one in sorted(evaluation.findings.items(), key=lambda item: -item[1].positives)
+    ]
+    room = max(3, _LINES - len(above) - len(below) - 2)
+    left = len(rows) - room
+    if left > 0:
+        rows, left = rows[: room - 1], left + 1
+        below.insert(0, f"and {left} more findings, with fewer positive films")
+    title = f"Macro ({macro.findings_counted} of {macro.findings_total})"
+    rows.append((title, "", shown(macro.auroc), shown(macro.average_precision)))
+    table = columned([("Finding", "Positive", "AUROC", "AP"), *rows], width)
+    room = _LINES - len(above) - len(table) - len(below)
+    notes = [wrapped(f"- {note}", width) for note in evaluation.notes]
+    if sum(map(len, notes)) <= room:
+        table += [line for note in notes for line in note]
+    elif room:
+        table.append(f"- {counted(len(notes), 'note')} on labels and films: --full")
+    return "\n".join((*above, *table, *below))
+
+
+_NAME = 22
+"""Characters of a finding's name that are shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hilum.domain.documents import Interval
 from hilum.domain.documents.comparison import CalibrationEffect, Comparison, Pair, PairDifference
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
+from hilum.domain.errors import counted
 from hilum.evaluation.entries import LEVELS
 from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown
 from hilum.report.parts.markdown import document, table
@@ -223,8 +224,8 @@ def _facts(evaluation: Evaluation) -> str:
     look, level = evaluation.look, evaluation.level
     policy = ", ".join(f"{kind}: {choice}" for kind, choice in evaluation.policy.items())
     sentences = [
-        f"{evaluation.model} on {split.name}: {split.images:,} films of {split.patients:,} "
-        f"patients, film list sha256 {split.sha256[:12]}.",
+        f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
+        f"{counted(split.patients, 'patient')}, film list sha256 {split.sha256[:12]}.",
         f"A row is a {level}." if level != "film" else "",
         f"Labels ({policy})." if policy else "",
         f"Evaluation number {look} of this test set." if look is not None else "",
@@ -236,8 +237,8 @@ def _facts(evaluation: Evaluation) -> str:
 
 def _ranking_words(evaluation: Evaluation) -> str:
     macro = evaluation.macro
-    counted = f"Macro: {macro.findings_counted} of {macro.findings_total} findings."
-    return f"{counted} {best_and_worst(evaluation)}".strip()
+    title = f"Macro: {macro.findings_counted} of {counted(macro.findings_total, 'finding')}."
+    return f"{title} {best_and_worst(evaluation)}".strip()
 
 
 def _gain(evaluation: Evaluation) -> str:
@@ -274,9 +275,9 @@ def comparison_markdown(comparison: Comparison) -> str:
     """
     split = comparison.split
     parts = [
-        f"{len(comparison.models)} models on {split.name}: {split.images:,} "
-        f"{comparison.level}s of {split.patients:,} patients, list sha256 {split.sha256[:12]}. "
-        f"{comparison.interval}.",
+        f"{counted(len(comparison.models), 'model')} on {split.name}: {split.images:,} "
+        f"{comparison.level}s of {counted(split.patients, 'patient')}, "
+        f"list sha256 {split.sha256[:12]}. {comparison.interval}.",
         _models(comparison),
         _choice(comparison),
         *(_pair(pair) for pair in comparison.pairs),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from hilum.domain.errors import counted
 from hilum.report.parts.results import Spread
 from hilum.report.parts.text import percent, shown
 
@@ -330,7 +331,7 @@ def _described(spread: Spread) -> str:
     line = "no threshold" if spread.threshold is None else f"threshold {percent(spread.threshold)}"
     if spread.median is None:
         return f"{spread.finding}: no film scored; {line}"
-    return f"{spread.finding}: {spread.n} films, median {percent(spread.median)}, {line}"
+    return f"{spread.finding}: {counted(spread.n, 'film')}, median {percent(spread.median)}, {line}"
 
 
 def _peak_label(spread: Spread, peak: int, step: float) -> Markup:

@@ -64,6 +64,8 @@ class BatchResults:
         bundle: the bundle that scored.
         generated: the date to print, as text; empty for none, so that the same results give the
             same bytes.
+        sheets: whether a picture of a heatmap holds the film too (`--panel`, `triptych`): such
+            sheets are wide, and the page gives each the width of its card.
 
     Raises:
         ValueError: for a result whose findings are not those of `labels`, or that has probabilities
@@ -74,6 +76,7 @@ class BatchResults:
     labels: LabelSet
     bundle: BundleFacts
     generated: str = ""
+    sheets: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.results, tuple):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.results import ImageResult, ThresholdSource
-from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.errors import ReasonCode, Status, counted
 
 __all__ = [
     "BY_HAND",
@@ -15,11 +17,13 @@ __all__ = [
     "REASONS",
     "STATUSES",
     "by_hand",
+    "columned",
     "evaluation_headline",
     "percent",
     "percent2",
     "shown",
     "summary",
+    "wrapped",
 ]
 
 # Invisible characters that turn text around or join it (Unicode category Cf); the joiners that
@@ -159,6 +163,34 @@ REASONS: dict[ReasonCode, str] = {
 }
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a sentence as lines of at most `width` characters, the later ones indented.
+
+    >>> wrapped("- a sentence that is long", 14)
+    ['- a sentence', '  that is long']
+    """
+    return textwrap.wrap(shown(text), width, subsequent_indent="  ") or [""]
+
+
+def columned(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Return rows as aligned columns for a terminal: the first left, the others right.
+
+    Columns at the right are left out where all do not fit into `width` characters.
+
+    >>> columned([("Finding", "Films"), ("Effusion", "12")], 80)
+    ['Finding   Films', 'Effusion     12']
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    while len(widths) > 1 and sum(widths) + 2 * (len(widths) - 1) > width:
+        widths.pop()
+    lines: list[str] = []
+    for row in rows:
+        cells = [f"{row[0]:<{widths[0]}}"]
+        cells += [f"{row[column]:>{widths[column]}}" for column in range(1, len(widths))]
+        lines.append("  ".join(cells).rstrip()[:width])
+    return lines
+
+
 def percent(share: float) -> str:
     """Return a probability as a reader sees it: one decimal; more under a tenth of a percent.
 
@@ -218,9 +250,9 @@ def evaluation_headline(evaluation: Evaluation | None) -> str:
     split, macro = evaluation.split, evaluation.macro
     return (
         f"Macro AUROC {macro.auroc.in_words()} over {macro.findings_counted} of "
-        f"{macro.findings_total} findings, on split '{split.name}' ({split.images:,} films of "
-        f"{split.patients:,} patients, {split.sha256[:12]}){_look(evaluation)}. "
-        f"{evaluation.interval.rstrip('.')}."
+        f"{counted(macro.findings_total, 'finding')}, on split '{split.name}' ("
+        f"{counted(split.images, 'film')} of {counted(split.patients, 'patient')}, "
+        f"{split.sha256[:12]}){_look(evaluation)}. {evaluation.interval.rstrip('.')}."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
-from hilum.domain.errors import Status
+from hilum.domain.errors import Status, counted
 from hilum.domain.findings import LabelSet
 from hilum.report.parts.results import BatchResults, ranked
 from hilum.report.parts.text import (
@@ -79,7 +79,7 @@ def _foot(batch: BatchResults) -> Iterator[str]:
     counts = batch.tally.statuses
     statuses = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
     bundle = batch.bundle
-    yield f"{len(batch.results)} inputs{': ' if statuses else ''}{statuses}"
+    yield f"{counted(len(batch.results), 'input')}{': ' if statuses else ''}{statuses}"
     yield f"{_MARK} at or above the finding's threshold"
     threshold = batch.tally.by_hand
     if threshold is not None:

@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.errors import ReasonCode
+from hilum.domain.errors import ReasonCode, counted
 from hilum.domain.findings import LabelState
 from hilum.domain.policy import LabelPolicy, Uncertain
 from hilum.domain.record import Cohort
@@ -103,7 +103,7 @@ def notes(
         lines.append(f"{len(cohort) - len(files)} rows have no film on disk; left out")
     if refused:
         name, code = next(iter(refused.items()))
-        lines.append(f"{len(refused)} films could not be used, first {name}: {code}")
+        lines.append(f"{counted(len(refused), 'film')} could not be used, first {name}: {code}")
     return tuple(lines)
 
 
