@@ -155,9 +155,13 @@ def progress(quiet: bool) -> Generator[Step]:
 
 
 def say(message: str, quiet: bool = False) -> None:
-    """A line of progress for people, on stderr."""
+    """A line of progress for people, on stderr; a terminal's is broken between words."""
     if not quiet:
-        sys.stderr.write(f"{message}\n")
+        lines = message.splitlines() or [""]
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size((80, 24)).columns
+            lines = [part for line in lines for part in textwrap.wrap(line, width) or [""]]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
         sys.stderr.flush()
 
 

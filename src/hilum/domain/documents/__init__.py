@@ -62,7 +62,8 @@ class Interval(Document):
         if self.value is None:
             return f"not computed ({self.reason or 'no reason given'})"
         if self.low is None or self.high is None:
-            return f"{self.value:.3f} [no interval: {self.reason or 'none was made'}]"
+            why = (self.reason or "none was made").removeprefix("no interval: ")
+            return f"{self.value:.3f} [no interval: {why}]"
         return self.short()
 
 
