@@ -7,6 +7,7 @@ import logging
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
