@@ -151,3 +151,13 @@ def test_check_finds_a_patient_in_two_splits_under_two_spellings(
     code, out, err = said("check", tmp_path, "--no-films", "-q")
     assert code == 3, err
     assert "error PATIENT_LEAK: patients must not cross splits: 40 patients (80 films)" in out
+
+
+def test_a_shipped_bundle_is_found_by_its_name(
+    said: Said, undrawn: None, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(place, RESAVED["float"], lambda split: split is Split.TEST)
+    monkeypatch.chdir(place)
+    code, _, err = evaluated(said, Path(), "starter")
+    assert code == 2  # drawn patients have the same numbers in every corpus
+    assert "patients that starter has seen" in err

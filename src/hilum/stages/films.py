@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hilum.bundle.bundle import shipped
 from hilum.datasets import films_named, leave_out, open_dataset, without
 from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
@@ -91,12 +92,14 @@ def training_films(place: Path, cohort: Cohort) -> TrainingFilms:
     """Read the films that a model was trained on, with their files where those of a run are here.
 
     Args:
-        place: as `read_training_films` takes it.
+        place: as `read_training_films` takes it, or the name of a bundle that ships with hilum.
         cohort: the dataset of the evaluated films.
 
     Raises:
         DatasetError, LeakError, UsageError: as `read_training_films`.
     """
+    if not place.exists():
+        place = shipped().get(str(place), place)
     found = read_training_films(place, cohort)
     if not (place / "run.json").is_file():
         return found
