@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hilum.domain.documents.inspection import Unreadable
 from hilum.domain.errors import FilmError, ReasonCode
 from hilum.domain.record import Cohort, Record
+from hilum.files.films import counts_as_film
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inspection.fingerprint import fingerprint, has_contrast
@@ -29,8 +30,6 @@ __all__ = [
     "sample",
     "thumbnail_pool",
 ]
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff")
 
 _READERS = 2
 
@@ -95,7 +94,7 @@ def films_without_row(cohort: Cohort, root: Path) -> list[Path]:
     tops = {_unnumbered(parts[0]) for parts in inside if len(parts) > 1}
     loose = any(len(parts) == 1 for parts in inside)
     beside = list(root.iterdir())
-    here = [path for path in beside if loose and _is_film(path.name)]
+    here = [path for path in beside if loose and counts_as_film(path)]
     for top in beside:
         here += _images_below(top) if _unnumbered(top.name) in tops else []
     return sorted(path.relative_to(root) for path in here if path not in known)
@@ -160,11 +159,7 @@ def _unnumbered(name: str) -> str:
 
 def _images_below(top: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(top):
-        yield from (Path(folder, name) for name in names if _is_film(name))
-
-
-def _is_film(name: str) -> bool:
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+        yield from filter(counts_as_film, (Path(folder, name) for name in names))
 
 
 def _sorted_counts(words: Iterator[str]) -> dict[str, int]:
