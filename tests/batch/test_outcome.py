@@ -62,9 +62,9 @@ def test_the_first_by_name_keeps_its_result_in_whatever_order(
     assert "'a' shows another" in rejected.message
 
 
-def test_who_is_rejected_for_its_identity_shows_nothing(tmp_path: Path) -> None:
+def test_who_is_rejected_for_its_identity_shows_its_film_and_no_score(tmp_path: Path) -> None:
     rejected = list(outcome(tmp_path / "journal", *TWINS))[1]
-    assert (rejected.findings, rejected.film, rejected.heatmaps) == (None, None, {})
+    assert (rejected.findings, rejected.film, rejected.heatmaps) == (None, "films/b.jpg", {})
     assert (rejected.patient, rejected.age_years) == ("", None)
 
 

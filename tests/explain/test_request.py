@@ -52,7 +52,7 @@ def test_top_is_drawn_though_nothing_is_positive() -> None:
         ("positive", "Did you mean 'positives'?"),
         ("Efusion", "Did you mean 'Effusion'?"),
         ("Effusion,tpo", "Did you mean 'top'?"),
-        ("all,Effusion", "Did you mean 'all'?"),
+        ("all,Effusion", "got 'all'. Give it alone"),
         ("", "got ''"),
     ],
 )

@@ -269,7 +269,7 @@ def test_what_could_not_be_scored_is_left_out_and_counted(
     np.testing.assert_array_equal(scored.logits.values, whole.logits.values[[1, 3]])
     assert scored.notes == (
         "1 rows have no film on disk; left out",
-        "1 films could not be used; left out",
+        "1 film could not be used; left out",
     )
 
 

@@ -142,7 +142,7 @@ def test_e04_synonyms_are_mapped_by_one_table_and_the_mapping_is_printed(
     ):
         edit(nih / NIH, word, synonym)
     assert open_dataset(nih).sha256() == before.sha256()
-    _, out, _ = said("check", nih, "--no-films")
+    _, out, _ = said("check", nih, "--no-films", "--full")
     for synonym, word in (
         ("Pleural Effusion", "Effusion"),
         ("Infiltrate", "Infiltration"),
@@ -158,7 +158,7 @@ def test_e05_a_repeated_film_is_counted_and_two_labelings_are_refused(
     table, row = nih / NIH, (nih / NIH).read_text().splitlines()[1]
     whole = table.read_text()
     table.write_text(f"{whole}{row}\n")
-    _, out, _ = said("check", nih, "--no-films")
+    _, out, _ = said("check", nih, "--no-films", "--full")
     assert "rows that repeat a film with the same labels, left out: 1" in out
     table.write_text(f"{whole}{row.replace('Cardiomegaly', 'Mass')}\n")
     message = refused(said, "check", nih)
@@ -342,7 +342,7 @@ def test_e15_which_table_the_labels_are_from_stands_in_the_evaluation(
         assert f"labels are from {name}" in evaluation["notes"]
     assert [e["findings"]["Pneumonia"]["positives"] for e in found.values()] == [0, 1]
     assert len({e["provenance"]["records_sha256"] for e in found.values()}) == 2
-    _, out, _ = said("check", nih, "--no-films")
+    _, out, _ = said("check", nih, "--no-films", "--full")
     assert f"labels are from {NIH}" in out
     assert "Pneumonia has 1,353 films in one, 1,431 in the other" in out
 

@@ -295,8 +295,9 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
 def _replaced(names: tuple[str, ...], out: Path) -> str:
     """Say which rows of an earlier run are no longer in the reports.
 
-    >>> _replaced(("in/a.png",), Path("out"))
-    'replaced: out held 1 input of an earlier run that is not among these (in/a.png); ...'
+    >>> print(_replaced(("in/a.png",), Path("out")))
+    replaced: out held 1 input of an earlier run that is not among these (in/a.png); the reports no
+    longer have them. Name another folder with -o to keep both
     """
     some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     many = f"{len(names):,} inputs" if len(names) > 1 else "1 input"

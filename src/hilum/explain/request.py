@@ -69,7 +69,8 @@ class HeatmapRequest:
             try:
                 names.append(find(word).name)
             except UsageError:
-                near = suggestion(word, (*known, *catalog()))
+                alone = word.casefold() in known
+                near = " Give it alone" if alone else suggestion(word, (*known, *catalog()))
                 raise UsageError(
                     f"heatmaps must be of {', '.join(known)} or of findings by name; "
                     f"got '{word}'.{near}"

@@ -278,6 +278,7 @@ def decoder_warnings() -> tuple[tuple[str, str], ...]:
 
     Never their words, which may quote a header and so name a patient.
 
+    >>> _ = decoder_warnings()
     >>> with quiet():
     ...     warnings.warn("the patient's name is too long", UserWarning, stacklevel=1)
     >>> [category for _, category in decoder_warnings()], decoder_warnings()
