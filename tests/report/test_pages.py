@@ -287,6 +287,23 @@ def test_a_card_says_of_the_patient_what_the_result_says(batch_of, scored) -> No
     assert "view unknown · 1 of 1" in Page(bare).text
 
 
+def test_films_of_one_study_stand_together(batch_of, scored) -> None:
+    scores = (0.9, 0.3, 0.0)
+    batch = batch_of(
+        scored("a", scores, study_instance_uid="p-1"),
+        scored("b", scores),
+        scored("c", scores, study_instance_uid="p-2"),
+        scored("d", scores, study_instance_uid="p-1"),
+        scored("e", scores),
+    )
+    page = "".join(FilmReport().pieces(batch))
+    assert re.findall(r'<article[^>]*data-name="(\w)"', page) == list("adbce")
+    assert re.findall(r"film \d of \d of its study", page) == [
+        "film 1 of 2 of its study",
+        "film 2 of 2 of its study",
+    ]
+
+
 def test_the_dashboard_names_every_input_without_a_score(mixed: BatchResults, batch_of) -> None:
     html = dashboard.REPORT.render(mixed)
     section = html[

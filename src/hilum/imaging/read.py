@@ -112,7 +112,10 @@ def _decoded(data: bytes, found: Format, origin: Origin, identity: bool = False)
 
 
 def _guarded(found: str, decode: Callable[[], T]) -> T:
-    """Decode; hostile bytes raise almost anything inside a decoder, so all of it is caught."""
+    """Decode; hostile bytes raise almost anything inside a decoder, so all of it is caught.
+
+    The words of a library's error are left out: they speak of its own code, and may quote a header.
+    """
     try:
         return decode()
     except FilmError:
@@ -127,12 +130,9 @@ def _guarded(found: str, decode: Callable[[], T]) -> T:
         raise FilmError(
             Status.ERROR,
             ReasonCode.DECODE_CORRUPT,
-            f"the {found} cannot be decoded: {type(error).__name__}: {_one_line(error)}",
+            f"the {found} cannot be decoded: its bytes break the format ({type(error).__name__} in "
+            "the decoder). Export it again",
         ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _bytes_of(path: Path) -> bytes:

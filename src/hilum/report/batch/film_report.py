@@ -31,8 +31,9 @@ class FilmReport(Report):
     """The page for the reader of films: one card an input, none left out.
 
     Images are loaded as they come into view and cards are laid out as they come into view, so
-    thousands open at once. An archive is several pages, each beside the first: no browser opens
-    half a gigabyte. Without JavaScript only the filter is missing.
+    thousands open at once. Films of one study stand together on a page. An archive is several
+    pages, each beside the first: no browser opens half a gigabyte. Without JavaScript only the
+    filter is missing.
 
     Attributes:
         filename: of the first page; the second is report-2.html.
@@ -80,7 +81,7 @@ class FilmReport(Report):
         own: _Page,
         pages: Sequence[_Page],
     ) -> Iterator[str]:
-        whole = batch.tally
+        whole, grouped = batch.tally, _by_study(films)
         here = whole if len(pages) == 1 else BatchTally.of(films, batch.labels)
         return page(
             "film_report",
@@ -92,8 +93,8 @@ class FilmReport(Report):
                 "here": here.total,
                 "own": own,
                 "pages": pages,
-                "index": ((shown(r.image_id), summary(r)) for r in films),
-                "cards": (_card(result, batch.labels) for result in films),
+                "index": ((shown(r.image_id), summary(r)) for r, _ in grouped),
+                "cards": (_card(result, study, batch.labels) for result, study in grouped),
                 "tiles": [(outcome.value, count) for outcome, count in whole.outcomes()],
                 "attention": whole.total - whole.statuses[Status.OK],
                 "attention_here": here.total - here.statuses[Status.OK],
@@ -130,12 +131,27 @@ class _Card:
     scores: tuple[_Score, ...]
 
 
-def _card(result: ImageResult, labels: LabelSet) -> _Card:
+def _by_study(films: Sequence[ImageResult]) -> list[tuple[ImageResult, str]]:
+    """Return films, those of one study together at the first one's place, with a word on each.
+
+    The word is empty for a film that is alone in its study, or whose study is not known.
+    """
+    studies: dict[str | int, list[ImageResult]] = {}
+    for number, film in enumerate(films):
+        studies.setdefault(film.study_instance_uid or number, []).append(film)
+    return [
+        (film, f"film {place} of {len(study)} of its study" if len(study) > 1 else "")
+        for study in studies.values()
+        for place, film in enumerate(study, start=1)
+    ]
+
+
+def _card(result: ImageResult, study: str, labels: LabelSet) -> _Card:
     return _Card(
         result=result,
         name=shown(result.image_id),
         summary=summary(result),
-        about=_about(result),
+        about=(*_about(result), *([study] if study else [])),
         attention=result.status is not Status.OK,
         empty=ReasonCode.EMPTY_HEATMAP in result.codes,
         status=STATUSES[result.status],
