@@ -13,7 +13,7 @@ import pytest
 from hilum.datasets import mimic, open_dataset
 from hilum.domain.errors import DatasetError
 from hilum.domain.findings import LabelState, label_set
-from hilum.domain.policy import LabelPolicy, Uncertain, settle
+from hilum.domain.policy import LabelPolicy, Uncertain, Views, settle
 from hilum.domain.radiograph import ViewPosition
 from hilum.domain.record import Cohort, Record
 
@@ -104,9 +104,12 @@ def test_views(example: Path, change: Change, word: str, view: ViewPosition) -> 
     assert by_name(open_dataset(example))["0a"].view is view
 
 
-def test_only_lateral_and_odd_films_are_left_out_as_not_frontal(example: Path) -> None:
+def test_a_film_without_a_view_is_frontal_only_where_the_policy_says_so(example: Path) -> None:
     settled = settle(open_dataset(example), LabelPolicy(uncertain=Uncertain.IGNORE))
-    assert settled.image_ids() == ["0a", "1a"]
+    assert settled.image_ids() == ["0a"]
+    assert "films of unknown view left out, policy views=frontal: 1" in settled.notes
+    policy = LabelPolicy(uncertain=Uncertain.IGNORE, views=Views.FRONTAL_OR_UNKNOWN)
+    assert settle(open_dataset(example), policy).image_ids() == ["0a", "1a"]
 
 
 def test_gzipped_tables_and_those_of_version_2_1_0_are_read(example: Path) -> None:

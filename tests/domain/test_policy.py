@@ -88,8 +88,12 @@ def test_films_known_not_to_be_frontal_are_left_out_and_counted() -> None:
     films = tuple(Record(f"{v}.png", "1", (NO,) * 4, view=v) for v in views)
     mine = Cohort("mine", FOUR, films)
     found = settle(mine, LabelPolicy())
-    assert {r.view for r in found.records} == set(views) - {ViewPosition.LL, ViewPosition.OTHER}
+    assert {r.view for r in found.records} == {view for view in views if view.frontal}
     assert "films left out as not frontal, policy views=frontal: 2" in found.notes
+    assert "films of unknown view left out, policy views=frontal: 1" in found.notes
+    wider = settle(mine, LabelPolicy(views=Views.FRONTAL_OR_UNKNOWN))
+    assert {r.view for r in wider.records} == set(views) - {ViewPosition.LL, ViewPosition.OTHER}
+    assert "films of unknown view used, policy views=frontal_or_unknown: 1" in wider.notes
     assert len(settle(mine, LabelPolicy(views=Views.ALL))) == len(views)
 
 

@@ -205,7 +205,7 @@ NoFinding = Annotated[
     ),
 ]
 Views = Annotated[
-    Literal["frontal", "all"] | None,
+    Literal["frontal", "frontal_or_unknown", "all"] | None,
     typer.Option(help="Views of the films used (default: frontal).", rich_help_panel=LABELS),
 ]
 Votes = Annotated[

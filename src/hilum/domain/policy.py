@@ -70,6 +70,8 @@ class Views(StrEnum):
     """Views of the films used."""
 
     FRONTAL = "frontal"
+    """Those known to be frontal; all, where the dataset states no view of any film."""
+    FRONTAL_OR_UNKNOWN = "frontal_or_unknown"
     """Those not known to be lateral or oblique."""
     ALL = "all"
     """All."""
@@ -224,10 +226,19 @@ def _settled(cohort: Cohort, policy: LabelPolicy, counts: Counter[str]) -> Itera
         if policy.blank is Blank.NEGATIVE
         else LabelState.UNLABELLED,
     }
+    stated = any(record.view is not ViewPosition.UNKNOWN for record in cohort.records)
     for record in cohort.records:
-        if policy.views is Views.FRONTAL and record.view in (ViewPosition.LL, ViewPosition.OTHER):
-            counts[f"films left out as not frontal, policy views={policy.views}"] += 1
-            continue
+        if policy.views is not Views.ALL and not record.view.frontal:
+            unknown = record.view is ViewPosition.UNKNOWN
+            if not unknown:
+                counts[f"films left out as not frontal, policy views={policy.views}"] += 1
+                continue
+            if stated:
+                left = policy.views is Views.FRONTAL
+                what = "left out" if left else "used"
+                counts[f"films of unknown view {what}, policy views={policy.views}"] += 1
+                if left:
+                    continue
         voted = _voted(record, cohort.labels, policy.votes)
         states = list(voted.states)
         for column, state in enumerate(states):
