@@ -315,3 +315,13 @@ def test_a_signal_for_the_batch_is_not_for_its_readers(toy: Path) -> None:
             process.send_signal(by)
         good(reader, next((toy / "films" / "images").iterdir()))
         assert reader._child._process is process
+
+
+def test_the_parent_loads_no_decoder() -> None:
+    script = (
+        "import sys; import hilum.reading.process, hilum.bundle\n"
+        "print(sorted({'PIL', 'kornia_rs', 'pydicom'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

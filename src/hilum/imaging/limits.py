@@ -10,9 +10,12 @@ __all__ = [
     "MAX_INFLATED_BYTES",
     "MAX_PIXELS",
     "MAX_SIDE",
+    "MOST_WARNINGS",
     "check_dimensions",
 ]
 
+MOST_WARNINGS = 20
+"""Decoders' warnings of one film that are recorded; a damaged header can give thousands."""
 MAX_FILE_BYTES = 512 * 1024**2
 """Largest file, in bytes; the largest uncompressed radiographs are near 40 MB."""
 MAX_INFLATED_BYTES = 128 * 1024**2

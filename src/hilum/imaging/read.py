@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.imaging.format import Format, Origin, format_of, suffix_differs
-from hilum.imaging.limits import MAX_FILE_BYTES
+from hilum.imaging.limits import MAX_FILE_BYTES, MOST_WARNINGS
 from hilum.imaging.raster import film_of_image, read_raster
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-__all__ = ["MOST_WARNINGS", "decoder_warnings", "quiet", "read", "read_dataset", "read_image"]
+__all__ = ["decoder_warnings", "quiet", "read", "read_dataset", "read_image"]
 
 T = TypeVar("T")
 
@@ -266,8 +266,6 @@ class _AnyWarning(metaclass=_Categories):
     """Stands for every class of warnings."""
 
 
-MOST_WARNINGS = 20
-"""Warnings of one film that are recorded; a damaged header can give thousands."""
 _READING = _ReadingNow()
 _FILTER = ("ignore", _READING, _AnyWarning, _Modules(), 0)
 _ORDER = threading.Lock()

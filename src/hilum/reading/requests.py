@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
 
 from hilum.confined.frames import Buffer, Frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
+from hilum.imaging.limits import MOST_WARNINGS
 from hilum.imaging.preprocess import THUMBNAIL_SIDE
-from hilum.imaging.read import MOST_WARNINGS
 
 __all__ = [
     "FilmFault",
