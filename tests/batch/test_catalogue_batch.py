@@ -40,7 +40,7 @@ def predicted(inbox: Path, out: Path) -> tuple[int, float]:
         [sys.executable, "-c", MEASURED, *command], capture_output=True, text=True, check=True
     )
     peak_kb, code = map(int, done.stdout.split())
-    assert done.stderr == ""
+    assert all(line.startswith("passed over, ") for line in done.stderr.splitlines())
     return code, peak_kb / 1024
 
 

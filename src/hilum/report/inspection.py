@@ -63,15 +63,15 @@ def markdown(inspection: DatasetInspection) -> str:
 
 def terminal_summary(found: DatasetInspection, width: int) -> str:
     """Return the inspection in short: at most 38 lines of at most `width` characters."""
-    films, drawn = found.films, "SYNTHETIC films, drawn, nobody's chest; " * found.synthetic
-    read = f"films read: {films.read:,} of {films.here:,} here; copies: {len(films.copies):,}"
+    films, read = found.films, "SYNTHETIC films, drawn, nobody's chest; " * found.synthetic
+    read += f"films read: {films.read:,} of {films.here:,} here; copies: {len(films.copies):,}"
     top = [
         *wrapped(f"# {found.card.title}: {found.root}", width)[:2],
         *wrapped(completeness(found.published), width),
-        *wrapped(f"{drawn}{read}", width),
+        *wrapped(read, width),
     ]
-    counts = [_group_row(name, one, found.listed) for name, one in found.split.groups.items()]
-    splits = columned([_GROUP, *counts], width) if counts else []
+    rows = [_group_row(name, one, found.listed) for name, one in found.split.groups.items()]
+    splits = columned([_GROUP, *rows], width) if rows else []
     ordered = sorted(found.labels.findings.items(), key=lambda item: -item[1].used.positive)
     rows = [
         (
@@ -83,16 +83,16 @@ def terminal_summary(found: DatasetInspection, width: int) -> str:
         for name, one in ordered[:_BRIEF]
     ]
     labels = columned([("Finding", "Positive films", "Share", "Patients"), *rows], width)
-    if len(ordered) > _BRIEF:
-        labels.append(f"and {len(ordered) - _BRIEF} more findings")
+    labels += [f"and {len(ordered) - _BRIEF} more findings"] * (len(ordered) > _BRIEF)
     problems = sorted(found.problems, key=lambda one: one.level is not Severity.ERROR)
     lines = [*top, *splits, *labels, "## Verdict"]
     most = (34 - len(lines)) // 2
     for one in problems[:most]:
         lines += wrapped(f"{one.level} {one.code}: {one.message}", width)[:2]
     lines += [f"and {len(problems) - most} more"] if len(problems) > most else []
-    last = (_verdict(found).rpartition("\n\n")[2], NOT_A_DEVICE)
-    return "\n".join((*lines, *(line for words in last for line in wrapped(words, width))))
+    lines += [p for note in found.notes for p in wrapped(f"note: {note}", width)][: 34 - len(lines)]
+    last = wrapped(_verdict(found).rpartition("\n\n")[2], width) + wrapped(NOT_A_DEVICE, width)
+    return "\n".join(lines + last)
 
 
 def completeness(found: Published) -> str:
@@ -109,9 +109,9 @@ def completeness(found: Published) -> str:
         f"{found.films:,} of {counted(found.films_published, 'film')}, "
         f"{found.patients:,} of {counted(found.patients_published, 'patient')}"
     )
+    larger = found.films > found.films_published or found.patients > found.patients_published
     if found.complete:
         return f"{text}, complete"
-    larger = found.films > found.films_published or found.patients > found.patients_published
     return f"this is {'more or other than was published' if larger else 'a part'}: {text}"
 
 
