@@ -210,9 +210,9 @@ def test_a_film_still_being_copied_is_looked_at_again(
     slow.write_bytes(film.read_bytes()[:2000])
     read = ReaderProcess.read
 
-    def read_then_arrive(reader: ReaderProcess, path: Path, with_preview: bool) -> object:
+    def read_then_arrive(reader: ReaderProcess, path: Path, **wanted: bool) -> object:
         try:
-            return read(reader, path, with_preview)
+            return read(reader, path, **wanted)
         finally:
             shutil.copyfile(film, path)
 

@@ -553,11 +553,11 @@ def test_rle_equals_pydicom(stored: int, signed: bool) -> None:
     made = dicom(values, stored)
     made.compress(RLELossless)
     expected = pixel_array(made)
-    np.testing.assert_array_equal(pixels.decode(made), expected)
-    assert pixels.decode(made).dtype == expected.dtype
+    np.testing.assert_array_equal(pixels.decode(made).values, expected)
+    assert pixels.decode(made).values.dtype == expected.dtype
     color = dicom(NOISE, sop=SC, Modality="OT")
     color.compress(RLELossless)
-    np.testing.assert_array_equal(pixels.decode(color), NOISE)
+    np.testing.assert_array_equal(pixels.decode(color).values, NOISE)
 
 
 # 48 x 64 of 12 bits, reversible, as OpenJPH writes it.

@@ -140,10 +140,12 @@ class Scoring:
             earlier = self._resumed(item, reader)
             if earlier is not None:
                 return Done(earlier, resumed=True)
-            preview = self.request.pictures is not None
-            # what must not be shown is not even read
-            identity = {} if self.request.patients.mode is Phi.NONE else {"with_header": True}
-            film = reader.read(item.path, with_preview=preview, **identity)
+            film = reader.read(
+                item.path,
+                with_preview=self.request.pictures is not None,
+                # what must not be shown is not even read
+                with_header=self.request.patients.mode is not Phi.NONE,
+            )
             if isinstance(film, Refusal):
                 return Done(self._refused(item, film), resumed=False)
             return Done(self._scored(item, film, reader), resumed=False)

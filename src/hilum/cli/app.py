@@ -6,7 +6,6 @@ Exit codes: 0 done; 3 done, with inputs that were rejected or failed; 2 usage or
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -66,8 +65,7 @@ class VerbList(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the verb that the first word names; a word close to one is pointed to."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.commands, n=1, cutoff=CLOSE)
-            hint = f" Did you mean '{near[0]}'?" if near else " `hilum --help` lists all."
+            hint = suggestion(args[0], self.commands, CLOSE) or " `hilum --help` lists all."
             raise UsageError(f"No such command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
 

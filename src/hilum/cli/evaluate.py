@@ -133,7 +133,7 @@ def evaluate(
         )
     for remark in remarks:
         say(remark, quiet)
-    _print(out or subject, as_json, full)
+    _print(found, out or subject, as_json, full)
     _end_unchecked(found, quiet)
 
 
@@ -169,18 +169,15 @@ def _refuse_for_runs(options: Mapping[str, object]) -> None:
         )
 
 
-def _print(out: Path, as_json: bool, full: bool) -> None:
+def _print(found: Evaluation, out: Path, as_json: bool, full: bool) -> None:
     if as_json:
         typer.echo((out / "evaluation.json").read_text("utf-8"), nl=False)
     elif full:
         typer.echo((out / "evaluation.md").read_text("utf-8"))
         typer.echo(out / "evaluation.json")
     else:
-        from hilum.domain.documents.evaluation import Evaluation
-        from hilum.files.sealed import read_sealed
         from hilum.report.evaluation.sentences import terminal_summary
 
-        evaluation = read_sealed(Evaluation, out / "evaluation.json")
-        typer.echo(terminal_summary(evaluation, columns()))
+        typer.echo(terminal_summary(found, columns()))
         typer.echo("All tables: evaluation.md in the same folder, or --full")
         typer.echo(out / "evaluation.json")

@@ -192,15 +192,20 @@ class FilmError(HilumError):
         self.message = message
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest other known word, or nothing.
+def suggestion(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the end of an error message: the nearest known word, or nothing.
+
+    Args:
+        word: as it was written.
+        known: words that it may be meant for.
+        cutoff: least likeness in [0, 1], as `difflib` measures it.
 
     >>> suggestion("Efusion", ["Effusion", "Edema"])
     " Did you mean 'Effusion'?"
     >>> suggestion("xyz", ["Effusion"])
     ''
     """
-    near = difflib.get_close_matches(word, [other for other in known if other != word], n=1)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 

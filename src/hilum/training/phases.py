@@ -141,8 +141,7 @@ def _places(network: Classifier, phase: PhaseConfig) -> dict[str, str]:
         place = _PLACES[part] if part in _PLACES else modules.get(bare)
         if place is None:
             known = [*_PLACES, *modules]
-            near = f" Did you mean '{bare}'?" if bare in known else suggestion(bare, known)
-            nearest = near or f" Its first are: {', '.join(known[:8])}"
+            nearest = suggestion(bare, known) or f" Its first are: {', '.join(known[:8])}"
             raise UsageError(
                 f"phase '{phase.name}' must train parts that are there; the network has no "
                 f"'{part}'.{nearest}"

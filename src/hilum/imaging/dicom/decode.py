@@ -18,7 +18,7 @@ from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, valu
 from hilum.imaging.dicom.pixels import (
     Decoded,
     check_transfer_syntax,
-    decode_film,
+    decode,
     read_as_native,
 )
 from hilum.imaging.format import Origin
@@ -82,7 +82,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
     codes += _check_pixel_length(dataset) + _check_identity(dataset)
     if text(dataset, "BurnedInAnnotation") == "YES":
         codes += (ReasonCode.BURNED_IN_ANNOTATION,)
-    stored = decode_film(dataset)
+    stored = decode(dataset)
     pixels, met = _gray(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(

@@ -29,7 +29,7 @@ from hilum.imaging.dicom.dataset import integer, text
 from hilum.imaging.dicom.lossless_jpeg import LOSSLESS, decode_lossless
 from hilum.imaging.dicom.rle import decode_rle
 
-__all__ = ["Decoded", "check_transfer_syntax", "decode", "decode_film", "read_as_native"]
+__all__ = ["Decoded", "check_transfer_syntax", "decode", "read_as_native"]
 
 _LOSSLESS_JPEG = (JPEGLossless, JPEGLosslessSV1)
 _END_OF_IMAGE = b"\xff\xd9"
@@ -96,16 +96,7 @@ def read_as_native(dataset: FileDataset, native_bytes: int) -> tuple[ReasonCode,
     return (ReasonCode.TRANSFER_SYNTAX_MISMATCH,)
 
 
-def decode(dataset: FileDataset) -> NDArray[np.integer]:
-    """Return the stored values, as `decode_film` does.
-
-    Raises:
-        FilmError: of `decode_film`.
-    """
-    return decode_film(dataset).values
-
-
-def decode_film(dataset: FileDataset) -> Decoded:
+def decode(dataset: FileDataset) -> Decoded:
     """Return the stored values, with bits above Bits Stored cleared; native byte order.
 
     A compressed picture's own size is compared with the header and the limits first, since its
