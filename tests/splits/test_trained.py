@@ -111,3 +111,15 @@ def test_an_overlap_counts_films_and_patients() -> None:
     assert (found.leaking_patients, found.patients) == (1, 2)
     assert found.first == ("a",)
     assert overlap_of("ab", []).sentence().startswith("0 of 0 evaluation films")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_a_list_is_read_as_every_list_is(tmp_path: Path, encoding: str, separator: str) -> None:
+    """Excel's "Unicode text" and semicolons too, with the patient beside the film."""
+    path = tmp_path / "seen.csv"
+    lines = [separator.join(row) for row in (("Image-ID", "Patient ID"), ("x.png", "p9"))]
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    found = read_training_films(path, COHORT)
+    assert found.films == frozenset({"x.png"})
+    assert ("made", "p9") in found.ids

@@ -174,12 +174,12 @@ def _to_first_text(lines: Iterator[str]) -> tuple[list[str], str]:
 
 
 def fold(name: str) -> str:
-    """Return the name of a column without what people vary: case, blanks, underscores, quotes.
+    """Return the name of a column without what people vary: case, blanks, punctuation.
 
-    >>> fold("Image Index"), fold("IMAGE_ID"), fold(" View Position ")
+    >>> fold("Image Index"), fold("IMAGE_ID"), fold(" View-Position ")
     ('imageindex', 'imageid', 'viewposition')
     """
-    return re.sub(r"[\s_\"']+", "", name).casefold()
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def whole_number(text: str) -> str:
@@ -198,13 +198,15 @@ class NameList(NamedTuple):
     Attributes:
         column: the column that held them, as it is spelled there; empty for one name a line.
         names: line number and name, without blanks around it.
+        beside: the cell of a second column in each of these lines; empty where there is none.
     """
 
     column: str
     names: list[tuple[int, str]]
+    beside: list[str]
 
 
-def read_names(path: Path, columns: Sequence[str]) -> NameList:
+def read_names(path: Path, columns: Sequence[str], beside: Sequence[str] = ()) -> NameList:
     """Read a list of names: one a line, or a column of a table.
 
     The first of the columns that the first row has, in any case, holds the names. Where it has
@@ -214,6 +216,7 @@ def read_names(path: Path, columns: Sequence[str]) -> NameList:
     Args:
         path: of the list.
         columns: names of the column, in order of preference.
+        beside: names of a second column, such as the patient's, in order of preference.
 
     Raises:
         UsageError: for a file that cannot be opened.
@@ -223,14 +226,28 @@ def read_names(path: Path, columns: Sequence[str]) -> NameList:
         rows = TableRows(lines, names=True)
         try:
             header = next((row for row in rows if any(map(str.strip, row))), [])
-            folded = [fold(cell) for cell in header]
-            wanted = [folded.index(word) for word in map(fold, columns) if word in folded]
-            if wanted:
-                at = wanted[0]
-                cells = ((rows.line, row[at].strip()) for row in rows if len(row) > at)
-                return NameList(header[at].strip(), [pair for pair in cells if pair[1]])
+            at, second = _place(header, columns), _place(header, beside)
+            if at is not None:
+                cells = [
+                    (rows.line, _cell(row, at), _cell(row, second))
+                    for row in rows
+                    if _cell(row, at)
+                ]
+                names = [(line, name) for line, name, _ in cells]
+                return NameList(header[at].strip(), names, [cell for _, _, cell in cells])
         except csv.Error as error:
             raise DatasetError(f"{path.name} line {rows.line} is not CSV: {error}") from None
     with text_lines(path, wide=True) as lines:
-        names = ((at, line.strip().strip('"').strip()) for at, line in enumerate(lines, start=1))
-        return NameList("", [pair for pair in names if pair[1]])
+        words = ((at, line.strip().strip('"').strip()) for at, line in enumerate(lines, start=1))
+        names = [pair for pair in words if pair[1]]
+        return NameList("", names, [""] * len(names))
+
+
+def _place(header: Sequence[str], columns: Sequence[str]) -> int | None:
+    """Return the place of the first of some columns that a header has."""
+    folded = [fold(cell) for cell in header]
+    return next((folded.index(word) for word in map(fold, columns) if word in folded), None)
+
+
+def _cell(row: Sequence[str], place: int | None) -> str:
+    return row[place].strip() if place is not None and place < len(row) else ""

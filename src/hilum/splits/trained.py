@@ -5,8 +5,7 @@ A certificate has three answers: a leak, none found in what was compared, and no
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames
 from hilum.domain.patient_ids import canonical, identities, refuse_destroyed, reworded
 from hilum.domain.record import Cohort, Record, Split, digest
+from hilum.files.lines import NameList, read_names, text_lines
 from hilum.splits.known import recognize
 from hilum.splits.overlap import (
     SeenPatients,
@@ -31,14 +31,12 @@ __all__ = ["TrainingFilms", "certify", "read_training_films"]
 
 _SPLIT_FILE = "split.csv"
 _SEEN_FILE = "seen_patients.txt"
-_FILM_WORDS = frozenset(
-    (
-        *("imageindex", "imageid", "image", "imagename", "film", "filename", "file", "filepath"),
-        *("path", "imagepath", "dicomid", "sopinstanceuid"),
-    )
+_FILM_COLUMNS = (
+    *("imageindex", "imageid", "image", "imagename", "film", "filename", "file", "filepath"),
+    *("path", "imagepath", "dicomid", "sopinstanceuid"),
 )
 """Folded names of the column that names the film in a training list with a header."""
-_PATIENT_WORDS = ("patientid", "patient", "subjectid", "subject")
+_PATIENT_COLUMNS = ("patientid", "patient", "subjectid", "subject")
 # films and patients in common, under different names
 _SAME_FILMS = (frozenset(("nih", "rsna", "siim")), frozenset(("vindr", "vinbigdata")))
 _NO_SEEN = SeenPatients({})
@@ -95,22 +93,19 @@ def read_training_films(place: Path, cohort: Cohort) -> TrainingFilms:
             f"training films must be a list, a split table, a run, or a bundle that carries "
             f"{_SEEN_FILE}; there is no {path}"
         )
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"no training films could be read from {path}: {error}") from error
-    if place.is_dir() or _is_split_table(lines):
+    if place.is_dir() or _is_split_table(path):
         found = _of_table(SplitTable.read(path), path.name, cohort)
         seen = place / _SEEN_FILE
         found = _with_seen(found, SeenPatients.read(seen), cohort) if seen.is_file() else found
     else:
-        found = _of_list(lines, cohort, path.name)
+        found = _of_list(read_names(path, _FILM_COLUMNS, _PATIENT_COLUMNS), cohort, path.name)
     here = {r.image_id: r.path for r in cohort.records if r.path is not None}
     return replace(found, files={film: here[film] for film in found.films & here.keys()})
 
 
-def _is_split_table(lines: list[str]) -> bool:
-    header = lines[0].split(",") if lines else []
+def _is_split_table(path: Path) -> bool:
+    with text_lines(path, wide=True) as lines:
+        header = (next(lines, "")).split(",")
     return {"image_id", "patient_id", "split"} <= {name.strip().strip('"') for name in header}
 
 
@@ -152,11 +147,11 @@ def _with_seen(found: TrainingFilms, seen: SeenPatients, cohort: Cohort) -> Trai
     return replace(found, patients=found.patients | more, seen=seen)
 
 
-def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
+def _of_list(entries: NameList, cohort: Cohort, name: str) -> TrainingFilms:
     names = FilmNames(cohort.image_ids())
     records = {record.image_id: record for record in cohort.records}
     listed: dict[str, str] = {}
-    for words, patient in _entries(lines):
+    for (_, words), patient in zip(entries.names, entries.beside, strict=True):
         listed[_film(words, names, cohort)] = patient
     known = listed.keys() & records.keys()
     refuse_destroyed(listed.values(), name)
@@ -177,23 +172,6 @@ def _of_list(lines: list[str], cohort: Cohort, name: str) -> TrainingFilms:
         unknown=sum(not own for own in ids.values()),
         ids=frozenset[_Id]().union(*ids.values()),
     )
-
-
-def _entries(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the words that name a film, and its patient or "", of each line of a list."""
-    filled = [line for line in lines if line.strip()]
-    first = filled[0] if filled else ""
-    delimiter = max(",;\t", key=first.count)
-    header = ["".join(filter(str.isalnum, cell)).casefold() for cell in first.split(delimiter)]
-    at = next((place for place, word in enumerate(header) if word in _FILM_WORDS), None)
-    if at is None:
-        yield from ((line, "") for line in filled)
-        return
-    whose = next((header.index(word) for word in _PATIENT_WORDS if word in header), None)
-    for row in csv.reader(filled[1:], delimiter=delimiter):
-        if at < len(row) and row[at].strip():
-            own = row[whose] if whose is not None and whose < len(row) else ""
-            yield row[at], own.strip()
 
 
 def _film(line: str, names: FilmNames, cohort: Cohort) -> str:

@@ -18,7 +18,7 @@ from hilum.datasets.parts.records import (
 )
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import NO_FINDING, LabelSet, LabelState, catalog, find, label_set
-from hilum.files.lines import is_wide
+from hilum.files.lines import fold, is_wide
 
 __all__ = ["Layout", "Marks", "States", "chexpert_columns", "layout_of", "marks_of", "nearest"]
 
@@ -71,7 +71,7 @@ def layout_of(table: Path) -> Layout | None:
     and one of joined labels too, the findings count.
     """
     header = [name for name in read_header(table) if name]
-    folded = {_folded(name): name for name in reversed(header)}
+    folded = {fold(name): name for name in reversed(header)}
     findings = {name: finding for name in header if (finding := _finding(name)) is not None}
     roles = {
         role: folded[next(name for name in names if name in folded)]
@@ -116,7 +116,7 @@ _NEEDED = (
 
 def _nearness(table: Path) -> tuple[int, int]:
     header = read_header(table)
-    films = sum(_folded(name) in _ROLES["film"] for name in header)
+    films = sum(fold(name) in _ROLES["film"] for name in header)
     return min(films, 1) + sum(_finding(name) is not None for name in header), len(header)
 
 
@@ -130,12 +130,12 @@ def _lacks(table: Path) -> str:
         return "It has no first line that can be read as names of columns"
     has = f"Its columns are {', '.join(name[:40] for name in header[:8])}"
     has += ", …" if len(header) > 8 else ""
-    film = any(_folded(name) in _ROLES["film"] for name in header)
+    film = any(fold(name) in _ROLES["film"] for name in header)
     if not film:
         return f"{has}; none names the film. Call that column image_id"
-    known = {_folded(name): name for name in catalog()}
+    known = {fold(name): name for name in catalog()}
     for name in header:
-        near = difflib.get_close_matches(_folded(name), known, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(fold(name), known, n=1, cutoff=0.75)
         if near:
             return f"{has}; none is a finding. Is '{name}' {known[near[0]]}?"
     return f"{has}; none is a finding. {_NEEDED}"
@@ -200,10 +200,6 @@ def _joined(table: Path, column: str, notes: list[str]) -> tuple[LabelSet, Marks
         for cell, found in listed.items()
     }
     return labels, lambda cells: states[cells[0]]
-
-
-def _folded(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _finding(column: str) -> str | None:
