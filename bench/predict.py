@@ -1,9 +1,10 @@
 """1,024-px films on disk to rows of a CSV file: `hilum predict` beside the usual scripts.
 
-    python -m bench predict [--films FOLDER] [--work FOLDER] [--rounds 5] [--count 1024]
+    python -m bench predict [--films FOLDER] [--work FOLDER] [--rounds 5] [--count 1024] [--ours]
 
 All contenders take turns in one process, on the same films, with networks of the same shape; what
-counts is the ratio. Then what each stage costs a core, and how far the pipeline is from the bound
+counts is the ratio. With `--ours` the scripts of others are left out, as when two commits of hilum
+are to be compared. Then what each stage costs a core, and how far the pipeline is from the bound
 that decoding and network set. Run it on a quiet machine.
 """
 
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--work", type=Path, help="keep bundle and drawn films here, for the next")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=1024, help="films hilum scores in a round")
+    parser.add_argument("--ours", action="store_true", help="time hilum alone")
     chosen = parser.parse_args(arguments)
     print(f"films to CSV rows; at the start: {busy()}")
     if "OMP_WAIT_POLICY" in os.environ:
@@ -93,14 +95,15 @@ def main(arguments: Sequence[str] = ()) -> None:
         bundle = Bundle.load(bundle_in(root), cores())
         eight = Bundle.load(bundle_in(root, quantized=True), cores())
         films = sorted(chosen.films.rglob("*.png")) if chosen.films else films_in(root)
-        compare(bundle, eight, films, chosen.rounds, chosen.count)
+        compare(bundle, eight, films, chosen)
     print(f"at the end: {busy()}")
 
 
-def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: int) -> None:
+def compare(bundle: Bundle, eight: Bundle, films: list[Path], chosen: argparse.Namespace) -> None:
     """The table of contenders, and the table of stages."""
     if not films:
         raise SystemExit("no PNG film to measure on")
+    many: int = chosen.count
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shown = linked(films, root / "many", many)
@@ -109,7 +112,6 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
         spent = {SCORES: Spent(), EIGHT: Spent(), OVERLAYS: Spent()}
         rasters = np.stack([bundle.manifest.preprocessing.raster(read(film)) for film in few])
         alone = np.concatenate([rasters] * 8)
-        table = root / "table.csv"
 
         def batch(name: str, pictures: Pictures | None, asked: Bundle = bundle) -> None:
             out = root / name  # its own: results are read from its journal, again and again
@@ -117,12 +119,10 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
             request = BatchRequest(pictures)
             spent[name].of(lambda: run_batch(asked, shown, out, request).batch)
 
+        others = {} if chosen.ours else scripts(few, root / "table.csv")
         rates = rounds(
             {
-                A: (len(few), partial(peers.film_by_film(), few, table)),
-                B: (len(few), partial(peers.batched(few), few, table)),
-                C: (len(few), partial(peers.torchxrayvision(), few, table)),
-                D: (1, partial(peers.grad_cam(), few[:1], table)),
+                **others,
                 SCORES: (many, lambda: batch(SCORES, None)),
                 EIGHT: (many, lambda: batch(EIGHT, None, eight)),
                 COMMAND: (many, lambda: command(bundle.root, root / "many", root / "said")),
@@ -131,7 +131,7 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
                 ALONE: (len(alone), lambda: bundle.engine.run(alone)),
                 ALONE_EIGHT: (len(alone), lambda: eight.engine.run(alone)),
             },
-            count,
+            chosen.rounds,
         )
         print_rates(rates, bundle)
         scored = spent[SCORES].batch
@@ -139,6 +139,16 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], count: int, many: 
             raise SystemExit("no round was run")
         costs = stages.measure(bundle, few, scored)
         print_stages(costs, rates, spent)
+
+
+def scripts(few: Sequence[Path], table: Path) -> dict[str, tuple[int, Callable[[], object]]]:
+    """The scripts of others, each with how many films a call scores."""
+    return {
+        A: (len(few), partial(peers.film_by_film(), few, table)),
+        B: (len(few), partial(peers.batched(few), few, table)),
+        C: (len(few), partial(peers.torchxrayvision(), few, table)),
+        D: (1, partial(peers.grad_cam(), few[:1], table)),
+    }
 
 
 def command(bundle: Path, films: Path, out: Path) -> None:
@@ -172,6 +182,8 @@ def print_rates(rates: dict[str, float], bundle: Bundle) -> None:
         print(f"{name:<52} {rate:7.2f}")
     print(f"\n{'times as fast':<82} bar")
     for name, peer, bar in BARS:
+        if peer not in rates:
+            continue
         ratio = rates[name] / rates[peer]
         word = "met" if ratio >= bar else "missed"
         print(f"{f'{name} : {peer}':<70} {ratio:7.1f} {bar:7.0f}  {word}")
