@@ -18,7 +18,7 @@ from hilum.domain.findings import label_sets
 from hilum.domain.members import members
 from hilum.domain.policy import Blank, Conflict, Uncertain, Views, Votes
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.inference.engine import Precision
 from hilum.predictions.levels import Combine, Level
 from hilum.stages.calibrate import GOALS

@@ -16,7 +16,8 @@ from PIL import Image
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.files import png_bytes
-from hilum.explain.overlay import Style, overlay, preview
+from hilum.explain.overlay import overlay, preview
+from hilum.explain.ramp import Style
 
 
 def film_of(pixels: np.ndarray) -> Radiograph:
@@ -80,10 +81,11 @@ def test_the_film_is_untouched_where_nothing_raised_the_score() -> None:
 
 
 @pytest.mark.parametrize("gray", [0.0, 0.2, 0.5, 0.8, 1.0])
-def test_yellow_turns_to_red_and_alpha_grows(gray: float) -> None:
+def test_hot_turns_from_yellow_to_red_and_alpha_grows(gray: float) -> None:
     """On any gray: never blue, ever less green against red, ever farther from the film."""
     film = film_of(np.full((1, 256), gray))
-    rgb = overlay(film, np.linspace(0, 1, 256, dtype=np.float32)[None]).rgb[0].astype(int)
+    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    rgb = overlay(film, heat, Style.HOT).rgb[0].astype(int)
     red, green, blue = rgb.T
     assert (red >= green - 1).all()
     assert (green >= blue - 1).all()
@@ -94,13 +96,14 @@ def test_yellow_turns_to_red_and_alpha_grows(gray: float) -> None:
     assert (np.diff(saturation[:200]) >= -2).all()  # two channels, each rounded
 
 
+@pytest.mark.parametrize("style", [Style.PLASMA, Style.HOT])
 @pytest.mark.parametrize("level", [0.3, 0.6, 1.0])
-def test_anatomy_stays_readable_under_the_color(level: float) -> None:
+def test_anatomy_stays_readable_under_the_color(level: float, style: Style) -> None:
     """Brighter film stays brighter, and at least 30 % of its contrast is left."""
     film = film_of(np.linspace(0, 1, 256)[None])
     heat = np.full((1, 256), level, np.float32)
     heat[0, 0] = 1.0
-    luma = overlay(film, heat).rgb[0, 1:].astype(float) @ [0.2126, 0.7152, 0.0722]
+    luma = overlay(film, heat, style).rgb[0, 1:].astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luma) >= 0).all()
     assert luma[-1] - luma[0] > 0.3 * 255
 
@@ -161,7 +164,7 @@ def _chunks(data: bytes) -> list[int]:
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((1024, 512), (256, 512)), ((90, 100), (100, 90)), ((3000, 2), (1, 512))],
+    [((2048, 1024), (512, 1024)), ((90, 100), (100, 90)), ((3000, 2), (1, 1024))],
 )
 def test_preview_keeps_the_aspect_and_never_enlarges(
     shape: tuple[int, int], expected: tuple[int, int]

@@ -22,7 +22,7 @@ from hilum.batch.score import BatchRequest
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import process as reader_process

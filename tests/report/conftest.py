@@ -174,7 +174,7 @@ def mixed() -> BatchResults:
             (0.6958, 0.512, 0.001),
             view=ViewPosition.PA,
             film="films/b.jpg",
-            heatmaps={"Atelectasis": "overlays/b A.png", "Effusion": "overlays/b#E.png"},
+            maps={"Atelectasis": "maps/b A.png", "Effusion": "maps/b#E.png"},
         ),
         _scored("a.png", (0.1, 0.2, 0.009), view=ViewPosition.AP, film="films/a.jpg"),
         _scored(
@@ -184,6 +184,7 @@ def mixed() -> BatchResults:
             codes=(ReasonCode.RANGE_INFERRED, ReasonCode.EMPTY_HEATMAP),
             film="films/c.jpg",
             heatmaps={"Hernia": "overlays/c_H.png"},
+            maps={"Hernia": "maps/c_H.png"},
         ),
         _unscored("d.png", Status.ERROR, ReasonCode.DECODE_TRUNCATED, "ends at byte 17"),
         _unscored("e.dcm", Status.REJECT, ReasonCode.VIEW_NOT_FRONTAL),
@@ -202,6 +203,7 @@ def hostile() -> BatchResults:
             input=f"{name}/{index}",
             film=f"films/{name}",
             heatmaps={"Atelectasis": name},
+            maps={"Atelectasis": name},
         )
         failed = _unscored(name, Status.ERROR, ReasonCode.NOT_AN_IMAGE, message=name)
         results += [scored, failed]

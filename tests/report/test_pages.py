@@ -162,8 +162,8 @@ def test_what_is_called_otherwise_is_no_page() -> None:
 def test_images_are_linked_beside_the_page_and_described(mixed: BatchResults) -> None:
     images = Page(film_report.REPORT.render(mixed)).of("img")
     assert [image["src"] for image in images] == [
-        *("./films/a.jpg", "./films/b.jpg", "./overlays/b%20A.png", "./overlays/b%23E.png"),
-        *("./films/c.jpg", "./overlays/c_H.png"),
+        *("./films/a.jpg", "./films/b.jpg", "./maps/b%20A.png", "./maps/b%23E.png"),
+        *("./films/c.jpg", "./maps/c_H.png"),
     ]
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
 
@@ -180,7 +180,8 @@ def test_probabilities_are_sorted_and_positives_marked_by_more_than_color(batch_
 
 
 def test_captions_say_what_a_heatmap_is(batch_of, scored) -> None:
-    result = scored("a.png", (0.9, 0.0, 0.0), heatmaps={"Atelectasis": "overlays/a.png"})
+    maps = {"Atelectasis": "maps/a.png"}
+    result = scored("a.png", (0.9, 0.0, 0.0), film="films/a.jpg", maps=maps)
     assert result.findings is not None
     zones = result.findings["Atelectasis"].model_copy(update={"regions": ("left mid zone",)})
     named = result.model_copy(update={"findings": {**result.findings, "Atelectasis": zones}})

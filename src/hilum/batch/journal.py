@@ -84,8 +84,9 @@ class Entry(_Frozen):
 
 
 def pictures_of(result: ImageResult) -> tuple[str, ...]:
-    """Preview and overlays of a result, relative to the output folder."""
-    return (*((result.film,) if result.film else ()), *result.heatmaps.values())
+    """Preview, maps and overlays of a result, relative to the output folder."""
+    film = (result.film,) if result.film else ()
+    return (*film, *result.maps.values(), *result.heatmaps.values())
 
 
 @dataclass(frozen=True)

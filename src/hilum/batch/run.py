@@ -32,7 +32,7 @@ from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.files.atomic import UNFINISHED, atomic_file
 from hilum.files.films import RESULT_FOLDERS
 from hilum.files.lock import locked
@@ -52,7 +52,7 @@ __all__ = [
 
 JOURNAL = "journal.jsonl"
 FOLDERS = RESULT_FOLDERS
-"""Folders in the output folder: previews, and pictures of heatmaps."""
+"""Folders in the output folder: previews, maps, and overlays."""
 
 Advance = Callable[[int, int], None]
 _INPUT = re.compile(r'"input":("(?:[^"\\]|\\.)*")')
@@ -94,7 +94,7 @@ def run_batch(
     advance: Advance | None = None,
     engine: BatchEngine = ENGINE,
 ) -> Finished:
-    """Score films; write previews, pictures of heatmaps, and all reports.
+    """Score films; write previews, maps, the overlays that were requested, and all reports.
 
     Each finished film is a line of `journal.jsonl`, so that a run that was stopped, by whatever,
     goes on where it stopped: a film is not scored again when its name, its bytes and what scores
@@ -233,7 +233,7 @@ def facts(bundle: Bundle) -> BundleFacts:
 
 
 def pictures_are_sheets(options: Mapping[str, str]) -> bool:
-    """Return whether the options of a batch draw the film beside its heatmap, on one wide sheet."""
+    """Return whether the overlays of a batch are wide sheets, with the film beside its heatmap."""
     return options.get("panel") == "yes" or options.get("style") == Style.TRIPTYCH.value
 
 

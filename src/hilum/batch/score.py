@@ -15,6 +15,7 @@ from hilum.confined.child import Child
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
+from hilum.explain.map_layer import map_layer
 from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
 from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refusal
@@ -27,7 +28,8 @@ class BatchRequest:
     """Options for scoring films and writing their outputs.
 
     Attributes:
-        pictures: which heatmaps to draw, and how; None for tables alone: no heatmap and no preview.
+        pictures: which heatmaps to draw, and whether overlays too; None for tables alone: no map
+            and no preview.
         threshold: one threshold for every finding, in place of the bundle's operating points.
         patients: what the outputs may say of the patients.
         limits: of reading one film.
@@ -117,7 +119,7 @@ class Scoring:
 
     Attributes:
         bundle: loaded.
-        out: where pictures go, in `films` and `overlays`.
+        out: where pictures go, in `films`, `maps` and `overlays`.
         request: the options of the run.
         journal: what is finished already.
     """
@@ -176,6 +178,7 @@ class Scoring:
             # otherwise pass for those of the bytes that the journal knows
             (self.out / item.film).unlink(missing_ok=True)
         analysis = self._analysis(item, reading)
+        maps = self._write_maps(item, analysis, facts.shape)
         heatmaps, failed = self._draw(item, analysis, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
@@ -189,6 +192,7 @@ class Scoring:
             **vars(shown),
             findings=analysis.findings,
             heatmaps=heatmaps,
+            maps=maps,
             film=item.film if reading.preview is not None else None,
         )
         return Entry(
@@ -210,17 +214,32 @@ class Scoring:
         explain = POSITIVES if pictures is None else pictures.which
         return self.bundle.analyze(film, self.request.threshold, explain)
 
+    def _write_maps(
+        self, item: Input, analysis: Analysis, shape: tuple[int, int]
+    ) -> dict[str, str]:
+        """Write the map of each requested finding; return finding to file.
+
+        It needs no pixel of the film, so it is made here and not in the reader.
+        """
+        pictures = self.request.pictures
+        files: dict[str, str] = {}
+        for name in () if pictures is None else pictures.which.select(analysis.findings):
+            layer = map_layer(analysis.map_of(name), self.bundle.manifest.preprocessing, shape)
+            files[name] = f"maps/{item.stem}__{name}.png"
+            write_atomic(self.out / files[name], layer)
+        return files
+
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess
     ) -> tuple[dict[str, str], bool]:
-        """Draw the requested findings; a picture that fails never costs the score.
+        """Draw the requested overlays; a picture that fails never costs the score.
 
         Returns:
             Finding to the file of its picture, in place; and whether drawing failed.
         """
         files: dict[str, str] = {}
         pictures = self.request.pictures
-        if pictures is None:
+        if pictures is None or not pictures.overlays:
             return files, False
         for name in pictures.which.select(analysis.findings):
             found = analysis.findings[name]

@@ -17,7 +17,7 @@ from hilum.bundle.source import Source, film_of, films_of
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.explain.request import HeatmapRequest
 from hilum.files.sealed import file_sha256, read_seal, read_sealed
 from hilum.imaging.gate import screened
@@ -189,14 +189,14 @@ class Bundle:
         self,
         source: Source | Prediction,
         findings: str | Sequence[str] = "positives",
-        style: Style | str = Style.HOT,
+        style: Style | str = Style.PLASMA,
     ) -> dict[str, Explanation]:
         """Where on the film the scores of some findings came from, by finding, in order.
 
         Args:
             source: a film as `predict` takes it, or what was predicted of one.
             findings: `positives` (most probable first), `top`, `all`, or names.
-            style: of the pictures: `hot`, `jet` or `triptych`.
+            style: of the pictures: `plasma`, `hot`, `jet` or `triptych`.
 
         Raises:
             FilmError: when the film cannot be read or is outside the bundle's use.
@@ -205,7 +205,7 @@ class Bundle:
         """
         wanted = HeatmapRequest.parse(findings if isinstance(findings, str) else ",".join(findings))
         wanted.check(self.labels)
-        drawn = _member(Style, style, "style") or Style.HOT
+        drawn = _member(Style, style, "style") or Style.PLASMA
         prediction = source if isinstance(source, Prediction) else self.predict(source)
         return {
             name: prediction.explain(name, drawn) for name in wanted.select(prediction.findings)

@@ -14,7 +14,7 @@ from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.engine import Precision
 
@@ -166,7 +166,7 @@ class Prediction:
         """
         return self._preprocessing.to_film(self.analysis.map_of(finding), self.film.shape)
 
-    def explain(self, finding: str, style: Style = Style.HOT) -> Explanation:
+    def explain(self, finding: str, style: Style = Style.PLASMA) -> Explanation:
         """Return the finding's map, as a picture and in words.
 
         Raises:

@@ -59,17 +59,30 @@ Heatmaps = Annotated[
     ),
 ]
 StyleName = Annotated[
-    Literal["hot", "jet", "triptych"],
-    typer.Option("--style", help="Drawing style of heatmaps.", rich_help_panel=PICTURES),
+    Literal["plasma", "hot", "jet", "triptych"] | None,
+    typer.Option(
+        "--style", help="Drawing style of overlays (default: plasma).", rich_help_panel=PICTURES
+    ),
+]
+Overlays = Annotated[
+    bool,
+    typer.Option(
+        "--overlays",
+        help="Also draw each heatmap onto its film, in a file of the film's size.",
+        rich_help_panel=PICTURES,
+    ),
 ]
 Panel = Annotated[
     bool,
-    typer.Option("--panel", help="Draw film and overlay side by side.", rich_help_panel=PICTURES),
+    typer.Option(
+        "--panel", help="Draw film and overlay side by side, in one file.", rich_help_panel=PICTURES
+    ),
 ]
 Stored = Annotated[
-    Literal["png", "jpg"],
+    Literal["png", "jpg"] | None,
     typer.Option(
-        help="File format of heatmaps; jpg takes a sixth of the bytes.", rich_help_panel=PICTURES
+        help="File format of overlays; jpg takes a sixth of the bytes (default: png).",
+        rich_help_panel=PICTURES,
     ),
 ]
 TablesOnly = Annotated[
@@ -145,9 +158,10 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders, globs or lists.")],
     out: MaybeOut = None,
     heatmaps: Heatmaps = "positives",
-    style: StyleName = "hot",
+    overlays: Overlays = False,
+    style: StyleName = None,
     panel: Panel = False,
-    pictures_as: Stored = "png",
+    pictures_as: Stored = None,
     tables_only: TablesOnly = False,
     threshold: Threshold = None,
     form: Format = None,
@@ -187,7 +201,7 @@ def predict(
         printed = form_of("json" if as_json else form)
         films = _listed(inputs, follow_links, loaded)
         place = out or _default_place(films)
-        pictures = _pictures(heatmaps, style, panel, pictures_as)
+        pictures = _pictures(heatmaps, overlays, style, panel, pictures_as)
         request = BatchRequest(
             pictures=None if tables_only else pictures,
             threshold=threshold,
@@ -202,16 +216,20 @@ def predict(
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
 
 
-def _pictures(heatmaps: str, style: str, panel: bool, stored: str) -> Pictures:
+def _pictures(
+    heatmaps: str, overlays: bool, style: str | None, panel: bool, stored: str | None
+) -> Pictures:
+    """Return the pictures to write; whoever says how overlays are drawn wants them."""
     from hilum.explain.files import PictureFormat
-    from hilum.explain.overlay import Style
+    from hilum.explain.ramp import Style
     from hilum.explain.request import HeatmapRequest, Pictures
 
     return Pictures(
         HeatmapRequest.parse(heatmaps),
-        Style(style),
+        overlays or panel or style is not None or stored is not None,
+        Style.PLASMA if style is None else Style(style),
         panel,
-        PictureFormat(stored),
+        PictureFormat.PNG if stored is None else PictureFormat(stored),
     )
 
 

@@ -3,8 +3,9 @@
 A heatmap shows which regions raised a finding's score. It is supporting evidence, never the
 location of disease.
 
-Evidence: `request` (which maps), `region` (the zones they peak in). Drawing: `overlay` (colors over
-the film), `picture` (tiles and words), `caption`, `files` (PNG and JPEG). Check: `sanity`, with the
+Evidence: `request` (which maps), `region` (the zones they peak in). Drawing: `ramp` (colors),
+`map_layer` (a map to lay over the film), `overlay` (colors over the film), `picture` (tiles and
+words), `caption`, `files` (PNG and JPEG). Check: `sanity`, with the
 untrained networks of `layers`.
 """
 
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hilum.explain.caption import Caption
-    from hilum.explain.overlay import Style
     from hilum.explain.picture import render
+    from hilum.explain.ramp import Style
     from hilum.explain.region import regions
     from hilum.explain.request import HeatmapRequest
     from hilum.explain.sanity import check_sanity, rank_correlation
@@ -34,7 +35,7 @@ __all__ = [
 _PLACES = {
     "Caption": "hilum.explain.caption",
     "HeatmapRequest": "hilum.explain.request",
-    "Style": "hilum.explain.overlay",
+    "Style": "hilum.explain.ramp",
     "check_sanity": "hilum.explain.sanity",
     "rank_correlation": "hilum.explain.sanity",
     "regions": "hilum.explain.region",

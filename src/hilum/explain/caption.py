@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hilum.domain.documents import NOT_A_DEVICE
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 
 __all__ = ["Caption"]
 
 _EVIDENCE = "Supporting evidence, not the location of disease."
 _EMPTY = "Empty heatmap: no region raised the score."
 _MOST = {
+    Style.PLASMA: "Violet to yellow",
     Style.HOT: "Yellow to red",
     Style.JET: "Green to red",
-    Style.TRIPTYCH: "Yellow to red",
+    Style.TRIPTYCH: "Violet to yellow",
 }
 
 

@@ -8,10 +8,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PictureFormat", "jpeg_bytes", "png_bytes"]
+__all__ = ["PictureFormat", "indexed_png_bytes", "jpeg_bytes", "png_bytes"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GRAY, _RGB = 0, 2
+_GRAY, _RGB, _INDEXED = 0, 2, 3
 _UP = 2
 """The filter that stores each row as its difference from the row above."""
 _LEVEL = 1
@@ -45,6 +45,28 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     >>> png_bytes(np.zeros((2, 3), np.uint8))[:4]
     b'\x89PNG'
     """
+    color = _GRAY if pixels.ndim == 2 else _RGB
+    return _png(pixels, color, [])
+
+
+def indexed_png_bytes(levels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    r"""Return a PNG file of (H, W) levels that are shown in the colors of a palette.
+
+    The levels themselves are stored, so they come back exactly, and the alpha of each color is in
+    the file: one byte a pixel for a picture that can lie over another.
+
+    Args:
+        levels: the index of each pixel's color.
+        palette: (256, 4) uint8, RGBA.
+
+    >>> indexed_png_bytes(np.zeros((2, 3), np.uint8), np.zeros((256, 4), np.uint8))[:4]
+    b'\x89PNG'
+    """
+    colors = [(b"PLTE", palette[:, :3].tobytes()), (b"tRNS", palette[:, 3].tobytes())]
+    return _png(levels, _INDEXED, colors)
+
+
+def _png(pixels: NDArray[np.uint8], color: int, extra: list[tuple[bytes, bytes]]) -> bytes:
     from isal import isal_zlib
 
     rows, columns = pixels.shape[:2]
@@ -53,9 +75,8 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     lines[:, 0] = _UP
     lines[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
-    color = _GRAY if pixels.ndim == 2 else _RGB
     header = struct.pack(">IIBBBBB", columns, rows, 8, color, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", _deflated(lines)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), *extra, (b"IDAT", _deflated(lines)), (b"IEND", b""))
     file = [_SIGNATURE]
     for kind, data in chunks:
         crc = isal_zlib.crc32(data, isal_zlib.crc32(kind))

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import LEVELS, Style, grays, is_empty, levels, overlay, ramp
+from hilum.explain.overlay import grays, is_empty, levels, overlay
+from hilum.explain.ramp import LEVELS, Style, ramp
 
 __all__ = ["Color", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
 
@@ -29,15 +30,15 @@ _STRIP_SHARE = 0.2
 def render(
     film: Radiograph,
     heatmap: NDArray[np.float32],
-    style: Style = Style.HOT,
+    style: Style = Style.PLASMA,
     caption: Caption | None = None,
     panel: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw a film and one of its heatmaps.
 
-    Without `panel`, `HOT` and `JET` give the overlay at the film's own size, its words on a dark
-    strip along the lower edge. A panel (film, overlay) or a triptych (film, map, overlay) has its
-    words around the tiles, which are at most 1024 px long.
+    Without `panel`, every style but the triptych gives the overlay at the film's own size, its
+    words on a dark strip along the lower edge. A panel (film, overlay) or a triptych (film, map,
+    overlay) has its words around the tiles, which are at most 1024 px long.
 
     Args:
         film: the film, (H, W).

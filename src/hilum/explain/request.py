@@ -11,7 +11,7 @@ from hilum.domain.documents.results import FindingResult
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.findings import LabelSet, catalog, find
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 
 __all__ = ["HeatmapRequest", "Pictures", "Selection"]
 
@@ -113,17 +113,19 @@ class HeatmapRequest:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a batch.
+    """The pictures of a batch: a map for each finding drawn, and overlays where requested.
 
     Attributes:
         which: the findings drawn of each film.
-        style: how.
+        overlays: whether film and map are also written as one picture of the film's size.
+        style: of the overlays.
         panel: film and overlay side by side; a triptych is as it is.
-        stored: as which kind of file.
+        stored: file format of the overlays.
     """
 
     which: HeatmapRequest = HeatmapRequest()
-    style: Style = Style.HOT
+    overlays: bool = False
+    style: Style = Style.PLASMA
     panel: bool = False
     stored: PictureFormat = PictureFormat.PNG
 
@@ -131,9 +133,14 @@ class Pictures:
         """Return the options that pictures depend on, for a journal.
 
         >>> Pictures(panel=True).options()
-        {'heatmaps': 'positives', 'style': 'hot', 'panel': 'yes'}
+        {'heatmaps': 'positives'}
+        >>> Pictures(overlays=True, panel=True).options()
+        {'heatmaps': 'positives', 'overlays': 'yes', 'style': 'plasma', 'panel': 'yes'}
         """
-        options = {"heatmaps": str(self.which), "style": self.style.value}
+        options = {"heatmaps": str(self.which)}
+        if not self.overlays:
+            return options
+        options |= {"overlays": "yes", "style": self.style.value}
         if self.panel:
             options["panel"] = "yes"
         if self.stored is not PictureFormat.PNG:

@@ -27,8 +27,8 @@ __all__ = [
     "suffix_of",
 ]
 
-RESULT_FOLDERS = ("films", "overlays")
-"""Folders of a batch's results: previews, and pictures of heatmaps."""
+RESULT_FOLDERS = ("films", "maps", "overlays")
+"""Folders of a batch's results: previews, maps, and films with their maps."""
 
 FIGURES = {
     "check.png": "check.json",

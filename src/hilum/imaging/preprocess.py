@@ -153,7 +153,12 @@ class Preprocessing(BaseModel):
                 film[channel] = cv2.LUT(raster, table)  # a quarter of the time of table[rasters]
         return batch
 
-    def to_film(self, heatmap: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    def to_film(
+        self,
+        heatmap: NDArray[np.float32],
+        shape: tuple[int, int],
+        size: tuple[int, int] | None = None,
+    ) -> NDArray[np.float32]:
         """Resample a map over the square onto the film: (h, w) to (H, W) float32.
 
         Bilinear, with cells as areas (`align_corners=False`); what lies on the black bars is
@@ -162,6 +167,9 @@ class Preprocessing(BaseModel):
         Args:
             heatmap: (h, w), any size, spanning the whole square.
             shape: (rows, columns) of the film.
+            size: (rows, columns) of the result, which spans the whole film; None for `shape`. The
+                film's own placement counts, which is rounded to pixels of the square: that of a
+                smaller picture of the film may be half a pixel beside it.
 
         Raises:
             ValueError: for a map that is not two-dimensional or is empty.
@@ -169,8 +177,9 @@ class Preprocessing(BaseModel):
         if heatmap.ndim != 2 or heatmap.size == 0:
             raise ValueError(f"a heatmap must be a non-empty (h, w) array; got {heatmap.shape}")
         place = self.placement(shape)
-        rows = _bilinear(shape[0], place.top, place.height, self.size, heatmap.shape[0])
-        columns = _bilinear(shape[1], place.left, place.width, self.size, heatmap.shape[1])
+        high, wide = size or shape
+        rows = _bilinear(high, place.top, place.height, self.size, heatmap.shape[0])
+        columns = _bilinear(wide, place.left, place.width, self.size, heatmap.shape[1])
         return np.asarray(rows @ heatmap.astype(np.float32) @ columns.T, np.float32)
 
     def sha256(self) -> str:

@@ -20,7 +20,7 @@ from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import NOUN, start_reader

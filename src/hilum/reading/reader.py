@@ -26,8 +26,9 @@ from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style, preview
+from hilum.explain.overlay import preview
 from hilum.explain.picture import render
+from hilum.explain.ramp import Style
 from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES

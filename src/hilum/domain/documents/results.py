@@ -160,7 +160,11 @@ class ImageResult(Document):
     """None unless the status is ok or warn: nothing stands for "not computed"."""
     threshold_source: ThresholdSource = ThresholdSource.BUNDLE
     heatmaps: dict[str, str] = {}
-    """Finding to overlay file, relative to the output folder."""
+    """Finding to overlay file, relative to the output folder; empty unless overlays were
+    requested."""
+    maps: dict[str, str] = {}
+    """Finding to the file of its map, a small PNG with alpha that spans the film, relative to the
+    output folder."""
     film: str | None = None
     """Preview of the film, relative to the output folder."""
     bundle: str

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -59,8 +59,8 @@ def columns(labels: LabelSet) -> list[str]:
     >>> columns(LabelSet("one", ("Mass",)))
     ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
      'bundle', 'thresholds', 'patient', 'age_years', 'sex', 'study_instance_uid',
-     'series_instance_uid', 'sop_instance_uid', 'accession_number', 'heatmaps', 'path_json',
-     'notice']
+     'series_instance_uid', 'sop_instance_uid', 'accession_number', 'heatmaps', 'maps',
+     'path_json', 'notice']
     """
     return [
         *("Image_ID", "status", "codes", "view"),
@@ -68,7 +68,7 @@ def columns(labels: LabelSet) -> list[str]:
         *(f"{finding}_positive" for finding in labels),
         *("Clinical_Summary", "bundle", "thresholds", "patient", "age_years", "sex"),
         *_DICOM,
-        *("heatmaps", "path_json", "notice"),
+        *("heatmaps", "maps", "path_json", "notice"),
     ]
 
 
@@ -101,10 +101,15 @@ def _row(result: ImageResult, labels: LabelSet) -> list[str]:
         "" if result.age_years is None else f"{result.age_years:g}",
         "" if result.sex is Sex.UNKNOWN else result.sex.value,
         *(cell(getattr(result, name)) for name in _DICOM),
-        ";".join(cell(result.heatmaps[name]) for name in labels if name in result.heatmaps),
+        _files(result.heatmaps, labels),
+        _files(result.maps, labels),
         _json_cell(result.input),
         NOT_A_DEVICE,
     ]
+
+
+def _files(pictures: Mapping[str, str], labels: LabelSet) -> str:
+    return ";".join(cell(pictures[name]) for name in labels if name in pictures)
 
 
 def _thresholds(result: ImageResult) -> str:

@@ -12,6 +12,7 @@ from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.report.batch import Report
+from hilum.report.parts.film_panel import MapEntry, map_entries
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.plots import bar
 from hilum.report.parts.results import BatchResults, BatchTally, InputOutcome, ranked
@@ -101,6 +102,7 @@ class FilmReport(Report):
                 "positive_here": dict(here.outcomes())[InputOutcome.POSITIVE],
                 "found": [one.finding for one in here.findings() if one.positive],
             },
+            parts=("viewer",),
         )
 
 
@@ -127,6 +129,7 @@ class _Card:
     empty: bool
     status: str
     reasons: tuple[tuple[ReasonCode, str], ...]
+    maps: tuple[MapEntry, ...]
     overlays: tuple[tuple[str, str], ...]
     scores: tuple[_Score, ...]
 
@@ -156,6 +159,7 @@ def _card(result: ImageResult, study: str, labels: LabelSet) -> _Card:
         empty=ReasonCode.EMPTY_HEATMAP in result.codes,
         status=STATUSES[result.status],
         reasons=tuple((code, REASONS[code]) for code in result.codes),
+        maps=map_entries(result, labels),
         overlays=_overlays(result, labels),
         scores=_scores(result, labels),
     )
@@ -171,7 +175,9 @@ def _about(result: ImageResult) -> tuple[str, ...]:
 
 
 def _overlays(result: ImageResult, labels: LabelSet) -> tuple[tuple[str, str], ...]:
-    """(finding, file), positive findings first and most probable first, then the others."""
+    """(finding, file) of results that an older version wrote, whose maps are in the overlays."""
+    if result.maps:
+        return ()
     order = [*result.positives, *(name for name in labels if name not in result.positives)]
     return tuple((name, result.heatmaps[name]) for name in order if name in result.heatmaps)
 
