@@ -207,14 +207,16 @@ def _is_near(film: _Placed) -> bool:
 def _shows(films: Sequence[_Placed]) -> list[tuple[str, str, int]]:
     """Return value, words and count of each choice of the filter, for the films of a page."""
     outcomes = Counter(InputOutcome.of(film.result) for film in films)
-    return [
+    shows = [
         ("all", "All", len(films)),
         ("positive", "Positive", outcomes[InputOutcome.POSITIVE]),
-        ("near", "Near threshold", sum(map(_is_near, films))),
+        ("near", "Near", sum(map(_is_near, films))),
         ("negative", "None above", outcomes[InputOutcome.NEGATIVE]),
         ("attention", "Needs attention", sum(f.result.status is not Status.OK for f in films)),
         ("unscored", "Not scored", outcomes[InputOutcome.UNSCORED]),
     ]
+    uncalled = outcomes[InputOutcome.UNCALLED]
+    return [*shows, ("uncalled", "No thresholds", uncalled)] if uncalled else shows
 
 
 def _card(film: _Placed, batch: BatchResults) -> _Card:

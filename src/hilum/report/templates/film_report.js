@@ -34,6 +34,7 @@ const shows = {
   positive: (film) => film.outcome === "positive",
   near: (film) => film.near,
   negative: (film) => film.outcome === "negative",
+  uncalled: (film) => film.outcome === "uncalled",
   attention: (film) => film.attention,
   unscored: (film) => !film.scored,
 };
