@@ -15,7 +15,8 @@ __all__ = ["embedded", "read_picture", "size_of_single_file", "with_pictures_ins
 
 _ADDRESS = re.compile(rf'(\s[\w-]+)="\./((?:{"|".join(RESULT_FOLDERS)})/[^"]*)"')
 _FILES = re.compile(r'<nav class="files".*?</nav>\n?', re.DOTALL)
-_POLICY = re.compile(r"img-src [^;\"]*")
+_POLICY = re.compile(r"img-src (?:[^;&\"]|&#39;)*")
+"""Sources of pictures in a policy, whose quotes are escaped as in any attribute."""
 
 _LARGE = 100_000
 """Bytes above which a PNG without alpha is stored as JPEG."""

@@ -162,7 +162,7 @@ class _Card:
     near: bool
     priority: str
     top: str
-    margins: tuple[tuple[str, str], ...]
+    margins: tuple[str, ...]
     scores: tuple[tuple[ScoreGroup, tuple[_Row, ...]], ...]
 
 
@@ -221,7 +221,7 @@ def _shows(films: Sequence[_Placed]) -> list[tuple[str, str, int]]:
 
 def _card(film: _Placed, batch: BatchResults) -> _Card:
     result, first = film.result, top(film.scores)
-    above = [one for one in film.scores if one.group is ScoreGroup.ABOVE]
+    margins = {one.name: one.margin or 0.0 for one in film.scores}
     return _Card(
         result=result,
         number=film.number,
@@ -238,8 +238,8 @@ def _card(film: _Placed, batch: BatchResults) -> _Card:
         outcome=InputOutcome.of(result).name.lower(),
         near=_is_near(film),
         priority=f"{priority(film.scores):.4f}",
-        top=display_name(first.name) if above and first else "",
-        margins=tuple((one.name, f"{one.margin or 0.0:.4f}") for one in above),
+        top=display_name(first.name) if first and result.positives else "",
+        margins=tuple(f"{margins[name]:.4f}" for name in result.positives),
         scores=_groups(film.scores, batch.bundle.evaluation),
     )
 
