@@ -110,10 +110,10 @@ def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
     def visible() -> list[str]:
         return page.locator("article:visible h2").all_text_contents()
 
-    everything = ["a.png", "b.png", "c.png", "d.png", "e.dcm", "f.pdf"]
-    assert visible() == everything
+    scored, rest = ["c.png", "b.png", "a.png"], ["d.png", "e.dcm", "f.pdf"]
+    assert visible() == scored
     page.get_by_text("Positive 2").click()
-    assert visible() == ["b.png", "c.png"]
+    assert visible() == ["c.png", "b.png"]
     page.get_by_label("Positive for").select_option("Hernia")
     assert visible() == ["c.png"]
     assert page.locator("#shown").inner_text() == "1 of 6 shown"
@@ -128,7 +128,9 @@ def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
     page.get_by_text("List of films").click()
     page.get_by_role("link", name="b.png").click()
     page.wait_for_function("document.querySelectorAll('article[hidden]').length === 0")
-    assert visible() == everything
+    assert visible() == scored
+    page.get_by_text("Not scored: 3 inputs").click()
+    assert visible() == [*scored, *rest]
 
 
 def test_pages_lead_to_each_other(browser: Browser, mixed: BatchResults, tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_pages_lead_to_each_other(browser: Browser, mixed: BatchResults, tmp_pat
 
 def test_the_keyboard_reaches_the_filter(browser: Browser, output: Path) -> None:
     page = opened(browser, output / "report.html").page
-    for _ in ("report", "dashboard", "table", "lines", "filter"):
+    for _ in ("report", "dashboard", "table", "lines", "about", "filter"):
         page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     assert page.locator("article:visible").count() == 2
@@ -156,6 +158,8 @@ def test_the_keyboard_reaches_the_filter(browser: Browser, output: Path) -> None
 
 def test_without_javascript_only_the_filter_is_missing(browser: Browser, output: Path) -> None:
     page = opened(browser, output / "report.html", script=False).page
+    assert page.locator("article:visible").count() == 3
+    page.get_by_text("Not scored: 3 inputs").click()
     assert page.locator("article:visible").count() == 6
     assert not page.locator("#filter").is_visible()
 

@@ -11,8 +11,9 @@ from importlib.resources import files
 import pytest
 
 from hilum.domain.documents import NOT_A_DEVICE, Interval
-from hilum.domain.documents.results import ThresholdSource
+from hilum.domain.documents.results import FindingResult, ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.findings import LabelSet
 from hilum.report.batch import clinical_csv, dashboard, film_report, reports
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts import text as sentences
@@ -25,6 +26,7 @@ VOID = {"meta", "img", "input", "br", "link"}
 OURS = [
     *files("hilum.report").joinpath("templates").iterdir(),
     files("hilum.report.parts").joinpath("plots.py"),
+    files("hilum.report.parts").joinpath("score_bars.py"),
 ]
 TAGS = {
     tag.lower()
@@ -116,12 +118,38 @@ class TestEveryPage:
 def test_every_input_has_one_card_and_none_has_invented_numbers(mixed: BatchResults) -> None:
     page = Page(film_report.REPORT.render(mixed))
     cards = page.of("article")
-    assert [card["data-name"] for card in cards] == [r.image_id for r in mixed.results]
-    assert [card["data-attention"] for card in cards] == ["0", "0", "1", "1", "1", "1"]
-    assert [card["data-positive"] for card in cards] == [
-        *("", "Atelectasis Effusion", "Atelectasis Hernia", "", "", "")
+    assert sorted(str(card["data-name"]) for card in cards) == [r.image_id for r in mixed.results]
+    facts = [(c["data-name"], c["data-attention"], c["data-outcome"]) for c in cards]
+    assert facts == [
+        ("c.png", "1", "positive"),
+        ("b.png", "0", "positive"),
+        ("a.png", "0", "negative"),
+        ("d.png", "1", "unscored"),
+        ("e.dcm", "1", "unscored"),
+        ("f.pdf", "1", "unscored"),
     ]
-    assert len([svg for svg in page.of("svg") if "bar" in (svg["class"] or "")]) == 9
+    assert [card["data-positive"] for card in cards] == [
+        *("Atelectasis|Hernia", "Atelectasis|Effusion", "", "", "", "")
+    ]
+    assert len([svg for svg in page.of("svg") if "bar" in (svg["class"] or "").split()]) == 9
+
+
+def test_films_come_by_margin_and_those_without_a_score_are_folded_at_the_end(
+    mixed: BatchResults,
+) -> None:
+    html = film_report.REPORT.render(mixed)
+    order = [float(card["data-priority"] or "nan") for card in Page(html).of("article")]
+    assert order == sorted(order, reverse=True)
+    folded = html[html.index('<details id="unscored-films"') :]
+    assert not folded.startswith('<details id="unscored-films" class="unscored-films" open')
+    assert re.findall(r'data-name="([^"]+)"', folded) == ["d.png", "e.dcm", "f.pdf"]
+    assert "Not scored: 3 inputs, each with its reason" in folded
+
+
+def test_a_page_of_films_without_a_score_shows_them(batch_of, unscored) -> None:
+    html = film_report.REPORT.render(batch_of(unscored("a", Status.ERROR, ReasonCode.EMPTY_FILE)))
+    assert '<details id="unscored-films" class="unscored-films" open>' in html
+    assert '<details id="unscored-films"' not in film_report.REPORT.render(batch_of())
 
 
 @pytest.mark.parametrize(("most", "count"), [(1, 6), (4, 2), (5, 2), (6, 1), (7, 1)])
@@ -133,7 +161,7 @@ def test_an_archive_is_pages_that_lead_to_each_other(
     assert list(files) == names
     pages = [Page(text) for text in files.values()]
     ids = [one["id"] for page in pages for one in page.of("article")]
-    assert ids == [f"film-{number}" for number in range(1, 7)]
+    assert sorted(map(str, ids)) == [f"film-{number}" for number in range(1, 7)]
     for name, page in zip(names, pages, strict=True):
         linked = {one["href"] for one in page.of("a")}
         others = {f"./{other}" for other in names if other != name}
@@ -162,21 +190,40 @@ def test_what_is_called_otherwise_is_no_page() -> None:
 def test_images_are_linked_beside_the_page_and_described(mixed: BatchResults) -> None:
     images = Page(film_report.REPORT.render(mixed)).of("img")
     assert [image["src"] for image in images] == [
-        *("./films/a.jpg", "./films/b.jpg", "./maps/b%20A.png", "./maps/b%23E.png"),
-        *("./films/c.jpg", "./maps/c_H.png"),
+        *("./films/c.jpg", "./maps/c_H.png", "./films/b.jpg", "./maps/b%20A.png"),
+        *("./maps/b%23E.png", "./films/a.jpg"),
     ]
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
 
 
-def test_probabilities_are_sorted_and_positives_marked_by_more_than_color(batch_of, scored):
-    html = film_report.REPORT.render(batch_of(scored("a.png", (0.3, 0.6, 0.2))))
+def test_scores_are_grouped_and_positives_marked_by_more_than_color(batch_of, scored):
+    html = film_report.REPORT.render(batch_of(scored("a.png", (0.45, 0.6, 0.001))))
     text = Page(html).text
     table = text[text.index("Calibrated probabilities") :]
-    assert table.index("Effusion") < table.index("Atelectasis") < table.index("Hernia")
-    assert "▲ Effusion 60.0% 25.0%" in table
-    assert "▲ Hernia 20.0% 1.0%" in table
-    assert " Atelectasis 30.0% 50.0%" in table
-    assert "▲ Atelectasis" not in table
+    assert "At or above threshold 1 ▲ Effusion 60.0% , above its threshold of 25.0%" in table
+    assert "Near threshold 1 Atelectasis 45.0% , below its threshold of 50.0%" in table
+    assert "Below threshold 1 Hernia 0.1% threshold 1.0%" in table
+    assert table.count("▲") == 1
+
+
+def test_a_probability_in_the_accent_color_has_its_threshold_beside_it(any_batch) -> None:
+    html = film_report.REPORT.render(any_batch)
+    marked = re.findall(r'<tr class="positive">.*?</tr>', html, re.DOTALL)
+    assert len(marked) == sum(len(result.positives) for result in any_batch.results)
+    assert all("its threshold of" in row for row in marked)
+    assert not re.search(r'class="summary found">[^<]*%', html)
+
+
+def test_findings_without_a_threshold_have_a_plain_row(batch_of, scored) -> None:
+    none = {
+        "Atelectasis": FindingResult.called(0.3, 0.5, calibrated=True),
+        "Effusion": FindingResult.called(0.6, 0.25, calibrated=True),
+        "Hernia": FindingResult.called(0.2, None, calibrated=True),
+    }
+    html = film_report.REPORT.render(batch_of(scored("a.png", (0.3, 0.6, 0.2), findings=none)))
+    assert "Not called 1 Hernia 20.0% ; no threshold, so not called" in Page(html).text
+    row = html[html.index('<tbody class="uncalled">') :]
+    assert "<svg" not in row[: row.index("</tbody>")]
 
 
 def test_captions_say_what_a_heatmap_is(batch_of, scored) -> None:
@@ -326,3 +373,91 @@ def test_of_very_many_without_a_score_the_dashboard_shows_the_first(batch_of, un
     assert "in/0199" in text
     assert "in/0200" not in text
     assert "The first 200" in text
+
+
+def test_a_study_stands_where_its_film_with_the_largest_margin_would(batch_of, scored) -> None:
+    low, high = (0.1, 0.1, 0.0), (0.9, 0.3, 0.0)
+    batch = batch_of(
+        scored("a", low, study_instance_uid="p-1"),
+        scored("b", (0.6, 0.1, 0.0)),
+        scored("c", high, study_instance_uid="p-1"),
+    )
+    page = film_report.REPORT.render(batch)
+    assert re.findall(r'<article[^>]*data-name="(\w)"', page) == ["a", "c", "b"]
+
+
+def test_films_of_a_patient_lead_to_each_other(batch_of, scored) -> None:
+    scores = (0.9, 0.3, 0.0)
+    batch = batch_of(
+        *(scored(name, scores, patient="p-<7>") for name in ("a", "c", "<d>")),
+        scored("b", scores, patient="p-2"),
+        scored("e", scores),
+    )
+    html = film_report.REPORT.render(batch)
+    kin = re.findall(r'<p class="kin">(.*?)</p>', html)
+    assert len(kin) == 3
+    numbers = dict(re.findall(r'id="film-(\d)"[^>]*data-name="([^"]+)"', html))
+    for line in kin:
+        assert line.startswith("2 more films of this patient: ")
+        for number, name in re.findall(r'<a href="#film-(\d)">(.*?)</a>', line):
+            assert numbers[number] == name
+    first = "".join(next(iter(FilmReport(most=4).files(batch)))[1])
+    assert "of this patient on this page: " in first
+
+
+def test_people_read_display_names_and_programs_the_keys() -> None:
+    labels = LabelSet("one", ("Pleural_Thickening",))
+    result = ImageResult(
+        input="a",
+        image_id="a",
+        sha256=None,
+        status=Status.OK,
+        findings={"Pleural_Thickening": FindingResult.called(0.3, 0.1, calibrated=True)},
+        bundle="b",
+        precision="f32",
+    )
+    batch = BatchResults((result,), labels, BundleFacts("b", "b", "f32", "platt"))
+    for page in (film_report.REPORT, dashboard.REPORT):
+        html = page.render(batch)
+        assert "Pleural thickening" in Page(html).text
+        assert "Pleural_Thickening" not in Page(html).text
+        assert "finding=Pleural_Thickening" in html or 'value="Pleural_Thickening"' in html
+    header, row = csv.reader(io.StringIO(clinical_csv.REPORT.render(batch), newline=""))
+    assert "Pleural_Thickening" in header
+    assert "Pleural thickening (30.0%)" in row
+
+
+@pytest.mark.parametrize(
+    ("view", "codes", "said"),
+    [
+        ("PA", (), True),
+        ("unknown", (), False),
+        ("LL", (), False),
+        ("PA", (ReasonCode.MIRRORED_SUSPECTED,), False),
+    ],
+)
+def test_sides_are_told_where_the_header_says_frontal(batch_of, scored, view, codes, said) -> None:
+    status = Status.WARN if codes else Status.OK
+    film = scored("a", (0.1, 0.1, 0.0), view=view, codes=codes, status=status)
+    assert ("Frontal by its header" in film_report.REPORT.render(batch_of(film))) is said
+
+
+def test_counts_of_the_dashboard_lead_to_the_filtered_report(mixed: BatchResults) -> None:
+    html = dashboard.REPORT.render(mixed)
+    views = re.findall(r'href="\./report\.html#([^"]+)">([\d,]+)<', html)
+    counted = {view.replace("&amp;", "&"): count for view, count in views}
+    assert counted["show=positive"] == "2"
+    assert counted["show=negative"] == "1"
+    assert counted["show=unscored"] == "3"
+    assert counted["show=positive&finding=Atelectasis"] == "2"
+    assert counted["status=warn"] == "1"
+    assert counted["reason=RANGE_INFERRED"] == "1"
+    assert "0" not in counted.values()
+
+
+def test_the_notice_is_inside_a_landmark(any_batch: BatchResults) -> None:
+    for report in PAGES:
+        html = report.render(any_batch)
+        body = html[html.index("<body>") : html.index("</body>")]
+        assert body.removeprefix("<body>").lstrip().startswith('<aside class="notice" aria-label="Notice">')
+        assert f'<footer><p class="notice">{NOT_A_DEVICE}' in html

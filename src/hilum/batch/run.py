@@ -237,9 +237,16 @@ def pictures_are_sheets(options: Mapping[str, str]) -> bool:
     return options.get("panel") == "yes" or options.get("style") == Style.TRIPTYCH.value
 
 
-def write_reports(batch: BatchResults, out: Path) -> list[Path]:
-    """Write every report, each file moved into place whole."""
-    return [path for report in reports().values() for path in _write(report, batch, out)]
+def write_reports(batch: BatchResults, out: Path, but: Collection[str] = ()) -> list[Path]:
+    """Write every report, each file moved into place whole.
+
+    Args:
+        batch: the results.
+        out: the output folder.
+        but: file names of reports that are left as they are.
+    """
+    wanted = [report for report in reports().values() if report.filename not in but]
+    return [path for report in wanted for path in _write(report, batch, out)]
 
 
 def _write(report: Report, batch: BatchResults, out: Path) -> list[Path]:

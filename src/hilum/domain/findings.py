@@ -20,6 +20,7 @@ __all__ = [
     "LabelSet",
     "LabelState",
     "catalog",
+    "display_name",
     "find",
     "label_set",
     "label_sets",
@@ -60,16 +61,23 @@ class Finding:
     """Something a radiologist may report on a film.
 
     Attributes:
-        name: hilum's spelling, that of NIH ChestX-ray14 where it has the finding.
+        name: hilum's spelling, that of NIH ChestX-ray14 where it has the finding. It is the key of
+            every column and every JSON object.
         text: what it is, in a few words.
         aliases: other spellings seen in datasets.
         codes: terminology codes that have a source.
+        display: the name that people read on pages and in print; the name itself unless given.
     """
 
     name: str
     text: str
     aliases: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
+    display: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.display:
+            object.__setattr__(self, "display", self.name)
 
 
 @cache
@@ -84,6 +92,7 @@ def catalog() -> dict[str, Finding]:
         Finding(
             name=row["name"],
             text=row["text"],
+            display=row.get("display", ""),
             aliases=tuple(row.get("aliases", ())),
             codes=tuple(Code(**code) for code in row.get("codes", ())),
         )
@@ -123,6 +132,18 @@ def find(name: str) -> Finding:
         near = suggestion(name, catalog())
         raise UsageError(f"no finding '{name}' in the catalog.{near}")
     return finding
+
+
+def display_name(name: str) -> str:
+    """Return the name of a finding that people read; of a word that is no finding, the word.
+
+    Files and columns keep the finding's own name.
+
+    >>> display_name("Pleural_Thickening"), display_name("Mass"), display_name("sum")
+    ('Pleural thickening', 'Mass', 'sum')
+    """
+    finding = _spellings().get(_folded(name))
+    return name if finding is None else finding.display
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hilum.domain.radiograph import ViewPosition
 from hilum.report.batch import Report
 from hilum.report.parts.page import page, prepare
 from hilum.report.parts.plots import bar, histogram, pie
-from hilum.report.parts.results import BatchResults, BatchTally
+from hilum.report.parts.results import BatchResults, BatchTally, InputOutcome
 from hilum.report.parts.text import REASONS, STATUSES, percent
 
 __all__ = ["REPORT", "Dashboard"]
@@ -39,6 +39,7 @@ class Dashboard(Report):
             batch,
             {
                 "slices": slices,
+                "outcome_views": {one.value: f"show={one.name.lower()}" for one in InputOutcome},
                 "pie": pie(slices, f"{counted(tally.total, 'input')}"),
                 "total": tally.total,
                 "scored": tally.scored,

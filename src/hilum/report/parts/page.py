@@ -14,8 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.findings import display_name
 from hilum.report.parts.results import BatchResults
-from hilum.report.parts.text import BY_HAND, EVIDENCE, evaluation_headline, percent, shown
+from hilum.report.parts.text import (
+    BY_HAND,
+    EVIDENCE,
+    evaluation_headline,
+    evaluation_line,
+    percent,
+    shown,
+)
 
 __all__ = ["document", "link", "page", "prepare"]
 
@@ -49,6 +57,7 @@ def page(
         "by_hand": BY_HAND,
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
+        "measured_in_short": evaluation_line(batch.bundle.evaluation),
     }
     return document(name, {**values, **shared}, images=True, parts=parts)
 
@@ -110,7 +119,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(shown=shown, percent=percent, link=link)
+    environment.filters.update(
+        shown=shown, percent=percent, link=link, display_name=display_name
+    )
     return environment
 
 

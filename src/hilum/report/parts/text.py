@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status, counted
+from hilum.domain.findings import display_name
 
 __all__ = [
     "BY_HAND",
@@ -19,6 +20,7 @@ __all__ = [
     "by_hand",
     "columned",
     "evaluation_headline",
+    "evaluation_line",
     "percent",
     "percent2",
     "shown",
@@ -238,7 +240,7 @@ def summary(result: ImageResult) -> str:
     if uncalled == len(result.findings):
         return "No thresholds: nothing called"
     positives = "; ".join(
-        f"{n} ({percent(result.findings[n].probability)})" for n in result.positives
+        f"{display_name(n)} ({percent(result.findings[n].probability)})" for n in result.positives
     )
     return (positives or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
 
@@ -254,6 +256,15 @@ def evaluation_headline(evaluation: Evaluation | None) -> str:
         f"{counted(split.images, 'film')} of {counted(split.patients, 'patient')}, "
         f"{split.sha256[:12]}){_look(evaluation)}. {evaluation.interval.rstrip('.')}."
     )
+
+
+def evaluation_line(evaluation: Evaluation | None) -> str:
+    """Return the same in a few words: the macro AUROC with its interval, split and n."""
+    if evaluation is None:
+        return "never evaluated"
+    split = evaluation.split
+    auroc = evaluation.macro.auroc.in_words()
+    return f"macro AUROC {auroc} on {split.name}, n = {split.images:,}"
 
 
 def _look(evaluation: Evaluation) -> str:
