@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -31,13 +31,16 @@ _FILES = {
 """Files beside a page, with the words of their links."""
 
 
-def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterator[str]:
+def page(
+    name: str, batch: BatchResults, values: Mapping[str, object], parts: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield the HTML of a report on a batch in pieces; it may show images in its folder.
 
     Args:
         name: the template; `NAME.html.j2`, and `NAME.js` if it has a script.
         batch: for what every page says: bundle, evaluation, date.
         values: what this template alone needs.
+        parts: style and script that it shares with other pages, as for `document`.
     """
     shared = {
         "batch": batch,
@@ -47,7 +50,7 @@ def page(name: str, batch: BatchResults, values: Mapping[str, object]) -> Iterat
         "files": [(words, file) for file, words in _FILES.items()],
         "headline": evaluation_headline(batch.bundle.evaluation),
     }
-    return document(name, {**values, **shared}, images=True)
+    return document(name, {**values, **shared}, images=True, parts=parts)
 
 
 def prepare(name: str) -> None:
@@ -55,7 +58,13 @@ def prepare(name: str) -> None:
     _template(name)
 
 
-def document(name: str, values: Mapping[str, object], *, images: bool = False) -> Iterator[str]:
+def document(
+    name: str,
+    values: Mapping[str, object],
+    *,
+    images: bool = False,
+    parts: Sequence[str] = (),
+) -> Iterator[str]:
     """Yield the HTML of a template in pieces, as one self-contained file.
 
     Style and script are written into the page, and a content security policy allows those two by
@@ -67,10 +76,11 @@ def document(name: str, values: Mapping[str, object], *, images: bool = False) -
             template extends `shell.html.j2`, and its style follows that of all pages.
         values: what the template needs beside style, script, policy and notice.
         images: whether the page shows images that lie beside it.
+        parts: further `PART.css` and `PART.js`, such as `viewer`, that stand before the page's own.
     """
     own = files("hilum.report").joinpath("templates")
-    style = _text(own.joinpath("page.css")) + _text(own.joinpath(f"{name}.css"))
-    script = _text(own.joinpath(f"{name}.js"))
+    style = "".join(_text(own.joinpath(f"{part}.css")) for part in ("page", *parts, name))
+    script = "".join(_text(own.joinpath(f"{part}.js")) for part in (*parts, name))
     policy = ["default-src 'none'", f"style-src {_hash(style)}"]
     policy += ["img-src 'self' file:"] if images else []
     policy += [f"script-src {_hash(script)}"] if script else []
