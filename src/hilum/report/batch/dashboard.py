@@ -10,17 +10,16 @@ from markupsafe import Markup
 
 from hilum.domain.documents import Interval
 from hilum.domain.errors import Status, counted
-from hilum.domain.radiograph import Sex, ViewPosition
+from hilum.domain.radiograph import ViewPosition
 from hilum.report.batch import Report
 from hilum.report.parts.page import page, prepare
-from hilum.report.parts.plots import Axis, bar, forest, forest_axis, histogram, pie, stack
+from hilum.report.parts.people import People
+from hilum.report.parts.plots import Axis, bar, forest, forest_axis, histogram, pie
 from hilum.report.parts.results import BatchResults, BatchTally
+from hilum.report.parts.square import FindingSquare
 from hilum.report.parts.text import REASONS, STATUSES, percent
 
 __all__ = ["REPORT", "Dashboard"]
-
-_SEXES = {Sex.FEMALE: "female", Sex.MALE: "male", Sex.UNKNOWN: "sex unknown"}
-_OLDEST = 90
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Dashboard(Report):
                 "statuses": [(s, STATUSES[s], tally.statuses[s]) for s in Status],
                 "codes": _code_rows(tally),
                 "views": _view_rows(tally),
-                "people": _People.of(tally),
-                "together": _Together.of(tally),
+                "people": People.of(tally.people()),
+                "together": _together(tally),
                 "means": _Means.of(batch),
                 "unscored": tally.unscored,
                 "spreads": [
@@ -111,93 +110,9 @@ def _code_rows(tally: BatchTally) -> list[tuple[str, str, int]]:
     return [(code, REASONS[code], tally.codes[code]) for code in ordered]
 
 
-@dataclass(frozen=True)
-class _Decade:
-    """Inputs of patients of one decade of age: how many of each sex, and as a stacked bar."""
-
-    name: str
-    counts: Sequence[int]
-    bar: Markup
-
-
-@dataclass(frozen=True)
-class _People:
-    """Age and sex of the patients, of inputs of which either is known."""
-
-    sexes: Sequence[str]
-    decades: Sequence[_Decade]
-    known: int
-
-    @classmethod
-    def of(cls, tally: BatchTally) -> _People | None:
-        """Return the table; None where neither age nor sex is known of any input."""
-        counts: dict[float, dict[Sex, int]] = {}
-        known = 0
-        for (age, sex), inputs in tally.people().items():
-            start = math.inf if age is None else min(age, float(_OLDEST))
-            own = counts.setdefault(start, dict.fromkeys(Sex, 0))
-            own[sex] += inputs
-            known += inputs if age is not None or sex is not Sex.UNKNOWN else 0
-        if not known:
-            return None
-        sexes = [sex for sex in Sex if any(own[sex] for own in counts.values())]
-        largest = max(sum(own.values()) for own in counts.values())
-        decades = [
-            _Decade(
-                _decade(start),
-                [own[sex] for sex in sexes],
-                stack([(own[sex] / largest, f"sex-{sex.value}") for sex in sexes]),
-            )
-            for start, own in sorted(counts.items())
-        ]
-        return cls([_SEXES[sex] for sex in sexes], decades, known)
-
-
-def _decade(start: float) -> str:
-    """Return the words of a decade of age, from its first year.
-
-    >>> _decade(60.0), _decade(90.0), _decade(math.inf)
-    ('60–69', '90+', 'age unknown')
-    """
-    if math.isinf(start):
-        return "age unknown"
-    return f"{start:.0f}+" if start >= _OLDEST else f"{start:.0f}–{start + 9:.0f}"
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Number of scored films on which two findings are positive, and its shade from 0 to 3."""
-
-    first: str
-    second: str
-    films: int
-    shade: int
-
-
-@dataclass(frozen=True)
-class _Together:
-    """Findings that are positive on one film: a square of counts, and the pairs in order."""
-
-    names: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[_Pair]]]
-    pairs: Sequence[_Pair]
-
-    @classmethod
-    def of(cls, tally: BatchTally) -> _Together | None:
-        """Return the square of the positive findings; None where no film has two."""
-        own = {one.finding: one.positive for one in tally.findings() if one.positive}
-        names = sorted(own, key=lambda name: -own[name])
-        most = max((tally.together(a, b) for a in names for b in names if a != b), default=0)
-        if not most:
-            return None
-
-        def pair(first: str, second: str) -> _Pair:
-            films = own[first] if first == second else tally.together(first, second)
-            return _Pair(first, second, films, math.ceil(3 * films / most) if films else 0)
-
-        rows = [(first, [pair(first, second) for second in names]) for first in names]
-        found = [one for k, (_, cells) in enumerate(rows) for one in cells[k + 1 :] if one.films]
-        return cls(names, rows, sorted(found, key=lambda one: -one.films))
+def _together(tally: BatchTally) -> FindingSquare | None:
+    films = {one.finding: one.positive for one in tally.findings()}
+    return FindingSquare.of(films, tally.together)
 
 
 @dataclass(frozen=True)
