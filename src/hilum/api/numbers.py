@@ -265,6 +265,7 @@ def _evaluate_run(
     from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import evaluate_run, localize_boxes, pointing_line
     from hilum.stages.films import split_of
+    from hilum.stages.index import write_index
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
@@ -273,6 +274,8 @@ def _evaluate_run(
     if boxes.mean is not None:
         write_sealed(boxes, (out or root) / "localisation.json")
         watch[1](pointing_line(boxes))
+    if out is None:
+        write_index(run)
     return done.evaluation
 
 
