@@ -63,9 +63,7 @@ def test_json_is_the_documented_model_and_files_are_written(
     assert found.films.asked == 2
     assert err == f"{tmp_path / 'out' / 'check.json'}\n"
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {
-        *("check.html", "check.json", "check.md", "check.png", "co_occurrence.csv")
-    }
+    assert written == {*("check.html", "check.json", "check.md", "check.png", "co_occurrence.csv")}
     assert is_sealed(json.loads((tmp_path / "out" / "check.json").read_text()))
     assert read_sealed(DatasetInspection, tmp_path / "out" / "check.json") == found
 

@@ -98,9 +98,7 @@ class _FindingRow:
 
 def _findings(ordered: Sequence[tuple[str, FindingCounts]]) -> list[_FindingRow]:
     largest = max((one.prevalence or 0.0 for _, one in ordered), default=0.0) or 1.0
-    return [
-        _FindingRow(name, one, bar((one.prevalence or 0.0) / largest)) for name, one in ordered
-    ]
+    return [_FindingRow(name, one, bar((one.prevalence or 0.0) / largest)) for name, one in ordered]
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,9 @@ def verdict(found: DatasetInspection) -> str:
     errors = sum(problem.level is Severity.ERROR for problem in found.problems)
     if found.sound:
         return "Nothing was found that would make training or measuring wrong."
-    return f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring wrong."
+    return (
+        f"{errors} {'thing' if errors == 1 else 'things'} would make training or measuring wrong."
+    )
 
 
 def _verdict(found: DatasetInspection) -> str:

@@ -259,9 +259,9 @@ def stack(parts: Sequence[tuple[float, str]]) -> Markup:
     shapes, at = Markup(""), 0.0
     for share, kind in parts:
         if share:
-            shapes += Markup('<rect class="{}" x="{:.2f}" y="2" width="{:.2f}" height="6"/>').format(
-                kind, 100 * at, 100 * share
-            )
+            shapes += Markup(
+                '<rect class="{}" x="{:.2f}" y="2" width="{:.2f}" height="6"/>'
+            ).format(kind, 100 * at, 100 * share)
         at += share
     return Markup(
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'

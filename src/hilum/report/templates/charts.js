@@ -120,7 +120,11 @@
   const ROLES = { THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
 
   function label(table) {
-    const heads = [...table.querySelectorAll("thead tr > *")].map((one) => one.textContent.trim());
+    const heads = [...table.querySelectorAll("thead tr > *")].map((head) => {
+      const plain = head.cloneNode(true);
+      for (const small of plain.querySelectorAll("small")) small.remove();
+      return plain.textContent.trim();
+    });
     table.setAttribute("role", "table");
     for (const part of table.querySelectorAll("thead, tbody, tr, td, th")) {
       const inHead = part.closest("thead") !== null;
