@@ -63,9 +63,23 @@ def test_json_is_the_documented_model_and_files_are_written(
     assert found.films.asked == 2
     assert err == f"{tmp_path / 'out' / 'check.json'}\n"
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"check.json", "check.md", "check.png", "co_occurrence.csv"}
+    assert written == {*("check.html", "check.json", "check.md", "check.png", "co_occurrence.csv")}
     assert is_sealed(json.loads((tmp_path / "out" / "check.json").read_text()))
     assert read_sealed(DatasetInspection, tmp_path / "out" / "check.json") == found
+
+
+def test_the_page_alone_is_written_where_it_is_asked_for(
+    check: Said, root: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "new" / "page.html"
+    code, out, err = check(root, "--no-films", "--html", page)
+    assert (code, err) == (3, "")
+    assert out.splitlines()[-1] == str(page)
+    assert "would make training or measuring wrong" in page.read_text("utf-8")
+    assert list(page.parent.iterdir()) == [page]
+    _, out, err = check(root, "--no-films", "--json", "--html", page)
+    assert DatasetInspection.model_validate_json(out).listed
+    assert err == f"{page}\n"
 
 
 def test_films_named_in_a_file_are_left_out(check: Said, root: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hilum.domain.documents.inspection import DatasetInspection
 from hilum.domain.members import members
 from hilum.inspection.films import sample
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.report.inspection import co_occurrence_csv, completeness, markdown
+from hilum.report.inspection.tables import co_occurrence_csv, completeness, markdown
 
 HERE = Path(__file__).parent
 

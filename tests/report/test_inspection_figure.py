@@ -10,7 +10,7 @@ from PIL import Image
 
 from hilum.datasets import reader
 from hilum.inspection.inspect import InspectionRequest, inspect_dataset
-from hilum.report.inspection import write_figure
+from hilum.report.inspection.figure import write_figure
 
 
 @pytest.mark.slow

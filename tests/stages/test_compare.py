@@ -60,7 +60,7 @@ def test_runs_are_compared_on_tune_and_test_stays_unread(
     runs: tuple[RunFolder, RunFolder],
 ) -> None:
     looks = [run.ledger.read_text() for run in runs]
-    found = compare_runs(tuned(runs), REQUEST)
+    found = compare_runs(tuned(runs), REQUEST).comparison
     assert found.split.name == "tune"
     assert found.split.sha256 == runs[0].films().split_sha256["tune"]
     assert set(found.models) == {"first", "second"}
@@ -73,7 +73,7 @@ def test_runs_are_compared_on_tune_and_test_stays_unread(
 def test_a_choice_by_test_numbers_is_flagged_and_stays_flagged(
     runs: tuple[RunFolder, RunFolder],
 ) -> None:
-    found = choose_on_test(compare_runs(tuned(runs), REQUEST), runs)
+    found = choose_on_test(compare_runs(tuned(runs), REQUEST), runs).comparison
     assert found.chosen_on == CHOSEN_ON_TEST
     assert "BY TEST NUMBERS" in found.chosen_on
     again = evaluate_run(runs[1], split_of(runs[1], Split.TEST, None), resamples=100, seed=0)
@@ -97,7 +97,7 @@ def test_labels_that_the_policies_read_differently_do_not_count(
     from dataclasses import replace
 
     changed = replace(other, records=(replace(other.records[0], states=states), *other.records[1:]))
-    found = compare_runs([(first, cohort), (second, changed)], REQUEST)
+    found = compare_runs([(first, cohort), (second, changed)], REQUEST).comparison
     assert found.split.images == len(cohort)
 
 
@@ -118,7 +118,7 @@ def test_predictions_are_compared_on_what_they_share(toy: Path, tmp_path: Path) 
         text = "\n".join(["Image_ID,Effusion,Mass", *rows])
         (tmp_path / f"{number}.csv").write_text(text)
     tables = [tmp_path / "0.csv", tmp_path / "1.csv"]
-    found = compare_predictions(tables, cohort, REQUEST)
+    found = compare_predictions(tables, cohort, REQUEST).comparison
     assert found.split.images == 25
     assert found.labels == ("Effusion", "Mass")
     assert found.chosen is None

@@ -109,7 +109,7 @@ def test_it_is_compared_by_its_origin(evaluated: RunFolder, toy: Path, tmp_path:
     found = compare_runs(
         [(run, split_of(run, Split.TUNE, None)) for run in (evaluated, second)],
         ComparisonRequest("", False, resamples=100),
-    )
+    ).comparison
     told = {name: model.facts for name, model in found.models.items()}
     assert told == {"imported": {"file": "net.pth"}, "second": {"file": "other.pth"}}
 

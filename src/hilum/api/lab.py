@@ -170,6 +170,7 @@ def train(
     if resume and places.run.finished_with(request.config):
         return places.run.root
     places.run.refuse_used(resume)
+    from hilum.stages.index import write_index
     from hilum.training.fit import NO_CALLBACK
     from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
@@ -179,6 +180,7 @@ def train(
     with opened(tuple(sinks), places.run.root, request.config) as logged:
         watched = _Logged(NO_CALLBACK if watch is None else watch, logged)
         train_run(request.config, cohort, splits, places, watched)
+    write_index(places.run)
     return places.run.root
 
 
@@ -227,6 +229,7 @@ def calibrate(
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
     from hilum.stages.films import bind, split_of
+    from hilum.stages.index import write_index
 
     request = CalibrationRequest(
         method,
@@ -245,7 +248,9 @@ def calibrate(
 
         reading = partial(step, "reading films to quantize by")
         quantize_run(folder, Split.CALIBRATE.value, cohort, reading)
-    return calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
+    calibration = calibrate_run(folder, cohort, request, partial(step, "reading calibrate"))
+    write_index(folder)
+    return calibration
 
 
 def path_of(place: Path | str | None) -> Path | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hilum.evaluation.compare import ComparisonRequest
     from hilum.predictions.levels import Combine, Level
     from hilum.predictions.read import Predictions
+    from hilum.stages.compare import Compared
 
 __all__ = ["audit", "compare", "evaluate", "is_table"]
 
@@ -129,7 +130,7 @@ def compare(
     Args:
         models: folders of runs, or CSVs of predictions; two or more.
         labels: the dataset with the labels; for runs None for their own.
-        out: where to write comparison.json and comparison.md; None to write nothing.
+        out: where to write comparison.json, .md and .html; None to write nothing.
         choose_on: `tune`, or `test`, which is flagged.
         margin: AUROC that may be lost by a model that is still called no worse.
         policy: what labels count as; for predictions only.
@@ -166,10 +167,10 @@ def compare(
         cohort = settle(open_dataset(Path(labels)), LabelPolicy() if policy is None else policy)
         found = compare_predictions(places, cohort, request)
     if out is not None:
-        from hilum.report.evaluation.table import comparison_markdown
+        from hilum.stages.compare import write_comparison
 
-        _write(found, Path(out), "comparison", comparison_markdown(found))
-    return found
+        write_comparison(found, Path(out))
+    return found.comparison
 
 
 def audit(
@@ -264,6 +265,7 @@ def _evaluate_run(
     from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import evaluate_run, localize_boxes, pointing_line
     from hilum.stages.films import split_of
+    from hilum.stages.index import write_index
 
     run = RunFolder(root)
     cohort = split_of(run, Split.TEST, data)
@@ -272,6 +274,8 @@ def _evaluate_run(
     if boxes.mean is not None:
         write_sealed(boxes, (out or root) / "localisation.json")
         watch[1](pointing_line(boxes))
+    if out is None:
+        write_index(run)
     return done.evaluation
 
 
@@ -290,7 +294,7 @@ def _compare_runs(
     choose_on: str,
     request: ComparisonRequest,
     advance: Advance | None,
-) -> Comparison:
+) -> Compared:
     from hilum.domain.record import Split
     from hilum.runs.folder import RunFolder
     from hilum.stages.compare import choose_on_test, compare_runs

@@ -223,12 +223,15 @@ def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
 
 def facts(bundle: Bundle) -> BundleFacts:
     """Return the facts on the bundle for the reports."""
+    calibration = bundle.manifest.calibration
     return BundleFacts(
         name=bundle.manifest.name,
         id=bundle.id,
         precision=bundle.precision.value,
-        calibrator=bundle.manifest.calibration.calibrator.method,
+        calibrator=calibration.calibrator.method,
         evaluation=bundle.evaluation(),
+        calibrated_on=calibration.fitted_on,
+        prevalence=calibration.served_prevalence(),
     )
 
 

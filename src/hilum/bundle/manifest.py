@@ -6,9 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.calibration import FittedCalibrator
+from hilum.calibration.prevalence import shifted
 from hilum.domain.documents import NOT_A_DEVICE, SplitFacts
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError
@@ -96,6 +98,17 @@ class Calibration(_Frozen):
     def thresholds(self) -> dict[str, float | None]:
         """Return the threshold of each finding; None where none could be chosen."""
         return {point.finding: point.threshold for point in self.operating_points}
+
+    def served_prevalence(self) -> dict[str, float]:
+        """Return the prevalence that each finding's probabilities are calibrated to.
+
+        That of the films of `fitted_on`, or the one that was requested in its place.
+        """
+        shifts = {name: one.log_odds_shift for name, one in self.calibrator.findings.items()}
+        return {
+            name: float(shifted(np.array([share]), shifts.get(name, 0.0))[0])
+            for name, share in self.prevalence.items()
+        }
 
 
 class Manifest(_Frozen):

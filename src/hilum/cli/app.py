@@ -25,6 +25,7 @@ from hilum.cli import (
     compare,
     demo,
     doctor,
+    errors,
     evaluate,
     localize,
     merge,
@@ -108,6 +109,7 @@ app.command()(train.train)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(errors.errors)
 app.command()(audit.audit)
 app.command()(localize.localize)
 app.command()(bundle.bundle)

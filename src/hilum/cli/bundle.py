@@ -32,7 +32,11 @@ def bundle(
     quiet: Quiet = False,
 ) -> None:
     """Put a run's network and evidence into one folder to serve."""
+    from hilum.runs.folder import RunFolder
+    from hilum.stages.index import note_bundle
+
     short = write(run, out, gate or ())
+    note_bundle(RunFolder(run), out, short)
     if as_json:
         print_json({"out": str(out), "id": short})
     else:

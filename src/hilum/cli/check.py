@@ -54,7 +54,16 @@ AlsoOut = Annotated[
     typer.Option(
         "-o",
         "--out",
-        help="Folder for JSON, tables and a picture (default: print only).",
+        help="Folder for JSON, tables, a page and a picture (default: print only).",
+        rich_help_panel=OUTPUT,
+        callback=writable,
+    ),
+]
+AsPage = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="File for the page of all tables (default: none; -o writes check.html).",
         rich_help_panel=OUTPUT,
         callback=writable,
     ),
@@ -76,6 +85,7 @@ def check(
     allow_unlabelled: StrayFilms = False,
     json: Json = False,
     out: AlsoOut = None,
+    html: AsPage = None,
     seed: Seed = 0,
     full: Full = False,
     verbose: Verbose = False,
@@ -86,7 +96,7 @@ def check(
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """
     from hilum import api
-    from hilum.report.inspection import markdown, terminal_summary
+    from hilum.report.inspection.tables import markdown, terminal_summary
     from hilum.stages.films import film_names
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
@@ -110,6 +120,8 @@ def check(
         )
     if out is not None:
         _write(inspection, out)
+    if html is not None:
+        _write_page(inspection, html)
     if json:
         typer.echo(inspection.model_dump_json(indent=2))
     elif full:
@@ -120,6 +132,8 @@ def check(
         typer.echo(f"All tables: {place_of_all}, or --full")
     if out is not None:
         typer.echo(out / "check.json", err=json)
+    if html is not None:
+        typer.echo(html, err=json)
     if not inspection.sound:
         raise typer.Exit(terminal.REFUSED)
 
@@ -149,10 +163,20 @@ TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".json", ".gz", ".zip", ".par
 
 def _write(inspection: DatasetInspection, out: Path) -> None:
     from hilum.files.sealed import write_sealed
-    from hilum.report.inspection import co_occurrence_csv, markdown, write_figure
+    from hilum.report.inspection.figure import write_figure
+    from hilum.report.inspection.page import inspection_page
+    from hilum.report.inspection.tables import co_occurrence_csv, markdown
 
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(inspection, out / "check.json")
     (out / "check.md").write_text(markdown(inspection), "utf-8")
     (out / "co_occurrence.csv").write_text(co_occurrence_csv(inspection.labels), "utf-8")
+    (out / "check.html").write_bytes(inspection_page(inspection).encode())
     write_figure(inspection, out / "check.png")
+
+
+def _write_page(inspection: DatasetInspection, file: Path) -> None:
+    from hilum.report.inspection.page import inspection_page
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(inspection_page(inspection).encode())

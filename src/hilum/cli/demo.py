@@ -53,6 +53,7 @@ def demo(
     """
     from hilum.phantom.corpus import PhantomCorpus
     from hilum.runs.folder import RunFolder
+    from hilum.stages.index import note_bundle
 
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"the demo needs a new folder; {out} is not empty. Name another with -o")
@@ -63,7 +64,7 @@ def demo(
         _train(corpus, run, out / "films", step, quiet)
         done, localisation = _evaluate(corpus, run, step, quiet)
         say("5/6  bundling", quiet)
-        bundle_verb.write(run.root, out / "bundle")
+        note_bundle(run, out / "bundle", bundle_verb.write(run.root, out / "bundle"))
         batch = _predict(done, out, step, quiet)
     if as_json:
         print_json(_document(out, done, batch, time.monotonic() - started))
@@ -214,8 +215,7 @@ def _tell(
         f"  {out / 'report' / 'dashboard.html'}    counts and distributions",
         f"  {out / 'report' / 'final_clinical_report.csv'}",
         f"  {out / 'run' / 'evaluation.html'}      every number with its interval, and the curves",
-        f"  {out / 'run' / 'evaluation.md'}        the same as tables",
-        f"  {out / 'run' / 'curves.png'}           how training went",
+        f"  {out / 'run' / 'index.html'}           what each stage wrote, with its numbers",
         f"  {out / 'bundle' / 'CARD.md'}           what the bundle is",
         "",
         "Score films of your own:",

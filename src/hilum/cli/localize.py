@@ -69,6 +69,11 @@ def localize(
     folder = out or subject
     with telling(verbose), progress(quiet) as step:
         name, text, failed = _measure(subject, data, folder, (sanity, seed), step)
+    if not is_bundle and folder == subject:
+        from hilum.runs.folder import RunFolder
+        from hilum.stages.index import write_index
+
+        write_index(RunFolder(subject))
     if as_json:
         typer.echo((folder / f"{name}.json").read_text("utf-8"), nl=False)
     else:

@@ -153,6 +153,7 @@ class Watching:
 def _train(
     request: TrainingRequest, places: Places, sinks: tuple[str, ...], ranks: Ranks, quiet: bool
 ) -> None:
+    from hilum.stages.index import write_index
     from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
 
@@ -165,6 +166,7 @@ def _train(
     with progress(quiet) as step, opened(words, run.root, config) as channels:
         train_run(config, cohort, splits, places, Watching(step, quiet, channels), ranks)
     if ranks.main:
+        write_index(run)
         trained = run.trained()
         best = "none" if trained.best_tune_auroc is None else f"{trained.best_tune_auroc:.3f}"
         say(f"kept epoch {trained.best_epoch}: macro AUROC {best} on tune (chosen by it)", quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,26 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort, Split
 from hilum.domain.scores import Logits, Probabilities
 from hilum.evaluation.compare import ComparisonRequest, Contender, compare
-from hilum.files.sealed import read_sealed
+from hilum.evaluation.curves import Curves, curves_of
+from hilum.files.sealed import read_sealed, write_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.predictions.read import Predictions, read_predictions
+from hilum.report.evaluation.comparison import comparison_page
+from hilum.report.evaluation.table import comparison_markdown
 from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
 from hilum.stages.evaluate import mark_choice
 
-__all__ = ["CHOSEN_ON_TEST", "choose_on_test", "compare_predictions", "compare_runs"]
+__all__ = [
+    "CHOSEN_ON_TEST",
+    "Compared",
+    "choose_on_test",
+    "compare_predictions",
+    "compare_runs",
+    "write_comparison",
+]
 
 CHOSEN_ON_TEST = (
     "test: CHOSEN BY TEST NUMBERS. The winner's test numbers are optimistic and are no evidence "
@@ -37,11 +47,46 @@ CHOSEN_ON_TEST = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison with the scores behind it.
+
+    Attributes:
+        comparison: the numbers.
+        contenders: the models with their scores of the cohort's films.
+        cohort: the films compared on.
+    """
+
+    comparison: Comparison
+    contenders: tuple[Contender, ...]
+    cohort: Cohort
+
+    def curves(self) -> dict[str, Curves]:
+        """Return each model's curves by its name."""
+        seed = self.comparison.seed
+        return {one.name: curves_of(one.scores, self.cohort, seed) for one in self.contenders}
+
+
+def write_comparison(compared: Compared, out: Path) -> None:
+    """Write comparison.json, comparison.md and comparison.html into a folder.
+
+    Args:
+        compared: the comparison with its scores.
+        out: the folder; made where it is missing.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    found = compared.comparison
+    write_sealed(found, out / "comparison.json")
+    (out / "comparison.md").write_text(comparison_markdown(found), "utf-8")
+    page = comparison_page(found, compared.curves())
+    (out / "comparison.html").write_bytes(page.encode())
+
+
 def compare_runs(
     runs: Sequence[tuple[RunFolder, Cohort]],
     request: ComparisonRequest,
     advance: Callable[[str, int, int], None] | None = None,
-) -> Comparison:
+) -> Compared:
     """Score each run's tune films and compare; test is not read.
 
     Runs may differ in their label policy. Only labels that all policies agree on count, so that
@@ -84,12 +129,12 @@ def compare_runs(
             )
         )
     complete = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
-    return compare(contenders, common, complete)
+    return Compared(compare(contenders, common, complete), tuple(contenders), common)
 
 
 def compare_predictions(
     tables: Sequence[Path], cohort: Cohort, request: ComparisonRequest
-) -> Comparison:
+) -> Compared:
     """Compare tables of predictions on the films and findings that all tables have.
 
     Nothing is chosen: the films on which a table's models were chosen are not known.
@@ -128,10 +173,10 @@ def compare_predictions(
         level=read[0].level.value,
         notes=(*request.notes, *notes),
     )
-    return compare(contenders, common, complete)
+    return Compared(compare(contenders, common, complete), tuple(contenders), common)
 
 
-def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Comparison:
+def choose_on_test(compared: Compared, runs: Sequence[RunFolder]) -> Compared:
     """Choose the winner by test AUROC, flagged in the comparison and in each run's ledger.
 
     Raises:
@@ -139,16 +184,17 @@ def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Compari
     """
     areas = {
         name: model.test_auroc.value
-        for name, model in comparison.models.items()
+        for name, model in compared.comparison.models.items()
         if model.test_auroc is not None and model.test_auroc.value is not None
     }
-    if len(areas) < len(comparison.models):
+    if len(areas) < len(compared.comparison.models):
         raise UsageError("a choice on test needs every run evaluated on test; some are not")
     chosen = max(areas, key=areas.__getitem__)
     for run in runs:
         evaluation = read_sealed(Evaluation, run.evaluation)
         mark_choice(run.ledger, evaluation.split.sha256, chosen)
-    return comparison.model_copy(update={"chosen": chosen, "chosen_on": CHOSEN_ON_TEST})
+    update = {"chosen": chosen, "chosen_on": CHOSEN_ON_TEST}
+    return replace(compared, comparison=compared.comparison.model_copy(update=update))
 
 
 def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:

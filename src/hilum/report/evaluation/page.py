@@ -35,6 +35,17 @@ __all__ = ["evaluation_page"]
 RANKED = 30
 """Patients with the finding from which on a finding is ranked among others."""
 
+_SECTIONS = {
+    "notes": "Read first",
+    "macro": "Baselines",
+    "forest": "Ranking",
+    "findings": "Numbers",
+    "calibration": "Calibration",
+    "subgroups": "Subgroups",
+    "made": "Methods",
+}
+"""Sections of the page by their address; those of single findings stand in a list of their own."""
+
 _UNITS = {"film": "films", "study": "studies", "patient": "patients"}
 
 
@@ -78,9 +89,18 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
             "axis": forest_axis(axis),
             "forest": _Drawer(axis),
             "stops": explorers,
+            "contents": _contents(evaluation),
+            "jumps": [(f"finding-{view.index}", view.name) for view in findings],
         },
+        parts=("charts",),
     )
     return "".join(pieces)
+
+
+def _contents(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return address and words of each section, for the bar that stays in sight."""
+    there = {"notes": bool(evaluation.notes), "subgroups": bool(evaluation.subgroups)}
+    return [(address, words) for address, words in _SECTIONS.items() if there.get(address, True)]
 
 
 def signed(value: float, digits: int, plus: str = "") -> str:

@@ -16,7 +16,7 @@ from hilum.domain.errors import counted
 from hilum.report.parts.results import Spread
 from hilum.report.parts.text import percent, shown
 
-__all__ = ["Axis", "Plot", "bar", "forest", "forest_axis", "histogram", "pie"]
+__all__ = ["Axis", "Plot", "bar", "forest", "forest_axis", "histogram", "pie", "stack"]
 
 Point = tuple[float, float]
 
@@ -246,6 +246,27 @@ def bar(share: float, tick: float | None = None, marked: bool = False) -> Markup
         '<rect class="track" y="2" width="100" height="6"/>'
         f'<rect class="fill" y="2" width="{100 * share:.2f}" height="6"/>{line}</svg>'
     )
+
+
+def stack(parts: Sequence[tuple[float, str]]) -> Markup:
+    """Return a horizontal bar of parts for a table cell: share in [0, 1] and class of each.
+
+    The numbers stand in other cells, so it is hidden from screen readers.
+
+    >>> stack([(0.5, "a"), (0.25, "b")]).count("<rect")
+    3
+    """
+    shapes, at = Markup(""), 0.0
+    for share, kind in parts:
+        if share:
+            shapes += Markup(
+                '<rect class="{}" x="{:.2f}" y="2" width="{:.2f}" height="6"/>'
+            ).format(kind, 100 * at, 100 * share)
+        at += share
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" y="2" width="100" height="6"/>{}</svg>'
+    ).format(shapes)
 
 
 def pie(slices: Sequence[tuple[str, int]], title: str) -> Markup:

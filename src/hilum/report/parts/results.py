@@ -5,17 +5,19 @@ from __future__ import annotations
 import statistics
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import combinations
 from typing import Self
 
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
-from hilum.domain.radiograph import ViewPosition
+from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.report.parts.text import by_hand
 
 __all__ = [
@@ -42,6 +44,9 @@ class BundleFacts:
         calibrator: how its probabilities were made, such as "platt".
         created: when it was made, as text; may be empty.
         evaluation: its own numbers, or None where it was never evaluated.
+        calibrated_on: the films that its calibrator was fitted on; None where they are not known.
+        prevalence: share of films with each finding that its probabilities are calibrated to: that
+            of those films, or the one requested; empty where it is not known.
     """
 
     name: str
@@ -50,6 +55,8 @@ class BundleFacts:
     calibrator: str
     created: str = ""
     evaluation: Evaluation | None = None
+    calibrated_on: SplitFacts | None = None
+    prevalence: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,8 @@ class BatchTally:
     _by_hand: list[float] = field(default_factory=list)
     _outcomes: Counter[InputOutcome] = field(default_factory=Counter)
     _found: Counter[int] = field(default_factory=Counter)
+    _together: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _people: Counter[tuple[float | None, Sex]] = field(default_factory=Counter)
     _calls: Counter[tuple[str, bool | None]] = field(default_factory=Counter)
     _probabilities: dict[str, array[float]] = field(default_factory=dict)
     _thresholds: dict[str, float | None] = field(default_factory=dict)
@@ -181,13 +190,17 @@ class BatchTally:
         self.codes.update(result.codes)
         self.views[result.view] += 1
         self._outcomes[InputOutcome.of(result)] += 1
+        age = None if result.age_years is None else result.age_years // 10 * 10
+        self._people[age, result.sex] += 1
         if result.findings is None:
             if len(self.unscored) < SHOWN:
                 self.unscored.append(result)
             return
         if not self._by_hand and (given := by_hand(result)) is not None:
             self._by_hand.append(given)
-        self._found[len(result.positives)] += 1
+        positives = [name for name in self.labels if result.findings[name].positive]
+        self._found[len(positives)] += 1
+        self._together.update(combinations(positives, 2))
         for name, finding in result.findings.items():
             self._calls[name, finding.positive] += 1
             self._probabilities.setdefault(name, array("d")).append(finding.probability)
@@ -231,6 +244,32 @@ class BatchTally:
     def findings_a_film(self) -> list[tuple[int, int]]:
         """(positive findings, films that have so many), over scored films, from 0 without gaps."""
         return [(number, self._found[number]) for number in range(max(self._found, default=-1) + 1)]
+
+    def together(self, first: str, second: str) -> int:
+        """Return on how many scored films both findings are positive."""
+        return self._together[first, second] or self._together[second, first]
+
+    def people(self) -> Mapping[tuple[float | None, Sex], int]:
+        """Return inputs by the first year of the patient's decade of age, and by sex.
+
+        None stands for an age that is not known, or was not requested.
+        """
+        return self._people
+
+    def mean(self, finding: str) -> Interval | None:
+        """Return the mean of one finding's probabilities over scored films; None without films.
+
+        Its interval is the mean plus and minus 1.96 standard errors, with each film taken as
+        independent: that of films of few patients is too narrow.
+        """
+        values = self._probabilities.get(finding)
+        if not values:
+            return None
+        mean = statistics.fmean(values)
+        if len(values) < 2:
+            return Interval(value=mean, reason="one film")
+        reach = 1.96 * statistics.stdev(values, mean) / len(values) ** 0.5
+        return Interval(value=mean, low=max(0.0, mean - reach), high=min(1.0, mean + reach))
 
     def spread(self, finding: str) -> Spread:
         """Return the distribution of one finding's probabilities."""
