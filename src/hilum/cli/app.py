@@ -30,6 +30,7 @@ from hilum.cli import (
     merge,
     phantom,
     predict,
+    serve,
     terminal,
     train,
 )
@@ -112,6 +113,7 @@ app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(predict.predict)
 app.command()(merge.merge)
+app.add_typer(serve.app)
 app.command()(doctor.doctor)
 
 
