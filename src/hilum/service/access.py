@@ -14,6 +14,7 @@ from hilum.service.store.tokens import AccessToken, Scope
 __all__ = [
     "COOKIE",
     "Administrator",
+    "Needs",
     "Parts",
     "Reviewer",
     "Submitter",

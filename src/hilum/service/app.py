@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from hilum import __version__
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.service.access import Needs
 from hilum.service.documents import ProblemDocument
 from hilum.service.parts import ServiceParts
 from hilum.service.problems import PROBLEM_TYPE, ServiceError, problem_body
@@ -18,6 +20,7 @@ from hilum.service.routes import exports, films, page, pictures, sessions, statu
 
 __all__ = ["application", "openapi_text"]
 
+_PARTS = (status, films, pictures, verdicts, exports, sessions, page)
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "REQUEST_INVALID"}
 _NO_TELEMETRY = {
     "tracing": False,
@@ -46,7 +49,7 @@ def application(parts: ServiceParts | None = None, dev: bool = False) -> FastAPI
         telemetry=_NO_TELEMETRY,  # type: ignore[arg-type]
     )
     app.state.parts = parts
-    for part in (status, films, pictures, verdicts, exports, sessions, page):
+    for part in _PARTS:
         app.include_router(part.router)
     app.add_api_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_exception_handler(ServiceError, _refused)
@@ -77,17 +80,32 @@ def _schema(app: FastAPI) -> dict[str, Any]:
         "token": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": "hilum_session"},
     }
-    open_paths = ("/healthz", "/readyz", "/v1/session")
+    scopes = _scopes()
     reference = {"$ref": "#/components/schemas/ProblemDocument"}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
-            if path not in open_paths or (path == "/v1/session" and method == "get"):
+            scope = scopes.get((path, method.upper()))
+            if scope is not None:
                 operation["security"] = [{"token": []}, {"session": []}]
+                operation["x-scope"] = scope
             answers = operation["responses"]
             if "422" in answers:
                 content = {PROBLEM_TYPE: {"schema": reference}}
                 answers["422"] = {"description": "Unprocessable Content", "content": content}
     return schema
+
+
+def _scopes() -> dict[tuple[str, str], str]:
+    """Return the scope that each route needs, by path and method; open routes are left out."""
+    return {
+        (route.path, method): one.call.scope.value
+        for part in _PARTS
+        for route in part.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+        for one in route.dependant.dependencies
+        if isinstance(one.call, Needs)
+    }
 
 
 def _problem(error: ServiceError) -> Response:

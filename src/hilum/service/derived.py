@@ -13,8 +13,7 @@ import numpy as np
 
 from hilum.batch.score import FilmScoring
 from hilum.bundle.analysis import Analysis, ScreenedFilm
-from hilum.domain.documents.results import ImageResult
-from hilum.domain.errors import FilmError
+from hilum.domain.errors import FilmError, Status
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.overlay import Style
@@ -100,8 +99,9 @@ class DerivedPictures:
 
     def offers(self, film: FilmRow) -> Mapping[str, bool]:
         """Return which of `preview`, `pixels` and `maps` a film can have."""
-        scored = _scored(film)
-        return {"preview": bool(film.line), "pixels": bool(film.line), "maps": scored}
+        status = _status(film)
+        seen = status is Status.REJECT or _scored(film)
+        return {"preview": seen, "pixels": seen, "maps": _scored(film)}
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
         """Return the findings whose overlay can be asked for: all of a scored film."""
@@ -187,8 +187,13 @@ class DerivedPictures:
             self._objects.derive(film.id, kind, drawn)
 
 
+def _status(film: FilmRow) -> Status | None:
+    return Status(json.loads(film.line)["status"]) if film.line else None
+
+
 def _scored(film: FilmRow) -> bool:
-    return bool(film.line) and ImageResult.model_validate_json(film.line).status.scored
+    status = _status(film)
+    return status is not None and status.scored
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hilum.domain.errors import UsageError
 
-__all__ = ["Database", "Row", "Write"]
+__all__ = ["Database", "Row", "Values", "Write"]
 
 T = TypeVar("T")
 Row = sqlite3.Row
+Values = Sequence[Any] | Mapping[str, Any]
 Write = Callable[[sqlite3.Connection], T]
 
 _VERSION = 1
@@ -95,11 +96,11 @@ class Database:
         """Run a function in a transaction of the writer thread; wait until the disk has it."""
         return self._writer.submit(self._transact, work).result()
 
-    def one(self, query: str, values: Sequence[Any] = ()) -> Row | None:
+    def one(self, query: str, values: Values = ()) -> Row | None:
         """Return the first row of a query; None where there is none."""
         return self._connection().execute(query, values).fetchone()
 
-    def all(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+    def all(self, query: str, values: Values = ()) -> list[Row]:
         """Return the rows of a query."""
         return self._connection().execute(query, values).fetchall()
 

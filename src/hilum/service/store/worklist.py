@@ -145,7 +145,7 @@ class Worklist:
             f"r.thresholds, {_MINE} AS mine, {key} AS at FROM film f LEFT JOIN result r ON "
             f"r.film=f.id AND r.bundle=f.bundle WHERE {' AND '.join(where)} "
             f"ORDER BY {key} {order}, f.id {order} LIMIT :limit",
-            values,  # type: ignore[arg-type]
+            values,
         )
         page = rows[: query.limit]
         more = len(rows) > query.limit
@@ -158,9 +158,10 @@ class Worklist:
         row = self._database.one(
             f"SELECT {sums} FROM film f LEFT JOIN result r ON r.film=f.id AND "  # noqa: S608
             "r.bundle=f.bundle WHERE f.state<>'deleted'",
-            {"me": reader},  # type: ignore[arg-type]
+            {"me": reader},
         )
-        return {state: int((row and row[f"n_{state.value}"]) or 0) for state in WorklistState}
+        counted: dict[str, int | None] = {} if row is None else dict(row)
+        return {state: counted.get(f"n_{state.value}") or 0 for state in WorklistState}
 
     def _key(self, sort: str) -> tuple[str, bool]:
         kind, _, finding = sort.partition(":")
