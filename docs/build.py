@@ -33,6 +33,7 @@ __all__ = ["main", "pages"]
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "hilum"
 SCHEMAS = ROOT / "docs" / "reference" / "schemas"
+OPENAPI = ROOT / "docs" / "reference" / "openapi.json"
 
 _PART = re.compile(r"(<!-- made: (\S+)([^\n]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
@@ -55,6 +56,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every page and schema, with the text it should have."""
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         yield path, _PART.sub(_remade, path.read_text("utf-8"))
+    yield OPENAPI, _openapi()
     for name, schema in _schemas().items():
         yield SCHEMAS / f"{name}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
@@ -66,6 +68,13 @@ def _holds(path: Path, text: str) -> bool:
 def _remade(part: re.Match[str]) -> str:
     opening, name, given, closing = part.groups()
     return f"{opening}\n{MAKERS[name](given.strip())}\n\n{closing}"
+
+
+def _openapi() -> str:
+    """The schema of the HTTP API."""
+    from hilum.service.app import openapi_text
+
+    return openapi_text()
 
 
 def _schemas() -> dict[str, dict[str, Any]]:
@@ -120,7 +129,14 @@ def _verbs(_given: str) -> str:
     from hilum.cli.app import app
 
     commands: dict[str, Any] = getattr(get_command(app), "commands", {})
-    return "\n\n".join(_verb(name, command) for name, command in commands.items())
+    return "\n\n".join(itertools.chain.from_iterable(_group("", commands)))
+
+
+def _group(path: str, commands: dict[str, Any]) -> Iterator[list[str]]:
+    """The verbs of a group, and of the groups in it."""
+    for name, command in commands.items():
+        below = getattr(command, "commands", None)
+        yield from _group(f"{path}{name} ", below) if below else [[_verb(path + name, command)]]
 
 
 def _verb(name: str, command: Any) -> str:

@@ -55,9 +55,17 @@ FREE = {
 
 def parameters() -> Iterator[tuple[str, Any]]:
     """Every verb with each of its parameters."""
-    for verb, command in get_command(app).commands.items():  # pyright: ignore
+    for verb, command in verbs(get_command(app).commands):  # pyright: ignore
         for parameter in command.params:
             yield verb, parameter
+
+
+def verbs(commands: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every verb by its words, those of groups too."""
+    for name, command in commands.items():
+        below = verbs(getattr(command, "commands", {}))
+        yield name, command
+        yield from ((f"{name} {word}", one) for word, one in below)
 
 
 EVERY = [pytest.param(verb, one, id=f"{verb} {one.opts[0]}") for verb, one in parameters()]
@@ -134,7 +142,7 @@ def test_help_is_a_sentence_with_the_default(verb: str, parameter: Any) -> None:
 
 
 def test_options_of_a_verb_with_many_stand_in_panels() -> None:
-    for verb, command in get_command(app).commands.items():  # pyright: ignore
+    for verb, command in verbs(get_command(app).commands):  # pyright: ignore
         options = [one for one in command.params if one.param_type_name == "option"]
         if len(options) > 8:
             assert [one.opts[0] for one in options if one.rich_help_panel is None] == [], verb

@@ -24,10 +24,10 @@ from hilum.batch.journal import (
     read_entries,
     read_journal,
 )
-from hilum.batch.score import BatchRequest, Input, Scoring
+from hilum.batch.score import BatchRequest, Input, Scoring, reject_conflict
 from hilum.bundle import Bundle
 from hilum.domain.documents.results import ImageResult
-from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import SCORING, code_sha256
 from hilum.domain.record import digest
@@ -321,7 +321,7 @@ class BatchOutcome(Collection[ImageResult]):
     def __iter__(self) -> Iterator[ImageResult]:
         for entry in read_entries(self._path, self._places):
             first = self._conflicts.get(entry.result.input)
-            yield entry.result if first is None else _rejected(entry.result, first)
+            yield entry.result if first is None else reject_conflict(entry.result, first)
 
 
 def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
@@ -339,26 +339,6 @@ def _conflicts(entries: Iterable[Entry]) -> dict[str, str]:
             mine = (entry.pixels_sha256, entry.result.image_id)
             first.setdefault(entry.sop_instance_uid, mine)
     return conflicts
-
-
-def _rejected(result: ImageResult, first: str) -> ImageResult:
-    return ImageResult(
-        input=result.input,
-        image_id=result.image_id,
-        sha256=result.sha256,
-        status=Status.REJECT,
-        codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
-        message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
-        view=result.view,
-        study_instance_uid=result.study_instance_uid,
-        series_instance_uid=result.series_instance_uid,
-        sop_instance_uid=result.sop_instance_uid,
-        accession_number=result.accession_number,
-        film=result.film,
-        threshold_source=result.threshold_source,
-        bundle=result.bundle,
-        precision=result.precision,
-    )
 
 
 def clear_leftovers(folders: Iterable[Path]) -> None:

@@ -20,7 +20,15 @@ from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
 from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refusal
 
-__all__ = ["BatchRequest", "Done", "Input", "Scoring"]
+__all__ = [
+    "BatchRequest",
+    "Done",
+    "FilmScoring",
+    "Input",
+    "ScoredInput",
+    "Scoring",
+    "reject_conflict",
+]
 
 
 @dataclass(frozen=True)
@@ -113,24 +121,36 @@ class Done(NamedTuple):
     resumed: bool
 
 
+class ScoredInput(NamedTuple):
+    """An input that was scored now, or refused.
+
+    Attributes:
+        entry: its row, and what identifies its bytes.
+        analysis: of the film; None where it was not scored.
+        shape: (rows, columns) of the film; None where it was not scored.
+    """
+
+    entry: Entry
+    analysis: Analysis | None = None
+    shape: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True)
-class Scoring:
-    """The scoring of one input, or its entry from an earlier run. Several threads may call it.
+class FilmScoring:
+    """The scoring of one input. Several threads may call it.
 
     Attributes:
         bundle: loaded.
         out: where pictures go, in `films`, `maps` and `overlays`.
         request: the options of the run.
-        journal: what is finished already.
     """
 
     bundle: Bundle
     out: Path
     request: BatchRequest
-    journal: Journal
 
-    def entry(self, item: Input, reader: ReaderProcess) -> Done:
-        """Score a film, unless an earlier run did. Whatever is wrong with it is in the entry.
+    def score(self, item: Input, reader: ReaderProcess) -> ScoredInput:
+        """Score a film. Whatever is wrong with it is in the entry.
 
         Args:
             item: the input.
@@ -139,9 +159,6 @@ class Scoring:
         try:
             if item.listed.refusal is not None:
                 raise item.listed.refusal
-            earlier = self._resumed(item, reader)
-            if earlier is not None:
-                return Done(earlier, resumed=True)
             film = reader.read(
                 item.path,
                 with_preview=self.request.pictures is not None,
@@ -149,29 +166,12 @@ class Scoring:
                 with_header=self.request.patients.mode is not Phi.NONE,
             )
             if isinstance(film, Refusal):
-                return Done(self._refused(item, film), resumed=False)
-            return Done(self._scored(item, film, reader), resumed=False)
+                return ScoredInput(self._refused(item, film))
+            return self._scored(item, film, reader)
         except FilmError as error:
-            # what could not be read in time is not waited for once more
-            crashed = error.code is ReasonCode.DECODER_CRASHED
-            sha256 = _hash(item, reader) if crashed else None
-            return Done(self._unread(item, error, sha256), resumed=False)
+            return ScoredInput(self._unread(item, error, reader))
 
-    def _resumed(self, item: Input, reader: ReaderProcess) -> Entry | None:
-        """Return an earlier run's entry of the same bytes, if its pictures are there.
-
-        They must have the names that they would get now, which depend on whether another film of
-        the list is called the same.
-        """
-        entry = self.journal.of(item.name)
-        if entry is None or entry.key is None or entry.result.film not in (None, item.film):
-            return None
-        if entry.result.image_id != item.image_id:
-            return None
-        there = all(_has_bytes(self.out / file) for file in entry.files)
-        return entry if there and entry.key == reader.sha256(item.path) else None
-
-    def _scored(self, item: Input, reading: Reading, reader: ReaderProcess) -> Entry:
+    def _scored(self, item: Input, reading: Reading, reader: ReaderProcess) -> ScoredInput:
         facts = reading.facts
         if reading.preview is not None:
             # first gone and last back: were the run killed between, overlays of these bytes would
@@ -195,12 +195,13 @@ class Scoring:
             maps=maps,
             film=item.film if reading.preview is not None else None,
         )
-        return Entry(
+        entry = Entry(
             key=None if failed else facts.sha256,
             result=result,
             sop_instance_uid=facts.sop_instance_uid,
             pixels_sha256=facts.pixels_sha256,
         )
+        return ScoredInput(entry, analysis, facts.shape)
 
     def _analysis(self, item: Input, reading: Reading) -> Analysis:
         facts, pictures = reading.facts, self.request.pictures
@@ -278,14 +279,16 @@ class Scoring:
             pixels_sha256=refusal.pixels_sha256,
         )
 
-    def _unread(self, item: Input, error: FilmError, sha256: str | None) -> Entry:
+    def _unread(self, item: Input, error: FilmError, reader: ReaderProcess) -> Entry:
         """Return the row of a film that was not even looked at, or took its reader with it.
 
         That may be the machine's fault and not the film's: the next run looks at it again.
         """
+        # what could not be read in time is not waited for once more
+        crashed = error.code is ReasonCode.DECODER_CRASHED
         result = self._result(
             item,
-            sha256=sha256,
+            sha256=_hash(item, reader) if crashed else None,
             status=error.status,
             codes=(error.code,),
             message=error.message,
@@ -303,6 +306,72 @@ class Scoring:
             precision=self.bundle.precision.value,
             **fields,
         )
+
+
+@dataclass(frozen=True)
+class Scoring(FilmScoring):
+    """The scoring of one input of a batch, or its entry from an earlier run.
+
+    Attributes:
+        journal: what is finished already.
+    """
+
+    journal: Journal
+
+    def entry(self, item: Input, reader: ReaderProcess) -> Done:
+        """Score a film, unless an earlier run did. Whatever is wrong with it is in the entry.
+
+        Args:
+            item: the input.
+            reader: what reads it and draws on it; nobody else may use it meanwhile.
+        """
+        try:
+            earlier = None if item.listed.refusal is not None else self._resumed(item, reader)
+        except FilmError as error:
+            return Done(self._unread(item, error, reader), resumed=False)
+        if earlier is not None:
+            return Done(earlier, resumed=True)
+        return Done(self.score(item, reader).entry, resumed=False)
+
+    def _resumed(self, item: Input, reader: ReaderProcess) -> Entry | None:
+        """Return an earlier run's entry of the same bytes, if its pictures are there.
+
+        They must have the names that they would get now, which depend on whether another film of
+        the list is called the same.
+        """
+        entry = self.journal.of(item.name)
+        if entry is None or entry.key is None or entry.result.film not in (None, item.film):
+            return None
+        if entry.result.image_id != item.image_id:
+            return None
+        there = all(_has_bytes(self.out / file) for file in entry.files)
+        return entry if there and entry.key == reader.sha256(item.path) else None
+
+
+def reject_conflict(result: ImageResult, first: str) -> ImageResult:
+    """Return the row of a film that claims the DICOM identity of another one with other pixels.
+
+    Args:
+        result: of the film.
+        first: name of the film that keeps the identity.
+    """
+    return ImageResult(
+        input=result.input,
+        image_id=result.image_id,
+        sha256=result.sha256,
+        status=Status.REJECT,
+        codes=(ReasonCode.DUPLICATE_SOP_CONFLICT,),
+        message=f"a SOP instance UID belongs to one picture; {first!r} shows another with the same",
+        view=result.view,
+        study_instance_uid=result.study_instance_uid,
+        series_instance_uid=result.series_instance_uid,
+        sop_instance_uid=result.sop_instance_uid,
+        accession_number=result.accession_number,
+        film=result.film,
+        threshold_source=result.threshold_source,
+        bundle=result.bundle,
+        precision=result.precision,
+    )
 
 
 def _hash(item: Input, reader: ReaderProcess) -> str | None:

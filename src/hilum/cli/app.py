@@ -32,6 +32,7 @@ from hilum.cli import (
     phantom,
     predict,
     report,
+    serve,
     terminal,
     train,
 )
@@ -116,6 +117,7 @@ app.command()(bundle.bundle)
 app.command()(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)
+app.add_typer(serve.app)
 app.command()(doctor.doctor)
 
 

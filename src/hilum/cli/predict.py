@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
 
-__all__ = ["predict"]
+__all__ = ["predict", "processors"]
 
 PICTURES = "Pictures"
 PLACE = "hilum-report"
@@ -336,7 +336,7 @@ def _loading(
     def load() -> Bundle:
         from hilum.bundle import Bundle
 
-        return Bundle.load(path, threads=threads or _processors(), precision=precision)
+        return Bundle.load(path, threads=threads or processors(), precision=precision)
 
     beside = ThreadPoolExecutor(1)
     try:
@@ -345,7 +345,7 @@ def _loading(
         beside.shutdown(wait=False)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

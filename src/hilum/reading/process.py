@@ -291,7 +291,7 @@ class ReaderProcess:
 
     def _send(self, request: Request[Any]) -> None:
         child, head = self._child, request.head
-        idle = not self._waiting and head["do"] != "draw"
+        idle = not self._waiting and head["do"] not in ("draw", "pixels")
         if child is not None and idle and child.has_output():
             self._end()  # it ended, or sent what nobody requested: not the fault of this film
         child = self._child or self._start()

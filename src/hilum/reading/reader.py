@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import stat
+import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,10 +36,12 @@ from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing, thumbnail
 from hilum.imaging.read import decoder_warnings, read
 
-__all__ = ["FilmReader", "main"]
+__all__ = ["FilmReader", "grays_of", "main"]
 
 
 _SAFE = re.compile(r"[^A-Za-z0-9_.]")
+_WHOLE = 1e-3
+"""Difference from a whole gray level of 255 that float32 makes of one."""
 _NAME = 100
 """Characters of a module's or class's name in an answer."""
 
@@ -57,7 +60,7 @@ class FilmReader:
         self._film: Radiograph | None = None
 
     def answer(self, request: Frame) -> Answer:
-        """Answer a request: `read`, `draw`, `hash`, `raster` or `thumbnail`.
+        """Answer a request: `read`, `draw`, `pixels`, `hash`, `raster` or `thumbnail`.
 
         Where a decoder warned, the answer has `warned`: the module and class of each warning.
         """
@@ -74,6 +77,8 @@ class FilmReader:
                 return self._read(Path(head["path"]), head["preview"], head["header"])
             case "draw":
                 return self._draw(head, request.blobs[0])
+            case "pixels":
+                return self._pixels()
             case "hash":
                 return {"sha256": _hash(Path(head["path"]))}, ()
             case "raster":
@@ -91,6 +96,7 @@ class FilmReader:
                 identity = _identity(film)
                 return self._ready(screened(film, self._gate), identity, with_preview)
         except FilmError as error:
+            self._film = film  # it can be looked at, though it is not scored
             refusal = {
                 **_fault(error),
                 "sha256": _hash(path),
@@ -130,6 +136,38 @@ class FilmReader:
         caption = Caption(**head["caption"])
         drawn = render(film, on_film, Style(head["style"]), caption, head["panel"])
         return {}, [PictureFormat(head["stored"]).file_bytes(drawn)]
+
+    def _pixels(self) -> Answer:
+        film = self._film
+        if film is None:
+            raise RuntimeError("a film must be read before its pixels are given")
+        values, bits = grays_of(film)
+        head = {
+            "rows": film.shape[0],
+            "columns": film.shape[1],
+            "bits": bits,
+            "spacing_mm": film.spacing_mm,
+            "orientation": film.orientation,
+            "laterality": film.laterality,
+        }
+        return head, [zlib.compress(values, 1)]
+
+
+def grays_of(film: Radiograph) -> tuple[bytes, int]:
+    r"""Return a film's grays as whole numbers, row by row, and their bits: 8, or 16 little-endian.
+
+    8 bits where they lose nothing; 0 is black and the largest number white.
+
+    >>> grays_of(Radiograph(np.array([[0.0, 1.0]], np.float32), source="a.png"))
+    (b'\x00\xff', 8)
+    >>> grays_of(Radiograph(np.array([[0.001, 1.0]], np.float32), source="a.png"))[1]
+    16
+    """
+    levels = film.pixels * np.float32(255.0)
+    whole = np.rint(levels)
+    if float(np.abs(levels - whole).max()) < _WHOLE:
+        return whole.astype(np.uint8).tobytes(), 8
+    return np.rint(film.pixels * np.float32(65535.0)).astype("<u2").tobytes(), 16
 
 
 def _previews(film: Radiograph | None) -> list[Buffer]:

@@ -18,10 +18,13 @@ from hilum.imaging.preprocess import THUMBNAIL_SIDE
 
 __all__ = [
     "FilmFault",
+    "FilmPixels",
     "FilmRaster",
     "FilmThumbnail",
+    "PixelFacts",
     "Request",
     "Sha256",
+    "pixels_request",
     "raster_request",
     "thumbnail_request",
     "warnings_of",
@@ -105,6 +108,35 @@ class FilmThumbnail:
     codes: tuple[ReasonCode, ...]
 
 
+class PixelFacts(BaseModel):
+    """Facts of a film's pixels, for whoever shows them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rows: PositiveInt
+    columns: PositiveInt
+    bits: Literal[8, 16]
+    """Of each gray, little-endian; 0 is black, and the largest number white."""
+    spacing_mm: tuple[float, float] | None = None
+    """(row, column) distance of pixel centers, where the header has it."""
+    orientation: Annotated[tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=2)]
+    """Directions in which rows and columns run, such as ("L", "F")."""
+    laterality: Annotated[str, Field(max_length=16)] = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FilmPixels:
+    """The grays of a film, to be shown elsewhere.
+
+    Attributes:
+        facts: size, depth and geometry.
+        deflated: zlib stream of the grays, row by row.
+    """
+
+    facts: PixelFacts
+    deflated: bytes
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,6 +163,16 @@ def raster_request(path: Path, side: int) -> Request[FilmRaster]:
         return FilmRaster(pixels, _Shape.model_validate(answer.head).shape)
 
     return Request({"do": "raster", "path": str(path)}, result)
+
+
+def pixels_request() -> Request[FilmPixels]:
+    """Return the request for the pixels of the film that was read last."""
+
+    def result(answer: Frame) -> FilmPixels:
+        (blob,) = answer.blobs
+        return FilmPixels(PixelFacts.model_validate(answer.head), bytes(blob))
+
+    return Request({"do": "pixels"}, result)
 
 
 def thumbnail_request(path: Path) -> Request[FilmThumbnail]:

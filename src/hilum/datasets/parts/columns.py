@@ -34,6 +34,7 @@ _ROLES = {
     "age": ("patientage", "age"),
     "sex": ("patientsex", "patientgender", "sex", "gender"),
     "split": ("split",),
+    "reader": ("reader", "readerid", "radid"),
     "labels": ("findinglabels", "labels"),
 }
 """Role to the folded names of the columns that may have it, in order of preference."""

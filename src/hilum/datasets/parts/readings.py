@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from math import inf
 from pathlib import Path
@@ -10,9 +11,18 @@ from pathlib import Path
 from hilum.datasets.parts.disk import read_rows
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelSet, LabelState
-from hilum.domain.record import Box, Vote
+from hilum.domain.record import Box, Record, Vote
 
-__all__ = ["Size", "add_boxes", "dicom_size", "film_box", "majority", "read_corners"]
+__all__ = [
+    "Size",
+    "add_boxes",
+    "add_vote",
+    "dicom_size",
+    "film_box",
+    "majority",
+    "read_corners",
+    "voted",
+]
 
 Size = tuple[float, float]
 """Columns and rows of a film, in px."""
@@ -25,6 +35,8 @@ _EDGE = 1 + 1e-9  # a box may end on the film's edge, whatever its decimals add 
 def majority(votes: Sequence[Vote]) -> tuple[LabelState, ...]:
     """Return the label of several readers: what all say; else positive where more than half say so.
 
+    Readers who did not judge a finding have no vote on it.
+
     >>> no, yes = (LabelState.NEGATIVE,), (LabelState.POSITIVE,)
     >>> majority([Vote("R1", yes), Vote("R2", no), Vote("R3", yes)])
     (<LabelState.POSITIVE: 1>,)
@@ -32,7 +44,32 @@ def majority(votes: Sequence[Vote]) -> tuple[LabelState, ...]:
     return tuple(_verdict(states) for states in zip(*(vote.states for vote in votes), strict=True))
 
 
-def _verdict(states: tuple[LabelState, ...]) -> LabelState:
+def add_vote(votes: dict[str, Vote], vote: Vote, where: str) -> bool:
+    """Add a reader's labels of a film to those of the others; return whether they are new.
+
+    Raises:
+        DatasetError: for a second row of one reader with other labels; with its place.
+
+    >>> votes = {}
+    >>> add_vote(votes, Vote("R1", ()), "row 2"), add_vote(votes, Vote("R1", ()), "row 3")
+    (True, False)
+    """
+    known = votes.setdefault(vote.reader, vote)
+    if known != vote:
+        raise DatasetError(
+            f"{where}: {vote.reader} has other labels for this film in a row before. Keep the row "
+            "that is right"
+        )
+    return known is vote
+
+
+def voted(record: Record, votes: Sequence[Vote]) -> Record:
+    """Return a film with its readers' labels, and their majority as its own."""
+    return replace(record, states=majority(votes), votes=tuple(votes))
+
+
+def _verdict(votes: tuple[LabelState, ...]) -> LabelState:
+    states = tuple(state for state in votes if state is not LabelState.UNLABELLED) or votes
     if len(set(states)) == 1:
         return states[0]
     return LabelState(2 * states.count(LabelState.POSITIVE) > len(states))

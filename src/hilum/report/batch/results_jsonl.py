@@ -11,7 +11,7 @@ from hilum.domain.documents.results import ImageResult
 from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults
 
-__all__ = ["REPORT", "ResultsJsonl", "read", "schema"]
+__all__ = ["REPORT", "ResultsJsonl", "line_of", "read", "schema"]
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,15 @@ class ResultsJsonl(Report):
     def pieces(self, batch: BatchResults) -> Iterator[str]:
         """Yield one line per input."""
         for result in batch.results:
-            yield json.dumps(result.model_dump(mode="python"), separators=(",", ":")) + "\n"
+            yield line_of(result) + "\n"
 
 
 REPORT: Report = ResultsJsonl()
+
+
+def line_of(result: ImageResult) -> str:
+    """Return the line of one input, without its end."""
+    return json.dumps(result.model_dump(mode="python"), separators=(",", ":"))
 
 
 def read(text: str) -> tuple[ImageResult, ...]:

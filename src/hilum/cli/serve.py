@@ -1,0 +1,386 @@
+"""`hilum serve`: the HTTP API and review pages, its tokens, its audit trail and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from hilum.cli.options import INPUT, MACHINE, OTHER, OUTPUT, Out
+from hilum.cli.terminal import REFUSED, kept, say
+from hilum.domain.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    from hilum.service.parts import ServiceParts, Store
+    from hilum.service.server import Certificate
+    from hilum.service.settings import ServiceSettings
+
+__all__ = ["app", "serve"]
+
+ACCESS = "Access"
+STORE = "hilum-store"
+"""Folder for the store of `hilum serve BUNDLE` without `--store`."""
+
+
+class ServeVerbs(TyperGroup):
+    """The words after `serve`; what is none of them goes to `start`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `start` before a bundle or an option."""
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="serve",
+    cls=ServeVerbs,
+    no_args_is_help=True,
+    help="Serve films over HTTP and review them. `start` may be left out: hilum serve starter.",
+)
+token = typer.Typer(name="token", no_args_is_help=True, help="Make, list and revoke tokens.")
+
+StorePlace = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        help="Folder of the service (default: hilum-store; with --results, OUT/review).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+TokenStore = Annotated[
+    Path,
+    typer.Option("--store", help="Folder of the service (default: hilum-store)."),
+]
+
+
+@app.command("start")
+def serve(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(help="The bundle's folder, or starter (default: none, with --results)."),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that `hilum predict` wrote, to review (default: none).",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    store: StorePlace = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on.", rich_help_panel=ACCESS)
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port.", rich_help_panel=ACCESS)
+    ] = 8000,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name by which the service may be called too (default: none).",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Certificates for TLS, PEM (default: no TLS).", rich_help_panel=ACCESS),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Private key for TLS, PKCS #8 (default: no TLS).", rich_help_panel=ACCESS
+        ),
+    ] = None,
+    behind_proxy: Annotated[
+        bool,
+        typer.Option(
+            "--behind-proxy",
+            help="A proxy in front does TLS and limits addresses.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind",
+            help="Show readers no result of a film before their own first reading.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = False,
+    phi: Annotated[
+        Literal["none", "pseudonym", "full"],
+        typer.Option(help="Patient identity in results.", rich_help_panel=OUTPUT),
+    ] = "pseudonym",
+    phi_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Key file of the pseudonyms, made if missing (default: in the user's settings).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads (default: all cores).", rich_help_panel=MACHINE),
+    ] = None,
+    timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds to read one film.", rich_help_panel=MACHINE)
+    ] = 30,
+    uploads: Annotated[
+        int,
+        typer.Option(
+            "--uploads-per-minute",
+            min=1,
+            help="Films that one token may send in a minute.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = 60,
+    quota_gb: Annotated[
+        float, typer.Option(min=0.0, help="Gigabytes of films to keep.", rich_help_panel=MACHINE)
+    ] = 10.0,
+    dev: Annotated[bool, typer.Option("--dev", help="Show /docs.", rich_help_panel=OTHER)] = False,
+) -> None:
+    """Take films, score them, and let readers review them; prints a link that works once.
+
+    With --results nothing is scored: a folder that `hilum predict` wrote is reviewed, without its
+    bundle. Readings are only ever added, and recorded in an audit trail.
+    """
+    from hilum.service.settings import ServiceLimits, ServiceSettings
+
+    if (bundle is None) == (results is None):
+        raise UsageError(
+            "there must be either a bundle or --results OUT; "
+            f"got {'neither' if bundle is None else 'both'}. Try `hilum serve starter`"
+        )
+    limits = ServiceLimits(uploads_per_minute=uploads, store_bytes=round(quota_gb * 1e9))
+    settings = ServiceSettings(
+        host=host,
+        port=port,
+        names=tuple(host_name or ()),
+        blind=blind,
+        secure=behind_proxy or tls_cert is not None,
+        behind_proxy=behind_proxy,
+        dev=dev,
+        limits=limits,
+    )
+    certificate = _certificate(tls_cert, tls_key)
+    _need_extra()
+    default = Path(STORE) if results is None else results / "review"
+    with _opened(store or default, settings) as opened:
+        if results is not None:
+            from hilum.service.start import review_service
+
+            parts = review_service(opened, results, settings)
+        else:
+            identity = _Identity(phi, phi_key)
+            parts = _scoring(opened, settings, bundle or Path(), _Work(threads, timeout, identity))
+        _serve(parts, certificate)
+
+
+class _Identity:
+    """What results may say of patients, as the options have it."""
+
+    def __init__(self, phi: str, key: Path | None) -> None:
+        self.phi = phi
+        self.key = key
+
+
+class _Work:
+    """How films are read and scored, as the options have it."""
+
+    def __init__(self, threads: int | None, timeout_s: int, identity: _Identity) -> None:
+        self.threads = threads
+        self.timeout_s = timeout_s
+        self.identity = identity
+
+
+def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
+    if chain is None and key is None:
+        return None
+    if chain is None or key is None:
+        raise UsageError(
+            "TLS needs a certificate and its key; got one. Give --tls-cert and --tls-key"
+        )
+    for path in (chain, key):
+        if not path.is_file():
+            raise UsageError(f"TLS needs files that can be read; {path} is none")
+    _need_extra()
+    from hilum.service.server import Certificate
+
+    return Certificate(chain, key)
+
+
+def _need_extra() -> None:
+    """Refuse to start without the libraries of the extra."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("fastapi", "granian", "prometheus_client") if not find_spec(name)]
+    if missing:
+        raise UsageError(f"this needs {', '.join(missing)}, not installed; install hilum[serve]")
+
+
+@contextmanager
+def _opened(place: Path, settings: ServiceSettings) -> Generator[Store]:
+    """Hold a store for one service, which must be allowed to listen where it is to."""
+    from hilum.files.lock import locked
+    from hilum.service.parts import open_store
+
+    with locked(place):
+        opened = open_store(place)
+        settings.check(has_tokens=any(not one.revoked for one in opened.tokens.all()))
+        yield opened
+
+
+def _scoring(opened: Store, settings: ServiceSettings, path: Path, work: _Work) -> ServiceParts:
+    from hilum.batch.patients import Phi, default_key, load_patients
+    from hilum.batch.run import prepare
+    from hilum.batch.score import BatchRequest
+    from hilum.bundle import Bundle
+    from hilum.cli.predict import processors
+    from hilum.reading import start_reader
+    from hilum.reading.process import Limits
+    from hilum.service.start import ScoringService
+
+    early = start_reader()  # it imports what it needs while the network is compiled
+    threads = work.threads or processors()
+    request = BatchRequest(
+        pictures=None,
+        patients=load_patients(
+            Phi(work.identity.phi), work.identity.key or default_key(), opened.root
+        ),
+        limits=Limits(timeout_s=work.timeout_s),
+        early=early,
+    )
+    prepare()
+    loaded = kept(Bundle.load(path, threads=threads))
+    return ScoringService(loaded, request, lanes=threads + 1).parts(opened, settings)
+
+
+def _serve(parts: ServiceParts, certificate: Certificate | None) -> None:
+    from hilum.domain.documents import NOT_A_DEVICE
+    from hilum.service.server import serve_forever
+
+    settings = parts.settings
+
+    def ready() -> None:
+        scheme = "https" if certificate is not None else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        # after the #, so that it is in no log and no Referer
+        once = parts.store.tokens.once()
+        typer.echo(f"{scheme}://{host}:{settings.port}/#once={once}")
+        say(f"{NOT_A_DEVICE} The link works once, within 15 minutes. Ctrl-C stops the service.")
+
+    try:
+        serve_forever(parts, certificate, ready)
+    finally:
+        parts.close()
+
+
+@token.command("add")
+def token_add(
+    name: Annotated[str, typer.Argument(help="Name of the reader or program.")],
+    scope: Annotated[
+        list[str], typer.Option(help="submit, read, review or admin (may be repeated).")
+    ],
+    store: TokenStore = Path(STORE),
+) -> None:
+    """Make a token; it is printed once, and kept as its hash alone."""
+    from hilum.service.parts import open_store
+
+    opened = open_store(store)
+    try:
+        typer.echo(opened.tokens.add(name, scope))
+    finally:
+        opened.close()
+
+
+@token.command("list")
+def token_list(store: TokenStore = Path(STORE)) -> None:
+    """List tokens: pseudonym, name, scopes, and whether each is revoked."""
+    from hilum.report.parts.text import shown
+    from hilum.service.parts import open_store, utc
+
+    opened = open_store(store, new=False)
+    try:
+        for one in opened.tokens.all():
+            scopes = ",".join(sorted(one.scopes))
+            state = "revoked" if one.revoked else "valid"
+            typer.echo(f"{one.reader}\t{shown(one.name)}\t{scopes}\t{utc(one.created)}\t{state}")
+    finally:
+        opened.close()
+
+
+@token.command("revoke")
+def token_revoke(
+    name: Annotated[str, typer.Argument(help="Name that the tokens were made for.")],
+    store: TokenStore = Path(STORE),
+) -> None:
+    """Revoke all tokens of a name, and their sessions."""
+    from hilum.service.parts import open_store
+
+    opened = open_store(store, new=False)
+    try:
+        count = opened.tokens.revoke(name)
+    finally:
+        opened.close()
+    if not count:
+        raise UsageError(f"a token must be there to be revoked; '{name}' has none")
+    say(f"{counted(count, 'token')} revoked")
+
+
+@app.command("audit")
+def audit(
+    store: Annotated[Path, typer.Argument(help="Folder of the service.")],
+) -> None:
+    """Check every event of the audit trail, and every reading and result against it.
+
+    Prints the number of events and the hash of the last: whoever keeps it can see later that none
+    was cut off. Exit code 3: an event is not as it was written; the first is named.
+    """
+    from hilum.service.parts import open_store
+    from hilum.service.store.events import verify_chain
+
+    opened = open_store(_store_in(store), new=False)
+    try:
+        found = verify_chain(opened.database)
+    finally:
+        opened.close()
+    if found.fault:
+        typer.echo(found.fault)
+        raise typer.Exit(REFUSED)
+    typer.echo(f"{counted(found.events, 'event')} {found.head}")
+
+
+@app.command("export")
+def export(
+    store: Annotated[Path, typer.Argument(help="Folder of the service.")],
+    out: Out,
+) -> None:
+    """Write readings as a dataset: labels.csv, with boxes.csv and verdicts.jsonl beside it.
+
+    `hilum check`, `evaluate --labels` and `train --data` read the folder. Several readers of a film
+    are merged by --votes.
+    """
+    from hilum.service.export import write_labels
+    from hilum.service.parts import open_store
+
+    opened = open_store(_store_in(store), new=False)
+    try:
+        write_labels(opened, out)
+    finally:
+        opened.close()
+    typer.echo(out)
+
+
+def _store_in(folder: Path) -> Path:
+    """Return a store's folder: the one named, or that in a folder of results."""
+    from hilum.service.parts import DATABASE
+
+    inner = folder / "review"
+    return inner if not (folder / DATABASE).exists() and (inner / DATABASE).exists() else folder
+
+
+app.add_typer(token)

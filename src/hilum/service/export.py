@@ -1,0 +1,165 @@
+"""Readings as a dataset that hilum itself reads: a row for each film and reader."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import ImageResult
+from hilum.files.atomic import write_atomic
+from hilum.report.batch.clinical_csv import cell
+from hilum.service.parts import Store, utc
+from hilum.service.store.verdicts import StoredVerdict, StoredVerdicts, newest_of_each
+
+__all__ = ["FINDINGS", "boxes_csv", "labels_csv", "verdicts_jsonl", "write_labels"]
+
+FINDINGS = "findings"
+"""Setting of a store with the findings of its bundle, in order."""
+_CELLS = {"present": "1", "absent": "0", "uncertain": "-1"}
+_ABOUT = ("image_id", "patient_id", "view", "reader")
+_PROVENANCE = (
+    *("read_at", "blinded", "reading_version", "bundle", "thresholds"),
+    *("agree_with_rest", "unreadable", "second_look", "notice"),
+)
+
+
+@dataclass(frozen=True)
+class _ReadFilm:
+    """A film that was read.
+
+    Attributes:
+        image_id: its name, unique among the films that were read.
+        patient: pseudonym; the film's name where the film has none.
+        view: view position.
+        readings: all versions, oldest first.
+    """
+
+    image_id: str
+    patient: str
+    view: str
+    readings: Sequence[StoredVerdict]
+
+    @property
+    def newest(self) -> list[StoredVerdict]:
+        """The newest reading of each reader."""
+        return list(newest_of_each(self.readings).values())
+
+
+def labels_csv(store: Store) -> str:
+    """Return a row for each film and reader: 1 present, 0 absent, -1 uncertain, blank not judged.
+
+    A reading that judges nothing has no row. What a reader merely agrees with is no label. Several
+    readers of a film are several rows, which `hilum check` and `evaluate` merge by `--votes`.
+    """
+    findings = _findings(store)
+    rows = [
+        [*_about(film, reading), *_judged(findings, reading), *_provenance(reading)]
+        for film in _films(store)
+        for reading in film.newest
+        if any(_judged(findings, reading))
+    ]
+    return _csv([*_ABOUT, *findings, *_PROVENANCE], rows)
+
+
+def boxes_csv(store: Store) -> str:
+    """Return a row for each box of the newest readings, in shares of the film."""
+    rows = [
+        [
+            *_about(film, reading),
+            cell(box["finding"]),
+            *(f"{box[side]:.6g}" for side in ("x", "y", "width", "height")),
+            *_provenance(reading),
+        ]
+        for film in _films(store)
+        for reading in film.newest
+        for box in reading.body.get("boxes", ())
+    ]
+    return _csv([*_ABOUT, "boxed", "x", "y", "width", "height", *_PROVENANCE], rows)
+
+
+def verdicts_jsonl(store: Store) -> str:
+    """Return every version of every reading, notes too, one JSON object a line."""
+    lines = (
+        {
+            "image_id": film.image_id,
+            "film": reading.film,
+            "version": reading.version,
+            "reader": reading.reader,
+            "time": utc(reading.made),
+            "blinded": reading.blinded,
+            "bundle": reading.bundle,
+            "thresholds": reading.thresholds,
+            **reading.body,
+            "notice": NOT_A_DEVICE,
+        }
+        for film in _films(store)
+        for reading in film.readings
+    )
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
+
+def write_labels(store: Store, out: Path) -> list[Path]:
+    """Write labels.csv, verdicts.jsonl and boxes.csv into a folder.
+
+    `labels.csv` alone is a table of films and findings, so that the folder is a dataset.
+    """
+    made = {"labels.csv": labels_csv, "verdicts.jsonl": verdicts_jsonl, "boxes.csv": boxes_csv}
+    for name, text in made.items():
+        write_atomic(out / name, text(store).encode("utf-8"), durable=True)
+    return [out / name for name in made]
+
+
+def _films(store: Store) -> Iterator[_ReadFilm]:
+    everything = list(StoredVerdicts(store.database, apart=False).everything())
+    grouped = [
+        (name, [verdict for _, verdict in rows])
+        for (name, _), rows in groupby(everything, key=lambda row: (row[0], row[1].film))
+    ]
+    names = Counter(name for name, _ in grouped)
+    for name, readings in grouped:
+        film = store.films.film(readings[0].film)
+        if film is None:
+            continue
+        image_id = name if names[name] == 1 else f"{film.id[:8]}/{name}"
+        result = ImageResult.model_validate_json(film.line) if film.line else None
+        patient = result.patient if result is not None else ""
+        view = result.view.value if result is not None else ""
+        yield _ReadFilm(image_id, patient or image_id, view, readings)
+
+
+def _findings(store: Store) -> list[str]:
+    return json.loads(store.films.setting(FINDINGS) or "[]")
+
+
+def _about(film: _ReadFilm, reading: StoredVerdict) -> list[str]:
+    return [cell(film.image_id), cell(film.patient), film.view, reading.reader]
+
+
+def _judged(findings: Sequence[str], reading: StoredVerdict) -> list[str]:
+    judged = reading.body.get("findings", {})
+    return [_CELLS.get(judged.get(name, ""), "") for name in findings]
+
+
+def _provenance(reading: StoredVerdict) -> list[str]:
+    body = reading.body
+    flags = (body.get(name, False) for name in ("agree_with_rest", "unreadable", "second_look"))
+    return [
+        *(utc(reading.made), str(int(reading.blinded)), str(reading.version)),
+        *(cell(reading.bundle), reading.thresholds, *(str(int(flag)) for flag in flags)),
+        NOT_A_DEVICE,
+    ]
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

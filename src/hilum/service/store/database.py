@@ -1,0 +1,150 @@
+"""One SQLite file: its tables, one thread that writes, and a connection a thread to read."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hilum.domain.errors import UsageError
+
+__all__ = ["Database", "Row", "Values", "Write"]
+
+T = TypeVar("T")
+Row = sqlite3.Row
+Values = Sequence[Any] | Mapping[str, Any]
+Write = Callable[[sqlite3.Connection], T]
+
+_VERSION = 1
+_BUSY_S = 10.0
+"""Seconds to wait for another process, such as `hilum serve token`, that is writing."""
+_TABLES = """
+CREATE TABLE film (
+    id TEXT PRIMARY KEY, sha256 TEXT, name TEXT NOT NULL, suffix TEXT NOT NULL,
+    size INTEGER NOT NULL, state TEXT NOT NULL, added REAL NOT NULL, bundle TEXT NOT NULL,
+    place TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0,
+    readings INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
+    second_look INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE result (
+    film TEXT NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL, line TEXT NOT NULL,
+    status TEXT NOT NULL, view TEXT NOT NULL, patient TEXT NOT NULL, priority REAL,
+    positives TEXT NOT NULL, near TEXT NOT NULL, scores TEXT NOT NULL,
+    sop TEXT NOT NULL, pixels TEXT NOT NULL, made REAL NOT NULL,
+    PRIMARY KEY (film, bundle)
+) STRICT;
+CREATE INDEX result_sop ON result (sop) WHERE sop <> '';
+CREATE TABLE verdict (
+    id INTEGER PRIMARY KEY, film TEXT NOT NULL, version INTEGER NOT NULL, reader TEXT NOT NULL,
+    made REAL NOT NULL, blinded INTEGER NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL,
+    body TEXT NOT NULL, UNIQUE (film, version)
+) STRICT;
+CREATE INDEX verdict_reader ON verdict (film, reader);
+CREATE TABLE box (
+    verdict INTEGER NOT NULL, finding TEXT NOT NULL,
+    x REAL NOT NULL, y REAL NOT NULL, width REAL NOT NULL, height REAL NOT NULL
+) STRICT;
+CREATE INDEX box_verdict ON box (verdict);
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    film TEXT NOT NULL, detail TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_film ON event (film);
+CREATE TABLE token (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, parent INTEGER, name TEXT NOT NULL,
+    reader TEXT NOT NULL, scopes TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL, expires REAL, revoked REAL
+) STRICT;
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+
+
+class Database:
+    """The one file of a store.
+
+    Reads go through a connection of the calling thread, and see every write that has returned.
+    Writes are functions of a connection; they run one after the other in one thread, each in a
+    transaction of its own, which is on the disk (WAL, `synchronous=FULL`) when `write` returns.
+
+    Args:
+        path: the file, made with its tables where it is missing.
+
+    Raises:
+        UsageError: for a file of another version, or that is no database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._own = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._writer = ThreadPoolExecutor(1, "store-writer")
+        try:
+            self.write(_with_tables)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise UsageError(
+                f"a store must be one that hilum wrote; {path}: {error}. Name another with --store"
+            ) from None
+        except UsageError:
+            self.close()
+            raise
+
+    def write(self, work: Write[T]) -> T:
+        """Run a function in a transaction of the writer thread; wait until the disk has it."""
+        return self._writer.submit(self._transact, work).result()
+
+    def one(self, query: str, values: Values = ()) -> Row | None:
+        """Return the first row of a query; None where there is none."""
+        return self._connection().execute(query, values).fetchone()
+
+    def all(self, query: str, values: Values = ()) -> list[Row]:
+        """Return the rows of a query."""
+        return self._connection().execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Finish what is being written, and close all connections."""
+        self._writer.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()
+
+    def _transact(self, work: Write[T]) -> T:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _connection(self) -> sqlite3.Connection:
+        known: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if known is not None:
+            return known
+        made = sqlite3.connect(
+            self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        self._opened.append(made)
+        made.row_factory = sqlite3.Row
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("PRAGMA synchronous=FULL")
+        self._own.connection = made
+        return made
+
+
+def _with_tables(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={_VERSION}")
+    elif version != _VERSION:
+        raise UsageError(
+            f"a store must be of version {_VERSION}; this one is of {version}. Use the hilum that "
+            "wrote it, or name another with --store"
+        )

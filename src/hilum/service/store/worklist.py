@@ -1,0 +1,217 @@
+"""The list of films: filtered, sorted, a page at a time, and counted."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hilum.domain.errors import UsageError
+from hilum.service.store.database import Database, Row
+
+__all__ = ["ListedFilm", "Worklist", "WorklistPage", "WorklistQuery", "WorklistState"]
+
+_SCORED = "r.status IN ('ok', 'warn')"
+_MINE = "EXISTS (SELECT 1 FROM verdict v WHERE v.film=f.id AND v.reader=:me)"
+
+
+class WorklistState(StrEnum):
+    """Parts of the worklist, as its counters name them. A film may be in several."""
+
+    ALL = "all"
+    UNREAD = "unread"
+    """Not read by the reader who asks."""
+    READ = "read"
+    POSITIVE = "positive"
+    """At least one finding at or above its threshold."""
+    NEAR = "near"
+    """None above, and at least one within 1.5 times the odds of its threshold."""
+    NOT_SCORED = "not_scored"
+    CONFLICT = "conflict"
+    """Readers differ on a finding."""
+    SECOND_LOOK = "second_look"
+    QUEUED = "queued"
+
+
+_STATES = {
+    WorklistState.ALL: "1",
+    WorklistState.UNREAD: f"NOT {_MINE}",
+    WorklistState.READ: _MINE,
+    WorklistState.POSITIVE: "r.positives<>''",
+    WorklistState.NEAR: "r.positives='' AND r.near<>''",
+    WorklistState.NOT_SCORED: f"r.status IS NOT NULL AND NOT {_SCORED}",
+    WorklistState.CONFLICT: "f.conflict=1",
+    WorklistState.SECOND_LOOK: "f.second_look=1",
+    WorklistState.QUEUED: "f.state='queued'",
+}
+BLINDED_STATES = frozenset({WorklistState.POSITIVE, WorklistState.NEAR, WorklistState.CONFLICT})
+"""Parts that say what the model, or another reader, found."""
+_KEYS = {
+    # unread first; then the largest margin over a threshold, films without a score last
+    "priority": f"{_MINE} * 1e6 - COALESCE(r.priority, -1e5)",
+    "name": "f.name",
+    "-name": "f.name",
+    "added": "f.added",
+    "-added": "f.added",
+    "status": "COALESCE(r.status, '')",
+    "view": "COALESCE(r.view, '')",
+    "readings": "f.readings",
+    "-readings": "f.readings",
+}
+"""Sort order to the expression that is sorted by; a minus before the name turns it around."""
+BLINDED_SORTS = frozenset({"priority", "status"})
+
+
+@dataclass(frozen=True)
+class WorklistQuery:
+    """What to list.
+
+    Attributes:
+        reader: who asks.
+        state: part of the list.
+        finding: films on which this finding is positive; empty for all.
+        view: view position; empty for all.
+        read_by: pseudonym of a reader who read the film; empty for all.
+        text: part of the film's name; empty for all.
+        sort: a key of `_KEYS`, or `finding:NAME` for the most probable first.
+        cursor: end of the page before; empty for the first.
+        limit: films on a page.
+    """
+
+    reader: str
+    state: WorklistState = WorklistState.ALL
+    finding: str = ""
+    view: str = ""
+    read_by: str = ""
+    text: str = ""
+    sort: str = "priority"
+    cursor: str = ""
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class ListedFilm:
+    """One film of the list: the row, and whether the reader who asks has read it."""
+
+    row: Row
+    read_by_me: bool
+
+
+@dataclass(frozen=True)
+class WorklistPage:
+    """One page of the list.
+
+    Attributes:
+        films: in order.
+        cursor: where the next page begins; empty after the last.
+    """
+
+    films: Sequence[ListedFilm]
+    cursor: str
+
+
+class Worklist:
+    """The list of films.
+
+    Args:
+        database: of the store.
+        findings: that may be sorted and filtered by.
+    """
+
+    def __init__(self, database: Database, findings: Sequence[str]) -> None:
+        self._database = database
+        # the name becomes part of a path within JSON
+        self._findings = frozenset(name for name in findings if not set(name) & set("\"'\\"))
+
+    def page(self, query: WorklistQuery) -> WorklistPage:
+        """Return one page.
+
+        Raises:
+            UsageError: for an unknown order or finding, or a cursor of another order.
+        """
+        key, falling = self._key(query.sort)
+        where, values = self._where(query)
+        if query.cursor:
+            values["at"], values["id"] = _decoded(query.cursor, query.sort)
+            sign = "<" if falling else ">"
+            where.append(f"({key}, f.id) {sign} (:at, :id)")
+        order = "DESC" if falling else "ASC"
+        values["limit"] = query.limit + 1
+        rows = self._database.all(
+            f"SELECT f.*, r.status, r.view, r.patient, r.priority, r.positives, r.near, r.line, "  # noqa: S608
+            f"r.thresholds, {_MINE} AS mine, {key} AS at FROM film f LEFT JOIN result r ON "
+            f"r.film=f.id AND r.bundle=f.bundle WHERE {' AND '.join(where)} "
+            f"ORDER BY {key} {order}, f.id {order} LIMIT :limit",
+            values,
+        )
+        page = rows[: query.limit]
+        more = len(rows) > query.limit
+        cursor = _encoded(query.sort, page[-1]["at"], page[-1]["id"]) if more else ""
+        return WorklistPage([ListedFilm(row, bool(row["mine"])) for row in page], cursor)
+
+    def counts(self, reader: str) -> dict[WorklistState, int]:
+        """Return the number of films in each part of the list."""
+        sums = ", ".join(f"SUM({test}) AS n_{state.value}" for state, test in _STATES.items())
+        row = self._database.one(
+            f"SELECT {sums} FROM film f LEFT JOIN result r ON r.film=f.id AND "  # noqa: S608
+            "r.bundle=f.bundle WHERE f.state<>'deleted'",
+            {"me": reader},
+        )
+        counted: dict[str, int | None] = {} if row is None else dict(row)
+        return {state: counted.get(f"n_{state.value}") or 0 for state in WorklistState}
+
+    def _key(self, sort: str) -> tuple[str, bool]:
+        kind, _, finding = sort.partition(":")
+        if kind == "finding" and finding in self._findings:
+            path = f'$."{finding}"'
+            return f"-COALESCE(json_extract(r.scores, '{path}'), -1e5)", False
+        if sort not in _KEYS:
+            raise UsageError(
+                f"films can be sorted by {', '.join(_KEYS)} or finding:NAME; got {sort!r}"
+            )
+        return _KEYS[sort], sort.startswith("-")
+
+    def _where(self, query: WorklistQuery) -> tuple[list[str], dict[str, Any]]:
+        where = ["f.state<>'deleted'", f"({_STATES[query.state]})"]
+        values: dict[str, Any] = {"me": query.reader}
+        if query.finding:
+            if query.finding not in self._findings:
+                raise UsageError(
+                    f"films can be filtered by their own findings; got {query.finding!r}"
+                )
+            where.append("instr(r.positives, :finding)>0")
+            values["finding"] = f"|{query.finding}|"
+        if query.view:
+            where.append("r.view=:view")
+            values["view"] = query.view
+        if query.read_by:
+            where.append("EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)")
+            values["read_by"] = query.read_by
+        if query.text:
+            where.append("instr(lower(f.name), lower(:text))>0")
+            values["text"] = query.text
+        return where, values
+
+
+def _encoded(sort: str, at: object, film: str) -> str:
+    text = json.dumps([sort, at, film], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str, sort: str) -> tuple[str | float, str]:
+    """Return the key and the film at which a page ended.
+
+    >>> _decoded(_encoded("name", "b.png", "0c"), "name")
+    ('b.png', '0c')
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        order, at, film = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except ValueError:
+        order, at, film = None, None, None
+    if order != sort or not isinstance(at, str | int | float) or not isinstance(film, str):
+        raise UsageError("a cursor must be that of the same list; ask for the first page again")
+    return at, film

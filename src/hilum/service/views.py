@@ -1,0 +1,187 @@
+"""Films and readings as documents, with what a caller may not see yet left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import ImageResult
+from hilum.service.documents import (
+    FilmLinks,
+    HistoryDocument,
+    ReadingDocument,
+    TopFinding,
+    VerdictDocument,
+    WorklistFilm,
+)
+from hilum.service.parts import ServiceParts, utc
+from hilum.service.store.films import FilmRow
+from hilum.service.store.tokens import AccessToken
+from hilum.service.store.verdicts import StoredVerdict, differ, newest_of_each
+from hilum.service.store.worklist import ListedFilm
+from hilum.service.summaries import margin
+
+__all__ = ["film_document", "history_of", "links_of", "listed_film", "verdict_document"]
+
+_REVEALING = frozenset({"EMPTY_HEATMAP", "HEATMAP_FAILED"})
+"""Codes that only a film with a positive finding can have."""
+
+
+def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> bytes:
+    """Return a `FilmDocument`, the line of results.jsonl in it byte for byte."""
+    seen = parts.may_see(film.id, caller)
+    history = parts.verdicts.history(film.id)
+    mine = [one for one in history if one.reader == caller.reader]
+    tree = {
+        "id": film.id,
+        "name": film.name,
+        "state": parts.state_of(film),
+        "added": utc(film.added),
+        "blinded": not seen,
+        "reading": _reading(parts, film, caller, bool(mine)).model_dump(),
+        "mine": verdict_document(parts, mine[-1], mine[:-1]).model_dump() if mine else None,
+        "links": links_of(parts, film, seen).model_dump(),
+        "notice": NOT_A_DEVICE,
+    }
+    line = film.line if film.line and (seen or not _scored(film)) else "null"
+    text = json.dumps(tree, separators=(",", ":"))
+    return f'{text[:-1]},"result":{line}}}'.encode("ascii")
+
+
+def listed_film(parts: ServiceParts, listed: ListedFilm, caller: AccessToken) -> WorklistFilm:
+    """Return a film of the list."""
+    row, film = listed.row, FilmRow.of(listed.row)
+    seen = not parts.settings.blind or listed.read_by_me
+    result = ImageResult.model_validate_json(film.line) if film.line else None
+    shown: dict[str, Any] = {"status": None}
+    if result is not None:
+        scored = result.status.scored
+        shown = {
+            "status": "scored" if scored and not seen else result.status.value,
+            "codes": tuple(c.value for c in result.codes if seen or c.value not in _REVEALING),
+            "message": result.message,
+            "view": result.view.value,
+            "patient": result.patient,
+        }
+    if result is not None and seen:
+        shown |= {
+            "priority": row["priority"],
+            "top": _top(result),
+            "positives": tuple(result.positives),
+            "near": tuple(row["near"].strip("|").split("|")) if row["near"] else (),
+        }
+    return WorklistFilm(
+        id=film.id,
+        name=film.name,
+        state=parts.state_of(film),
+        added=utc(film.added),
+        blinded=not seen,
+        reading=_reading(parts, film, caller, listed.read_by_me),
+        links=links_of(parts, film, seen),
+        **shown,
+    )
+
+
+def links_of(parts: ServiceParts, film: FilmRow, seen: bool) -> FilmLinks:
+    """Return where the parts of a film are."""
+    here = f"/v1/films/{film.id}"
+    offers = parts.pictures.offers(film)
+    findings = parts.pictures.overlays(film) if seen else ()
+    return FilmLinks(
+        self=here,
+        history=f"{here}/history",
+        verdict=f"{here}/verdict",
+        preview=f"{here}/preview" if offers["preview"] else None,
+        pixels=f"{here}/pixels" if offers["pixels"] else None,
+        maps=f"{here}/maps" if offers["maps"] and seen else None,
+        overlays={name: f"{here}/overlay/{name.replace(' ', '%20')}" for name in findings},
+    )
+
+
+def verdict_document(
+    parts: ServiceParts, verdict: StoredVerdict, before: Sequence[StoredVerdict]
+) -> VerdictDocument:
+    """Return one version of a film's readings.
+
+    Args:
+        parts: of the service.
+        verdict: the version.
+        before: earlier versions of the film, oldest first.
+    """
+    own = [one for one in before if one.reader == verdict.reader]
+    return VerdictDocument(
+        **verdict.body,
+        version=verdict.version,
+        reader=verdict.reader,
+        reader_name=parts.store.tokens.names().get(verdict.reader, ""),
+        time=utc(verdict.made),
+        blinded=verdict.blinded,
+        bundle=verdict.bundle,
+        thresholds=verdict.thresholds,
+        changed=_changed(own[-1].body, verdict.body) if own else (),
+    )
+
+
+def history_of(parts: ServiceParts, film: FilmRow) -> HistoryDocument:
+    """Return all readings of a film."""
+    history = parts.verdicts.history(film.id)
+    readings = (
+        verdict_document(parts, one, history[:number]) for number, one in enumerate(history)
+    )
+    return HistoryDocument(
+        film=film.id,
+        version=film.version,
+        readings=tuple(readings),
+        differ=tuple(differ(list(newest_of_each(history).values()))),
+    )
+
+
+def _reading(
+    parts: ServiceParts, film: FilmRow, caller: AccessToken, read_by_me: bool
+) -> ReadingDocument:
+    """Return how far a film was read; nothing of other readers before one's own, while blinded."""
+    seen = not parts.settings.blind or read_by_me
+    return ReadingDocument(
+        version=parts.verdicts.current(film.id, caller.reader) if not seen else film.version,
+        readings=film.readings if seen else 0,
+        read_by_me=read_by_me,
+        conflict=film.conflict and seen,
+        second_look=film.second_look and seen,
+    )
+
+
+def _top(result: ImageResult) -> TopFinding | None:
+    found = (result.findings or {}).items()
+    margins = {name: value for name, one in found if (value := margin(one)) is not None}
+    if not margins or result.findings is None:
+        return None
+    name = max(margins, key=lambda one: margins[one])
+    one = result.findings[name]
+    return TopFinding(
+        finding=name,
+        probability=one.probability,
+        threshold=one.threshold or 0.0,
+        margin=margins[name],
+    )
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the findings and fields that differ.
+
+    >>> _changed({"findings": {"Mass": "present"}, "note": ""}, {"findings": {}, "note": "a"})
+    ('Mass', 'note')
+    """
+    before, after = old.get("findings", {}), new.get("findings", {})
+    findings = [
+        name
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name, "not_judged") != after.get(name, "not_judged")
+    ]
+    fields = [key for key in new if key != "findings" and old.get(key) != new[key]]
+    return (*findings, *fields)
+
+
+def _scored(film: FilmRow) -> bool:
+    return json.loads(film.line).get("findings") is not None
