@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hilum.datasets import open_dataset
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, DatasetError, FilmError, HilumError, counted
 from hilum.domain.record import Split
-from hilum.explain.overlay import Style, is_empty, levels, ramp
+from hilum.explain.map_layer import layer_shape, map_layer
+from hilum.explain.overlay import is_empty
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import read_sealed
 from hilum.imaging.gate import GateRules
@@ -36,10 +34,6 @@ __all__ = ["PAGE", "ErrorRequest", "browse_errors", "read_calls"]
 
 PAGE = "errors.html"
 """File name of the page, in the folder that is written to."""
-_MAP_SIDE = 128
-"""The same of a map, which has some 7 by 7 cells; the browser enlarges it smoothly."""
-_OPACITY = 0.68
-"""Opacity of a map at its peak; below a tenth of the peak a color would only be a veil."""
 
 Advance = Callable[[int, int], None]
 
@@ -241,29 +235,15 @@ def _read(reader: ReaderProcess, path: Path) -> Reading | None:
 def _maps(subject: Subject, reading: Reading, findings: Sequence[str]) -> dict[str, bytes | None]:
     """Return each finding's map as a PNG to lay over the film; None for an empty map."""
     heatmaps = subject.engine.run(reading.raster[None]).heatmaps[0]
-    scale = min(1.0, _MAP_SIDE / max(reading.facts.shape))
-    rows, columns = (max(1, round(side * scale)) for side in reading.facts.shape)
+    preprocessing = subject.engine.preprocessing
     found: dict[str, bytes | None] = {}
     for finding in dict.fromkeys(findings):
         if finding in subject.engine.labels:
             cells = heatmaps[subject.engine.labels.index(finding)]
-            on_film = subject.engine.preprocessing.to_film(cells, (rows, columns))
-            found[finding] = None if is_empty(on_film) else _layer(on_film)
+            shape = reading.facts.shape
+            empty = is_empty(preprocessing.to_film(cells, layer_shape(shape)))
+            found[finding] = None if empty else map_layer(cells, preprocessing, shape)
     return found
-
-
-def _layer(heatmap: NDArray[np.float32]) -> bytes:
-    """Return a map as a PNG whose opacity rises with the map: (H, W) float32 to bytes."""
-    import cv2
-
-    level = levels(heatmap)
-    rise = np.clip((np.arange(256) / 255.0 - 0.1) / 0.5, 0.0, 1.0) ** 0.9
-    alpha = np.rint(255.0 * _OPACITY * rise).astype(np.uint8)
-    pixels = np.dstack([ramp(Style.HOT)[level][:, :, ::-1], alpha[level]])
-    written, file = cv2.imencode(".png", pixels)
-    if not written:
-        raise ValueError(f"a map of {pixels.shape} cannot be written as PNG")
-    return file.tobytes()
 
 
 def _foreign(subject: Subject, evaluation: Evaluation) -> Iterator[str]:
