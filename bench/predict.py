@@ -126,7 +126,7 @@ def compare(bundle: Bundle, eight: Bundle, films: list[Path], chosen: argparse.N
                 SCORES: (many, lambda: batch(SCORES, None)),
                 EIGHT: (many, lambda: batch(EIGHT, None, eight)),
                 COMMAND: (many, lambda: command(bundle.root, root / "many", root / "said")),
-                OVERLAYS: (many, lambda: batch(OVERLAYS, Pictures())),
+                OVERLAYS: (many, lambda: batch(OVERLAYS, Pictures(overlays=True))),
                 MAPS: (len(some), lambda: all_maps(bundle, some)),
                 ALONE: (len(alone), lambda: bundle.engine.run(alone)),
                 ALONE_EIGHT: (len(alone), lambda: eight.engine.run(alone)),

@@ -24,6 +24,7 @@ from hilum.batch.score import BatchRequest
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.findings import nih14
+from hilum.explain.map_layer import map_layer
 from hilum.explain.request import HeatmapRequest, PictureFormat, Pictures
 from hilum.files.sealed import file_sha256
 from hilum.reading.process import ReaderProcess
@@ -157,32 +158,57 @@ def test_a_film_s_numbers_are_the_bundle_s(batch: Batch, toy: Path) -> None:
             assert (result.bundle, result.precision) == (bundle.id, "f32")
 
 
-def test_overlays_are_those_of_the_positive_findings_at_the_films_size(batch: Batch) -> None:
-    listed = [file for result in batch.results for file in result.heatmaps.values()]
-    assert sorted(listed) == sorted(
-        f"overlays/{p.name}" for p in (batch.out / "overlays").iterdir()
-    )
+def test_maps_are_those_of_the_positive_findings_and_no_overlay_is_drawn(
+    batch: Batch, toy: Path
+) -> None:
+    listed = [file for result in batch.results for file in result.maps.values()]
+    assert sorted(listed) == sorted(f"maps/{p.name}" for p in (batch.out / "maps").iterdir())
     assert listed
+    assert not any((batch.out / "overlays").iterdir())
+    bundle = Bundle.load(toy / "bundle")
     for result in batch.results:
-        assert list(result.heatmaps) == result.positives
-        for finding, file in result.heatmaps.items():
+        assert list(result.maps) == result.positives
+        assert result.heatmaps == {}
+        prediction = bundle.predict(Path(result.input)) if result.maps else None
+        for finding, file in result.maps.items():
             assert file.endswith(f"__{finding}.png")
-            with Image.open(batch.out / file) as drawn, Image.open(result.input) as film:
-                assert drawn.size == film.size
-                assert drawn.mode == "RGB"
+            assert prediction is not None
+            layer = map_layer(
+                prediction.analysis.map_of(finding),
+                bundle.manifest.preprocessing,
+                prediction.film.shape,
+            )
+            assert (batch.out / file).read_bytes() == layer
+
+
+def test_overlays_on_request_have_the_films_size(toy: Path, tmp_path: Path) -> None:
+    films, bundle = sorted((toy / "films" / "images").iterdir())[:3], Bundle.load(toy / "bundle")
+    request = BatchRequest(Pictures(HeatmapRequest.parse("top"), overlays=True))
+    results = run_batch(bundle, films, tmp_path, request).batch.results
+    for result in results:
+        assert list(result.maps) == list(result.heatmaps)
+        ((finding, file),) = result.heatmaps.items()
+        assert file == f"overlays/{Path(result.input).stem}__{finding}.png"
+        with Image.open(tmp_path / file) as drawn, Image.open(result.input) as film:
+            assert drawn.size == film.size
+            assert drawn.mode == "RGB"
+    assert "overlays/" in (tmp_path / "report.html").read_text("utf-8")
+    # without overlays it is another batch
+    with pytest.raises(UsageError, match="another overlays, style"):
+        run_batch(bundle, films, tmp_path, BatchRequest(Pictures(HeatmapRequest.parse("top"))))
 
 
 def test_films_of_one_name_in_two_folders_are_both_kept(batch: Batch) -> None:
     one, other = batch.of("a/00000001_000.png"), batch.of("b/00000001_000.png")
     assert (one.image_id, other.image_id) == ("a/00000001_000.png", "b/00000001_000.png")
     assert one.film != other.film
-    assert not set(one.heatmaps.values()) & set(other.heatmaps.values())
+    assert not set(one.maps.values()) & set(other.maps.values())
     assert (batch.out / str(one.film)).is_file()
 
 
 def test_all_reports_are_there_and_nothing_half_written(batch: Batch) -> None:
     assert {path.name for path in batch.out.iterdir()} == (
-        REPORTS | FOR_RESUMING | {"films", "overlays"}
+        REPORTS | FOR_RESUMING | {"films", "maps", "overlays"}
     )
 
 
@@ -249,7 +275,7 @@ def test_more_films_than_are_held_at_a_time(toy: Path, tmp_path: Path) -> None:
     assert len(told) > 1
 
 
-@pytest.mark.parametrize("folder", ["films", "overlays"])
+@pytest.mark.parametrize("folder", ["films", "maps", "overlays"])
 def test_results_are_never_written_over_the_films(toy: Path, tmp_path: Path, folder: str) -> None:
     film = next((toy / "films" / "images").iterdir())
     names = (f"{folder}/a.png", f"{folder}/deep/b.png", f"{folder}/link.png", "link/a.png")
@@ -273,9 +299,9 @@ def test_the_pictures_of_an_earlier_batch_go_with_it(
     film = Path(again.of("tall.png").input)
     (tmp_path / "notes.txt").write_text("mine")
     small = run_batch(Bundle.load(toy / "bundle"), [film], tmp_path).batch
-    left = {path.name for folder in ("films", "overlays") for path in (tmp_path / folder).iterdir()}
+    left = {path.name for folder in ("films", "maps") for path in (tmp_path / folder).iterdir()}
     (result,) = small.results
-    assert left == {Path(file).name for file in (result.film, *result.heatmaps.values())}
+    assert left == {Path(file).name for file in (result.film, *result.maps.values())}
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -296,7 +322,7 @@ def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     films, bundle = sorted((toy / "films" / "images").iterdir())[:4], Bundle.load(toy / "bundle")
-    everything = BatchRequest(Pictures(HeatmapRequest.parse("all")))
+    everything = BatchRequest(Pictures(HeatmapRequest.parse("all"), overlays=True))
     whole = tuple(run_batch(bundle, films, tmp_path / "whole", everything).batch.results)
 
     def crashes(*_: object) -> bytes:
@@ -309,6 +335,7 @@ def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(
         assert result.status is Status.WARN
         assert ReasonCode.HEATMAP_FAILED in result.codes
         assert (result.findings, result.heatmaps) == (expected.findings, {})
+        assert result.maps == expected.maps
     again = run_batch(bundle, films, tmp_path / "out", everything)
     assert again.resumed == 0
     assert tuple(again.batch.results) == whole
@@ -317,7 +344,8 @@ def test_a_picture_that_fails_costs_no_score_and_is_drawn_next_time(
 
 def test_pictures_can_be_jpeg(toy: Path, tmp_path: Path) -> None:
     films = sorted((toy / "films" / "images").iterdir())[:2]
-    request = BatchRequest(Pictures(HeatmapRequest.parse("top"), stored=PictureFormat.JPEG))
+    top = HeatmapRequest.parse("top")
+    request = BatchRequest(Pictures(top, overlays=True, stored=PictureFormat.JPEG))
     bundle = Bundle.load(toy / "bundle")
     for result in run_batch(bundle, films, tmp_path, request).batch.results:
         (file,) = result.heatmaps.values()
@@ -325,7 +353,7 @@ def test_pictures_can_be_jpeg(toy: Path, tmp_path: Path) -> None:
             assert (picture.format, picture.size) == ("JPEG", (128, 128))
     # as PNG it is another batch, and where its films are gone its pictures go with them
     with pytest.raises(UsageError, match="another pictures"):
-        run_batch(bundle, films, tmp_path, BatchRequest(Pictures(HeatmapRequest.parse("top"))))
+        run_batch(bundle, films, tmp_path, BatchRequest(Pictures(top, overlays=True)))
     # drawn by a run that was killed before its journal told of it
     (tmp_path / "overlays" / f"{films[0].stem}__{bundle.labels.findings[0]}.jpg").touch()
     (tmp_path / "overlays" / "mine__too.jpg").touch()

@@ -130,7 +130,7 @@ def test_a_part_rejects_what_the_whole_shows(world: World) -> None:
     assert "DUPLICATE_SOP_CONFLICT" not in codes["2.dcm"]
     pictures = {path.stem for path in (world.whole / "films").iterdir()}
     assert {"1", "2", "5"} <= pictures  # a rejected film is shown, and its heatmaps are not
-    drawn = {path.stem.partition("__")[0] for path in (world.whole / "overlays").iterdir()}
+    drawn = {path.stem.partition("__")[0] for path in (world.whole / "maps").iterdir()}
     assert "2" not in drawn
 
 

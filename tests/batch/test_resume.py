@@ -118,7 +118,7 @@ def test_a_run_killed_within_any_line_ends_with_the_same_bytes(
         finished = max(0, number - 1)
         for size in (begin + 1, begin + 9, (begin + end) // 2, end - 1):
             out = stopped(size)
-            for picture in [*(out / "films").iterdir(), *(out / "overlays").iterdir()]:
+            for picture in [*(out / "films").iterdir(), *(out / "maps").iterdir()]:
                 if picture.stem.partition("__")[0] in names[finished + 1 :]:
                     picture.unlink()  # not drawn yet
             assert world.run(out).resumed == finished
@@ -140,11 +140,11 @@ def test_films_whose_pictures_are_gone_are_scored_again(
 ) -> None:
     out = stopped(ends(world)[-1])
     previews = sorted((out / "films").glob("[!.]*.jpg"))
-    overlays = sorted((out / "overlays").iterdir())
+    maps = sorted((out / "maps").iterdir())
     previews[0].unlink()
     previews[1].write_bytes(b"")  # as a power cut leaves it
-    overlays[-1].unlink()
-    films = {previews[0].stem, previews[1].stem, overlays[-1].name.partition("__")[0]}
+    maps[-1].unlink()
+    films = {previews[0].stem, previews[1].stem, maps[-1].name.partition("__")[0]}
     assert world.run(out).resumed == INPUTS - len(films)
     assert files_of(out) == files_of(world.out)
 
@@ -231,19 +231,19 @@ def test_pictures_of_a_killed_run_that_no_report_shows_go(
     out = stopped(ends(world)[3])
     stem = sorted(world.inbox.glob("0*.png"))[-1].stem
     findings = list(world.bundle.labels)
-    drawn = {path.name for path in (out / "overlays").iterdir()}
+    drawn = {path.name for path in (out / "maps").iterdir()}
     odd = next(
         f"{stem}__{finding}.png" for finding in findings if f"{stem}__{finding}.png" not in drawn
     )
-    for name in (f"overlays/{odd}", "films/damaged.jpg"):
+    for name in (f"maps/{odd}", "films/damaged.jpg"):
         (out / name).write_bytes(b"of another state of the film")
-    for name in ("films/mine.jpg", "overlays/mine__too.png"):
+    for name in ("films/mine.jpg", "maps/mine__too.png"):
         (out / name).write_bytes(b"mine")
     world.run(out)
     assert files_of(out) == {
         **files_of(world.out),
         "films/mine.jpg": b"mine",
-        "overlays/mine__too.png": b"mine",
+        "maps/mine__too.png": b"mine",
     }
 
 

@@ -192,7 +192,11 @@ def test_which_findings_and_how_is_asked_in_words(bundle: Bundle, films: list[Pa
     [
         ("Efusion", "hot", "got 'Efusion'. Did you mean 'Effusion'?"),
         ("Enlarged Cardiomediastinum", "hot", "no finding 'Enlarged Cardiomediastinum' in NIH-14"),
-        ("top", "hott", "style must be one of hot, jet, triptych; got 'hott'. Did you mean 'hot'?"),
+        (
+            "top",
+            "hott",
+            "style must be one of plasma, hot, jet, triptych; got 'hott'. Did you mean 'hot'?",
+        ),
     ],
 )
 def test_what_cannot_be_explained_is_refused(

@@ -86,15 +86,23 @@ def test_every_film_that_was_decoded_has_a_picture(said: Said, films: Path) -> N
     assert Path("out/results.jsonl").read_bytes() == again
 
 
-@pytest.mark.parametrize("options", [("--panel",), ("--style", "triptych")])
-def test_a_sheet_gets_the_width_of_its_card(
+@pytest.mark.parametrize(
+    "options",
+    [("--overlays",), ("--panel",), ("--style", "triptych"), ("--pictures-as", "png")],
+)
+def test_whoever_says_how_overlays_are_drawn_gets_them(
     said: Said, films: Path, options: tuple[str, ...]
 ) -> None:
     given_ = ("predict", "starter", films / "right.png", "--threshold", "0", "-q")
     said(*given_, "-o", "wide", *options)
     said(*given_, "-o", "small")
-    assert 'class="reading sheets"' in Path("wide/report.html").read_text()
-    assert 'class="reading sheets"' not in Path("small/report.html").read_text()
+    drawn = sorted(path.name for path in Path("wide/overlays").iterdir())
+    assert drawn == sorted(path.name for path in Path("wide/maps").iterdir())
+    assert drawn
+    assert not any(Path("small/overlays").iterdir())
+    page = Path("wide/report.html").read_text()
+    assert all(f"./overlays/{name}" in page for name in drawn)
+    assert 'class="reading sheets"' not in page
 
 
 def test_inputs_that_do_not_exist_write_nothing(said: Said, films: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_served_heatmaps_are_grad_cam_of_the_trained_weights(pipeline: Path)
         assert np.abs(output.heatmaps[:, column] - cam).max() <= 1e-5 * max(1.0, cam.max())
 
 
-def test_every_input_has_its_row_and_every_positive_its_overlay(pipeline: Path) -> None:
+def test_every_input_has_its_row_and_every_positive_its_map(pipeline: Path) -> None:
     said = rows(pipeline / "out" / "final_clinical_report.csv")
     inputs = sorted(path.name for path in (pipeline / "inbox").iterdir())
     assert [row["Image_ID"] for row in said] == inputs
@@ -153,11 +153,11 @@ def test_every_input_has_its_row_and_every_positive_its_overlay(pipeline: Path) 
         for finding in nih14()
         if row[f"{finding}_positive"] == "1"
     }
-    overlays = pipeline / "out" / "overlays"
-    assert {path.name for path in overlays.iterdir()} == positive
+    maps = pipeline / "out" / "maps"
+    assert {path.name for path in maps.iterdir()} == positive
     for name in sorted(positive)[:5]:
-        with Image.open(overlays / name) as drawn:
-            assert drawn.size == (256, 256)
+        with Image.open(maps / name) as drawn:
+            assert (drawn.size, drawn.mode) == ((320, 320), "P")
     for page in ("report.html", "dashboard.html"):
         assert "not a medical device" in (pipeline / "out" / page).read_text()
 

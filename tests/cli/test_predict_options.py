@@ -90,11 +90,11 @@ def test_tables_alone_have_no_pictures_and_the_same_numbers(predict: Said, tmp_p
     assert predict("--tables-only", "--quiet", out="tables")[0] == 0
     assert predict("--quiet")[0] == 0
     assert not list((tmp_path / "tables" / "films").iterdir())
-    assert not list((tmp_path / "tables" / "overlays").iterdir())
+    assert not list((tmp_path / "tables" / "maps").iterdir())
     assert list((tmp_path / "out" / "films").iterdir())
     for alone, drawn in zip(rows(tmp_path / "tables"), rows(tmp_path / "out"), strict=True):
         differ = {key for key in alone if alone[key] != drawn[key]}
-        assert differ <= {"heatmaps"}
+        assert differ <= {"maps"}
 
 
 def test_shards_are_merged_into_the_files_of_one_run(

@@ -106,7 +106,7 @@ def test_another_bundle_is_one_line_and_code_2(
     assert (code, printed) == (2, "")
     assert err == (
         f"hilum: a batch is continued as it was begun; {out} was scored with another bundle, "
-        "code_sha256, heatmaps, patients, style. Name another folder with -o\n"
+        "code_sha256, heatmaps, patients. Name another folder with -o\n"
     )
 
 

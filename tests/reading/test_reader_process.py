@@ -300,7 +300,7 @@ def test_bad_films_have_their_rows_and_good_ones_are_as_without_them(
         mixed = {result.input: result for result in done.batch.results}
         for result in without.results:
             assert mixed[result.input] == result
-    for folder in ("films", "overlays"):
+    for folder in ("films", "maps"):
         for picture in (tmp_path / "out" / folder).iterdir():
             assert (tmp_path / "mixed" / folder / picture.name).read_bytes() == picture.read_bytes()
 

@@ -243,6 +243,28 @@ def test_captions_say_what_a_heatmap_is(batch_of, scored) -> None:
     assert "no region raised the score" in Page(render(batch_of(empty))).text
 
 
+@pytest.mark.parametrize("sheets", [False, True])
+def test_results_of_an_older_version_show_their_overlays(batch_of, scored, sheets: bool) -> None:
+    old = scored(
+        "a.png", (0.9, 0.0, 0.0), film="films/a.jpg", heatmaps={"Atelectasis": "overlays/a.png"}
+    )
+    batch = replace(batch_of(old), sheets=sheets)
+    page = Page(film_report.REPORT.render(batch))
+    images = [image["src"] for image in page.of("img")]
+    assert images == [*([] if sheets else ["./films/a.jpg"]), "./overlays/a.png"]
+    assert ("reading sheets" in [one["class"] for one in page.of("div")]) == sheets
+
+
+def test_every_map_has_its_words_and_the_legend_says_what_colors_are(batch_of, scored) -> None:
+    maps = {name: f"maps/a__{name}.png" for name in ("Hernia", "Atelectasis")}
+    result = scored("a.png", (0.9, 0.0, 0.0), film="films/a.jpg", maps=maps)
+    page = Page(film_report.REPORT.render(batch_of(result)))
+    shown = [(one["data-finding"], one["class"]) for one in page.of("img")[1:]]
+    assert shown == [("Atelectasis", "map shown"), ("Hernia", "map")]
+    assert page.text.count("supporting evidence, not the location of disease") == 2
+    assert "Each map is colored to its own maximum" in page.text
+
+
 def test_reasons_are_sentences(mixed: BatchResults) -> None:
     text = Page(film_report.REPORT.render(mixed)).text
     for code in (ReasonCode.RANGE_INFERRED, ReasonCode.DECODE_TRUNCATED):
