@@ -118,9 +118,7 @@ def _drawable(words: str) -> str:
     a \u80f8.png
     """
     known = _letters()
-    return "".join(
-        letter if ord(letter) in known else f"\\u{ord(letter):04x}" for letter in words
-    )
+    return "".join(letter if ord(letter) in known else f"\\u{ord(letter):04x}" for letter in words)
 
 
 def _head(page: _Page, result: ImageResult, batch: BatchResults) -> None:
