@@ -229,8 +229,13 @@ def test_thresholds_of_all_findings_stand_on_one_line(
     page_of: Open, output: Path, width: int
 ) -> None:
     page = page_of(output / "report.html", size=(width, 900))
-    middles = page.locator("article").nth(1).locator("svg.bar").evaluate_all(
-        "bars => bars.map(b => { const r = b.getBoundingClientRect(); return r.x + r.width / 2; })"
+    middles = (
+        page.locator("article")
+        .nth(1)
+        .locator("svg.bar")
+        .evaluate_all(
+            "bars => bars.map(b => b.getBoundingClientRect()).map(r => r.x + r.width / 2)"
+        )
     )
     assert len(middles) == 3
     assert max(middles) - min(middles) < 0.5
@@ -249,9 +254,7 @@ def test_print_has_every_film_and_reason(page_of: Open, output: Path) -> None:
 @pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 420])
-def test_axe_finds_nothing(
-    page_of: Open, output: Path, name: str, scheme: str, width: int
-) -> None:
+def test_axe_finds_nothing(page_of: Open, output: Path, name: str, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = page_of(output / name, size=(width, 900), color_scheme=scheme, bypass_csp=True)
     for details in page.locator("details > summary").all():

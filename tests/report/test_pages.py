@@ -551,5 +551,9 @@ def test_the_notice_is_inside_a_landmark(any_batch: BatchResults) -> None:
     for report in PAGES:
         html = report.render(any_batch)
         body = html[html.index("<body>") : html.index("</body>")]
-        assert body.removeprefix("<body>").lstrip().startswith('<aside class="notice" aria-label="Notice">')
+        assert (
+            body.removeprefix("<body>")
+            .lstrip()
+            .startswith('<aside class="notice" aria-label="Notice">')
+        )
         assert f'<footer><p class="notice">{NOT_A_DEVICE}' in html

@@ -38,7 +38,9 @@ pairs = st.one_of(
         lambda p: st.tuples(st.just(p), st.floats(-1e-3, 1e-3).map(lambda d: min(max(p + d, 0), 1)))
     ),
 )
-SENTENCE = re.compile(r"([<>]?)([\d.]+)%, (just )?(above|at|below) its threshold of ([<>]?)([\d.]+)%")
+SENTENCE = re.compile(
+    r"([<>]?)([\d.]+)%, (just )?(above|at|below) its threshold of ([<>]?)([\d.]+)%"
+)
 
 
 def score(probability: float, threshold: float | None, name: str = "Mass") -> FindingScore:
@@ -164,7 +166,8 @@ def test_what_a_threshold_buys_is_what_the_evaluation_says(evaluation: Evaluatio
                 found = MEASURED.fullmatch(words)
                 assert found is not None, words
                 assert (found[1] == "flagged for it") is (probability == point.threshold)
-                for text, number in zip(found.groups()[1:4], (share.value, share.low, share.high)):
+                numbers = (share.value, share.low, share.high)
+                for text, number in zip(found.groups()[1:4], numbers, strict=True):
                     assert abs(float(text) - 100 * number) <= 0.5
                 assert found[5] == evaluation.split.name
                 assert int(found[6].replace(",", "")) == finding.n

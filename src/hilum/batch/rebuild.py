@@ -168,9 +168,7 @@ def select(batch: BatchResults, names: Sequence[str]) -> BatchResults:
     return replace(batch, results=chosen)
 
 
-def write_single(
-    batch: BatchResults, out: Path, path: Path, tell: Callable[[str], None]
-) -> None:
+def write_single(batch: BatchResults, out: Path, path: Path, tell: Callable[[str], None]) -> None:
     """Write report.html with its pictures inside.
 
     Args:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hilum.bundle.analysis import Analysis
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import FindingResult
+from hilum.domain.findings import display_name
 from hilum.domain.radiograph import Radiograph
 
 __all__ = ["line", "to_html"]
@@ -137,7 +138,8 @@ def _explained(film: Radiograph, heatmap: NDArray[np.float32], name: str) -> str
     from hilum.explain.overlay import overlay
 
     drawn = overlay(film, _shrunk(heatmap, cv2.INTER_AREA))
-    words = f"No region raised {name}" if drawn.empty else f"Regions that raised {name}"
+    shown = display_name(name)
+    words = f"No region raised {shown}" if drawn.empty else f"Regions that raised {shown}"
     return _figure(drawn.rgb, f"{words} (evidence, not the location of disease)", words)
 
 
@@ -172,6 +174,10 @@ def _row(name: str, finding: FindingResult) -> str:
         f'width:{100 * finding.probability:.2f}%"></span>{tick}</span>'
     )
     mark = "" if finding.calibrated else "*"
-    cells = (escape(f"{name}{mark}"), bar, escape(_decision(finding).replace(">=", "≥")))
+    cells = (
+        escape(f"{display_name(name)}{mark}"),
+        bar,
+        escape(_decision(finding).replace(">=", "≥")),
+    )
     inside = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells)
     return f'<tr style="{weight}">{inside}</tr>'

@@ -32,14 +32,14 @@ def report(
     single_file: Annotated[
         Path | None,
         typer.Option(
-            help="Write the film report to this file, with its pictures inside.",
+            help="File for the film report with its pictures inside (default: none).",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     pdf: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a one-page PDF of each film.",
+            help="Folder for a one-page PDF of each film (default: none).",
             rich_help_panel=OUTPUT,
         ),
     ] = None,

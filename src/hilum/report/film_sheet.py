@@ -83,12 +83,12 @@ class _Page:
     figure: Figure
     y: float = _HEIGHT - 0.45
 
-    def text(self, x: float, words: str, size: float = 8.5, **style: object) -> None:
+    def text(self, x: float, words: str, size: float = 8.5, **style: str) -> None:
         """Draw a line with its top at `y`."""
-        style = {"color": _INK, "va": "top", **style}
-        self.figure.text(x / _WIDTH, self.y / _HEIGHT, _drawable(words), fontsize=size, **style)
+        drawn = self.figure.text(x / _WIDTH, self.y / _HEIGHT, _drawable(words), fontsize=size)
+        drawn.update({"color": _INK, "va": "top", **style})
 
-    def lines(self, words: str, size: float, width: int, **style: object) -> None:
+    def lines(self, words: str, size: float, width: int, **style: str) -> None:
         """Draw a paragraph at the left margin, and go on below it."""
         for line in textwrap.wrap(words, width) or [""]:
             self.text(_LEFT, line, size, **style)
@@ -118,9 +118,7 @@ def _drawable(words: str) -> str:
     a \u80f8.png
     """
     known = _letters()
-    return "".join(
-        letter if ord(letter) in known else f"\\u{ord(letter):04x}" for letter in words
-    )
+    return "".join(letter if ord(letter) in known else f"\\u{ord(letter):04x}" for letter in words)
 
 
 def _head(page: _Page, result: ImageResult, batch: BatchResults) -> None:

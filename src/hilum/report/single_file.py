@@ -13,7 +13,8 @@ from hilum.files.films import RESULT_FOLDERS
 
 __all__ = ["embedded", "read_picture", "size_of_single_file", "with_pictures_inside"]
 
-_ADDRESS = re.compile(rf'(\s[\w-]+)="\./((?:{"|".join(RESULT_FOLDERS)})/[^"]*)"')
+_ADDRESS = re.compile(r'(\s[\w-]+)="\./([^"]*)"')
+"""An attribute with the address of a file beside the page."""
 _FILES = re.compile(r'<nav class="files".*?</nav>\n?', re.DOTALL)
 _POLICY = re.compile(r"img-src (?:[^;&\"]|&#39;)*")
 """Sources of pictures in a policy, whose quotes are escaped as in any attribute."""
@@ -28,10 +29,10 @@ _SIDE, _SIDE_OF_MANY, _MANY = 1024, 512, 4
 
 
 def with_pictures_inside(page: str, picture: Callable[[str], bytes | None]) -> Iterator[str]:
-    """Yield a page with the pictures beside it written into it, and no other file asked for.
+    r"""Yield a page with the pictures beside it written into it, and no other file asked for.
 
-    The policy of the page then allows `data:` pictures alone; links to a picture and to the other
-    files of the batch go, as those files do not travel with it.
+    The policy of the page then allows `data:` pictures alone. Links to other files go, as those
+    files do not travel with it.
 
     Args:
         page: as a report renders it.
@@ -39,7 +40,7 @@ def with_pictures_inside(page: str, picture: Callable[[str], bytes | None]) -> I
             is missing.
 
     >>> page = '<img src="./films/a.png" alt="a"><a href="./films/a.png">'
-    >>> "".join(with_pictures_inside(page, lambda path: b"\\xff\\xd8"))
+    >>> "".join(with_pictures_inside(page, lambda path: b"\xff\xd8"))
     '<img src="data:image/jpeg;base64,/9g=" alt="a"><a>'
     """
     page = _POLICY.sub("img-src data:", _FILES.sub("", page), count=1)
@@ -51,7 +52,9 @@ def with_pictures_inside(page: str, picture: Callable[[str], bytes | None]) -> I
             continue
         data = picture(unquote(found[2], errors="surrogateescape"))
         kind = "png" if data and data.startswith(b"\x89PNG") else "jpeg"
-        address = f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if data else "data:,"
+        address = (
+            f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if data else "data:,"
+        )
         yield f'{found[1]}="{address}"'
     yield page[done:]
 

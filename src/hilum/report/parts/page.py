@@ -119,9 +119,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        shown=shown, percent=percent, link=link, display_name=display_name
-    )
+    environment.filters.update(shown=shown, percent=percent, link=link, display_name=display_name)
     return environment
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import Status, counted
-from hilum.domain.findings import LabelSet
+from hilum.domain.findings import LabelSet, display_name
 from hilum.report.parts.results import BatchResults, ranked
 from hilum.report.parts.text import (
     BY_HAND,
@@ -48,13 +48,13 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
     yield _line("Detected", _detected(result))
     yield _RULE
     yield "All probabilities:"
-    widest = max(map(len, labels), default=0)
+    widest = max((len(display_name(name)) for name in labels), default=0)
     for name, finding in ranked(result, labels):
         threshold = "none" if finding.threshold is None else percent2(finding.threshold)
         mark = f"  {_MARK}" if finding.positive else ""
         note = "" if finding.calibrated else "  (not calibrated)"
         yield (
-            f"  {name:<{widest}}  {percent2(finding.probability):>8}"
+            f"  {display_name(name):<{widest}}  {percent2(finding.probability):>8}"
             f"   threshold {threshold:>8}{mark}{note}"
         )
 
@@ -72,7 +72,9 @@ def _thresholds(result: ImageResult) -> str:
 
 def _detected(result: ImageResult) -> str:
     called = any(finding.positive is not None for finding in (result.findings or {}).values())
-    return ", ".join(result.positives) or (NONE_POSITIVE if called else "nothing called")
+    return ", ".join(map(display_name, result.positives)) or (
+        NONE_POSITIVE if called else "nothing called"
+    )
 
 
 def _foot(batch: BatchResults) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
-from hilum.domain.findings import LabelSet
+from hilum.domain.findings import LabelSet, display_name
 from hilum.report.parts.markdown import TableForm, code, table, text
 from hilum.report.parts.results import BatchResults, ranked
 from hilum.report.parts.text import (
@@ -44,7 +44,7 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
         if result.message:
             yield f"- Detail: {code(result.message)}"
         yield ""
-    rows = [(name, percent2(one.probability)) for name, one in ranked(result, labels)]
+    rows = [(display_name(name), percent2(one.probability)) for name, one in ranked(result, labels)]
     if not rows:
         return
     yield f"Highest Confidence Prediction: {rows[0][0]} ({rows[0][1]})"
