@@ -202,7 +202,7 @@ def test_results_of_an_older_version_show_their_overlays(batch_of, scored, sheet
     page = Page(film_report.REPORT.render(batch))
     images = [image["src"] for image in page.of("img")]
     assert images == [*([] if sheets else ["./films/a.jpg"]), "./overlays/a.png"]
-    assert ("reading sheets" in [one["class"] for one in page.of("div")]) == sheets
+    assert ("reading sheets" in [one.get("class") for one in page.of("div")]) == sheets
 
 
 def test_every_map_has_its_words_and_the_legend_says_what_colors_are(batch_of, scored) -> None:
