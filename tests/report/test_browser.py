@@ -70,8 +70,8 @@ def written(batch: BatchResults, folder: Path) -> Path:
         (folder / report.filename).write_bytes(report.render(batch).encode())
     gray = Image.fromarray(np.full((8, 6), 90, np.uint8))
     for result in batch.results:
-        for name in (result.film, *result.heatmaps.values()):
-            if name and name.startswith(("films/", "overlays/")) and name.count("/") == 1:
+        for name in (result.film, *result.maps.values()):
+            if name and name.startswith(("films/", "maps/")) and name.count("/") == 1:
                 (folder / name).parent.mkdir(exist_ok=True)
                 gray.save(folder / name, "PNG")
     return folder

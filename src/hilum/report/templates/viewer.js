@@ -341,7 +341,8 @@ const hilumViewer = (() => {
 
   function stageAt(target) {
     const element = target instanceof Element ? target.closest(".stage") : null;
-    return element && show(element.closest(".viewer"));
+    const shows = element && (stages.has(element) || element.querySelector(".sheet"));
+    return shows ? show(element.closest(".viewer")) : null;
   }
 
   const pointers = new Map();
@@ -445,7 +446,7 @@ const hilumViewer = (() => {
         show(target);
       }
     }, { rootMargin: "800px" });
-    for (const figure of document.querySelectorAll(".viewer")) near.observe(figure);
+    for (const figure of document.querySelectorAll(".viewer:has(.sheet)")) near.observe(figure);
     const listeners = { pointerdown: pressed, pointermove: moved, pointerup: released, pointercancel: released, pointerover: entered, focusin: (event) => stageAt(event.target), keydown: typed };
     for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
     document.addEventListener("keyup", (event) => { if (event.key === " ") spaceHeld = false; });
