@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
-httpx = pytest.importorskip("httpx", reason="hilum[serve] is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+import httpx
 
 from hilum.service.app import application
 from hilum.service.folder import FolderPictures
@@ -39,10 +41,10 @@ class Waiting:
     def put(self, film: str) -> None:
         self.films.append(film)
 
-    def pending(self, film: str) -> None:
+    def pending(self, _film: str) -> None:
         return None
 
-    def is_reading(self, film: str) -> bool:
+    def is_reading(self, _film: str) -> bool:
         return False
 
     def length(self) -> int:

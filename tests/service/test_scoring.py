@@ -45,7 +45,7 @@ def test_results_are_those_of_predict(scoring, send, films: list[Path], predicte
 
 def test_pixels_and_maps_are_those_of_the_bundle(scoring, send, films: list[Path]) -> None:
     from hilum.bundle import Bundle
-    from hilum.imaging import read
+    from hilum.imaging.read import read
 
     client = scoring.client("admin")
     links = send(client, films[1].read_bytes(), films[1].name).json()["links"]
@@ -59,8 +59,9 @@ def test_pixels_and_maps_are_those_of_the_bundle(scoring, send, films: list[Path
     prediction = bundle.predict(films[1])
     assert np.array_equal(maps, prediction.analysis.maps)
     # the affine brings a pixel's center to the cell in which `to_film` looks it up
-    (scale, offset), place = head["film_to_grid"][0], bundle.manifest.preprocessing.placement(
-        film.shape
+    (scale, offset), place = (
+        head["film_to_grid"][0],
+        bundle.manifest.preprocessing.placement(film.shape),
     )
     middle = scale * film.shape[1] / 2 + offset
     size = bundle.manifest.preprocessing.size
