@@ -56,6 +56,12 @@ class Running:
         self.clients.append(made)
         return made
 
+    def nobody(self) -> httpx.Client:
+        """A client without a token."""
+        made = self.with_token("none")
+        made.headers.pop("Authorization")
+        return made
+
     def token(self, *scopes: str, name: str = "anna") -> str:
         """Made in this process: the command takes a second to start."""
         from hilum.service.parts import open_store
