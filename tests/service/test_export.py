@@ -31,7 +31,8 @@ def test_three_readers_make_a_dataset(review, predicted: Path, tmp_path: Path, s
             given.setdefault(film["name"], []).append(word)
     labels = tmp_path / "labels"
     assert said("serve", "export", review.store, "-o", labels)[0] == 0
-    assert said("check", labels, "--uncertain", "ignore", "--json")[0] in (0, 3)
+    code, _, err = said("check", labels, "--uncertain", "ignore", "--json")
+    assert code in (0, 3), err
     from hilum.datasets import open_dataset
     from hilum.domain.findings import LabelState
 
