@@ -51,7 +51,7 @@ def test_three_readers_make_a_dataset(review, predicted: Path, tmp_path: Path, s
     table = predicted / "final_clinical_report.csv"
     code, out, err = said(
         *("evaluate", table, "--labels", labels, "-o", tmp_path / "numbers"),
-        *("--votes", "majority", "--uncertain", "ignore", "--resamples", "50", "--json"),
+        *("--votes", "majority", "--uncertain", "ignore", "--resamples", "100", "--json"),
     )
     assert code in (0, 3), err
     assert json.loads(out)
