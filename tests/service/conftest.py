@@ -132,7 +132,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     from hilum.phantom.nih import write_nih
 
     root = tmp_path_factory.mktemp("drawn")
-    write_nih(PhantomCorpus(patients=FILMS, seed=4, enrichment=6, size=256), root)
+    write_nih(PhantomCorpus(patients=9, seed=4, enrichment=6, size=256), root)
     return sorted((root / "images").glob("*.png"))[:FILMS]
 
 
