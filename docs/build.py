@@ -171,6 +171,26 @@ def _default(parameter: Any) -> str:
     return "none" if value is None else "off" if value is False else f"`{value}`"
 
 
+# the HTTP API
+
+
+def _routes(_given: str) -> str:
+    """Every route with its scope, as the schema has it."""
+    paths: dict[str, dict[str, Any]] = json.loads(_openapi())["paths"]
+    rows = [
+        (
+            f"`{method.upper()}`",
+            f"`{path}`",
+            operation.get("x-scope", "open"),
+            _joined(operation.get("description", "").split("\n\n")[0]),
+            " ".join(sorted(operation["responses"])),
+        )
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    ]
+    return _table(("Method", "Path", "Scope", "What it does", "Statuses"), rows)
+
+
 # models
 
 
@@ -394,6 +414,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "names": _names,
     "presets": _presets,
     "reasons": _reasons,
+    "routes": _routes,
     "statuses": _statuses,
     "values": _values,
     "verbs": _verbs,

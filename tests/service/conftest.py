@@ -56,6 +56,12 @@ class Running:
         self.clients.append(made)
         return made
 
+    def nobody(self) -> httpx.Client:
+        """A client without a token."""
+        made = self.with_token("none")
+        made.headers.pop("Authorization")
+        return made
+
     def token(self, *scopes: str, name: str = "anna") -> str:
         """Made in this process: the command takes a second to start."""
         from hilum.service.parts import open_store
@@ -69,14 +75,20 @@ class Running:
     def kill(self) -> None:
         """End the whole tree at once, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self._end()
 
     def stop(self) -> int:
-        for one in self.clients:
-            one.close()
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(60)
+        return self._end()
+
+    def _end(self) -> int:
+        code = self.process.wait(60)
+        for one in self.clients:
+            one.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
 
 
 Start = Callable[..., Running]
@@ -120,7 +132,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     from hilum.phantom.nih import write_nih
 
     root = tmp_path_factory.mktemp("drawn")
-    write_nih(PhantomCorpus(patients=FILMS, seed=4, enrichment=6, size=256), root)
+    write_nih(PhantomCorpus(patients=9, seed=4, enrichment=6, size=256), root)
     return sorted((root / "images").glob("*.png"))[:FILMS]
 
 
@@ -145,10 +157,12 @@ def scoring(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Running:
     return start("starter", store=tmp_path_factory.mktemp("scoring") / "store")
 
 
-@pytest.fixture
-def review(start: Start, predicted: Path, tmp_path: Path) -> Iterator[Running]:
-    """A service around results, with a store of its own."""
-    running = start("--results", predicted, store=tmp_path / "review")
+@pytest.fixture(scope="module")
+def review(
+    start: Start, predicted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """A service around results, one for each file of tests."""
+    running = start("--results", predicted, store=tmp_path_factory.mktemp("review") / "store")
     yield running
     running.stop()
 

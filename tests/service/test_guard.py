@@ -31,6 +31,16 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
+async def hiding(scope: Any, receive: Any, send: Any) -> None:
+    """Take whatever goes wrong with a body for a faulty one, as a parser of JSON does."""
+    try:
+        while (await receive()).get("more_body", False):
+            pass
+    except Exception:
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": b"not JSON"})
+
+
 async def broken(scope: Any, receive: Any, send: Any) -> None:
     raise ValueError("DOE^JANE 1950")
 
@@ -125,8 +135,9 @@ def test_a_body_without_a_length_ends_at_the_limit() -> None:
         [(0.05, b"a")] * 40,  # always something, and never enough
     ],
 )
-def test_a_slow_body_is_given_up(body: Sequence[Piece]) -> None:
-    status, _, answer = answered(body=body)
+@pytest.mark.parametrize("app", [echo, hiding])
+def test_a_slow_body_is_given_up(body: Sequence[Piece], app: Any) -> None:
+    status, _, answer = answered(body=body, app=app)
     assert (status, json.loads(answer)["code"]) == (408, "BODY_TOO_SLOW")
 
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from hilum.cli.options import INPUT, MACHINE, OTHER, OUTPUT, Out
-from hilum.cli.terminal import REFUSED, kept, say
-from hilum.domain.errors import UsageError, counted
+from hilum.cli import books
+from hilum.cli.books import STORE
+from hilum.cli.options import INPUT, MACHINE, OTHER, OUTPUT
+from hilum.cli.predict import PhiKey, Threads, Timeout
+from hilum.cli.terminal import kept, say
+from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from hilum.service.parts import ServiceParts, Store
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "serve"]
 
 ACCESS = "Access"
-STORE = "hilum-store"
-"""Folder for the store of `hilum serve BUNDLE` without `--store`."""
 
 
 class ServeVerbs(TyperGroup):
@@ -42,7 +43,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Serve films over HTTP and review them. `start` may be left out: hilum serve starter.",
 )
-token = typer.Typer(name="token", no_args_is_help=True, help="Make, list and revoke tokens.")
 
 StorePlace = Annotated[
     Path | None,
@@ -52,96 +52,88 @@ StorePlace = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-TokenStore = Annotated[
-    Path,
-    typer.Option("--store", help="Folder of the service (default: hilum-store)."),
+BundlePlace = Annotated[
+    Path | None,
+    typer.Argument(help="The bundle's folder, or starter (default: none, with --results)."),
 ]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that `hilum predict` wrote, to review (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on.", rich_help_panel=ACCESS)]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port.", rich_help_panel=ACCESS)]
+HostName = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Name by which the service may be called too (default: none).",
+        rich_help_panel=ACCESS,
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(help="Certificates for TLS, PEM (default: no TLS).", rich_help_panel=ACCESS),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(help="Private key for TLS, PKCS #8 (default: no TLS).", rich_help_panel=ACCESS),
+]
+BehindProxy = Annotated[
+    bool,
+    typer.Option(
+        "--behind-proxy",
+        help="A proxy in front does TLS and limits addresses.",
+        rich_help_panel=ACCESS,
+    ),
+]
+Blind = Annotated[
+    bool,
+    typer.Option(
+        "--blind",
+        help="Show readers no result of a film before their own first reading.",
+        rich_help_panel=ACCESS,
+    ),
+]
+PhiWord = Annotated[
+    Literal["none", "pseudonym", "full"],
+    typer.Option(help="Patient identity in results.", rich_help_panel=OUTPUT),
+]
+Uploads = Annotated[
+    int,
+    typer.Option(
+        "--uploads-per-minute",
+        min=1,
+        help="Films that one token may send in a minute.",
+        rich_help_panel=MACHINE,
+    ),
+]
+QuotaGb = Annotated[
+    float, typer.Option(min=0.0, help="Gigabytes of films to keep.", rich_help_panel=MACHINE)
+]
+Dev = Annotated[bool, typer.Option("--dev", help="Show /docs.", rich_help_panel=OTHER)]
 
 
 @app.command("start")
 def serve(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(help="The bundle's folder, or starter (default: none, with --results)."),
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that `hilum predict` wrote, to review (default: none).",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
+    bundle: BundlePlace = None,
+    results: Results = None,
     store: StorePlace = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on.", rich_help_panel=ACCESS)
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port.", rich_help_panel=ACCESS)
-    ] = 8000,
-    host_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name by which the service may be called too (default: none).",
-            rich_help_panel=ACCESS,
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(help="Certificates for TLS, PEM (default: no TLS).", rich_help_panel=ACCESS),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            help="Private key for TLS, PKCS #8 (default: no TLS).", rich_help_panel=ACCESS
-        ),
-    ] = None,
-    behind_proxy: Annotated[
-        bool,
-        typer.Option(
-            "--behind-proxy",
-            help="A proxy in front does TLS and limits addresses.",
-            rich_help_panel=ACCESS,
-        ),
-    ] = False,
-    blind: Annotated[
-        bool,
-        typer.Option(
-            "--blind",
-            help="Show readers no result of a film before their own first reading.",
-            rich_help_panel=ACCESS,
-        ),
-    ] = False,
-    phi: Annotated[
-        Literal["none", "pseudonym", "full"],
-        typer.Option(help="Patient identity in results.", rich_help_panel=OUTPUT),
-    ] = "pseudonym",
-    phi_key: Annotated[
-        Path | None,
-        typer.Option(
-            help="Key file of the pseudonyms, made if missing (default: in the user's settings).",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads (default: all cores).", rich_help_panel=MACHINE),
-    ] = None,
-    timeout: Annotated[
-        int, typer.Option(min=1, help="Seconds to read one film.", rich_help_panel=MACHINE)
-    ] = 30,
-    uploads: Annotated[
-        int,
-        typer.Option(
-            "--uploads-per-minute",
-            min=1,
-            help="Films that one token may send in a minute.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = 60,
-    quota_gb: Annotated[
-        float, typer.Option(min=0.0, help="Gigabytes of films to keep.", rich_help_panel=MACHINE)
-    ] = 10.0,
-    dev: Annotated[bool, typer.Option("--dev", help="Show /docs.", rich_help_panel=OTHER)] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    host_name: HostName = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    behind_proxy: BehindProxy = False,
+    blind: Blind = False,
+    phi: PhiWord = "pseudonym",
+    phi_key: PhiKey = None,
+    threads: Threads = None,
+    timeout: Timeout = 30,
+    uploads: Uploads = 60,
+    quota_gb: QuotaGb = 10.0,
+    dev: Dev = False,
 ) -> None:
     """Take films, score them, and let readers review them; prints a link that works once.
 
@@ -279,108 +271,6 @@ def _serve(parts: ServiceParts, certificate: Certificate | None) -> None:
         parts.close()
 
 
-@token.command("add")
-def token_add(
-    name: Annotated[str, typer.Argument(help="Name of the reader or program.")],
-    scope: Annotated[
-        list[str], typer.Option(help="submit, read, review or admin (may be repeated).")
-    ],
-    store: TokenStore = Path(STORE),
-) -> None:
-    """Make a token; it is printed once, and kept as its hash alone."""
-    from hilum.service.parts import open_store
-
-    opened = open_store(store)
-    try:
-        typer.echo(opened.tokens.add(name, scope))
-    finally:
-        opened.close()
-
-
-@token.command("list")
-def token_list(store: TokenStore = Path(STORE)) -> None:
-    """List tokens: pseudonym, name, scopes, and whether each is revoked."""
-    from hilum.report.parts.text import shown
-    from hilum.service.parts import open_store, utc
-
-    opened = open_store(store, new=False)
-    try:
-        for one in opened.tokens.all():
-            scopes = ",".join(sorted(one.scopes))
-            state = "revoked" if one.revoked else "valid"
-            typer.echo(f"{one.reader}\t{shown(one.name)}\t{scopes}\t{utc(one.created)}\t{state}")
-    finally:
-        opened.close()
-
-
-@token.command("revoke")
-def token_revoke(
-    name: Annotated[str, typer.Argument(help="Name that the tokens were made for.")],
-    store: TokenStore = Path(STORE),
-) -> None:
-    """Revoke all tokens of a name, and their sessions."""
-    from hilum.service.parts import open_store
-
-    opened = open_store(store, new=False)
-    try:
-        count = opened.tokens.revoke(name)
-    finally:
-        opened.close()
-    if not count:
-        raise UsageError(f"a token must be there to be revoked; '{name}' has none")
-    say(f"{counted(count, 'token')} revoked")
-
-
-@app.command("audit")
-def audit(
-    store: Annotated[Path, typer.Argument(help="Folder of the service.")],
-) -> None:
-    """Check every event of the audit trail, and every reading and result against it.
-
-    Prints the number of events and the hash of the last: whoever keeps it can see later that none
-    was cut off. Exit code 3: an event is not as it was written; the first is named.
-    """
-    from hilum.service.parts import open_store
-    from hilum.service.store.events import verify_chain
-
-    opened = open_store(_store_in(store), new=False)
-    try:
-        found = verify_chain(opened.database)
-    finally:
-        opened.close()
-    if found.fault:
-        typer.echo(found.fault)
-        raise typer.Exit(REFUSED)
-    typer.echo(f"{counted(found.events, 'event')} {found.head}")
-
-
-@app.command("export")
-def export(
-    store: Annotated[Path, typer.Argument(help="Folder of the service.")],
-    out: Out,
-) -> None:
-    """Write readings as a dataset: labels.csv, with boxes.csv and verdicts.jsonl beside it.
-
-    `hilum check`, `evaluate --labels` and `train --data` read the folder. Several readers of a film
-    are merged by --votes.
-    """
-    from hilum.service.export import write_labels
-    from hilum.service.parts import open_store
-
-    opened = open_store(_store_in(store), new=False)
-    try:
-        write_labels(opened, out)
-    finally:
-        opened.close()
-    typer.echo(out)
-
-
-def _store_in(folder: Path) -> Path:
-    """Return a store's folder: the one named, or that in a folder of results."""
-    from hilum.service.parts import DATABASE
-
-    inner = folder / "review"
-    return inner if not (folder / DATABASE).exists() and (inner / DATABASE).exists() else folder
-
-
-app.add_typer(token)
+app.command("audit")(books.audit)
+app.command("export")(books.export)
+app.add_typer(books.token)

@@ -269,9 +269,9 @@ def _voted(record: Record, labels: LabelSet, votes: Votes) -> Record:
     return replace(record, states=tuple(states))
 
 
-def _verdict(said: tuple[LabelState, ...], votes: Votes) -> LabelState:
+def _verdict(every: tuple[LabelState, ...], votes: Votes) -> LabelState:
     # a reader who did not judge the finding has no vote on it
-    states = tuple(state for state in said if state is not LabelState.UNLABELLED) or said
+    states = tuple(state for state in every if state is not LabelState.UNLABELLED) or every
     if votes is Votes.ANY and LabelState.POSITIVE in states:
         return LabelState.POSITIVE
     if len(set(states)) == 1:

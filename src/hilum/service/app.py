@@ -121,11 +121,11 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     """Say which fields are wrong and why, without what was sent."""
     faults = error.errors() if isinstance(error, RequestValidationError) else ()
-    told = "; ".join(
+    detail = "; ".join(
         f"{'.'.join(str(part) for part in fault['loc'][:2])}: {fault['msg']}"
         for fault in faults[:5]
     )
-    return _problem(ServiceError(422, "REQUEST_INVALID", told[:500]))
+    return _problem(ServiceError(422, "REQUEST_INVALID", detail[:500]))
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ __all__ = [
     "FilmDocument",
     "FilmLinks",
     "HistoryDocument",
-    "Judgement",
+    "Judgment",
     "ProblemDocument",
     "ReadingDocument",
     "SessionDocument",
@@ -49,7 +49,7 @@ class ProblemDocument(Document):
     """What must hold, what came, and what to do."""
 
 
-class Judgement(StrEnum):
+class Judgment(StrEnum):
     """What a reader says of one finding."""
 
     PRESENT = "present"
@@ -77,11 +77,11 @@ class BoxDocument(Document):
 class VerdictRequest(Document):
     """A reading of a film."""
 
-    findings: Annotated[dict[_FindingName, Judgement], Field(max_length=200)] = {}
-    """Finding to judgement; what is not named is not judged."""
+    findings: Annotated[dict[_FindingName, Judgment], Field(max_length=200)] = {}
+    """Finding to judgment; what is not named is not judged."""
     agree_with_rest: bool = False
     """The reader agrees with the calls on every finding that is not judged. It is kept apart from
-    judgements, and never becomes a label."""
+    judgments, and never becomes a label."""
     unreadable: bool = False
     second_look: bool = False
     """Another reader should look at the film."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
+from hilum.domain.radiograph import ViewPosition
 from hilum.files.atomic import write_atomic
 from hilum.report.batch.clinical_csv import cell
 from hilum.service.parts import Store, utc
@@ -56,12 +57,21 @@ def labels_csv(store: Store) -> str:
     """Return a row for each film and reader: 1 present, 0 absent, -1 uncertain, blank not judged.
 
     A reading that judges nothing has no row. What a reader merely agrees with is no label. Several
-    readers of a film are several rows, which `hilum check` and `evaluate` merge by `--votes`.
+    readers of a film are several rows, which `hilum check` and `evaluate` merge by `--votes`. A
+    finding that no reader judged on any film has no column.
     """
-    findings = _findings(store)
+    films = list(_films(store))
+    judged = {
+        finding
+        for film in films
+        for reading in film.newest
+        for finding, word in reading.body.get("findings", {}).items()
+        if word in _CELLS
+    }
+    findings = [finding for finding in _findings(store) if finding in judged]
     rows = [
         [*_about(film, reading), *_judged(findings, reading), *_provenance(reading)]
-        for film in _films(store)
+        for film in films
         for reading in film.newest
         if any(_judged(findings, reading))
     ]
@@ -130,7 +140,8 @@ def _films(store: Store) -> Iterator[_ReadFilm]:
         image_id = name if names[name] == 1 else f"{film.id[:8]}/{name}"
         result = ImageResult.model_validate_json(film.line) if film.line else None
         patient = result.patient if result is not None else ""
-        view = result.view.value if result is not None else ""
+        known = result is not None and result.view is not ViewPosition.UNKNOWN
+        view = result.view.value if result is not None and known else ""
         yield _ReadFilm(image_id, patient or image_id, view, readings)
 
 

@@ -68,12 +68,13 @@ class Guard:
         answer = _Answer(send)
         address = (scope.get("client") or ("", 0))[0]
         self._busy[address] += 1
+        limits = self._settings.limits
+        upload = scope["method"] == "POST" and scope["path"] == _UPLOAD
+        most = limits.film_bytes if upload else limits.json_bytes
+        body = _Body(receive, limits, most)
         try:
             self._check(scope, address)
-            limits = self._settings.limits
-            upload = scope["method"] == "POST" and scope["path"] == _UPLOAD
-            most = limits.film_bytes if upload else limits.json_bytes
-            body = _Body(receive, limits, _length(scope, most), most)
+            _check_length(scope, most)
             await self._inner(scope, body.receive, answer.guarded(body))
         except ServiceError as error:
             await answer.problem(error)
@@ -86,6 +87,7 @@ class Guard:
             )
             await answer.problem(problem)
         finally:
+            body.let_go()
             self._busy[address] -= 1
             if not self._busy[address]:
                 del self._busy[address]
@@ -129,7 +131,6 @@ class _Body:
 
     source: Receive
     limits: ServiceLimits
-    announced: int | None
     most: int
     failure: ServiceError | None = None
     _size: int = 0
@@ -159,6 +160,12 @@ class _Body:
         self._done = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
+    def let_go(self) -> None:
+        """Forget the connection, which is not closed while a trace of an error refers to it."""
+        self.source = _nothing
+        if self.failure is not None:
+            self.failure.__traceback__ = None
+
     def _patience(self) -> float:
         """Return the seconds until what has come so far is too little."""
         due = min(max(self.limits.slow_s, self._size / self.limits.bytes_per_s), self.limits.body_s)
@@ -171,14 +178,18 @@ class _Answer:
 
     send: Send
     begun: bool = False
+    replaced: bool = False
 
     def guarded(self, body: _Body) -> Send:
         """Return a `send` that gives the reason where the body was refused."""
 
         async def send(message: Message) -> None:
+            if body.failure is not None and not self.begun:
+                await self.problem(body.failure)
+                self.replaced = True
+            if self.replaced:  # the application's own answer to what it could not read
+                return
             if message["type"] == "http.response.start":
-                if body.failure is not None:
-                    raise body.failure
                 self.begun = True
                 own = {name for name, _ in message.get("headers", ())}
                 more = [pair for pair in _HEADERS if pair[0] not in own]
@@ -208,16 +219,17 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _length(scope: Scope, most: int) -> int | None:
-    """Return the announced length of a body; refuse one that is too long before it comes."""
-    text = _headers(scope).get("content-length")
-    if text is None:
-        return None
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _check_length(scope: Scope, most: int) -> None:
+    """Refuse a body that is announced as too long, before it comes."""
+    text = _headers(scope).get("content-length", "0")
     if not text.isdecimal():
         raise ServiceError(400, "LENGTH_INVALID", "Content-Length must be a number")
     if int(text) > most:
         raise _too_large(most)
-    return int(text)
 
 
 def _too_large(most: int) -> ServiceError:

@@ -192,12 +192,12 @@ def newest_of_each(verdicts: Sequence[StoredVerdict]) -> dict[str, StoredVerdict
 
 def differ(verdicts: Sequence[StoredVerdict]) -> list[str]:
     """Return the findings on which readings differ, among those that judged it."""
-    said: dict[str, set[str]] = {}
+    words_on: dict[str, set[str]] = {}
     for verdict in verdicts:
         for finding, word in verdict.body.get("findings", {}).items():
             if word != _OPEN:
-                said.setdefault(finding, set()).add(word)
-    return sorted(finding for finding, words in said.items() if len(words) > 1)
+                words_on.setdefault(finding, set()).add(word)
+    return sorted(finding for finding, words in words_on.items() if len(words) > 1)
 
 
 def _summarize(connection: sqlite3.Connection, film: str, version: int) -> None:
