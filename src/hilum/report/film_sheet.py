@@ -143,7 +143,7 @@ def _pictures(
 ) -> None:
     """Draw the film and, beside it, the map of the first score that has one."""
     film = _pixels(picture(result.film)) if result.film else None
-    maps: dict[str, str] = getattr(result, "maps", {})
+    maps: dict[str, str] = result.maps
     first = next((one for one in scores if one.name in maps or one.name in result.heatmaps), None)
     if film is None and first is None:
         return
