@@ -1,4 +1,4 @@
-"""`hilum errors`: the calls of cases.csv, their films and heatmaps, and what is said without them."""
+"""`hilum errors`: the calls of cases.csv, their films and heatmaps, and what it says without."""
 
 from __future__ import annotations
 
@@ -129,5 +129,5 @@ def test_an_edited_table_is_refused(run: Path) -> None:
     with pytest.raises(BundleError, match=r"cases\.csv must be as hilum wrote it"):
         read_calls(table)
     table.unlink()
-    with pytest.raises(BundleError, match="has no cases.csv. Run `hilum evaluate` first"):
+    with pytest.raises(BundleError, match=r"has no cases\.csv\. Run `hilum evaluate` first"):
         read_calls(table)
