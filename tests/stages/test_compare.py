@@ -21,6 +21,7 @@ from hilum.stages.compare import (
     choose_on_test,
     compare_predictions,
     compare_runs,
+    write_comparison,
 )
 from hilum.stages.evaluate import evaluate_run
 from hilum.stages.films import split_of
@@ -79,6 +80,25 @@ def test_a_choice_by_test_numbers_is_flagged_and_stays_flagged(
     again = evaluate_run(runs[1], split_of(runs[1], Split.TEST, None), resamples=100, seed=0)
     assert any("used to choose between models" in note for note in again.evaluation.notes)
     assert again.evaluation.look == 3
+
+
+def test_the_page_has_every_models_own_curve(
+    runs: tuple[RunFolder, RunFolder], tmp_path: Path
+) -> None:
+    compared = compare_runs(tuned(runs), REQUEST)
+    for out in (tmp_path / "one", tmp_path / "two"):
+        write_comparison(compared, out)
+    html = (tmp_path / "one" / "comparison.html").read_text("utf-8")
+    assert html == (tmp_path / "two" / "comparison.html").read_text("utf-8")
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {
+        *("comparison.html", "comparison.json", "comparison.md")
+    }
+    for name, curves in compared.curves().items():
+        own = curves.findings["Effusion"].roc
+        assert own is not None
+        points = "L".join(f"{264 * x:.1f} {264 * (1 - y):.1f}" for x, y in own).replace(".0", "")
+        kind = f"model-{list(compared.curves()).index(name)}"
+        assert f'<path class="{kind}" d="M{points}"/>' in html
 
 
 def test_a_choice_by_test_needs_test_numbers(runs: tuple[RunFolder, RunFolder]) -> None:

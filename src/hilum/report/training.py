@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.report.parts.figures import bare, figure
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ TRAIN, TUNE = "#1f5f8b", "#c1592c"
 PARTS = ("#3b3b3b", "#4c8c4a", "#8a5a9e", "#b8860b", "#3f8f8f", "#a04050")
 STYLE = {"axes.edgecolor": "black", "text.color": "black"}
 SHADES = ("#f3f1ec", "#ffffff")
+KEPT: dict[str, Any] = {"color": "0.55", "linestyle": (0, (2, 2)), "linewidth": 1.0}
+"""Line at the epoch whose weights were kept."""
 DEEPEST = 1000.0
 """Range of the rates' axis below a peak: a cosine falls to nothing."""
 
@@ -47,7 +50,7 @@ def draw_curves(
     """
     stretches = _stretches(rates) if rates is not None and rates.exists() else []
     panels = 3 if stretches else 2
-    with figure(path, (4.4 * panels, 3.6), 130, STYLE) as drawing:
+    with figure(path, (4.4 * panels, 3.8), 130, STYLE) as drawing:
         axes: list[Axes] = list(drawing.subplots(1, panels))
         _losses(axes[0], lines)
         _areas(axes[1], lines, best_epoch)
@@ -55,11 +58,13 @@ def draw_curves(
             _rates(axes[2], stretches)
         for axis in axes:
             _dress(axis, lines, best_epoch)
+        drawing.supxlabel(NOT_A_DEVICE, fontsize=7, color="0.35")
 
 
 def _losses(axis: Axes, lines: list[dict[str, Any]]) -> None:
     for split, color in (("train", TRAIN), ("tune", TUNE)):
         _line(axis, lines, f"{split}_loss", {"color": color, "label": split})
+    axis.plot([], [], label="kept epoch", **KEPT)
     axis.legend(frameon=False, fontsize=9)
     _title(axis, "Loss")
 
@@ -117,7 +122,7 @@ def _dress(axis: Axes, lines: list[dict[str, Any]], best_epoch: int) -> None:
             fontsize=8,
             color="0.45",
         )
-    axis.axvline(best_epoch, color="0.55", linestyle=(0, (2, 2)), linewidth=1.0)
+    axis.axvline(best_epoch, **KEPT)
     axis.set_xlim(0.5, max(line["epoch"] for line in lines) + 0.5)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_xlabel("epoch")

@@ -22,6 +22,7 @@
       quantisation.json films that set the ranges of the 8-bit convolutions
       calibration.json  calibrator and operating points, after `hilum calibrate`
       evaluation.json   the numbers on test, after `hilum evaluate`
+      index.html        what each stage wrote, with its headline numbers
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ __all__ = ["INDEX", "note_bundle", "write_index"]
 INDEX = "index.html"
 """File name of the page, in a run's folder."""
 _BUNDLES = "bundles.jsonl"
+_POINT = "Heatmaps: where they point"
+_DEPEND = "Heatmaps: do they depend on the weights"
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -42,8 +44,16 @@ def write_index(run: RunFolder) -> None:
     if not run.finished:
         return
     facts = run.facts()
-    builders = (_trained, _calibrated, _evaluated, _errors, _localized, _sane, _bundled)
-    stages = [_safe(build, run, facts) for build in builders]
+    builders: dict[str, Callable[[], RunStage]] = {
+        "Network": lambda: _trained(run, facts),
+        "Calibration": lambda: _calibrated(run),
+        "Evaluation": lambda: _evaluated(run),
+        "Error browser": lambda: _errors(run),
+        _POINT: lambda: _localized(run, facts),
+        _DEPEND: lambda: _sane(run, facts),
+        "Bundle": lambda: _bundled(run),
+    }
+    stages = [_safe(name, build) for name, build in builders.items()]
     synthetic = facts.films is not None and facts.films.synthetic
     page = run_page(facts.network.name, synthetic, stages)
     with suppress(PermissionError), atomic_file(run.root / INDEX) as unfinished:
@@ -64,27 +74,12 @@ def note_bundle(run: RunFolder, bundle: Path, short: str) -> None:
     write_index(run)
 
 
-def _safe(
-    build: Callable[[RunFolder, RunFacts], RunStage], run: RunFolder, facts: RunFacts
-) -> RunStage:
+def _safe(name: str, build: Callable[[], RunStage]) -> RunStage:
     """Return the stage, or that its document cannot be read: one file must not hide the others."""
     try:
-        return build(run, facts)
+        return build()
     except BundleError as error:
-        name = _NAMES[build.__name__]
         return RunStage(name, StageState.UNREADABLE, note=str(error))
-
-
-_NAMES = {
-    "_trained": "Network",
-    "_calibrated": "Calibration",
-    "_evaluated": "Evaluation",
-    "_errors": "Error browser",
-    "_localized": "Heatmaps: where they point",
-    "_sane": "Heatmaps: do they depend on the weights",
-    "_bundled": "Bundle",
-}
-"""Heading of each stage."""
 
 
 def _files(run: RunFolder, *pairs: tuple[str, str]) -> list[tuple[str, str]]:
@@ -142,7 +137,7 @@ def _splits(table: SplitTable) -> Iterator[RunNumber]:
         yield RunNumber(f"Split {split.value}", f"{counted(films, 'film')} of {patients}")
 
 
-def _calibrated(run: RunFolder, facts: RunFacts) -> RunStage:
+def _calibrated(run: RunFolder) -> RunStage:
     name = "Calibration"
     calibration = _document(Calibration, run, run.calibration.name)
     if calibration is None:
@@ -165,7 +160,7 @@ def _calibrated(run: RunFolder, facts: RunFacts) -> RunStage:
     )
 
 
-def _evaluated(run: RunFolder, facts: RunFacts) -> RunStage:
+def _evaluated(run: RunFolder) -> RunStage:
     name, command = "Evaluation", f"hilum evaluate {run.root.name}"
     found = _document(Evaluation, run, run.evaluation.name)
     if found is None:
@@ -209,7 +204,7 @@ def _evaluated(run: RunFolder, facts: RunFacts) -> RunStage:
     )
 
 
-def _errors(run: RunFolder, facts: RunFacts) -> RunStage:
+def _errors(run: RunFolder) -> RunStage:
     page = "errors/errors.html"
     if not (run.root / page).is_file():
         command = f"hilum errors {run.root.name}"
@@ -219,7 +214,7 @@ def _errors(run: RunFolder, facts: RunFacts) -> RunStage:
 
 
 def _localized(run: RunFolder, facts: RunFacts) -> RunStage:
-    name, command = _NAMES["_localized"], f"hilum localize {run.root.name}"
+    name, command = _POINT, f"hilum localize {run.root.name}"
     found = _document(HeatmapEvaluation, run, "heatmaps.json")
     if found is None:
         known = _document(Localization, run, "localisation.json")
@@ -252,7 +247,7 @@ def _pointed(found: Localization, films: str) -> list[RunNumber]:
 
 
 def _sane(run: RunFolder, facts: RunFacts) -> RunStage:
-    name, command = _NAMES["_sane"], f"hilum localize {run.root.name} --sanity"
+    name, command = _DEPEND, f"hilum localize {run.root.name} --sanity"
     found = _document(Sanity, run, "sanity.json")
     if found is None:
         return RunStage(name, StageState.MISSING, command=command)
@@ -284,7 +279,7 @@ def _state(provenance: dict[str, str], facts: RunFacts) -> StageState:
     return StageState.DONE if known in (None, exported) else StageState.STALE
 
 
-def _bundled(run: RunFolder, facts: RunFacts) -> RunStage:
+def _bundled(run: RunFolder) -> RunStage:
     found: dict[str, str] = {}
     path = run.root / _BUNDLES
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []

@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hilum.domain.documents.comparison import CalibrationEffect
+from hilum.domain.documents.comparison import CalibrationEffect, FindingEffect
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation
 from hilum.domain.errors import counted
 from hilum.evaluation.curves import Curves, FindingCurves
 from hilum.report.evaluation.reliability import ReliabilityDiagram, reliability_panel
 from hilum.report.evaluation.sentences import shown
-from hilum.report.parts.figures import ACCENT, GUIDE, INK, ORANGE, RUST, bare, figure, guide
+from hilum.report.parts.figures import (
+    ACCENT,
+    BAND,
+    GUIDE,
+    INK,
+    ORANGE,
+    RUST,
+    area,
+    bare,
+    figure,
+    guide,
+    heading,
+    legend,
+    mark,
+    stroke,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,10 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["write_effect_figure", "write_figure"]
 
 _COLUMNS, _EFFECT_COLUMNS = 7, 5
+_KEYS = 8
 _LEGEND = (
-    "ROC: circles are operating points. Reliability: share of positive films by probability, "
-    "isotonic (CORP); shaded: where 90 % of calibrated models would lie; dashed: perfect. "
-    "Thresholds: vertical lines are operating points. In brackets:"
+    "From top to bottom: ROC curve; reliability, the share of positive films by probability "
+    "(isotonic, CORP); sensitivity, specificity and F1 by threshold. In brackets:"
 )
 _STYLE = {"font.size": 7.5, "axes.linewidth": 0.6}
 _SMALL = 6.5
@@ -44,9 +59,12 @@ def write_figure(evaluation: Evaluation, curves: Curves, path: Path) -> None:
         curves: of the same probabilities and films.
         path: the PNG to write; the same input gives the same bytes.
     """
-    columns = min(_COLUMNS, len(evaluation.findings))
+    # two at least: one finding alone is narrower than the words around it
+    columns = max(2, min(_COLUMNS, len(evaluation.findings)))
     rows = math.ceil(len(evaluation.findings) / columns)
-    size = (2.1 * columns + 0.4, 6.4 * rows + 0.9)
+    width = 2.1 * columns + 0.4
+    beside = max(1, int(width / 2.4))
+    size = (width, 6.4 * rows + 0.9 + 0.15 * math.ceil(_KEYS / beside))
     with figure(path, size, 130, _STYLE) as drawing:
         axes = drawing.subplots(3 * rows, columns, squeeze=False)
         for place in axes.flat:
@@ -59,16 +77,25 @@ def write_figure(evaluation: Evaluation, curves: Curves, path: Path) -> None:
                 _reliability(axes[3 * row + 1, column], finding, own)
                 _thresholds(axes[3 * row + 2, column], finding, own)
         split = evaluation.split
-        drawing.suptitle(
+        title = (
             f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
-            f"{counted(split.patients, 'patient')}, film list {split.sha256[:12]}",
-            fontsize=10,
-            fontweight="bold",
+            f"{counted(split.patients, 'patient')}, film list {split.sha256[:12]}"
         )
+        drawing.suptitle(fill(title, int(width / 0.09)), fontsize=10, fontweight="bold")
         # a figure of few findings is narrow: about 0.05 inches a letter
         lines = (f"{_LEGEND} {evaluation.interval}.", evaluation.notice)
         foot = "\n".join(fill(line, int(size[0] / 0.055)) for line in lines)
-        drawing.supxlabel(foot, fontsize=7, color=INK)
+        keys = (
+            stroke(ACCENT, "ROC, reliability, sensitivity"),
+            stroke(INK, "specificity"),
+            stroke(RUST, "F1"),
+            stroke(GUIDE, "chance; perfect reliability", (0, (4, 3))),
+            area(BAND, "where 90 % of calibrated models would lie"),
+            mark(INK, "operating point"),
+            stroke(GUIDE, "first operating point's threshold"),
+            stroke(GUIDE, "other thresholds", (0, (1, 2))),
+        )
+        legend(drawing, keys, foot, beside)
 
 
 def write_effect_figure(
@@ -82,7 +109,7 @@ def write_effect_figure(
         after: curves of the calibrated ones, of the same films.
         path: the PNG to write; the same input gives the same bytes.
     """
-    columns = min(_EFFECT_COLUMNS, len(effect.findings))
+    columns = max(2, min(_EFFECT_COLUMNS, len(effect.findings)))
     rows = math.ceil(len(effect.findings) / columns)
     size = (2.5 * columns, 2.7 * rows + 1.0)
     with figure(path, size, 120, {"font.size": 8}) as drawing:
@@ -91,20 +118,34 @@ def write_effect_figure(
             place.set_axis_off()
         for axes, (name, found) in zip(places, effect.findings.items(), strict=False):
             _before_and_after(axes, before.findings[name], after.findings[name])
-            change = shown(found.change.ece_equal_mass, 4)
-            axes.set_title(f"{name}, {found.positives} positive\nECE {change}", fontsize=7.5)
+            _effect_title(axes, name, found)
         split = effect.split
-        drawing.suptitle(
+        title = (
             f"{effect.model} on {split.name}: {counted(split.images, 'film')} of "
-            f"{counted(split.patients, 'patient')}, reliability before and after calibration",
-            fontweight="bold",
+            f"{counted(split.patients, 'patient')}, reliability before and after calibration"
         )
-        drawing.supxlabel(
-            f"Probability. Orange: {effect.before}. Blue: {effect.after}; shaded: where 90 % of "
-            f"calibrated models would lie. ECE: its change, below 0 is better.\n{effect.notice}",
-            fontsize=7.5,
+        drawing.suptitle(fill(title, int(size[0] / 0.09)), fontweight="bold")
+        keys = (
+            stroke(ORANGE, f"before: {effect.before}"),
+            stroke(ACCENT, f"after: {effect.after}"),
+            area(BAND, "where 90 % of calibrated models would lie, after"),
+            stroke(GUIDE, "perfect", (0, (4, 3))),
         )
+        foot = (
+            "Across: probability. Change of ECE: after less before, equal mass; below 0 is better. "
+            f"In brackets: {effect.interval}."
+        )
+        letters = int(size[0] / 0.062)
+        words = "\n".join(fill(line, letters) for line in (foot, effect.notice))
+        legend(drawing, keys, words, max(1, int(size[0] / 3.1)))
         drawing.supylabel("Share of positive films", fontsize=7.5)
+
+
+def _effect_title(axes: Axes, name: str, found: FindingEffect) -> None:
+    """Name the finding, and say what calibration did to its error."""
+    change = found.change.ece_equal_mass
+    words = "ECE unchanged" if change.value == 0.0 else f"change of ECE {shown(change, 4)}"
+    heading(axes, name, f"{found.positives:,} of {found.n:,} positive\n{words}".replace("-", "−"))
 
 
 def _before_and_after(axes: Axes, before: FindingCurves, after: FindingCurves) -> None:
@@ -136,29 +177,17 @@ def _roc(axes: Axes, name: str, finding: FindingEvaluation, curves: FindingCurve
     guide(axes, 1.0)
     axes.set_xticks([0, 0.5, 1])
     axes.set_yticks([0, 0.5, 1])
-    axes.set_title(name.replace("_", " "), fontsize=8.5, fontweight="bold", loc="left", pad=4)
-    note = f"n+ {finding.positives:,} of {finding.n:,}"
+    note = f"{finding.positives:,} of {finding.n:,} positive"
     if curves.roc is None:
         axes.text(0.5, 0.5, finding.auroc.reason, ha="center", va="center", fontsize=_SMALL)
     else:
         axes.plot(*curves.roc.T, color=ACCENT, linewidth=1.3)
-        note = f"AUROC {shown(finding.auroc)}\n{note}"
+        note = f"{note}\nAUROC {shown(finding.auroc)}"
     for point in finding.operating_points.values():
         if point.sensitivity.value is not None and point.specificity.value is not None:
             place = (1 - point.specificity.value, point.sensitivity.value)
             axes.plot(*place, marker="o", markersize=4, color=INK, markerfacecolor="white")
-    # beneath the curve, so that no evidence hides behind words
-    axes.annotate(
-        note,
-        (0.98, 0.03),
-        xycoords="axes fraction",
-        ha="right",
-        va="bottom",
-        fontsize=_SMALL,
-        linespacing=1.35,
-        zorder=1,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
-    )
+    heading(axes, name, note)
 
 
 def _reliability(axes: Axes, finding: FindingEvaluation, curves: FindingCurves) -> None:
@@ -186,10 +215,9 @@ def _thresholds(axes: Axes, finding: FindingEvaluation, curves: FindingCurves) -
     axes.locator_params(axis="x", nbins=4)
     if finding.auroc.value is not None:
         found, clear = int(positives.sum()), int((~positives).sum())
-        axes.plot(cuts, hits / found, color=ACCENT, linewidth=1.1, label="sensitivity")
-        axes.plot(cuts, 1.0 - wrong / clear, color=INK, linewidth=1.1, label="specificity")
-        axes.plot(cuts, 2 * hits / (hits + wrong + found), color=RUST, linewidth=1.1, label="F1")
-        axes.legend(fontsize=5.5, frameon=False, loc="center right", handlelength=1.2)
+        axes.plot(cuts, hits / found, color=ACCENT, linewidth=1.1)
+        axes.plot(cuts, 1.0 - wrong / clear, color=INK, linewidth=1.1)
+        axes.plot(cuts, 2 * hits / (hits + wrong + found), color=RUST, linewidth=1.1)
     for order, cut in enumerate(points):
         axes.axvline(cut, color=GUIDE, linewidth=0.9, linestyle=(0, (1, 2)) if order else "-")
     first = next(iter(finding.operating_points.items()), None)

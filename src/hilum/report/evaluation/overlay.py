@@ -15,7 +15,7 @@ from hilum.report.parts.text import percent
 __all__ = ["MODELS", "legend", "precision_recall_overlay", "reliability_overlay", "roc_overlay"]
 
 MODELS = 6
-"""Models that can be told apart in one chart, by color and by dashes; of more, the first are drawn."""
+"""Models that color and dashes tell apart in one chart; of more, the first are drawn."""
 
 _SQUARE = 264.0
 _KEY = Markup(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.inspection import DatasetInspection, Labels
 from hilum.domain.errors import counted
 from hilum.domain.radiograph import Sex
@@ -42,10 +43,15 @@ def write_figure(inspection: DatasetInspection, path: Path) -> None:
         _ages(panels[1, 1], inspection)
         synthetic = ". SYNTHETIC films" if inspection.synthetic else ""
         drawing.suptitle(
-            f"{inspection.card.title}: {completeness(inspection.published)}{synthetic}",
+            f"{inspection.card.title}. {_capital(completeness(inspection.published))}{synthetic}",
             fontsize=11,
             fontweight="bold",
         )
+        drawing.supxlabel(NOT_A_DEVICE, fontsize=7)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _most_frequent(labels: Labels) -> list[str]:
@@ -100,6 +106,7 @@ def _together(axes: Axes, labels: Labels, names: list[str]) -> None:
                 axes.text(column, row, text, ha="center", va="center", fontsize=5.6, color=color)
     _frame(axes, "Together on one film (number of films)")
     axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
     bar.set_label("share of the row's films that also have the column's finding")
     bar.outline.set_visible(False)  # pyright: ignore
@@ -126,7 +133,7 @@ def _ages(axes: Axes, inspection: DatasetInspection) -> None:
         films = [by_sex.get(sex, 0) for by_sex in ages.values()]
         label = f"{word}, {counted(sum(films), 'film')}"
         axes.bar(at + offset, films, width=0.38, color=color, label=label)
-    axes.set_xticks(at, list(ages))
+    axes.set_xticks(at, [age.replace("00-09", "0-9").replace("-", "–") for age in ages])
     axes.set(xlabel="age in years", ylabel="films")
     _frame(axes, "Age by sex", grid="y")
     if ages:
