@@ -118,10 +118,7 @@ def check(
             seed=seed,
             advance=step,
         )
-    if out is not None:
-        _write(inspection, out)
-    if html is not None:
-        _write_page(inspection, html)
+    written = _write_all(inspection, out, html)
     if json:
         typer.echo(inspection.model_dump_json(indent=2))
     elif full:
@@ -130,12 +127,22 @@ def check(
         typer.echo(terminal_summary(inspection, columns()))
         place_of_all = "-o FOLDER" if out is None else "check.md in the same folder"
         typer.echo(f"All tables: {place_of_all}, or --full")
-    if out is not None:
-        typer.echo(out / "check.json", err=json)
-    if html is not None:
-        typer.echo(html, err=json)
+    for path in written:
+        typer.echo(path, err=json)
     if not inspection.sound:
         raise typer.Exit(terminal.REFUSED)
+
+
+def _write_all(inspection: DatasetInspection, out: Path | None, html: Path | None) -> list[Path]:
+    """Write what was asked for, and return the paths to print."""
+    written: list[Path] = []
+    if out is not None:
+        _write(inspection, out)
+        written.append(out / "check.json")
+    if html is not None:
+        _write_page(inspection, html)
+        written.append(html)
+    return written
 
 
 def _films_without_table(place: Path) -> list[str]:
