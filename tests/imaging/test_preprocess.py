@@ -190,3 +190,20 @@ def test_clahe_counts_in_the_hash_only_where_it_is_on() -> None:
 def test_clip_limits_that_cannot_be_are_refused(clip: float) -> None:
     with pytest.raises(ValidationError):
         Preprocessing(clahe_clip=clip)
+
+
+@given(
+    st.sampled_from([64, 224, 320]),
+    st.tuples(st.integers(3, 700), st.integers(3, 700)),
+    st.tuples(st.integers(1, 11), st.integers(1, 11)),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_peak_on_the_film_is_that_of_the_whole_map(
+    size: int, shape: tuple[int, int], cells: tuple[int, int], seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    heatmap = generator.random(cells, dtype=np.float32) * (generator.random(cells) < 0.5)
+    heatmap = heatmap.astype(np.float32)
+    preprocessing = Preprocessing(size=size)
+    whole = preprocessing.to_film(heatmap, shape).max()
+    assert preprocessing.peak_on_film(heatmap, shape) == pytest.approx(whole, rel=1e-6, abs=1e-12)

@@ -37,7 +37,7 @@ def map_layer(
     """
     layer = preprocessing.to_film(cells, shape, layer_shape(shape))
     # the peak may lie between the layer's pixels
-    peak = float(preprocessing.to_film(cells, shape).max())
+    peak = preprocessing.peak_on_film(cells, shape)
     return indexed_png_bytes(levels(layer, peak), layer_palette())
 
 
