@@ -332,3 +332,21 @@ def test_predictions_are_not_labels(write: Table) -> None:
     path = write("image_id,Mass", "a,0.37")
     with pytest.raises(DatasetError, match=r"row 2: Mass: a label must be .* got '0\.37'"):
         open_dataset(path)
+
+
+def test_rows_of_several_readers_are_votes(tmp_path: Path) -> None:
+    """Who did not judge has no vote; half of two is no majority."""
+    rows = ("a,R1,1,", "a,R2,0,1", "a,R3,1,", "b,R1,1,0", "b,R2,0,", "a,R3,1,")
+    table = "\n".join(("image_id,reader,Mass,Edema", *rows))
+    (tmp_path / "labels.csv").write_text(table, "utf-8")
+    cohort = open_dataset(tmp_path)
+    states = {record.image_id: [int(state) for state in record.states] for record in cohort.records}
+    assert states == {"a": [1, 1], "b": [0, 0]}
+    assert [vote.reader for vote in cohort.records[0].votes] == ["R1", "R2", "R3"]
+    assert any("repeat a film with the same labels" in note for note in cohort.notes)
+
+
+def test_a_reader_has_one_opinion_of_a_film(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image_id,reader,Mass\na,R1,1\na,R1,0\n", "utf-8")
+    with pytest.raises(DatasetError, match="row 3: R1 has other labels for this film"):
+        open_dataset(tmp_path)

@@ -134,12 +134,20 @@ def commands() -> dict[str, set[str]]:
             "--help",
             *(
                 word
-                for p in getattr(command, "params", ())
+                for one in with_those_below(command)
+                for p in getattr(one, "params", ())
                 for word in [*p.opts, *p.secondary_opts]
             ),
         }
         for verb, command in group.items()
     }
+
+
+def with_those_below(command: object) -> Iterator[object]:
+    """A verb, and the verbs of the group that it is."""
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from with_those_below(one)
 
 
 def test_every_verb_and_option_has_help() -> None:

@@ -20,7 +20,7 @@ token = typer.Typer(name="token", no_args_is_help=True, help="Make, list and rev
 
 TokenStore = Annotated[
     Path,
-    typer.Option("--store", help="Folder of the service (default: hilum-store)."),
+    typer.Option("--store", help="Folder of the service."),
 ]
 
 
@@ -28,7 +28,8 @@ TokenStore = Annotated[
 def token_add(
     name: Annotated[str, typer.Argument(help="Name of the reader or program.")],
     scope: Annotated[
-        list[str], typer.Option(help="submit, read, review or admin (may be repeated).")
+        list[str],
+        typer.Option(help="Scope, repeatable: submit, read, review (includes read), admin."),
     ],
     store: TokenStore = Path(STORE),
 ) -> None:

@@ -32,7 +32,7 @@ CARD = Card(
     patients=0,
     labels="As the table has them: 1 positive, 0 negative, -1 uncertain, blank unlabelled. In a "
     "column of labels joined by '|', what is not listed is negative, and a blank is unlabelled. "
-    "With a column `reader`, each row is one reader's labels of a film.",
+    "With a column `reader`, a row is one reader's.",
     layout="exactly one *.csv with a column of films (image_id, Image Index, path, ...) and a "
     "column a finding or one of joined labels, with films anywhere below",
     licence="that of the films' owner",
@@ -61,8 +61,7 @@ def read(place: Path) -> Cohort:
 
     Films are found by their path from the folder; where a folder is given, not one table in it,
     also by their name anywhere below. A column `split` gives the official test and tune films.
-    With a column `reader`, the rows of one film are its readers' labels, and the film's own is
-    positive where more than half of those say so who judged it.
+    Rows of one film with a column `reader` are votes, of which `readings.majority` makes a label.
 
     Raises:
         DatasetError: for a table without films or findings, a label or split that is not one, or
@@ -91,19 +90,16 @@ def read(place: Path) -> Cohort:
         except DatasetError as error:
             raise DatasetError(f"{where}: {error}") from error
         record = _record(row, states, locate(row.get("path", film)))
+        new = False
         if reader := row.get("reader", ""):
             new = readings.add_vote(votes.setdefault(film, {}), Vote(reader, states), where)
             record = replace(record, states=records.get(film, record).states)
-            counts[_REPEATED] += not (add_once(records, record, where) or new)
-        else:
-            counts[_REPEATED] += not add_once(records, record, where)
+        counts[_REPEATED] += not (add_once(records, record, where) or new)
         counts[_AGELESS] += bool(row.get("age")) and record.age_years is None
         counts[_VIEWLESS] += bool(row.get("view")) and record.view is ViewPosition.UNKNOWN
         if splits.setdefault(film, split) is not split:
             raise DatasetError(f"{where}: film {film} must have one split; it has another above")
-    records |= {
-        film: readings.voted(records[film], list(own.values())) for film, own in votes.items()
-    }
+    readings.count_votes(records, votes)
     notes += [f"{what}: {count:,}" for what, count in counts.items() if count]
     described = {record.path for record in records.values()}
     notes += film_notes(records, {n: path for n, path in films.items() if path not in described})

@@ -116,7 +116,7 @@ class PixelFacts(BaseModel):
     rows: PositiveInt
     columns: PositiveInt
     bits: Literal[8, 16]
-    """Of each gray, little-endian; 0 is black, and the largest number white."""
+    """Bits of each gray, little-endian; 0 is black, and the largest number white."""
     spacing_mm: tuple[float, float] | None = None
     """(row, column) distance of pixel centers, where the header has it."""
     orientation: Annotated[tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=2)]

@@ -102,7 +102,7 @@ def _scopes() -> dict[tuple[str, str], str]:
         for part in _PARTS
         for route in part.router.routes
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
         for one in route.dependant.dependencies
         if isinstance(one.call, Needs)
     }

@@ -81,7 +81,7 @@ def maps_of(
 class DerivedPictures:
     """Pictures of films whose bytes the store keeps.
 
-    One confined reader makes them when they are first asked for, beside those that score, so that
+    One confined reader makes them when they are first requested, beside those that score, so that
     looking at a film does not wait for the queue.
 
     Args:
@@ -104,7 +104,7 @@ class DerivedPictures:
         return {"preview": seen, "pixels": seen, "maps": _scored(film)}
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
-        """Return the findings whose overlay can be asked for: all of a scored film."""
+        """Return the findings whose overlay can be requested: all of a scored film."""
         return tuple(self._scoring.bundle.labels) if _scored(film) else ()
 
     def preview(self, film: FilmRow) -> bytes | None:
@@ -148,7 +148,7 @@ class DerivedPictures:
         return data
 
     def _make(self, film: FilmRow, kind: str) -> None:
-        """Read the film once, and keep what is asked for of it; its preview comes along."""
+        """Read the film once, and keep what is requested of it; its preview comes along."""
         if film.sha256 is None:
             return
         path = self._objects.lend(film.sha256, film.id, film.suffix)

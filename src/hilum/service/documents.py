@@ -31,6 +31,7 @@ __all__ = [
     "VersionDocument",
     "WorklistDocument",
     "WorklistFilm",
+    "WorklistParameters",
 ]
 
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -145,7 +146,7 @@ class ReadingDocument(Document):
     """How far a film has been read."""
 
     version: int
-    """Of the newest reading that may be seen; it is also the ETag."""
+    """Version of the newest reading that may be seen; it is also the ETag."""
     readings: int
     """Readers who read it."""
     read_by_me: bool
@@ -212,6 +213,23 @@ class WorklistFilm(Document):
     links: FilmLinks
 
 
+class WorklistParameters(Document):
+    """Filters, order and page of the list."""
+
+    state: WorklistState = WorklistState.ALL
+    finding: Annotated[str, Field(max_length=100)] = ""
+    """Films on which this finding is positive."""
+    view: Annotated[str, Field(max_length=20)] = ""
+    reader: Annotated[str, Field(max_length=20)] = ""
+    """Films that the reader of this pseudonym has read."""
+    q: Annotated[str, Field(max_length=200)] = ""
+    """Part of the film's name."""
+    sort: Annotated[str, Field(max_length=120)] = ""
+    cursor: Annotated[str, Field(max_length=4000)] = ""
+    """`next` of the page before."""
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
 class WorklistDocument(Document):
     """One page of films, and the counts of the whole list."""
 
@@ -253,7 +271,7 @@ class SessionRequest(Document):
 
 
 class SessionDocument(Document):
-    """Whose session it is."""
+    """Owner of a session or token."""
 
     reader: str
     name: str

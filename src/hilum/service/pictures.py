@@ -18,7 +18,7 @@ class FilmPictures(Protocol):
         ...
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
-        """Return the findings whose overlay can be asked for."""
+        """Return the findings whose overlay can be requested."""
         ...
 
     def preview(self, film: FilmRow) -> bytes | None:

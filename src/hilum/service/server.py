@@ -39,7 +39,7 @@ class Certificate:
 def serve_forever(
     parts: ServiceParts, certificate: Certificate | None, ready: Callable[[], None]
 ) -> None:
-    """Answer requests until the process is asked to end.
+    """Answer requests until the process gets a signal to end.
 
     Args:
         parts: what answers.

@@ -17,11 +17,11 @@ __all__ = [
     "Size",
     "add_boxes",
     "add_vote",
+    "count_votes",
     "dicom_size",
     "film_box",
     "majority",
     "read_corners",
-    "voted",
 ]
 
 Size = tuple[float, float]
@@ -63,9 +63,16 @@ def add_vote(votes: dict[str, Vote], vote: Vote, where: str) -> bool:
     return known is vote
 
 
-def voted(record: Record, votes: Sequence[Vote]) -> Record:
-    """Return a film with its readers' labels, and their majority as its own."""
-    return replace(record, states=majority(votes), votes=tuple(votes))
+def count_votes(records: dict[str, Record], votes: Mapping[str, Mapping[str, Vote]]) -> None:
+    """Give films their readers' labels, and the majority of these as their own.
+
+    Args:
+        records: film to record; those with votes are replaced.
+        votes: film to reader to labels.
+    """
+    for film, own in votes.items():
+        readers = tuple(own.values())
+        records[film] = replace(records[film], states=majority(readers), votes=readers)
 
 
 def _verdict(votes: tuple[LabelState, ...]) -> LabelState:

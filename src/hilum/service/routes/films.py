@@ -15,7 +15,12 @@ from starlette.requests import ClientDisconnect
 
 from hilum.domain.errors import UsageError
 from hilum.service.access import Administrator, Parts, Submitter, Viewer
-from hilum.service.documents import FilmDocument, SubmittedFilm, WorklistDocument
+from hilum.service.documents import (
+    FilmDocument,
+    SubmittedFilm,
+    WorklistDocument,
+    WorklistParameters,
+)
 from hilum.service.objects import TooLargeError, UploadedBytes, harmless_suffix
 from hilum.service.parts import ServiceParts
 from hilum.service.problems import ServiceError, problem_responses
@@ -110,14 +115,7 @@ async def submit(
 def list_films(
     parts: Parts,
     caller: Viewer,
-    state: WorklistState = WorklistState.ALL,
-    finding: Annotated[str, Query(max_length=100)] = "",
-    view: Annotated[str, Query(max_length=20)] = "",
-    reader: Annotated[str, Query(max_length=20)] = "",
-    q: Annotated[str, Query(max_length=200)] = "",
-    sort: Annotated[str, Query(max_length=120)] = "",
-    cursor: Annotated[str, Query(max_length=4000)] = "",
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    wanted: Annotated[WorklistParameters, Query()],
 ) -> WorklistDocument:
     """List films a page at a time: unread first, by largest margin over a threshold.
 
@@ -125,15 +123,27 @@ def list_films(
     blinded, `name`), `name`, `-name`, `added`, `-added`, `status`, `view`, `readings`, `-readings`
     or `finding:NAME`.
     """
-    sort = sort or ("name" if parts.settings.blind else "priority")
+    sort = wanted.sort or ("name" if parts.settings.blind else "priority")
     revealing = (
-        state in BLINDED_STATES or finding or reader or sort.partition(":")[0] in _blinded_sorts()
+        wanted.state in BLINDED_STATES
+        or bool(wanted.finding or wanted.reader)
+        or sort.partition(":")[0] in _blinded_sorts()
     )
     if parts.settings.blind and revealing:
         raise ServiceError(
             403, "BLINDED", "while readers are blinded, no list may tell what was found"
         )
-    query = WorklistQuery(caller.reader, state, finding, view, reader, q, sort, cursor, limit)
+    query = WorklistQuery(
+        reader=caller.reader,
+        state=wanted.state,
+        finding=wanted.finding,
+        view=wanted.view,
+        read_by=wanted.reader,
+        text=wanted.q,
+        sort=sort,
+        cursor=wanted.cursor,
+        limit=wanted.limit,
+    )
     try:
         page = parts.worklist.page(query)
     except UsageError as error:

@@ -69,7 +69,7 @@ def version(caller: Viewer) -> VersionDocument:
 
 
 class _Counters(Collector):
-    """The counters of a service, collected when they are asked for."""
+    """The counters of a service, collected at each request."""
 
     def __init__(self, parts: ServiceParts) -> None:
         self._parts = parts

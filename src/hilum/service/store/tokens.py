@@ -106,7 +106,7 @@ class StoredTokens:
         self._database = database
 
     def add(self, name: str, scopes: Sequence[str]) -> str:
-        """Make a token, which is told once and kept as its hash.
+        """Make a token, which is returned once and kept as its hash.
 
         Raises:
             UsageError: for an unknown scope, or a name that is blank, long or not printable.
