@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class FilmReader:
         facts = {
             **known,
             "codes": film.codes,
-            "header": None if film.header is None else vars(film.header),
+            "header": None if film.header is None else asdict(film.header),
             "sha256": film.sha256,
             "shape": film.shape,
             "view": film.view,
