@@ -84,8 +84,9 @@ class Entry(_Frozen):
 
 
 def pictures_of(result: ImageResult) -> tuple[str, ...]:
-    """Preview and overlays of a result, relative to the output folder."""
-    return (*((result.film,) if result.film else ()), *result.heatmaps.values())
+    """Preview, overlays and DICOM objects of a result, relative to the output folder."""
+    preview = (result.film,) if result.film else ()
+    return (*preview, *result.heatmaps.values(), *result.dicom.values())
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hilum.batch.dicom_objects import DicomRequest, FiledObjects, ScoredFilm, file_objects
 from hilum.batch.inputs import Listed, Shard
 from hilum.batch.journal import Entry, Journal
 from hilum.batch.patients import Patients, Phi
@@ -37,6 +38,7 @@ class BatchRequest:
             than the bundle's network has threads. Results do not depend on it.
         shard: the part of the films to score; None for all. The folders of all parts are put
             together by `hilum.batch.merge`.
+        dicom: which DICOM objects to make of each film; None for none.
 
     Raises:
         UsageError: for a threshold outside [0, 1], or no lane.
@@ -49,6 +51,7 @@ class BatchRequest:
     lanes: int | None = None
     early: Child | None = None
     shard: Shard | None = None
+    dicom: DicomRequest | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
@@ -66,6 +69,8 @@ class BatchRequest:
         options = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
         if self.threshold is not None:
             options["threshold"] = repr(self.threshold)
+        if self.dicom is not None:
+            options["dicom"] = self.dicom.fingerprint
         return {**options, "patients": self.patients.fingerprint}
 
 
@@ -144,7 +149,8 @@ class Scoring:
                 item.path,
                 with_preview=self.request.pictures is not None,
                 # what must not be shown is not even read
-                with_header=self.request.patients.mode is not Phi.NONE,
+                with_header=self.request.patients.mode is not Phi.NONE
+                or self.request.dicom is not None,
             )
             if isinstance(film, Refusal):
                 return Done(self._refused(item, film), resumed=False)
@@ -177,6 +183,7 @@ class Scoring:
             (self.out / item.film).unlink(missing_ok=True)
         analysis = self._analysis(item, reading)
         heatmaps, failed = self._draw(item, analysis, reader)
+        objects = self._objects(analysis, reading, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
         shown = self.request.patients.of(facts)
@@ -190,6 +197,8 @@ class Scoring:
             findings=analysis.findings,
             heatmaps=heatmaps,
             film=item.film if reading.preview is not None else None,
+            dicom=objects.files,
+            dicom_missing=objects.missing,
         )
         return Entry(
             key=None if failed else facts.sha256,
@@ -209,6 +218,15 @@ class Scoring:
         )
         explain = POSITIVES if pictures is None else pictures.which
         return self.bundle.analyze(film, self.request.threshold, explain)
+
+    def _objects(self, analysis: Analysis, reading: Reading, reader: ReaderProcess) -> FiledObjects:
+        """Make the requested DICOM objects of a film, and file them."""
+        request = self.request.dicom
+        if request is None:
+            return FiledObjects()
+        return file_objects(
+            self.out, request, ScoredFilm(self.bundle, analysis, reading.facts), reader
+        )
 
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess

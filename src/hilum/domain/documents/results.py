@@ -163,6 +163,10 @@ class ImageResult(Document):
     """Finding to overlay file, relative to the output folder."""
     film: str | None = None
     """Preview of the film, relative to the output folder."""
+    dicom: dict[str, str] = {}
+    """Kind of DICOM object to its file, relative to the output folder; empty unless requested."""
+    dicom_missing: str = ""
+    """Why a requested object is missing; empty where none is."""
     bundle: str
     """Short id of the bundle that scored."""
     precision: str

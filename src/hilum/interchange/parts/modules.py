@@ -28,6 +28,7 @@ __all__ = [
     "describe",
     "evidence",
     "file_bytes",
+    "lacking",
     "moment",
     "new_file",
     "reference",
@@ -45,7 +46,9 @@ _NO_MOMENT = ("19000101", "000000")
 """Content Date and Time must have a value; this one says that the film has none."""
 _IMPLEMENTATION = UID("2.25.253013476189482731950148467512370561193")
 """This software, in the head of each file: a UUID drawn once."""
-_ODD_STUDY = (
+_BODY_PARTS = ("CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "WHOLEBODY")
+"""Terms of PS3.16 Annex L for parts with the chest, none of which has a side."""
+_COPIED = (
     ("StudyDate", "DA", "study_date"),
     ("StudyTime", "TM", "study_time"),
     ("AccessionNumber", "SH", "accession_number"),
@@ -78,7 +81,7 @@ def describe(dataset: Dataset, film: FilmResults, kind: str, modality: str) -> N
         modality: of its series.
     """
     header = film.header
-    for keyword, vr, field in _ODD_STUDY:
+    for keyword, vr, field in _COPIED:
         setattr(dataset, keyword, valid(vr, getattr(header, field)))
     dataset.PatientSex = header.patient_sex if header.patient_sex in ("M", "F", "O") else ""
     for keyword, vr, value in (
@@ -104,6 +107,23 @@ def describe(dataset: Dataset, film: FilmResults, kind: str, modality: str) -> N
             delattr(dataset, keyword)
 
 
+def lacking(header: DicomHeader) -> str:
+    """Return what a film lacks for objects that refer to it; "" where it has all of it.
+
+    >>> lacking(DicomHeader())
+    'the header has no valid SOP Class UID'
+    """
+    for name, value in (
+        ("SOP Class UID", header.sop_class_uid),
+        ("SOP Instance UID", header.sop_instance_uid),
+        ("Series Instance UID", header.series_instance_uid),
+        ("Study Instance UID", header.study_instance_uid),
+    ):
+        if not valid("UI", value):
+            return f"the header has no valid {name}"
+    return "" if header.rows > 0 and header.columns > 0 else "the header has no size of the picture"
+
+
 def moment(film: FilmResults) -> tuple[str, str]:
     """Return date and time of an object's content: those of the film.
 
@@ -119,10 +139,12 @@ def moment(film: FilmResults) -> tuple[str, str]:
 def add_body_part(dataset: Dataset, header: DicomHeader) -> None:
     """Say which part of the body the series is of.
 
-    A film that was scored passed the gate as a chest film: where its header names no part, it is
-    the chest. Without a part, Laterality would be required, and there is none to state.
+    A film that was scored passed the gate as a chest film: where its header names no part, or one
+    that is no term of the standard (RIBCAGE), it is the chest. Without a known part, Laterality
+    would be required, and there is none to state.
     """
-    dataset.BodyPartExamined = valid("CS", header.body_part) or "CHEST"
+    stated = header.body_part.upper()
+    dataset.BodyPartExamined = stated if stated in _BODY_PARTS else "CHEST"
     if header.series_laterality in ("L", "R"):
         dataset.Laterality = header.series_laterality
 
@@ -193,7 +215,7 @@ def _equipment(film: FilmResults) -> Dataset:
 
 def _character_set(header: DicomHeader) -> str | list[str]:
     """Return the source's character set where it holds the source's texts, else Unicode."""
-    texts = [valid(vr, getattr(header, field)) for _, vr, field in _ODD_STUDY]
+    texts = [valid(vr, getattr(header, field)) for _, vr, field in _COPIED]
     texts += [valid("LO", header.issuer_of_patient_id)]
     kept = list(header.character_set)
     if not kept and all(text.isascii() for text in texts):
