@@ -5,7 +5,7 @@ is asked. Each file of this folder defines `OBJECT: ObjectKind`. Adding one touc
 line of the changelog; `object_kind()` finds it.
 
 What is made here is aligned with IHE AI Results (AIR, Rev. 1.3, Trial Implementation), which was
-not checked line by line. It needs the packages of `hilum[dicom]`.
+not checked line by line.
 """
 
 from __future__ import annotations
@@ -133,11 +133,13 @@ class ObjectKind:
         build: makes the object; None where there is nothing to say, such as no region.
         series: number of its series.
         usual: whether it is made where no kind is named.
+        package: what it needs beyond the base install; brought by `hilum[dicom]`.
     """
 
     build: Callable[[FilmResults], FileDataset | None]
     series: int
     usual: bool = True
+    package: str = ""
 
 
 def object_kind(name: str) -> ObjectKind:
@@ -172,18 +174,21 @@ def check_kinds(words: str) -> tuple[str, ...]:
         words: names with commas between them.
 
     Raises:
-        UsageError: for an unknown kind, or where the packages are not installed.
+        UsageError: for an unknown kind, or one whose package is not installed.
+
+    >>> check_kinds("sr, pr"), check_kinds("usual")
+    (('sr', 'pr'), ('sr', 'region', 'sc', 'pr'))
     """
-    for package in ("pydicom", "highdicom"):
-        if find_spec(package) is None:
-            raise UsageError(
-                f"DICOM results need {package}, which is not installed. Install hilum[dicom]"
-            )
     names = [word.strip() for word in words.split(",") if word.strip()]
     if names == ["usual"]:
         return usual_kinds()
     for name in names:
-        object_kind(name)
+        package = object_kind(name).package
+        if package and find_spec(package) is None:
+            raise UsageError(
+                f"DICOM results of kind {name} need {package}, which is not installed. "
+                "Install hilum[dicom]"
+            )
     if not names:
         raise UsageError(f"DICOM results must be of a kind; there are: {', '.join(object_kinds())}")
     return tuple(dict.fromkeys(names))
