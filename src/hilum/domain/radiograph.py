@@ -224,7 +224,6 @@ class DicomHeader:
         patient_age: as stated, such as 057Y.
         referring_physician: a person's name.
         modality, body_part: Modality and Body Part Examined.
-        series_laterality, image_laterality: L, R, B or U where stated.
         procedure: value, scheme and meaning of the first Procedure Code; () where there is none.
         content_date, content_time: of the picture, else of acquisition, series or study.
         display: how the film is to be shown.
@@ -255,8 +254,6 @@ class DicomHeader:
     referring_physician: str = ""
     modality: str = ""
     body_part: str = ""
-    series_laterality: str = ""
-    image_laterality: str = ""
     procedure: tuple[str, ...] = ()
     content_date: str = ""
     content_time: str = ""

@@ -37,8 +37,6 @@ _TEXTS = {
     "referring_physician": "ReferringPhysicianName",
     "modality": "Modality",
     "body_part": "BodyPartExamined",
-    "series_laterality": "Laterality",
-    "image_laterality": "ImageLaterality",
 }
 """Field of `DicomHeader` to the keyword of its element."""
 _MOMENTS = ("Content", "Acquisition", "Series", "Study")

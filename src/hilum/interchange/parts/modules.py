@@ -141,12 +141,10 @@ def add_body_part(dataset: Dataset, header: DicomHeader) -> None:
 
     A film that was scored passed the gate as a chest film: where its header names no part, or one
     that is no term of the standard (RIBCAGE), it is the chest. Without a known part, Laterality
-    would be required, and there is none to state.
+    would be required; with one that has no sides, it must not be there, whatever the film says.
     """
     stated = header.body_part.upper()
     dataset.BodyPartExamined = stated if stated in _BODY_PARTS else "CHEST"
-    if header.series_laterality in ("L", "R"):
-        dataset.Laterality = header.series_laterality
 
 
 def add_orientation(dataset: Dataset, header: DicomHeader) -> None:
