@@ -410,7 +410,9 @@ def test_the_presentation_state_shows_the_film_as_it_was(
     assert (state.RescaleSlope, state.RescaleIntercept) == (2.0, -1024.5)
     (shown,) = state.SoftcopyVOILUTSequence
     assert (shown.WindowCenter, shown.WindowWidth, shown.VOILUTFunction) == (10.5, 3.0, "SIGMOID")
-    assert shown.VOILUTSequence[0].LUTDescriptor == [4, -2, 12]
+    (table,) = shown.VOILUTSequence
+    assert table.LUTDescriptor == [4, -2, 16]  # 12 bits are not allowed here
+    assert np.frombuffer(table.LUTData, "<u2").tolist() == [0, 16387, 32774, 65535]
     assert state.PresentationLUTShape == "INVERSE"
     (area,) = state.DisplayedAreaSelectionSequence
     assert area.DisplayedAreaBottomRightHandCorner == [90, 120]

@@ -48,6 +48,10 @@ def outline(
     contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     longest = max(contours, key=len)
     corners = cv2.approxPolyDP(longest, 2.0 * _TOLERANCE, closed=True).reshape(-1, 2)
+    if len(corners) < 3:  # as large as the tolerance: its box
+        x, y, width, height = cv2.boundingRect(longest)
+        right, bottom = x + width - 1, y + height - 1
+        corners = np.array([(x, y), (x, bottom), (right, bottom), (right, y)])
     rows, columns = heatmap.shape
     # a line of odd pixels of the doubled grid is the lower or right edge of its pixel
     points = [

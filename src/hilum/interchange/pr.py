@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 
+import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
@@ -89,7 +90,7 @@ def _add_display(state: Dataset, display: DicomDisplay) -> None:
         if function != "LINEAR":
             shown.VOILUTFunction = function
     if display.voi is not None:
-        shown.VOILUTSequence = Sequence([_table(display.voi, display.voi.first < 0)])
+        shown.VOILUTSequence = Sequence([_table(_filled(display.voi), display.voi.first < 0)])
     if len(shown):
         state.SoftcopyVOILUTSequence = Sequence([shown])
     state.PresentationLUTShape = "INVERSE" if display.inverted else "IDENTITY"
@@ -103,6 +104,19 @@ def _table(table: DicomTable, signed: bool) -> Dataset:
     item.add_new("LUTDescriptor", vr, [len(entries) // 2 & 0xFFFF, first, table.bits])
     item.add_new("LUTData", "OW", entries)
     return item
+
+
+def _filled(table: DicomTable) -> DicomTable:
+    """Return a VOI table with 8 or 16 bits an entry, all that a presentation state may have.
+
+    Only the share of the full scale counts, so that the film looks the same.
+    """
+    if table.bits in (8, 16):
+        return table
+    entries = np.frombuffer(base64.b64decode(table.entries), "<u2").astype(np.float64)
+    scaled = np.rint(entries * (65535.0 / ((1 << table.bits) - 1))).clip(0, 65535)
+    data = base64.b64encode(scaled.astype("<u2").tobytes()).decode("ascii")
+    return DicomTable(table.first, 16, data)
 
 
 def _number(value: float) -> DSfloat:
