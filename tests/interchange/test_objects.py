@@ -412,7 +412,7 @@ def test_the_presentation_state_shows_the_film_as_it_was(
     assert (shown.WindowCenter, shown.WindowWidth, shown.VOILUTFunction) == (10.5, 3.0, "SIGMOID")
     (table,) = shown.VOILUTSequence
     assert table.LUTDescriptor == [4, -2, 16]  # 12 bits are not allowed here
-    assert np.frombuffer(table.LUTData, "<u2").tolist() == [0, 16387, 32774, 65535]
+    assert np.frombuffer(table.LUTData, "<u2").tolist() == [0, 16388, 32776, 65535]
     assert state.PresentationLUTShape == "INVERSE"
     (area,) = state.DisplayedAreaSelectionSequence
     assert area.DisplayedAreaBottomRightHandCorner == [90, 120]
