@@ -1,7 +1,7 @@
 """DICOM objects from the results of one film: one kind of object a file, named as its file.
 
-Pure functions of a film's header and of its results: no file is read, no network is used, no clock
-is asked. Each file of this folder defines `OBJECT: ObjectKind`. Adding one touches that file and a
+Pure functions of a film's header and of its results: no file is read, no network and no clock
+is used. Each file of this folder defines `OBJECT: ObjectKind`. Adding one touches that file and a
 line of the changelog; `object_kind()` finds it.
 
 What is made here is aligned with IHE AI Results (AIR, Rev. 1.3, Trial Implementation), which was

@@ -57,7 +57,7 @@ def _basis(film: FilmResults) -> tuple[str, ...]:
         for name, one in film.findings.items()
     ]
     outlines = [(name, one.points, one.level) for name, one in film.outlines.items()]
-    said = json.dumps([results, outlines, film.codes, sorted(film.kinds)])
+    content = json.dumps([results, outlines, film.codes, sorted(film.kinds)])
     sheet = b"" if film.sheet is None else film.sheet.data
     return (
         film.header.sop_instance_uid,
@@ -65,6 +65,6 @@ def _basis(film: FilmResults) -> tuple[str, ...]:
         film.algorithm.id,
         film.algorithm.software,
         film.algorithm.precision,
-        hashlib.sha256(said.encode() + sheet).hexdigest(),
+        hashlib.sha256(content.encode() + sheet).hexdigest(),
         str(film.revision),
     )
