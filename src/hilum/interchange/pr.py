@@ -11,7 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
-from pydicom.valuerep import DSfloat
+from pydicom.valuerep import format_number_as_ds
 
 from hilum.domain.radiograph import DicomDisplay, DicomHeader, DicomTable
 from hilum.interchange import FilmResults, ObjectKind, Outline
@@ -119,8 +119,9 @@ def _filled(table: DicomTable) -> DicomTable:
     return DicomTable(table.first, 16, data)
 
 
-def _number(value: float) -> DSfloat:
-    return DSfloat(value, auto_format=True)
+def _number(value: float) -> str:
+    """Return a number in the 16 characters that a decimal string may have."""
+    return format_number_as_ds(value)
 
 
 def _annotation(film: FilmResults) -> Dataset:

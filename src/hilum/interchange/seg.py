@@ -85,8 +85,11 @@ def build(film: FilmResults) -> FileDataset | None:
 def _maps(film: FilmResults) -> dict[str, NDArray[np.float32]]:
     """Return the maps that are not empty, each as shares of its own peak, as in pictures."""
     found: dict[str, NDArray[np.float32]] = {}
-    for name in film.findings if film.map_of is not None else ():
-        heat = film.map_of(name)
+    map_of = film.map_of
+    if map_of is None:
+        return found
+    for name in film.findings:
+        heat = map_of(name)
         peak = float(heat.max())
         if peak > np.finfo(np.float32).tiny:
             found[name] = np.clip(heat / peak, 0.0, 1.0).astype(np.float32)
