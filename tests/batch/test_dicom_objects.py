@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,15 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from hilum import Bundle
 from hilum.batch.dicom_objects import DicomRequest
-from hilum.batch.inputs import list_films
+from hilum.batch.inputs import Shard, list_films
+from hilum.batch.merge import merge
 from hilum.batch.patients import Patients, Phi
 from hilum.batch.run import run_batch
 from hilum.batch.score import BatchRequest
 from hilum.domain.errors import UsageError
 from hilum.explain.files import PictureFormat
 from hilum.explain.request import Pictures
+from hilum.files.atomic import UNFINISHED
 from hilum.files.films import film_paths
 from hilum.imaging.read import read
 from hilum.phantom.film import draw_example
@@ -142,7 +145,7 @@ def test_every_scored_dicom_film_has_its_objects_and_the_rows_list_them(run: Run
     assert list(row["dicom"]) == ["sr", "region", "sc", "pr"]
     assert row["dicom_missing"] == ""
     for kind, name in row["dicom"].items():
-        assert name == f"dicom/{row['sha256'][:32]}/{kind}.dcm"
+        assert re.fullmatch(f"dicom/[0-9a-f]{{32}}/{kind}.dcm", name)
         assert made.object("a.dcm", kind).PatientID == "CANARY-8812"
         assert "PatientAge" not in made.object("a.dcm", kind)  # `81` is no age
     assert "CANARY" not in (made.out / "results.jsonl").read_text()
@@ -294,7 +297,36 @@ def test_nothing_is_kept_of_a_film_whose_identity_is_another_s(run: Run) -> None
     assert made.rows["b.dcm"]["codes"] == ["DUPLICATE_SOP_CONFLICT"]
     assert made.rows["b.dcm"]["dicom"] == {}
     (folder,) = (made.out / "dicom").iterdir()
-    assert folder.name == made.rows["a.dcm"]["sha256"][:32]
+    assert made.rows["a.dcm"]["dicom"]["sr"] == f"dicom/{folder.name}/sr.dcm"
+
+
+def test_two_copies_of_a_film_have_a_folder_each_with_the_same_bytes(run: Run) -> None:
+    data = dicom(drawn())
+    made = run({"a.dcm": data, "b.dcm": data})
+    one, two = (made.rows[name]["dicom"]["sr"] for name in ("a.dcm", "b.dcm"))
+    assert one != two
+    assert (made.out / one).read_bytes() == (made.out / two).read_bytes()
+
+
+def test_what_a_killed_run_left_unfinished_goes(run: Run) -> None:
+    films = {"a.dcm": dicom(drawn())}
+    made = run(films)
+    left = (made.out / made.rows["a.dcm"]["dicom"]["sr"]).with_name(f".sr.dcm{UNFINISHED}")
+    left.write_bytes(b"half")
+    run(films)
+    assert not left.exists()
+
+
+def test_parts_put_together_have_the_objects_of_all(run: Run, bundle: Bundle) -> None:
+    films = {f"{n}.dcm": dicom(drawn(n), number=10 + n) for n in range(4)}
+    parts = [run(films, kinds=("sr",), out=f"part{n}", shard=Shard(n, 2)) for n in (1, 2)]
+    whole = run(films, kinds=("sr",), out="whole")
+    out = whole.out.with_name("merged")
+    merge(bundle, [part.out for part in parts], out)
+    for row in whole.rows.values():
+        name = row["dicom"]["sr"]
+        assert (out / name).read_bytes() == (whole.out / name).read_bytes()
+    assert (out / "results.jsonl").read_bytes() == (whole.out / "results.jsonl").read_bytes()
 
 
 def test_objects_are_not_films_of_the_next_batch(run: Run) -> None:

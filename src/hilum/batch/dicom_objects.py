@@ -20,7 +20,7 @@ from hilum.domain.radiograph import DicomHeader
 from hilum.explain.caption import Caption
 from hilum.explain.outline import LEVEL, outline
 from hilum.explain.request import Pictures
-from hilum.files.atomic import write_atomic
+from hilum.files.atomic import UNFINISHED, write_atomic
 from hilum.files.films import DICOM_FOLDER
 from hilum.interchange import (
     Algorithm,
@@ -103,11 +103,19 @@ class ScoredFilm:
         bundle: that scored it.
         analysis: of the film.
         facts: of the film, with its header where it is a DICOM object.
+        image_id: its name in the results, which no other film of the batch has.
     """
 
     bundle: Bundle
     analysis: Analysis
     facts: FilmFacts
+    image_id: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its objects, which says nothing of patient or file."""
+        words = f"{self.facts.sha256} {self.image_id}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(words).hexdigest()[:32]
 
     @property
     def header(self) -> DicomHeader:
@@ -156,7 +164,7 @@ def file_objects(
     files, missing = object_files(request, film, reader)
     names: dict[str, str] = {}
     for kind, data in files.items():
-        names[kind] = f"{DICOM_FOLDER}/{film.facts.sha256[:32]}/{kind}.dcm"
+        names[kind] = f"{DICOM_FOLDER}/{film.folder}/{kind}.dcm"
         path = out / names[kind]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
@@ -202,8 +210,10 @@ def remove_stale_objects(out: Path, shown: Set[str]) -> None:
     for film in sorted(folder.iterdir()):
         if not re.fullmatch("[0-9a-f]{32}", film.name) or not film.is_dir():
             continue
-        for file in sorted(film.glob("*.dcm")):
-            if f"{DICOM_FOLDER}/{film.name}/{file.name}" not in shown:
+        for file in sorted(film.iterdir()):
+            unfinished = file.name.startswith(".") and file.name.endswith(UNFINISHED)
+            ours = unfinished or file.suffix == ".dcm"
+            if ours and f"{DICOM_FOLDER}/{film.name}/{file.name}" not in shown:
                 file.unlink(missing_ok=True)
         if not any(film.iterdir()):
             film.rmdir()

@@ -183,7 +183,7 @@ class Scoring:
             (self.out / item.film).unlink(missing_ok=True)
         analysis = self._analysis(item, reading)
         heatmaps, failed = self._draw(item, analysis, reader)
-        objects = self._objects(analysis, reading, reader)
+        objects = self._objects(item, analysis, reading, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
         shown = self.request.patients.of(facts)
@@ -219,14 +219,15 @@ class Scoring:
         explain = POSITIVES if pictures is None else pictures.which
         return self.bundle.analyze(film, self.request.threshold, explain)
 
-    def _objects(self, analysis: Analysis, reading: Reading, reader: ReaderProcess) -> FiledObjects:
+    def _objects(
+        self, item: Input, analysis: Analysis, reading: Reading, reader: ReaderProcess
+    ) -> FiledObjects:
         """Make the requested DICOM objects of a film, and file them."""
         request = self.request.dicom
         if request is None:
             return FiledObjects()
-        return file_objects(
-            self.out, request, ScoredFilm(self.bundle, analysis, reading.facts), reader
-        )
+        film = ScoredFilm(self.bundle, analysis, reading.facts, item.image_id)
+        return file_objects(self.out, request, film, reader)
 
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess
