@@ -27,7 +27,7 @@ from hilum.batch.merge import merge
 from hilum.batch.patients import Patients, Phi
 from hilum.batch.run import run_batch
 from hilum.batch.score import BatchRequest
-from hilum.domain.errors import UsageError
+from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.files import PictureFormat
 from hilum.explain.request import Pictures
 from hilum.files.atomic import UNFINISHED
@@ -35,6 +35,7 @@ from hilum.files.films import film_paths
 from hilum.imaging.read import read
 from hilum.phantom.film import draw_example
 from hilum.reading.process import ReaderProcess
+from hilum.reading.requests import Request
 
 ROOT = "1.2.826.0.1.3680043.8.498."
 KEY = bytes(range(32))
@@ -272,6 +273,26 @@ def test_jpeg_pictures_make_jpeg_captures(run: Run) -> None:
     picture = made.object("a.dcm", "sc")
     assert picture.LossyImageCompression == "01"
     assert picture.pixel_array.shape == (picture.Rows, picture.Columns, 3)
+
+
+def test_a_picture_that_could_not_be_drawn_costs_neither_score_nor_report(
+    run: Run, inline: type[ReaderProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = {"a.dcm": dicom(drawn())}
+    ask = inline.ask
+
+    def crash(self: ReaderProcess, request: Request[Any]) -> Any:
+        if "longest" in request.head:
+            raise FilmError(Status.ERROR, ReasonCode.DECODER_CRASHED, "it is gone")
+        return ask(self, request)
+
+    monkeypatch.setattr(inline, "ask", crash)
+    row = run(films).rows["a.dcm"]
+    assert row["findings"] is not None
+    assert list(row["dicom"]) == ["sr", "region", "pr"]
+    assert row["dicom_missing"] == "sc: the picture could not be drawn"
+    monkeypatch.setattr(inline, "ask", ask)
+    assert "sc" in run(films).rows["a.dcm"]["dicom"]  # the next run tries again
 
 
 def test_a_resumed_batch_makes_an_object_anew_that_was_removed(run: Run) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "remove_stale_objects",
 ]
 
+UNDRAWN = "sc: the picture could not be drawn"
 LONGEST_SIDE = 2048
 """Most pixels of a side of a secondary capture."""
 MAP_SIDE = 512
@@ -93,6 +94,11 @@ class FiledObjects:
 
     files: dict[str, str] = field(default_factory=dict)
     missing: str = ""
+
+    @property
+    def undrawn(self) -> bool:
+        """Whether the picture failed with the process that drew it: a later run tries again."""
+        return self.missing == UNDRAWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +202,7 @@ def object_files(
     made = {kind: object_kind(kind).build(results) for kind in request.kinds}
     files = {kind: file_bytes(one) for kind, one in made.items() if one is not None}
     undrawn = "sc" in request.kinds and sheet is None
-    return files, "sc: the picture could not be drawn" if undrawn else ""
+    return files, UNDRAWN if undrawn else ""
 
 
 def remove_stale_objects(out: Path, shown: Set[str]) -> None:

@@ -201,7 +201,7 @@ class Scoring:
             dicom_missing=objects.missing,
         )
         return Entry(
-            key=None if failed else facts.sha256,
+            key=None if failed or objects.undrawn else facts.sha256,
             result=result,
             sop_instance_uid=facts.sop_instance_uid,
             pixels_sha256=facts.pixels_sha256,
