@@ -20,6 +20,7 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.domain.members import member, members
 from hilum.domain.scores import Logits
+from hilum.interchange import ObjectKind, check_kinds, object_kind, usual_kinds
 from hilum.model.backbones import Backbone, backbone
 from hilum.report.batch import Report, reports
 from hilum.report.parts.results import BatchResults, BundleFacts
@@ -203,6 +204,18 @@ def use_sink(_folder: Path) -> None:
     assert sink(NEW).package == "json"
 
 
+OBJECT = """
+from hilum.interchange import ObjectKind
+
+OBJECT: ObjectKind = ObjectKind(lambda film: None, series=9099)
+"""
+
+
+def use_object(_folder: Path) -> None:
+    assert check_kinds(f"sr,{NEW}") == ("sr", NEW)
+    assert NEW in usual_kinds()
+
+
 def find_report(name: str) -> Report:
     return member("hilum.report.batch", name, Report, "report")
 
@@ -221,6 +234,7 @@ FOLDERS = [
     Folder("hilum.training.losses", Loss, loss, LOSS, use_loss),
     Folder("hilum.training.data.samplers", Sampler, sampler, SAMPLER, use_sampler),
     Folder("hilum.training.sinks", Sink, find_sink, SINK, use_sink),
+    Folder("hilum.interchange", ObjectKind, object_kind, OBJECT, use_object),
 ]
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.package)
 

@@ -84,9 +84,10 @@ class Entry(_Frozen):
 
 
 def pictures_of(result: ImageResult) -> tuple[str, ...]:
-    """Preview, maps and overlays of a result, relative to the output folder."""
+    """Preview, maps, overlays and DICOM objects of a result, relative to the output folder."""
     film = (result.film,) if result.film else ()
-    return (*film, *result.maps.values(), *result.heatmaps.values())
+    pictures = (*film, *result.maps.values(), *result.heatmaps.values())
+    return (*pictures, *result.dicom.values())
 
 
 @dataclass(frozen=True)

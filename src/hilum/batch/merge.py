@@ -29,6 +29,7 @@ from hilum.batch.run import (
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
 from hilum.files.atomic import atomic_file
+from hilum.files.films import DICOM_FOLDER
 from hilum.files.lock import locked
 from hilum.report.parts.results import BatchResults
 
@@ -64,6 +65,8 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
         batch = BatchResults(outcome, bundle.labels, scored_by, sheets=sheets)
         for folder in FOLDERS:
             (out / folder).mkdir(exist_ok=True)
+        if any(result.dicom for result in batch.results):
+            (out / DICOM_FOLDER).mkdir(exist_ok=True)
         clear_leftovers((out, *(out / folder for folder in FOLDERS)))
         for result in batch.results:
             for file in pictures_of(result):
@@ -118,5 +121,6 @@ def _finished(part: Path, header: Header) -> Recorded:
 
 
 def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
     with atomic_file(target, durable=False) as unfinished:
         shutil.copyfile(source, unfinished)

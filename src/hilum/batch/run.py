@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hilum.batch.dicom_objects import remove_stale_objects
 from hilum.batch.engines import BatchEngine
 from hilum.batch.engines.lanes import ENGINE
 from hilum.batch.inputs import Listed, image_ids, output_names
@@ -160,12 +161,17 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     sheets = pictures_are_sheets(scoring.request.options())
     batch = BatchResults(results, bundle.labels, facts(bundle), sheets=sheets)
     write_reports(batch, out)
-    if scoring.request.pictures is not None:
-        shown = {file for result in batch.results for file in pictures_of(result)}
-        if in_parts:
-            # what a part rejects for its namesake, the whole may show
-            shown.update(*(entry.files for entry in journal))
+    request = scoring.request
+    if request.pictures is None and request.dicom is None:
+        return batch
+    shown = {file for result in batch.results for file in pictures_of(result)}
+    if in_parts:
+        # what a part rejects for its namesake, the whole may show
+        shown.update(*(entry.files for entry in journal))
+    if request.pictures is not None:
         _remove_stale(shown, journal, inputs, bundle.labels, [out / folder for folder in FOLDERS])
+    if request.dicom is not None:
+        remove_stale_objects(out, shown)
     return batch
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hilum.batch.dicom_objects import DicomRequest, FiledObjects, ScoredFilm, file_objects
 from hilum.batch.inputs import Listed, Shard
 from hilum.batch.journal import Entry, Journal
 from hilum.batch.patients import Patients, Phi
@@ -47,6 +48,7 @@ class BatchRequest:
             than the bundle's network has threads. Results do not depend on it.
         shard: the part of the films to score; None for all. The folders of all parts are put
             together by `hilum.batch.merge`.
+        dicom: which DICOM objects to make of each film; None for none.
 
     Raises:
         UsageError: for a threshold outside [0, 1], or no lane.
@@ -59,6 +61,7 @@ class BatchRequest:
     lanes: int | None = None
     early: Child | None = None
     shard: Shard | None = None
+    dicom: DicomRequest | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
@@ -76,6 +79,8 @@ class BatchRequest:
         options = {"heatmaps": "tables alone"} if pictures is None else pictures.options()
         if self.threshold is not None:
             options["threshold"] = repr(self.threshold)
+        if self.dicom is not None:
+            options["dicom"] = self.dicom.fingerprint
         return {**options, "patients": self.patients.fingerprint}
 
 
@@ -163,7 +168,8 @@ class FilmScoring:
                 item.path,
                 with_preview=self.request.pictures is not None,
                 # what must not be shown is not even read
-                with_header=self.request.patients.mode is not Phi.NONE,
+                with_header=self.request.patients.mode is not Phi.NONE
+                or self.request.dicom is not None,
             )
             if isinstance(film, Refusal):
                 return ScoredInput(self._refused(item, film))
@@ -180,6 +186,7 @@ class FilmScoring:
         analysis = self._analysis(item, reading)
         maps = self._write_maps(item, analysis, facts.shape)
         heatmaps, failed = self._draw(item, analysis, reader)
+        objects = self._objects(item, analysis, reading, reader)
         if reading.preview is not None:
             write_atomic(self.out / item.film, reading.preview)
         shown = self.request.patients.of(facts)
@@ -194,9 +201,11 @@ class FilmScoring:
             heatmaps=heatmaps,
             maps=maps,
             film=item.film if reading.preview is not None else None,
+            dicom=objects.files,
+            dicom_missing=objects.missing,
         )
         entry = Entry(
-            key=None if failed else facts.sha256,
+            key=None if failed or objects.undrawn else facts.sha256,
             result=result,
             sop_instance_uid=facts.sop_instance_uid,
             pixels_sha256=facts.pixels_sha256,
@@ -229,6 +238,16 @@ class FilmScoring:
             files[name] = f"maps/{item.stem}__{name}.png"
             write_atomic(self.out / files[name], layer)
         return files
+
+    def _objects(
+        self, item: Input, analysis: Analysis, reading: Reading, reader: ReaderProcess
+    ) -> FiledObjects:
+        """Make the requested DICOM objects of a film, and file them."""
+        request = self.request.dicom
+        if request is None:
+            return FiledObjects()
+        film = ScoredFilm(self.bundle, analysis, reading.facts, item.image_id)
+        return file_objects(self.out, request, film, reader)
 
     def _draw(
         self, item: Input, analysis: Analysis, reader: ReaderProcess

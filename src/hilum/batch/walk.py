@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.files.films import FIGURES, RESULT_FOLDERS, holds_results, is_film, is_result, suffix_of
+from hilum.files.films import (
+    FIGURES,
+    RESULT_FOLDERS,
+    holds_results,
+    is_film,
+    is_object_folder,
+    is_result,
+    suffix_of,
+)
 
 __all__ = ["SUFFIXES", "Listed", "PassedOver", "codes_of", "walk"]
 
@@ -176,6 +184,9 @@ def _entry(entry: os.DirEntry[str], within: _Root, queue: _Queue) -> Iterator[Li
         folder = os.path.dirname(entry.path)  # noqa: PTH120
         if name in RESULT_FOLDERS and holds_results(folder):
             within.passed.add_results(folder)
+            return
+        if is_object_folder(Path(entry.path)):
+            within.passed.add_results(os.path.dirname(folder))  # noqa: PTH120
             return
         queue.plain.append(entry.path)
         if _suffix(name):  # it has the name of a film, and is none

@@ -36,6 +36,7 @@ from hilum.cli import (
     terminal,
     train,
 )
+from hilum.cli.dicom_option import DicomCommand
 from hilum.domain.errors import HilumError, UsageError, suggestion
 
 __all__ = ["app", "command", "main"]
@@ -114,7 +115,7 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
-app.command()(predict.predict)
+app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)
 app.add_typer(serve.app)

@@ -29,6 +29,7 @@ from hilum.cli.terminal import form_of, print_batch, progress, say
 from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
+    from hilum.batch.dicom_objects import DicomRequest
     from hilum.batch.inputs import Listed
     from hilum.batch.run import Finished
     from hilum.batch.score import BatchRequest
@@ -122,6 +123,15 @@ PhiKey = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+DicomWords = Annotated[
+    str | None,
+    typer.Option(
+        "--dicom",
+        metavar="[KINDS]",
+        help="Make DICOM objects of DICOM films: sr, region, sc, pr (the default), ko, seg.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -167,6 +177,7 @@ def predict(
     form: Format = None,
     phi: PhiWord = "pseudonym",
     phi_key: PhiKey = None,
+    dicom: DicomWords = None,
     precision: Precision = None,
     threads: Threads = None,
     timeout: Timeout = 30,
@@ -209,11 +220,26 @@ def predict(
             limits=Limits(timeout_s=timeout),
             early=early,
             shard=None if shard is None else Shard.parse(shard),
+            dicom=_dicom(dicom, phi_key, place, pictures),
         )
         finished = _predict(_Job(loaded, films), place, request, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
+
+
+def _dicom(
+    words: str | None, key: Path | None, place: Path, pictures: Pictures
+) -> DicomRequest | None:
+    if words is None:
+        return None
+    from hilum.interchange import check_kinds
+
+    kinds = check_kinds(words)
+    from hilum.batch.dicom_objects import DicomRequest
+    from hilum.batch.patients import default_key, read_key
+
+    return DicomRequest(kinds, read_key(key or default_key(), place), pictures)
 
 
 def _pictures(

@@ -13,7 +13,7 @@ __all__ = ["SCORING", "TRAINING", "code_sha256", "provenance"]
 
 SCORING = (
     *("domain", "files", "confined", "imaging", "calibration", "inference", "explain"),
-    *("runs", "reading", "bundle", "batch"),
+    *("runs", "reading", "bundle", "batch", "interchange"),
 )
 """Rooms that decide a score, a picture or a line of a journal. Neither the command line nor the
 reports: to mend a word there does not make a half-done archive another batch."""

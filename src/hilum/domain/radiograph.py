@@ -14,7 +14,9 @@ from hilum.domain.errors import ReasonCode
 
 __all__ = [
     "OLDEST_YEARS",
+    "DicomDisplay",
     "DicomHeader",
+    "DicomTable",
     "Radiograph",
     "Sex",
     "ViewPosition",
@@ -163,6 +165,42 @@ class Sex(StrEnum):
 
 
 @dataclass(frozen=True, repr=False)
+class DicomTable:
+    """A modality or VOI look-up table of a DICOM header, as it travels between processes.
+
+    Attributes:
+        first: the first value mapped.
+        bits: of an entry.
+        entries: base64 of the entries, 16 bits each, low byte first.
+    """
+
+    first: int
+    bits: int
+    entries: str
+
+
+@dataclass(frozen=True)
+class DicomDisplay:
+    """How a DICOM film is to be shown, for a presentation state that must not change it.
+
+    Attributes:
+        slope, intercept: of the rescaling; 1 and 0 where there is none.
+        modality, voi: look-up tables, where they can be used.
+        window: center, width and function, where they can be used.
+        inverted: whether the lowest value is shown white.
+        signed: whether stored values are signed.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    modality: DicomTable | None = None
+    voi: DicomTable | None = None
+    window: tuple[float, float, str] | None = None
+    inverted: bool = False
+    signed: bool = False
+
+
+@dataclass(frozen=True, repr=False)
 class DicomHeader:
     """The identity of a DICOM film: what result objects need to be filed with it.
 
@@ -182,6 +220,13 @@ class DicomHeader:
         rows, columns: of the stored picture.
         pixel_spacing_mm: (row, column) distance in the patient, else at the detector.
         patient_orientation: directions of rows and columns, such as ("L", "F").
+        character_set: Specific Character Set, one word a value.
+        patient_age: as stated, such as 057Y.
+        referring_physician: a person's name.
+        modality, body_part: Modality and Body Part Examined.
+        procedure: value, scheme and meaning of the first Procedure Code; () where there is none.
+        content_date, content_time: of the picture, else of acquisition, series or study.
+        display: how the film is to be shown.
 
     >>> DicomHeader(patient_name="Doe^Jane")
     DicomHeader(...)
@@ -204,6 +249,15 @@ class DicomHeader:
     columns: int = 0
     pixel_spacing_mm: tuple[float, float] | None = None
     patient_orientation: tuple[str, ...] = ()
+    character_set: tuple[str, ...] = ()
+    patient_age: str = ""
+    referring_physician: str = ""
+    modality: str = ""
+    body_part: str = ""
+    procedure: tuple[str, ...] = ()
+    content_date: str = ""
+    content_time: str = ""
+    display: DicomDisplay = field(default_factory=DicomDisplay)
 
     def __repr__(self) -> str:
         return "DicomHeader(...)"

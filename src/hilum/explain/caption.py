@@ -28,6 +28,7 @@ class Caption:
         probability: of the finding on the film, in [0, 1]; None where none was made.
         threshold: the finding's operating point; None where it has none.
         calibrated: False where the probability is the plain sigmoid of the logit.
+        note: what else stands below a panel, such as the bundle.
 
     >>> caption = Caption("Pleural_Thickening", 0.731, 0.41)
     >>> caption.title, caption.decision
@@ -38,6 +39,7 @@ class Caption:
     probability: float | None = None
     threshold: float | None = None
     calibrated: bool = True
+    note: str = ""
 
     @property
     def title(self) -> str:
@@ -64,7 +66,7 @@ class Caption:
     def long(self, style: Style, empty: bool) -> tuple[str, str]:
         """Return the meaning of the colors, and what the software is."""
         text = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
-        return f"{text} {_EVIDENCE}", NOT_A_DEVICE
+        return f"{text} {_EVIDENCE}", f"{NOT_A_DEVICE} {self.note}".strip()
 
 
 def _shown(share: float) -> str:

@@ -6,6 +6,7 @@ Also which folders hold results of hilum, whose pictures are not films.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -14,6 +15,7 @@ from pathlib import Path
 from hilum.domain.film_names import stem_of
 
 __all__ = [
+    "DICOM_FOLDER",
     "FIGURES",
     "RESULT_FOLDERS",
     "FilmFiles",
@@ -23,12 +25,18 @@ __all__ = [
     "film_paths",
     "holds_results",
     "is_film",
+    "is_object_folder",
     "is_result",
     "suffix_of",
 ]
 
 RESULT_FOLDERS = ("films", "maps", "overlays")
 """Folders of a batch's results: previews, maps, and films with their maps."""
+
+DICOM_FOLDER = "dicom"
+"""Folder of a batch's DICOM objects. Films may lie in a folder of this name too: only what is in a
+folder below it that is named by a hash is a result."""
+_OF_FILM = re.compile("[0-9a-f]{32}")
 
 FIGURES = {
     "check.png": "check.json",
@@ -111,7 +119,17 @@ def is_result(path: Path) -> bool:
     folder = path.parent
     if folder.name in RESULT_FOLDERS:
         return holds_results(folder.parent)
+    if is_object_folder(folder):
+        return True
     return path.name in FIGURES and _begins(str(folder / FIGURES[path.name]), b'"hilum"')
+
+
+def is_object_folder(folder: Path) -> bool:
+    """Return whether a folder holds the DICOM objects that a batch made of one film."""
+    above = folder.parent
+    if above.name != DICOM_FOLDER or not _OF_FILM.fullmatch(folder.name):
+        return False
+    return holds_results(above.parent)
 
 
 def film_paths(root: Path) -> Iterator[Path]:

@@ -14,11 +14,13 @@ import stat
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hilum.confined.frames import Buffer, Frame
 from hilum.confined.serve import Answer, Answering, serve
@@ -110,7 +112,7 @@ class FilmReader:
         facts = {
             **known,
             "codes": film.codes,
-            "header": None if film.header is None else vars(film.header),
+            "header": None if film.header is None else asdict(film.header),
             "sha256": film.sha256,
             "shape": film.shape,
             "view": film.view,
@@ -135,7 +137,23 @@ class FilmReader:
         on_film = self._preprocessing.to_film(heatmap, film.shape)
         caption = Caption(**head["caption"])
         drawn = render(film, on_film, Style(head["style"]), caption, head["panel"])
-        return {}, [PictureFormat(head["stored"]).file_bytes(drawn)]
+        stored, longest = PictureFormat(head["stored"]), head.get("longest")
+        if longest is None:
+            return {}, [stored.file_bytes(drawn)]
+        drawn = _within(drawn, longest)
+        pixels = stored is PictureFormat.PNG
+        file = np.ascontiguousarray(drawn).data if pixels else stored.file_bytes(drawn)
+        return {"shape": drawn.shape[:2]}, [file]
+
+
+def _within(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Return a picture no side of which is longer."""
+    rows, columns = picture.shape[:2]
+    scale = longest / max(rows, columns)
+    if scale >= 1.0:
+        return picture
+    size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _pixels(self) -> Answer:
         film = self._film

@@ -16,7 +16,7 @@ from hilum.bundle.analysis import Analysis, ScreenedFilm
 from hilum.domain.errors import FilmError, Status
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
-from hilum.explain.overlay import Style
+from hilum.explain.ramp import Style
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading.process import Limits, Picture, ReaderProcess, Reading
 from hilum.reading.requests import pixels_request

@@ -167,6 +167,10 @@ class ImageResult(Document):
     output folder."""
     film: str | None = None
     """Preview of the film, relative to the output folder."""
+    dicom: dict[str, str] = {}
+    """Kind of DICOM object to its file, relative to the output folder; empty unless requested."""
+    dicom_missing: str = ""
+    """Why a requested object is missing; empty where none is."""
     bundle: str
     """Short id of the bundle that scored."""
     precision: str

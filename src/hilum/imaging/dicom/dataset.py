@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import unicodedata
 import zlib
 from copy import copy
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_ELEMENTS",
     "check_nesting",
+    "cleaned",
     "file_bytes",
     "has_preamble",
     "integer",
@@ -142,6 +144,20 @@ def verbatim(dataset: Dataset, keyword: str) -> str:
     if value is None or isinstance(value, float):
         return ""
     return ("\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value))[:1024]
+
+
+_LONGEST = 324
+"""Characters of a value: a patient name of three component groups of 64, generously."""
+
+
+def cleaned(value: str) -> str:
+    r"""Return a value without control characters and blanks around it, clipped.
+
+    >>> cleaned(" Doe^Jane\n ")
+    'Doe^Jane'
+    """
+    kept = (letter for letter in value if unicodedata.category(letter)[0] != "C")
+    return "".join(kept).strip()[:_LONGEST]
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:

@@ -15,6 +15,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.imaging.corrections import gray_from_rgb, half_unused, squared, unsigned_white
 from hilum.imaging.dicom import header
 from hilum.imaging.dicom.dataset import has_preamble, integer, parse, text, value_of, verbatim
+from hilum.imaging.dicom.identity import IDENTITY, identity_of
 from hilum.imaging.dicom.pixels import (
     Decoded,
     check_transfer_syntax,
@@ -73,7 +74,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
     Raises:
         FilmError: for an object that is no film, or a film that cannot be decoded.
     """
-    dataset = parse(data, header.IDENTITY if identity else ())
+    dataset = parse(data, IDENTITY if identity else ())
     codes: Codes = _check_preamble(data) + _check_object(dataset)
     _check_complete(dataset, data)
     codes += _complete(dataset)
@@ -100,7 +101,7 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         body_part=text(dataset, "BodyPartExamined"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored.values).data).hexdigest(),
-        header=header.identity_of(dataset) if identity else None,
+        header=identity_of(dataset) if identity else None,
     )
 
 

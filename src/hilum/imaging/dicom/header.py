@@ -1,13 +1,9 @@
-"""Values of a DICOM header: view, patient, spacing, the grayscale pipeline, and the identity.
-
-A film's identity is read only where DICOM output is requested.
-"""
+"""Values of a DICOM header: view, patient, spacing and the grayscale pipeline."""
 
 from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from datetime import date
 
 import numpy as np
@@ -15,17 +11,23 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.domain.radiograph import OLDEST_YEARS, DicomHeader, Sex, ViewPosition
+from hilum.domain.radiograph import OLDEST_YEARS, Sex, ViewPosition
 from hilum.imaging.corrections import Aspect
-from hilum.imaging.dicom.dataset import integer, item, number, numbers, text, value_of, verbatim
+from hilum.imaging.dicom.dataset import (
+    cleaned,
+    item,
+    number,
+    numbers,
+    text,
+    value_of,
+    verbatim,
+)
 from hilum.imaging.dicom.grayscale import Grayscale, LookUp, Window, WindowShape
 
 __all__ = [
-    "IDENTITY",
     "age_years",
     "aspect",
     "grayscale",
-    "identity_of",
     "laterality",
     "orientation",
     "sex",
@@ -236,62 +238,9 @@ def _date(header: Dataset, keyword: str) -> date | None:
         return None
 
 
-_TEXTS = {
-    "study_instance_uid": "StudyInstanceUID",
-    "series_instance_uid": "SeriesInstanceUID",
-    "sop_instance_uid": "SOPInstanceUID",
-    "sop_class_uid": "SOPClassUID",
-    "accession_number": "AccessionNumber",
-    "study_id": "StudyID",
-    "patient_name": "PatientName",
-    "patient_id": "PatientID",
-    "issuer_of_patient_id": "IssuerOfPatientID",
-    "patient_birth_date": "PatientBirthDate",
-    "patient_sex": "PatientSex",
-    "study_date": "StudyDate",
-    "study_time": "StudyTime",
-}
-"""Field of `DicomHeader` to the keyword of its element."""
-IDENTITY = tuple(_TEXTS.values())
-"""Keywords to be read beside those that a film needs."""
-_LONGEST = 324
-"""Characters of a value: a patient name of three component groups of 64, generously."""
-
-
-def identity_of(dataset: Dataset) -> DicomHeader:
-    """Return the identity that a data set states; fields that it lacks are empty.
-
-    Args:
-        dataset: parsed with `IDENTITY` among the wanted elements.
-
-    >>> identity_of(Dataset()).patient_name
-    ''
-    """
-    return DicomHeader(
-        **{field: _clean(verbatim(dataset, keyword)) for field, keyword in _TEXTS.items()},
-        rows=integer(dataset, "Rows", 0),
-        columns=integer(dataset, "Columns", 0),
-        pixel_spacing_mm=_spacing(dataset),
-        patient_orientation=orientation(dataset),
-    )
-
-
-def _clean(value: str) -> str:
-    kept = (letter for letter in value if unicodedata.category(letter)[0] != "C")
-    return "".join(kept).strip()[:_LONGEST]
-
-
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        values = numbers(dataset, keyword)
-        if len(values) == 2 and all(math.isfinite(value) and value > 0 for value in values):
-            return values[0], values[1]
-    return None
-
-
 def orientation(dataset: Dataset) -> tuple[str, ...]:
     """Return Patient Orientation: the directions in which rows and columns run; () where absent."""
     if value_of(dataset, "PatientOrientation") is None:
         return ()
     words = verbatim(dataset, "PatientOrientation").split("\\")
-    return tuple(word for word in map(_clean, words) if word and len(word) <= 16)
+    return tuple(word for word in map(cleaned, words) if word and len(word) <= 16)

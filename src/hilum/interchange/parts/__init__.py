@@ -1,0 +1,1 @@
+"""What the kinds of objects share: codes, UIDs, valid values, modules, content items."""
