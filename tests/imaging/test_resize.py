@@ -1,4 +1,4 @@
-"""Preprocessing version 2: each rule is what its library gives, on films of all sizes and depths."""
+"""Preprocessing version 2: each rule is what its library gives, for films of any size and depth."""
 
 from __future__ import annotations
 
@@ -99,10 +99,11 @@ def test_floats_are_not_rounded() -> None:
 
 def test_the_border_counts_in_scikit_images_rule() -> None:
     white = np.ones((100, 100), np.float32)
+    white[75, 75] = 0.0  # the result is clipped to the film's own range
     inside = resized(white, (50, 50), Resize.SKIMAGE, 0.0, False)
     assert inside[25, 25] == 1.0
     assert inside[0, 0] < 0.9
-    assert (resized(white, (50, 50), Resize.SKIMAGE, 1.0, False) == 1.0).all()
+    assert resized(white, (50, 50), Resize.SKIMAGE, 1.0, False)[0, 0] == 1.0
 
 
 def test_version_1_knows_none_of_it() -> None:
