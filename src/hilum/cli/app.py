@@ -26,6 +26,7 @@ from hilum.cli import (
     demo,
     doctor,
     evaluate,
+    import_,
     localize,
     merge,
     phantom,
@@ -104,6 +105,7 @@ app.command()(phantom.phantom)
 app.command()(check.check)
 app.command()(cache.cache)
 app.command()(train.train)
+app.command("import")(import_.import_)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)

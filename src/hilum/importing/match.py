@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
-from hilum.importing.profile import Profile
+from hilum.importing.profile import FROM_FILE, Profile
 from hilum.importing.records import WeightFile
 from hilum.importing.tail import Affine
 from hilum.model.backbones import Features
@@ -52,6 +52,7 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
     Raises:
         BundleError: naming the tensor that is missing, misshapen, not finite, or without a place.
     """
+    _agree(file, profile, where)
     own = dict(features.extractor.state_dict())
     own |= {f"{HEAD_NORM}{name}": tensor for name, tensor in features.norm.state_dict().items()}
     wanted = [name for name in own if not name.endswith(_COUNTER)]
@@ -68,13 +69,26 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
         for module in features.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = epsilon
-    head = _Head(named, profile, where)
+    head = _Head(named, file, profile, where)
     steps = tuple(head.steps())
     taken |= head.taken
     left = _left_over(named, taken, profile, where)
     left |= {f"{other}:*": "of another key" for other in file.holders if other != key}
     left |= {name: "carried unread, no tensor" for name in file.carried}
     return Matched(features, steps, taken, left)
+
+
+def _agree(file: WeightFile, profile: Profile, where: str) -> None:
+    """Refuse a file that states another pooling or output than the profile."""
+    for part, stated in (("pooling", profile.pooling), ("output", profile.output)):
+        found = file.texts.get(part)
+        if profile.head == (FROM_FILE,) and found not in (None, (stated,)):
+            raise BundleError(
+                f"profile and file must agree on the {part}; {where} has {', '.join(found or ())}, "
+                f"profile {profile.name} {stated}. Add --set {part}={(found or ('',))[0]}"
+            )
+    if profile.head == (FROM_FILE,) and not file.texts.get("head"):
+        raise BundleError(f"{where} does not say what its head is; name its steps in the profile")
 
 
 def _holder(
@@ -132,16 +146,21 @@ class _Head:
     """The steps of a profile's head, filled with the tensors that they name."""
 
     def __init__(
-        self, named: Mapping[str, NDArray[Any]], profile: Profile, where: str
+        self,
+        named: Mapping[str, NDArray[Any]],
+        file: WeightFile,
+        profile: Profile,
+        where: str,
     ) -> None:
         self._named = named
         self._profile = profile
         self._where = where
         self.taken: dict[str, str] = {}
+        self._steps = file.texts.get("head", ()) if profile.head == (FROM_FILE,) else profile.head
 
     def steps(self) -> Iterator[nn.Module]:
-        steps = self._profile.head
-        last = max(at for at, step in enumerate(steps) if step.startswith("linear "))
+        steps = self._steps
+        last = max((at for at, step in enumerate(steps) if step.startswith("linear ")), default=0)
         for at, step in enumerate(steps):
             word, _, names = step.partition(" ")
             if word == "relu" and not names and at < last:

@@ -16,8 +16,10 @@ from hilum.files.sealed import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.runs.facts import SeenFilms
 
-__all__ = ["Profile", "load_profile", "shipped_profiles"]
+__all__ = ["FROM_FILE", "Profile", "load_profile", "shipped_profiles"]
 
+FROM_FILE = "as in the file"
+"""Head of a profile that takes the steps which the file's own configuration states."""
 _NEEDED = ("name", "backbone", "head", "findings", "input", "seen", "license", "citation", "url")
 _NEEDED_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
 _LONGEST = 200_000

@@ -23,7 +23,8 @@ from hilum.domain.scores import OperatingPoint, Target
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.preprocess import Fit
 from hilum.importing.profile import Profile
-from hilum.importing.read import file_of, read_weights
+from hilum.importing.read import file_of
+from hilum.importing.reading import read_confined
 from hilum.inference.engine import Engine, Precision
 from hilum.runs.facts import Imported, NetworkFacts, RunFacts
 from hilum.runs.folder import RunFolder
@@ -108,7 +109,7 @@ def _write(
     from hilum.model.export import export_explained
 
     profile = request.profile
-    file = read_weights(source[0])
+    file = read_confined(source[0])
     built = build_network(file, profile, source[0].name)
     prep = profile.input
     parity = export_explained(built.network, run.model, prep.size, prep.channels)
