@@ -33,7 +33,9 @@ def library_tree(library: str, network: str) -> dict[str, Any]:
 
     if not timm.is_model(network):
         near = suggestion(network, timm.list_models())
-        raise UsageError(f"{library} networks are imported through timm, which has none '{network}'.{near}")
+        raise UsageError(
+            f"{library} networks are imported through timm, which has none '{network}'.{near}"
+        )
     found = timm.get_pretrained_cfg(network)
     config: dict[str, Any] = found.to_dict() if found is not None else {}
     size = int(config.get("input_size", (3, 224, 224))[-1])
@@ -74,7 +76,10 @@ def draft(file: WeightFile, name: str) -> str:
         (tensor_name.removesuffix(".weight"), tensor.shape)
         for tensor_name, tensor in tensors.items()
         if tensor_name.endswith(".weight")
-        and (tensor.ndim == 2 or (tensor.ndim == 4 and tensor.shape[2:] == (1, 1) and len(tensor) < 3))
+        and (
+            tensor.ndim == 2
+            or (tensor.ndim == 4 and tensor.shape[2:] == (1, 1) and len(tensor) < 3)
+        )
         and tensor_name.removesuffix("weight") + "bias" in tensors
     ]
     words = next((file.texts[word] for word in _NAMES if word in file.texts), None)

@@ -136,9 +136,7 @@ def _norm(layer: Layer, name: str | None) -> dict[str, NDArray[Any]]:
     return {f"{name}.{ours}": layer.arrays[theirs] for theirs, ours in parts.items()}
 
 
-def _head(
-    layers: list[Layer], where: str
-) -> tuple[dict[str, NDArray[Any]], tuple[str, ...], str]:
+def _head(layers: list[Layer], where: str) -> tuple[dict[str, NDArray[Any]], tuple[str, ...], str]:
     tensors: dict[str, NDArray[Any]] = {}
     steps: list[str] = []
     end = "linear"

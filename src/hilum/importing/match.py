@@ -254,7 +254,7 @@ def _left_over(
             raise BundleError(
                 f"{where}: tensor {name} has no place in {profile.backbone} with the head "
                 f"{', '.join(profile.head)}. If it is of no use, say why: --set "
-                f"'unused={{\"{name}\": \"REASON\"}}'"
+                f'\'unused={{"{name}": "REASON"}}\''
             )
         left[name] = why
     return left

@@ -50,4 +50,6 @@ def file_of(path: Path) -> Path:
     for name in _IN_FOLDER:
         if (path / name).is_file():
             return path / name
-    raise BundleError(f"a folder of weights must have one of {', '.join(_IN_FOLDER)}; {path} has none")
+    raise BundleError(
+        f"a folder of weights must have one of {', '.join(_IN_FOLDER)}; {path} has none"
+    )

@@ -55,9 +55,7 @@ class ImportRequest:
     accept: str = ""
 
 
-def import_weights(
-    request: ImportRequest, out: Path, films: Sequence[Radiograph]
-) -> RunFolder:
+def import_weights(request: ImportRequest, out: Path, films: Sequence[Radiograph]) -> RunFolder:
     """Read the weights inertly, fill and export the network, and write the run.
 
     Args:
@@ -161,7 +159,9 @@ def _refuse_other_scores(golden: np.ndarray, profile: Profile, file: Path) -> No
 
 def _in_words(profile: Profile) -> str:
     attention = ", feature pyramid attention" if profile.attention == "fpa" else ""
-    return f"{profile.backbone}{attention}, {profile.pooling} pooling, head {', '.join(profile.head)}"
+    return (
+        f"{profile.backbone}{attention}, {profile.pooling} pooling, head {', '.join(profile.head)}"
+    )
 
 
 def _notes(profile: Profile) -> tuple[str, ...]:
@@ -179,9 +179,7 @@ def _notes(profile: Profile) -> tuple[str, ...]:
 def _write_uncalibrated(profile: Profile, model_sha256: str, run: RunFolder) -> None:
     """Write the plain sigmoid as calibration, with the authors' thresholds where they have some."""
     findings = {
-        name: CalibratedFinding(
-            method="sigmoid", parameters={}, calibrated=False, n=0, positives=0
-        )
+        name: CalibratedFinding(method="sigmoid", parameters={}, calibrated=False, n=0, positives=0)
         for name in profile.outputs
     }
     points = tuple(

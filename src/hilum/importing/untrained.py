@@ -25,15 +25,9 @@ def signs_of_no_training(matched: Matched) -> tuple[str, ...]:
     elif (weight == weight[:, :1]).all():
         found.append("a finding's head is constant")
     norms = [one for one in matched.features.modules() if isinstance(one, nn.BatchNorm2d)]
-    fresh = [
-        one
-        for one in norms
-        if _are(one.running_mean, 0.0) and _are(one.running_var, 1.0)
-    ]
+    fresh = [one for one in norms if _are(one.running_mean, 0.0) and _are(one.running_var, 1.0)]
     if fresh:
-        found.append(
-            f"{len(fresh)} of {len(norms)} batch norms still have the statistics 0 and 1"
-        )
+        found.append(f"{len(fresh)} of {len(norms)} batch norms still have the statistics 0 and 1")
     plain = [one for one in norms if _are(one.weight, 1.0) and _are(one.bias, 0.0)]
     if norms and len(plain) == len(norms):
         found.append("no batch norm has a scale or shift of its own")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hilum.domain.documents import SplitFacts
+from hilum.domain.documents.evaluation import CONTAMINATED
 from hilum.domain.findings import LabelSet
 from hilum.domain.policy import LabelPolicy
 from hilum.domain.record import Cohort, Split
@@ -153,7 +154,7 @@ class Imported(_Facts):
         if not met:
             return ""
         return (
-            f"CONTAMINATED: the authors trained this network on {dataset} ({'; '.join(met)}). Its "
+            f"{CONTAMINATED}the authors trained this network on {dataset} ({'; '.join(met)}). Its "
             f"numbers on {dataset} are no evidence of how it does on new patients"
         )
 

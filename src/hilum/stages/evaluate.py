@@ -27,6 +27,7 @@ from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
 from hilum.report.evaluation.write import write_effect, write_evaluation
+from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
@@ -118,11 +119,20 @@ def _request(
             **network.provenance,
         },
         precision=calibration.precision.value,
-        notes=(*network.notes, *scored.notes, *_flags(run, split_sha256)),
+        notes=(*_seen(run), *network.notes, *scored.notes, *_flags(run, split_sha256)),
         policy={} if films.policy is None else films.policy.in_words(),
         look=count_look(run.ledger, split_sha256, hashes),
         intervals_by=Unit.FILMS if NO_PATIENTS in scored.cohort.notes else Unit.PATIENTS,
     )
+
+
+def _seen(run: RunFolder) -> tuple[str, ...]:
+    """Warn where the authors of an imported network trained it on the evaluated dataset."""
+    origin = run.facts().origin
+    if not isinstance(origin, Imported):
+        return ()
+    warning = origin.contamination(run.films().dataset)
+    return (warning,) if warning else ()
 
 
 def _write_effect(
