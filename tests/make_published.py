@@ -343,9 +343,7 @@ STYLES: dict[str, Style] = {
         Style("xrv_state.pth", "xrv-densenet121-res224-all", xrv_state),
         Style("xrv_chex.pt", "xrv-densenet121-res224-chex", xrv_thresholds),
         Style("xrv_resnet50.pt", "xrv-resnet50-res512-all", xrv_resnet),
-        Style(
-            "model.pth.tar", "chexnet-arnoweng", lambda d: chexnet(d, "model.pth.tar", old=True)
-        ),
+        Style("model.pth.tar", "chexnet-arnoweng", lambda d: chexnet(d, "model.pth.tar", old=True)),
         Style("m-1.pth.tar", "chexnet-zoogzog", lambda d: chexnet(d, "m-1.pth.tar", old=False)),
         Style("checkpoint", "chexnet-jrzech", jrzech),
         Style("whole.pth", **_TV, write=lambda d: wrapped(d, "whole.pth", lambda n: n)),

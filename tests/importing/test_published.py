@@ -21,7 +21,7 @@ from hilum.phantom.film import draw_example
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from make_published import STYLES, Style, write_others  # noqa: E402
+from make_published import STYLES, Style, write_others
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "nih_1024"
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -54,9 +54,7 @@ def test_scores_are_those_of_the_library(style: Style, films: list[Path], tmp_pa
     profile = load_profile(style.profile, style.changes)
     built = build_network(read_weights(tmp_path / style.file), profile, style.file)
     want = np.stack([score(path) for path in films])
-    batch = profile.input.normalize(
-        np.stack([profile.input.raster(read(path)) for path in films])
-    )
+    batch = profile.input.normalize(np.stack([profile.input.raster(read(path)) for path in films]))
     with torch.no_grad():
         logits, heatmaps = built.network(torch.from_numpy(batch))
     got = logits.numpy()
@@ -78,7 +76,11 @@ def test_tensors_are_bit_exact(name: str, tmp_path: Path) -> None:
     if name == "sharded":
         from safetensors.torch import load_file
 
-        want = {k: v for file in (tmp_path / name).glob("*.safetensors") for k, v in load_file(file).items()}
+        want = {
+            k: v
+            for file in (tmp_path / name).glob("*.safetensors")
+            for k, v in load_file(file).items()
+        }
     else:
         loaded = torch.load(tmp_path / name, weights_only=False)
         want = loaded["state_dict"] if isinstance(loaded, dict) else loaded.state_dict()
@@ -96,11 +98,19 @@ def test_other_files_are_named_for_what_they_are(tmp_path: Path) -> None:
         read_weights(tmp_path / "absent.pth")
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32, torch.bool]
+)
 @pytest.mark.parametrize("zipped", [True, False])
 def test_numbers_of_every_kind(dtype: torch.dtype, zipped: bool, tmp_path: Path) -> None:
     values = torch.arange(-6, 6).reshape(3, 4).to(dtype)
-    held = {"a": values, "b": values.t(), "c": values[1:, ::2], "empty": values[:0], "one": values[0, 0]}
+    held = {
+        "a": values,
+        "b": values.t(),
+        "c": values[1:, ::2],
+        "empty": values[:0],
+        "one": values[0, 0],
+    }
     torch.save(held, tmp_path / "x", _use_new_zipfile_serialization=zipped)
     found = read_weights(tmp_path / "x").holders[""]
     for name, tensor in held.items():

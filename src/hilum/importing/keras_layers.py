@@ -17,9 +17,22 @@ __all__ = ["Layer", "Stored", "layers_of"]
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
 _DEPTH = 8
 _KNOWN = frozenset(
-    "InputLayer ZeroPadding2D Conv2D BatchNormalization Activation ReLU MaxPooling2D "
-    "AveragePooling2D Concatenate GlobalAveragePooling2D GlobalMaxPooling2D Dense Dropout "
-    "SpatialDropout2D".split()
+    [
+        "InputLayer",
+        "ZeroPadding2D",
+        "Conv2D",
+        "BatchNormalization",
+        "Activation",
+        "ReLU",
+        "MaxPooling2D",
+        "AveragePooling2D",
+        "Concatenate",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling2D",
+        "Dense",
+        "Dropout",
+        "SpatialDropout2D",
+    ]
 )
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 

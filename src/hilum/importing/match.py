@@ -74,7 +74,7 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
     taken |= head.taken
     left = _left_over(named, taken, profile, where)
     left |= {f"{other}:*": "of another key" for other in file.holders if other != key}
-    left |= {name: "carried unread, no tensor" for name in file.carried}
+    left |= dict.fromkeys(file.carried, "carried unread, no tensor")
     return Matched(features, steps, taken, left)
 
 

@@ -11,19 +11,102 @@ _HOLDERS = ("torch", "torchvision", "torchxrayvision", "timm", "collections")
 """Packages whose objects may stand between a file's top and a tensor."""
 
 _ATTACK_MODULES = frozenset(
-    "os posix nt posixpath ntpath subprocess sys importlib imp runpy pty socket shutil ctypes "
-    "_ctypes code codeop pickle _pickle cPickle dill cloudpickle joblib marshal webbrowser urllib "
-    "http ftplib smtplib telnetlib requests httpx aiohttp multiprocessing _posixsubprocess asyncio "
-    "signal tempfile pdb bdb timeit cProfile profile trace pip setuptools distutils pkgutil "
-    "zipimport commands popen2 platform pydoc doctest inspect gc atexit threading _thread fileinput "
-    "linecache shelve sqlite3 ensurepip venv io _io idlelib".split()
+    [
+        "os",
+        "posix",
+        "nt",
+        "posixpath",
+        "ntpath",
+        "subprocess",
+        "sys",
+        "importlib",
+        "imp",
+        "runpy",
+        "pty",
+        "socket",
+        "shutil",
+        "ctypes",
+        "_ctypes",
+        "code",
+        "codeop",
+        "pickle",
+        "_pickle",
+        "cPickle",
+        "dill",
+        "cloudpickle",
+        "joblib",
+        "marshal",
+        "webbrowser",
+        "urllib",
+        "http",
+        "ftplib",
+        "smtplib",
+        "telnetlib",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "multiprocessing",
+        "_posixsubprocess",
+        "asyncio",
+        "signal",
+        "tempfile",
+        "pdb",
+        "bdb",
+        "timeit",
+        "cProfile",
+        "profile",
+        "trace",
+        "pip",
+        "setuptools",
+        "distutils",
+        "pkgutil",
+        "zipimport",
+        "commands",
+        "popen2",
+        "platform",
+        "pydoc",
+        "doctest",
+        "inspect",
+        "gc",
+        "atexit",
+        "threading",
+        "_thread",
+        "fileinput",
+        "linecache",
+        "shelve",
+        "sqlite3",
+        "ensurepip",
+        "venv",
+        "io",
+        "_io",
+        "idlelib",
+    ]
 )
 """Modules that no weights need: they start programs, open files or run text."""
 
 _BUILTINS = frozenset({"builtins", "__builtin__", "__builtins__"})
 _HARMLESS = frozenset(
-    "set frozenset list dict tuple int float bool str bytes bytearray complex slice range object "
-    "long unicode NoneType print".split()
+    [
+        "set",
+        "frozenset",
+        "list",
+        "dict",
+        "tuple",
+        "int",
+        "float",
+        "bool",
+        "str",
+        "bytes",
+        "bytearray",
+        "complex",
+        "slice",
+        "range",
+        "object",
+        "long",
+        "unicode",
+        "NoneType",
+        "print",
+    ]
 ) - {"print"}
 _RUN = frozenset({"eval", "exec", "compile", "open", "system", "popen", "getattr", "setattr"})
 _ATTACK_NAMES = frozenset(

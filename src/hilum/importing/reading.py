@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -22,7 +23,10 @@ from hilum.importing.records import WeightFile
 __all__ = ["read_confined"]
 
 _COMMAND = (sys.executable, "-P", "-m", "hilum.importing.child")
-_TIMEOUT_S = 300
+_TIMEOUT_S = 60
+"""Seconds that a file may take, and one more for each 20 MB: HDF5 never ends on some damaged ones."""
+_BYTES_A_SECOND = 20_000_000
+_TO_START_S = 300.0
 _MEMORY = 2 * 1024**3
 """Bytes beside four times the file's own size."""
 _LARGEST = 8 * 1024**3
@@ -57,22 +61,28 @@ def read_confined(path: Path) -> WeightFile:
         raise UsageError(f"weights must be a file that can be read; {file}: {reason}") from None
     if size > _LARGEST:
         raise BundleError(f"weights must be smaller than {_LARGEST} bytes; {file} has {size}")
+    seconds = _TIMEOUT_S + size // _BYTES_A_SECOND
     child = Child(_COMMAND, "a process that reads weights")
     with closing(child):
         try:
-            first = {"memory_bytes": _MEMORY + 4 * size, "timeout_s": _TIMEOUT_S}
-            child.ask(first, (), _TIMEOUT_S)
-            answer = child.ask({"do": "read", "path": str(file)}, (), _TIMEOUT_S).head
+            first = {"memory_bytes": _MEMORY + 4 * size, "timeout_s": seconds}
+            child.ask(first, (), _TO_START_S)
+            answer = child.ask({"do": "read", "path": str(file)}, (), 4 * seconds).head
             if "error" in answer:
                 kind = UsageError if answer.get("kind") == "UsageError" else BundleError
                 raise kind(str(answer["error"])[:2000])
             contents = _Contents.model_validate(answer)
-            return _file(contents, child)
+            return _file(contents, child, 4 * seconds)
         except TimeoutError:
-            raise BundleError(f"{file} took longer than {_TIMEOUT_S} s to read; given up") from None
+            raise BundleError(f"{file} took longer than {seconds} s to read; given up") from None
         except (EOFError, BrokenPipeError):
             why = child.last_error_line()[:200]
-            code = describe_exit(child.wait())
+            ended = child.wait()
+            if ended == -signal.SIGXCPU:
+                raise BundleError(
+                    f"{file} took longer than {seconds} s to read; given up"
+                ) from None
+            code = describe_exit(ended)
             raise BundleError(
                 f"{file} ended the process that read it ({code}{f': {why}' if why else ''})"
             ) from None
@@ -80,10 +90,10 @@ def read_confined(path: Path) -> WeightFile:
             raise BundleError(f"{file} made its reader answer with nonsense; given up") from None
 
 
-def _file(contents: _Contents, child: Child) -> WeightFile:
+def _file(contents: _Contents, child: Child, seconds: float) -> WeightFile:
     blobs: list[bytes | bytearray] = []
     while len(blobs) < len(contents.entries):
-        more = child.ask({"do": "tensors", "begin": len(blobs)}, (), _TIMEOUT_S).blobs
+        more = child.ask({"do": "tensors", "begin": len(blobs)}, (), seconds).blobs
         if not more:
             raise ValueError("no tensor came")
         blobs += more

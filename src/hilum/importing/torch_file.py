@@ -163,7 +163,7 @@ def _zip(path: Path, data: memoryview) -> tuple[Any, _Fetch]:
 def _entry(path: Path, data: memoryview, info: zipfile.ZipInfo) -> memoryview:
     """Return a view of an entry's bytes, once its sum agrees."""
     at = info.header_offset
-    head = bytes(data[at : at + 30]) if 0 <= at else b""
+    head = bytes(data[at : at + 30]) if at >= 0 else b""
     where = f"{path} ({info.filename[:60]})"
     if len(head) < 30 or head[:4] != b"PK\x03\x04":
         raise BundleError(f"{where} has no header at byte {at}. Fetch the file again")
