@@ -430,11 +430,11 @@ def main(folder: Path) -> None:
         try:
             style.write(folder)
         except ImportError as error:
-            print(f"{name}: left out, {error.name} is not installed", file=sys.stderr)
+            sys.stderr.write(f"{name}: left out, {error.name} is not installed\n")
         else:
-            print(folder / name)
+            sys.stdout.write(f"{folder / name}\n")
     for name in write_others(folder):
-        print(folder / name)
+        sys.stdout.write(f"{folder / name}\n")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def tensors() -> Mapping[str, np.ndarray]:
     held = {name: t.numpy().copy() for name, t in features.extractor.state_dict().items()}
     for name, values in held.items():
         if values.dtype == np.float32:
-            held[name] = np.random.default_rng(0).uniform(0.5, 1.5, values.shape).astype(np.float32)
+            drawn = np.random.default_rng(0).uniform(0.5, 1.5, values.shape)
+            held[name] = ((drawn - 1.0) if values.ndim == 4 else drawn).astype(np.float32)
     held["classifier.weight"] = torch.randn(3, features.channels).numpy()
     held["classifier.bias"] = torch.randn(3).numpy()
     return held

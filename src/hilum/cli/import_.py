@@ -178,10 +178,10 @@ def _list(as_json: bool) -> None:
     if as_json:
         print_json({"profiles": rows})
         return
-    for row in rows:
-        size = f"{row['size_bytes'] / 1e6:.0f} MB" if row["size_bytes"] else "size not known"
-        seen = ", ".join(row["seen"]) or "no chest film"
+    for name, one in shipped_profiles().items():
+        size = f"{one.size_bytes / 1e6:.0f} MB" if one.size_bytes else "size not known"
+        seen = ", ".join(sorted({films.dataset for films in one.seen})) or "no chest film"
         typer.echo(
-            f"{row['name']}: {row['findings']} findings; {row['license']}; seen {seen}; {size}; "
-            f"{row['url']}"
+            f"{name}: {len(one.trained)} findings; {one.license}; seen {seen}; {size}; "
+            f"{one.download or one.url}"
         )

@@ -203,7 +203,7 @@ class Preprocessing(BaseModel):
             top, left = (side // 2 - least // 2 for side in film.shape)
             pixels, size = pixels[top : top + least, left : left + least], (self.size, self.size)
         rounded = self.depth is Depth.EIGHT
-        made = resized(pixels, size, self.resize, self.mean[0], rounded)
+        made: Any = resized(pixels, size, self.resize, self.mean[0], rounded)
         if rounded:
             made = np.clip(np.rint(made * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
         if self.fit is Fit.CROP:
@@ -213,7 +213,7 @@ class Preprocessing(BaseModel):
             import cv2
 
             made = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(made)
-        square = np.zeros((self.size, self.size), self.dtype)
+        square: Any = np.zeros((self.size, self.size), self.dtype)
         square[place.top : place.top + place.height, place.left : place.left + place.width] = made
         return square
 

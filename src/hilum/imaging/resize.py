@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 __all__ = ["Resize", "resized"]
 
@@ -68,7 +65,7 @@ def resized(
     if rounded:
         levels = np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
         small = Image.fromarray(levels).resize(size[::-1], filters[rule])
-        return np.asarray(small) / np.float32(255.0)
+        return np.asarray(small).astype(np.float32) / np.float32(255.0)
     small = Image.fromarray(np.ascontiguousarray(pixels)).resize(size[::-1], filters[rule])
     return np.array(small, np.float32)
 
@@ -76,13 +73,15 @@ def resized(
 def _by_area(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     import cv2
 
-    (rows, columns), (height, width) = pixels.shape, size
-    reduced = (min(width, columns), min(height, rows))
+    rows, columns = pixels.shape
+    height, width = size
+    filled: Any = pixels
+    reduced: Any = (min(width, columns), min(height, rows))
     if reduced != (columns, rows):
-        pixels = np.asarray(cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA))
+        filled = cv2.resize(filled, reduced, interpolation=cv2.INTER_AREA)
     if reduced != (width, height):
-        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
-    return pixels
+        filled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return filled
 
 
 def _by_gaussian(
@@ -101,7 +100,7 @@ def _by_gaussian(
 
 
 @lru_cache(maxsize=32)
-def _axis(before: int, after: int) -> csr_matrix:
+def _axis(before: int, after: int) -> Any:
     """Return the (after, before) matrix of one axis: a Gaussian, then linear interpolation."""
     from scipy.sparse import csr_matrix
 
@@ -125,4 +124,5 @@ def _axis(before: int, after: int) -> csr_matrix:
             column.append(at[kept])
             value.append((share * weight)[kept])
     entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
-    return csr_matrix(entries, shape=(after, before)).astype(np.float32)
+    made: Any = csr_matrix(entries, shape=(after, before))
+    return made.astype(np.float32)

@@ -85,6 +85,7 @@ class Machine:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._opcodes = 0
+        self._other = self._table()
 
     def read(self) -> Any:
         """Return the next pickle's value, made of dicts, lists, tuples, plain values and records.
@@ -94,9 +95,10 @@ class Machine:
                 not on the list, or a name that only an attack needs.
         """
         self._stack, self._memo = [], {}
-        at: int | None = 0
+        place: int | None = 0
         try:
             for opcode, argument, at in pickletools.genops(self._file):
+                place = at
                 self._opcodes += 1
                 if self._opcodes > _MOST_OPCODES:
                     raise ValueError("more opcodes than any weights need")
@@ -108,7 +110,7 @@ class Machine:
         except Exception as error:  # what foreign bytes raise is of many kinds
             why = " ".join(str(error).split())[:120] or type(error).__name__
             raise BundleError(
-                f"{self._where} must be a pickle of weights; byte {at} is not: {why}. "
+                f"{self._where} must be a pickle of weights; byte {place} is not: {why}. "
                 "Fetch the file again"
             ) from None
         raise BundleError(f"{self._where} must be a whole pickle; it has no end")
@@ -126,10 +128,44 @@ class Machine:
         elif name in ("PROTO", "FRAME"):
             return
         else:
-            known = _OTHER.get(name)
+            known = self._other.get(name)
             if known is None:
                 raise ValueError(f"opcode {name} is not used by weights")
-            known(self, argument)
+            known(argument)
+
+    def _table(self) -> Mapping[str, Callable[[Any], None]]:
+        """What each other opcode does. INST, OBJ, EXT and out-of-band buffers are in no weights."""
+        return {
+            "PUT": self._put,
+            "BINPUT": self._put,
+            "LONG_BINPUT": self._put,
+            "MEMOIZE": self._memoize,
+            "GET": self._get,
+            "BINGET": self._get,
+            "LONG_BINGET": self._get,
+            "POP": self._pop,
+            "POP_MARK": self._pop_mark,
+            "DUP": self._dup,
+            "TUPLE": self._tuple,
+            "TUPLE1": lambda _: self._tuple_of(1),
+            "TUPLE2": lambda _: self._tuple_of(2),
+            "TUPLE3": lambda _: self._tuple_of(3),
+            "LIST": self._list,
+            "FROZENSET": self._list,
+            "DICT": self._dict,
+            "APPEND": self._append,
+            "APPENDS": self._appends,
+            "ADDITEMS": self._appends,
+            "SETITEM": self._setitem,
+            "SETITEMS": self._setitems,
+            "GLOBAL": self._global,
+            "STACK_GLOBAL": self._stack_global,
+            "REDUCE": self._reduce,
+            "NEWOBJ": self._newobj,
+            "NEWOBJ_EX": self._newobj_ex,
+            "BUILD": self._build,
+            "BINPERSID": self._persistent,
+        }
 
     # the memo
 
@@ -276,37 +312,3 @@ def _base_of(called: Name, arguments: tuple[Any, ...]) -> Made:
         if isinstance(kind, Name):
             return Made(kind)
     return Made(called, arguments)
-
-
-_OTHER: Mapping[str, Callable[[Machine, Any], None]] = {
-    "PUT": Machine._put,
-    "BINPUT": Machine._put,
-    "LONG_BINPUT": Machine._put,
-    "MEMOIZE": Machine._memoize,
-    "GET": Machine._get,
-    "BINGET": Machine._get,
-    "LONG_BINGET": Machine._get,
-    "POP": Machine._pop,
-    "POP_MARK": Machine._pop_mark,
-    "DUP": Machine._dup,
-    "TUPLE": Machine._tuple,
-    "TUPLE1": lambda machine, _: machine._tuple_of(1),
-    "TUPLE2": lambda machine, _: machine._tuple_of(2),
-    "TUPLE3": lambda machine, _: machine._tuple_of(3),
-    "LIST": Machine._list,
-    "FROZENSET": Machine._list,
-    "DICT": Machine._dict,
-    "APPEND": Machine._append,
-    "APPENDS": Machine._appends,
-    "ADDITEMS": Machine._appends,
-    "SETITEM": Machine._setitem,
-    "SETITEMS": Machine._setitems,
-    "GLOBAL": Machine._global,
-    "STACK_GLOBAL": Machine._stack_global,
-    "REDUCE": Machine._reduce,
-    "NEWOBJ": Machine._newobj,
-    "NEWOBJ_EX": Machine._newobj_ex,
-    "BUILD": Machine._build,
-    "BINPERSID": Machine._persistent,
-}  # pyright: ignore[reportPrivateUsage]
-"""What each other opcode does. INST, OBJ, EXT and out-of-band buffers are in no weights."""

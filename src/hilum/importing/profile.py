@@ -59,7 +59,7 @@ class Profile(BaseModel):
     thresholds: dict[str, float] = {}
     """Operating points of the authors, on the sigmoid of the logit."""
     unused: dict[str, str] = {}
-    """Tensors of the file that have no place, by name or the beginning of names, with the reason."""
+    """Tensors of the file without a place, by name or the beginning of names, with the reason."""
     seen: tuple[SeenFilms, ...]
     """Datasets, and films of them, that it was trained or tuned on; empty if no chest film."""
     license: str

@@ -24,7 +24,7 @@ __all__ = ["read_confined"]
 
 _COMMAND = (sys.executable, "-P", "-m", "hilum.importing.child")
 _TIMEOUT_S = 60
-"""Seconds that a file may take, and one more for each 20 MB: HDF5 never ends on some damaged ones."""
+"""Seconds for a file, and one more for each 20 MB: HDF5 never ends on some damaged ones."""
 _BYTES_A_SECOND = 20_000_000
 _TO_START_S = 300.0
 _MEMORY = 2 * 1024**3

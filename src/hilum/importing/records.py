@@ -1,4 +1,4 @@
-"""Inert records: what stands in a pickled file for names, objects and tensors; none does anything."""
+"""Inert records of what a pickled file names, makes and stores; none does anything."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def view_of(
     if not fits or numbers > min(count, _MOST_VALUES) or (numbers and reach >= count):
         raise BundleError(
             f"a tensor must lie inside its storage; {where} has shape {shape[:8]}, strides "
-            f"{strides[:8]}, offset {offset} in {count} numbers. The file is damaged: fetch it again"
+            f"{strides[:8]}, offset {offset} in {count} numbers. Fetch the file again"
         )
     if not numbers:
         return np.zeros(shape, "<f4" if dtype == "bf16" else dtype)

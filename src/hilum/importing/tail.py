@@ -20,6 +20,8 @@ class Affine(nn.Module):
         super().__init__()
         self.register_buffer("scale", scale)
         self.register_buffer("shift", shift)
+        self.scale: Tensor
+        self.shift: Tensor
 
     def forward(self, values: Tensor) -> Tensor:
         """(B, K) to (B, K)."""

@@ -7,8 +7,7 @@ import mmap
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,14 @@ __all__ = ["read_torch_file"]
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MOST_PICKLED = 256 * 1024**2
 _DEPTH = 64
-_FUNCTIONS = {
-    "torch._utils._rebuild_tensor": 4,
-    "torch._utils._rebuild_tensor_v2": 4,
-    "torch._utils._rebuild_tensor_v3": 4,
-}
+_FUNCTIONS = frozenset(
+    {
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_tensor_v3",
+    }
+)
+_ARGUMENTS = 4
 _PARAMETERS = frozenset(
     {
         "torch._utils._rebuild_parameter",
@@ -57,7 +59,7 @@ def read_torch_file(path: Path) -> WeightFile:
     """
     with path.open("rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    if data[:4] == b"PK\x03\x04":
+    if bytes(data[:4]) == b"PK\x03\x04":
         root, fetch = _zip(path, data)
         form = "pytorch-zip"
     else:
@@ -100,7 +102,9 @@ def _tensor(name: str, arguments: tuple[Any, ...]) -> Any:
             return _tensor(called.dotted, inner)
     if name not in _FUNCTIONS:
         return None
-    storage, offset, shape, strides = arguments[:4]
+    if len(arguments) < _ARGUMENTS:
+        raise ValueError("a tensor must have a storage and a geometry")
+    storage, offset, shape, strides = (arguments[place] for place in range(_ARGUMENTS))
     if not isinstance(storage, Storage):
         raise ValueError("a tensor must have a storage")
     whole = all(
@@ -300,17 +304,20 @@ def _state(module: Made, prefix: str, depth: int, where: str) -> Iterator[tuple[
 
 def _refuse_unknown(kind: Name, where: str) -> None:
     raise BundleError(
-        f"tensors may be held by torch, torchvision, torchxrayvision, timm and collections; {where} "
-        f"has some in {kind.dotted[:80]}. Save the network's state_dict() instead"
+        "tensors may be held by torch, torchvision, torchxrayvision, timm and collections; "
+        f"{where} has some in {kind.dotted[:80]}. Save the network's state_dict() instead"
     )
 
 
 def _texts(module: Made) -> dict[str, tuple[str, ...]]:
     """Return lists of words among a module's attributes, such as its findings."""
-    found: dict[str, tuple[str, ...]] = {}
-    with suppress(AttributeError):
-        for name, value in module.state.items():
-            if isinstance(name, str) and isinstance(value, list | tuple) and 0 < len(value) < 100:
-                if all(isinstance(word, str) and len(word) < 60 for word in value):
-                    found[name] = tuple(value)
-    return found
+    return {
+        name: tuple(value)
+        for name, value in module.state.items()
+        if isinstance(name, str) and isinstance(value, list | tuple) and _are_words(value)
+    }
+
+
+def _are_words(values: Sequence[Any]) -> bool:
+    short = 0 < len(values) < 100
+    return short and all(isinstance(word, str) and len(word) < 60 for word in values)
