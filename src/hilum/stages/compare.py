@@ -82,7 +82,7 @@ def compare_runs(
                 _rows(probabilities, own, common, labels),
                 _test_numbers(run),
                 differing[run.root.name],
-                _contamination(run, common.dataset),
+                _contamination(run, common),
             )
         )
     complete = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
@@ -153,9 +153,11 @@ def choose_on_test(comparison: Comparison, runs: Sequence[RunFolder]) -> Compari
     return comparison.model_copy(update={"chosen": chosen, "chosen_on": CHOSEN_ON_TEST})
 
 
-def _contamination(run: RunFolder, dataset: str) -> str:
+def _contamination(run: RunFolder, cohort: Cohort) -> str:
     origin = run.facts().origin
-    return origin.contamination(dataset) if isinstance(origin, Imported) else ""
+    if not isinstance(origin, Imported) or cohort.synthetic:
+        return ""
+    return origin.contamination(cohort.dataset)
 
 
 def _findings_of_all(runs: Sequence[tuple[RunFolder, Cohort]]) -> LabelSet:

@@ -129,9 +129,10 @@ def _request(
 def _seen(run: RunFolder) -> tuple[str, ...]:
     """Warn where the authors of an imported network trained it on the evaluated dataset."""
     origin = run.facts().origin
-    if not isinstance(origin, Imported):
+    films = run.films()
+    if not isinstance(origin, Imported) or films.synthetic:  # drawn patients are nobody's
         return ()
-    warning = origin.contamination(run.films().dataset)
+    warning = origin.contamination(films.dataset)
     return (warning,) if warning else ()
 
 
