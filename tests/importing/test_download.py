@@ -37,9 +37,11 @@ class Server:
 def server(tmp_path: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost"],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+        ],
         check=True,
         capture_output=True,
     )
@@ -129,7 +131,7 @@ def test_only_https(server: Any, tmp_path: Path) -> None:
         get(server, tmp_path / "cache")
     with pytest.raises(UsageError, match="must be from HTTPS"):
         fetched(profile(), "http://localhost", False, str, tmp_path)
-    with pytest.raises(UsageError, match="offline, .* must be here already"):
+    with pytest.raises(UsageError, match=r"offline, .* must be here already"):
         fetched(profile(), None, True, str, tmp_path / "empty")
     with pytest.raises(UsageError, match="has no address"):
         fetched(profile(download=""), None, False, str, tmp_path)

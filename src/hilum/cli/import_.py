@@ -18,70 +18,74 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 
+Weights = Annotated[
+    str | None,
+    typer.Argument(help="File of weights, or a name of --list to download (default: none)."),
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Shipped name, timm:NAME, torchvision:NAME or YAML file (default: that of the name).",
+        rich_help_panel=MODEL,
+    ),
+]
+RunOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Run folder to write (default: none, and required to import).",
+        rich_help_panel=OUTPUT,
+        callback=writable,
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Field of the profile to set, such as findings=[Edema] (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+PrintProfile = Annotated[
+    bool,
+    typer.Option(
+        "--print-profile", help="Print a draft of the file's profile.", rich_help_panel=OTHER
+    ),
+]
+Listed = Annotated[
+    bool, typer.Option("--list", help="List the shipped profiles.", rich_help_panel=OTHER)
+]
+AcceptLicense = Annotated[
+    str | None,
+    typer.Option(
+        help="License to accept by name, where a profile asks for it (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        help="HTTPS folder to download from (default: the authors' address).",
+        rich_help_panel=INPUT,
+    ),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use downloaded files only.", rich_help_panel=INPUT)
+]
+
+
 def import_(
-    weights: Annotated[
-        str | None, typer.Argument(help="File of weights, or a name of --list to download.")
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            help="Profile: a shipped name, timm:NAME, torchvision:NAME or a YAML file "
-            "(default: that of the name).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            help="Run folder to write (required to import).",
-            rich_help_panel=OUTPUT,
-            callback=writable,
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Field of the profile to set, such as findings=[Edema] (default: none).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    print_profile: Annotated[
-        bool,
-        typer.Option(
-            "--print-profile",
-            help="Print a draft of the file's profile (default: off).",
-            rich_help_panel=OTHER,
-        ),
-    ] = False,
-    listed: Annotated[
-        bool,
-        typer.Option(
-            "--list", help="List the shipped profiles (default: off).", rich_help_panel=OTHER
-        ),
-    ] = False,
-    accept_license: Annotated[
-        str | None,
-        typer.Option(
-            help="License to accept by name, where a profile asks for it (default: none).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    mirror: Annotated[
-        str | None,
-        typer.Option(
-            help="HTTPS folder to download from (default: the authors' address).",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline", help="Use downloaded files only (default: off).", rich_help_panel=INPUT
-        ),
-    ] = False,
+    weights: Weights = None,
+    profile: ProfileName = None,
+    out: RunOut = None,
+    changes: Changes = None,
+    print_profile: PrintProfile = False,
+    listed: Listed = False,
+    accept_license: AcceptLicense = None,
+    mirror: Mirror = None,
+    offline: Offline = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

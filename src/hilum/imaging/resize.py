@@ -29,7 +29,7 @@ class Resize(StrEnum):
     PIL_BICUBIC = "pil-bicubic"
     """Pillow's bicubic filter."""
     NEAREST = "nearest"
-    """Pillow's nearest pixel, as Keras's `load_img` resizes unless it is told otherwise."""
+    """Pillow's nearest pixel, as Keras's `load_img` resizes by default."""
 
 
 def resized(

@@ -14,7 +14,7 @@ from hilum.importing.records import WeightFile
 __all__ = ["draft", "library_tree"]
 
 _INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
-_ASKED = "# to be said by you; nothing of this is guessed:"
+_ASKED = "# for you to state; nothing of this is guessed:"
 _BACKBONES = {
     "features.denseblock4.denselayer16.conv2.weight": "densenet121",
     "layer3.5.conv3.weight": "resnet50",

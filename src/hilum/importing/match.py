@@ -57,13 +57,13 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
     own |= {f"{HEAD_NORM}{name}": tensor for name, tensor in features.norm.state_dict().items()}
     wanted = [name for name in own if not name.endswith(_COUNTER)]
     key, named, prefix = _holder(file, profile, wanted, where)
-    taken: dict[str, str] = {}
+    placed: dict[str, str] = {}
     for name in wanted:
         found = _one(named, f"{prefix}{name}", where)
         _check(found, tuple(own[name].shape), f"{where}: tensor {prefix}{name}")
         with torch.no_grad():
             own[name].copy_(torch.from_numpy(np.array(found, np.float32)))
-        taken[f"{prefix}{name}"] = name
+        placed[f"{prefix}{name}"] = name
     epsilon = file.settings.get("epsilon")
     if epsilon is not None:
         for module in features.modules():
@@ -71,11 +71,11 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
                 module.eps = epsilon
     head = _Head(named, file, profile, where)
     steps = tuple(head.steps())
-    taken |= head.taken
-    left = _left_over(named, taken, profile, where)
+    placed |= head.placed
+    left = _left_over(named, placed, profile, where)
     left |= {f"{other}:*": "of another key" for other in file.holders if other != key}
     left |= dict.fromkeys(file.carried, "carried unread, no tensor")
-    return Matched(features, steps, taken, left)
+    return Matched(features, steps, placed, left)
 
 
 def _agree(file: WeightFile, profile: Profile, where: str) -> None:
@@ -155,7 +155,7 @@ class _Head:
         self._named = named
         self._profile = profile
         self._where = where
-        self.taken: dict[str, str] = {}
+        self.placed: dict[str, str] = {}
         self._steps = file.texts.get("head", ()) if profile.head == (FROM_FILE,) else profile.head
 
     def steps(self) -> Iterator[nn.Module]:
@@ -177,7 +177,7 @@ class _Head:
 
     def _tensor(self, name: str) -> NDArray[Any]:
         found = _one(self._named, name, self._where)
-        self.taken[name] = f"head.{name}"
+        self.placed[name] = f"head.{name}"
         return found
 
     def _affine(self, name: str) -> Affine:
@@ -237,7 +237,7 @@ class _Head:
 
 def _left_over(
     named: Mapping[str, Tensor | NDArray[Any]],
-    taken: Mapping[str, str],
+    placed: Mapping[str, str],
     profile: Profile,
     where: str,
 ) -> dict[str, str]:
@@ -247,7 +247,7 @@ def _left_over(
     }
     left: dict[str, str] = {}
     for name in named:
-        if name in taken:
+        if name in placed:
             continue
         why = next((why for sign, why in reasons.items() if re.search(sign, name)), None)
         if why is None:

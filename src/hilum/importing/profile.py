@@ -44,8 +44,6 @@ class Profile(BaseModel):
     """Key under which the tensors stand in the file; None for the only one that fits."""
     pooling: Literal["average", "max", "average+max", "pcam"] = "average"
     """What lies between the feature map and the head."""
-    attention: Literal["none", "fpa"] = "none"
-    """Attention over the feature map, before the pooling, once more for each finding."""
     head: tuple[str, ...] = Field(min_length=1)
     """Steps from the pooled map to the logits: `linear NAME`, `norm NAME`, `relu`. Several names
     are heads of one finding each. A sigmoid behind them is left out: logits are read before it."""

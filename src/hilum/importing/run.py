@@ -158,10 +158,7 @@ def _refuse_other_scores(golden: np.ndarray, profile: Profile, file: Path) -> No
 
 
 def _in_words(profile: Profile) -> str:
-    attention = ", feature pyramid attention" if profile.attention == "fpa" else ""
-    return (
-        f"{profile.backbone}{attention}, {profile.pooling} pooling, head {', '.join(profile.head)}"
-    )
+    return f"{profile.backbone}, {profile.pooling} pooling, head {', '.join(profile.head)}"
 
 
 def _notes(profile: Profile) -> tuple[str, ...]:
