@@ -97,7 +97,7 @@ def test_a_file_becomes_a_bundle(
     assert (code, err) == (0, "")
     write(run.root, tmp_path / "second")
     assert Bundle.load(tmp_path / "second").predict(film).to_frame()["calibrated"].any()
-    code, out, err = said("evaluate", run.root, "--resamples", "20", "--quiet")
+    code, out, err = said("evaluate", run.root, "--resamples", "100", "--quiet")
     assert (code, err) == (0, "")
     assert "CONTAMINATED" not in out  # the films are drawn
 
