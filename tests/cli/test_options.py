@@ -48,8 +48,8 @@ LISTS = {
 """What each closed list accepts, as the code that refuses other words has it."""
 FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
-    *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope"),
-    "name",
+    *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
+    *("weights", "--profile", "--accept-license", "--mirror"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

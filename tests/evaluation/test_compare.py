@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -179,3 +181,25 @@ def test_the_table_shows_models_pairs_and_the_choice() -> None:
     assert "second is worse than first" in text
     assert found.notice in text
     assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize("first_knows", [True, False])
+def test_a_model_that_has_seen_the_films_is_not_called_better(first_knows: bool) -> None:
+    states, contenders, fair = compared(2.0)
+    better, worse = contenders
+    verdict = fair.pairs[0].macro_auroc.verdict
+    assert verdict is PairVerdict.WORSE
+    knowing = replace(better, contamination="CONTAMINATED: trained on nih")
+    order = [knowing, worse] if first_knows else [worse, knowing]
+    found = compare(order, cohort(states), REQUEST)
+    (pair,) = found.pairs
+    assert pair.macro_auroc.verdict is PairVerdict.UNKNOWN
+    assert "better" not in pair.words
+    assert "worse" not in pair.words
+    assert f"{knowing.name} was trained on films of this dataset" in pair.words
+    assert found.chosen == worse.name
+    assert f"{knowing.name}: CONTAMINATED: trained on nih" in comparison_markdown(found)
+    both = [replace(one, contamination="CONTAMINATED: both") for one in contenders]
+    alike = compare(both, cohort(states), REQUEST)
+    assert alike.pairs[0].macro_auroc.verdict is PairVerdict.WORSE
+    assert alike.chosen == better.name

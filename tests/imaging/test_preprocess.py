@@ -80,7 +80,7 @@ def test_normalize_refuses_what_raster_did_not_make() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(shapes, st.sampled_from(list(Fit)), st.integers(0, 10_000))
+@given(shapes, st.sampled_from([Fit.PAD, Fit.STRETCH]), st.integers(0, 10_000))
 def test_a_bright_spot_comes_back_to_where_it_was(
     shape: tuple[int, int], fit: Fit, seed: int
 ) -> None:
@@ -141,7 +141,7 @@ def test_the_hash_names_the_fields() -> None:
         {"channels": 2},
         {"channels": 1},
         {"std": (0.2, 0.2, 0.0)},
-        {"version": 2},
+        {"version": 3},
         {"color": True},
     ],
 )

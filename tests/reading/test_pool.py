@@ -25,7 +25,7 @@ PREPROCESSING = Preprocessing(size=64)
 def test_rasters_and_thumbnails_are_those_of_reading_here(toy: Path) -> None:
     paths = sorted((toy / "films" / "images").iterdir())[:12]
     with ReaderPool(PREPROCESSING, GateRules.labeled(), len(paths), 2) as pool:
-        rasters = list(pool.results(paths, lambda path: raster_request(path, 64)))
+        rasters = list(pool.results(paths, lambda path: raster_request(path, PREPROCESSING)))
         thumbnails = list(pool.results(paths, thumbnail_request))
     for path, raster, small in zip(paths, rasters, thumbnails, strict=True):
         film = read(path)
@@ -48,7 +48,7 @@ def test_hostile_films_cost_themselves_and_the_order_stays(
         shutil.copyfile(film, path)
     limits = Limits(timeout_s=2, memory_bytes=1024**3)
     with ReaderPool(PREPROCESSING, GateRules.labeled(), 1, 1, limits) as pool:
-        results = list(pool.results(paths, lambda path: raster_request(path, 64)))
+        results = list(pool.results(paths, lambda path: raster_request(path, PREPROCESSING)))
     found = {
         path.stem: result.code if isinstance(result, FilmError) else None
         for path, result in zip(paths, results, strict=True)

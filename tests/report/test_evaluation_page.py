@@ -22,6 +22,8 @@ from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
 from hilum.report.evaluation.finding import apportion
 from hilum.report.evaluation.page import Footnotes, evaluation_page, signed
+from hilum.report.evaluation.sentences import terminal_summary
+from hilum.report.evaluation.table import markdown
 from hilum.report.parts.plots import Axis, Plot, forest
 
 LABELS = LabelSet("four", ("Effusion", "Mass", "Pneumonia", "Hernia"))
@@ -290,3 +292,16 @@ def test_a_forest_row_is_cut_at_the_axis() -> None:
     assert 'class="whisker" x1="0.00%" x2="100.00%"' in row
     assert 'cx="50.00%"' in row
     assert 'class="rival" x1="20.00%"' in row
+
+
+def test_a_network_that_has_seen_the_films_says_so_above_every_number(
+    made: tuple[Evaluation, Curves],
+) -> None:
+    evaluation, curves = made
+    note = "CONTAMINATED: the authors trained this network on nih (films)"
+    known = evaluation.model_copy(update={"notes": (*evaluation.notes, note)})
+    page = evaluation_page(known, curves)
+    assert 0 < page.index(note) < page.index('class="headline"')
+    assert terminal_summary(known, 2000).startswith(note)
+    assert markdown(known).startswith(f"**{note}**")
+    assert "CONTAMINATED" not in evaluation_page(evaluation, curves)

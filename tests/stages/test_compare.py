@@ -124,7 +124,9 @@ def test_labels_that_the_policies_read_differently_do_not_count(
 def test_runs_of_other_films_are_refused(runs: tuple[RunFolder, RunFolder]) -> None:
     (first, cohort), (second, other) = tuned(runs)
     fewer = other.select(lambda record: record is not other.records[0])
-    with pytest.raises(DatasetError, match="the same tune films and findings; second and first"):
+    with pytest.raises(
+        DatasetError, match="the same tune films and a finding in common; second and first"
+    ):
         compare_runs([(first, cohort), (second, fewer)], REQUEST)
 
 

@@ -8,6 +8,7 @@ network's square and the facts of the file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,14 +83,14 @@ class ScreenedFilm:
     """A film that was read and passed the gate, reduced to what the network takes.
 
     Attributes:
-        raster: (S, S) uint8 from `Preprocessing.raster`.
+        raster: (S, S) from `Preprocessing.raster`.
         shape: (rows, columns) of the film.
         view: view position.
         codes: reasons to warn from listing, reading and screening, repeats allowed.
         header: DICOM identity, where it was requested; never in `repr`.
     """
 
-    raster: NDArray[np.uint8] = field(repr=False)
+    raster: NDArray[Any] = field(repr=False)
     shape: tuple[int, int]
     view: ViewPosition
     codes: tuple[ReasonCode, ...] = ()

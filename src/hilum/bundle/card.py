@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hilum.bundle.manifest import Manifest
+from hilum.bundle.manifest import Calibration, Manifest
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import counted
@@ -32,7 +32,8 @@ def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
         f"> {NOT_A_DEVICE}",
         "",
         "## What it does",
-        f"Gives a calibrated probability, a decision and a heatmap for {len(manifest.labels)} "
+        f"Gives {'a calibrated' if calibration.fitted_on.images else 'an uncalibrated'} "
+        f"probability, a decision and a heatmap for {len(manifest.labels)} "
         f"findings on one frontal chest film: {', '.join(manifest.labels)}.",
         "Heatmaps are exact Grad-CAM: regions that raised a score, not the location of disease.",
         "",
@@ -41,9 +42,7 @@ def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
         f"input {preprocessing.size} px, {preprocessing.channels} channels, "
         f"aspect {preprocessing.fit.value}",
         *_origin(facts),
-        f"- calibrator: {calibration.calibrator.method}, fitted on {calibration.fitted_on.images} "
-        f"films of {counted(calibration.fitted_on.patients, 'patient')} of the calibrate split, "
-        f"in {calibration.precision.value}",
+        _fitted(calibration),
         f"- {_made(facts)}, "
         f"code sha256 {network.provenance.get('code_sha256', '')[:12]}, "
         f"hilum {network.provenance.get('hilum', '')}",
@@ -65,14 +64,30 @@ def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
     if network.limits:
         lines += [network.limits, ""]
     lines.append(
-        "Probabilities are calibrated to the labels and the prevalence of the films it was fitted "
-        f"on; elsewhere they shift. {_knows(facts)}"
-        "Calibrate and evaluate it on your own films first."
+        (
+            "Probabilities are calibrated to the labels and the prevalence of the films it was "
+            "fitted on; elsewhere they shift. "
+            if calibration.fitted_on.images
+            else "Probabilities are not calibrated to any film. "
+        )
+        + _knows(facts)
+        + "Calibrate and evaluate it on your own films first."
     )
     notes = (*network.notes, *calibration.notes)
     if notes:
         lines += ["", "## Notes", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
+
+
+def _fitted(calibration: Calibration) -> str:
+    fitted = calibration.fitted_on
+    if not fitted.images:
+        return f"- uncalibrated: the plain {calibration.calibrator.method} of the logits"
+    return (
+        f"- calibrator: {calibration.calibrator.method}, fitted on {fitted.images} "
+        f"films of {counted(fitted.patients, 'patient')} of the calibrate split, "
+        f"in {calibration.precision.value}"
+    )
 
 
 def _origin(facts: RunFacts) -> list[str]:
@@ -83,7 +98,12 @@ def _origin(facts: RunFacts) -> list[str]:
             f"- imported from: `{origin.file}` (sha256 {origin.sha256[:12]}), {origin.format}, "
             f"profile {origin.profile}"
         ]
-        return [*lines, f"- films: {_films(films, 'calibrate')}"] if films else lines
+        lines += [f"- films: {_films(films, 'calibrate')}"] if films else []
+        seen = "; ".join(f"{one.dataset} ({one.films})" for one in origin.seen)
+        lines += [f"- trained by its authors on: {seen}"] if seen else []
+        lines += [f"- license of the weights: {origin.license}"] if origin.license else []
+        lines += [f"- cite: {origin.citation}"] if origin.citation else []
+        return [*lines, *([f"- published at: {origin.url}"] if origin.url else [])]
     return [
         *([f"- trained on: {_films(films, 'train')}"] if films else []),
         f"- chosen: epoch {origin.best_epoch} by {CRITERIA[origin.chosen_by]} on tune "

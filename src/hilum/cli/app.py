@@ -27,6 +27,7 @@ from hilum.cli import (
     doctor,
     errors,
     evaluate,
+    import_,
     localize,
     merge,
     phantom,
@@ -44,7 +45,7 @@ __all__ = ["app", "command", "main"]
 INTERRUPTED = 130
 """What typer makes of a KeyboardInterrupt inside a verb."""
 STOPPED = "stopped; what was finished is kept"
-LAB = ("torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript", "onnxruntime")
+LAB = ("h5py", "torch", "torchvision", "timm", "safetensors", "onnx", "onnxscript", "onnxruntime")
 """What the extras of the lab bring; predicting and evaluating need none of it."""
 TRY_AGAIN = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO),
@@ -108,6 +109,7 @@ app.command()(phantom.phantom)
 app.command()(check.check)
 app.command()(cache.cache)
 app.command()(train.train)
+app.command("import")(import_.import_)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
@@ -162,7 +164,7 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in LAB:
             raise
-        extra = "train,onnxruntime" if missing == "onnxruntime" else "train"
+        extra = {"onnxruntime": "train,onnxruntime", "h5py": "keras-files"}.get(missing, "train")
         _fail(
             f"this needs {missing}, which is not installed; install hilum[{extra}]", terminal.USAGE
         )

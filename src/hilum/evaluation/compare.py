@@ -41,6 +41,9 @@ class Contender:
     test: tuple[Interval, Interval] | None = None
     """Macro AUROC and AP of its evaluation on test, where there is one."""
     facts: Mapping[str, str] | None = None
+    contamination: str = ""
+    """Why the model may know these patients; it is then not called better than one that does
+    not."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def compare(
     areas = {one.name: areas for one, areas in _measured(contenders, cohort, request)}
     names = list(areas)
     pairs = [_pair(areas, names[0], name) for name in names[1:]]
+    knowing = {one.name: one.contamination for one in contenders if one.contamination}
+    fair = [name for name in names if name not in knowing] or names
     split = SplitFacts.of(request.split, cohort)
     models = {one.name: _own(one, areas[one.name]) for one in contenders}
     return Comparison(
@@ -108,11 +113,40 @@ def compare(
         seed=request.seed,
         resamples=request.resamples,
         models=models,
-        pairs=_judged(pairs, split, request),
-        chosen=_best(models) if request.may_choose else None,
+        pairs=tuple(_without_claims(p, knowing) for p in _judged(pairs, split, request)),
+        chosen=_best({name: models[name] for name in fair}) if request.may_choose else None,
         chosen_on=request.split if request.may_choose else "",
-        notes=request.notes,
+        notes=(*(f"{name}: {why}" for name, why in knowing.items()), *request.notes),
     )
+
+
+def _without_claims(pair: Pair, knowing: Mapping[str, str]) -> Pair:
+    """Take back that a model is better which may know these patients, and the other does not."""
+    second = pair.second in knowing
+    if second is (pair.first in knowing):
+        return pair
+    unfair = PairVerdict.BETTER if second else PairVerdict.WORSE
+
+    def judged(one: PairDifference) -> PairDifference:
+        update = {"verdict": PairVerdict.UNKNOWN}
+        return one.model_copy(update=update) if one.verdict is unfair else one
+
+    words = pair.words
+    if pair.macro_auroc.verdict is unfair:
+        name = pair.second if second else pair.first
+        numbers = words.partition(": ")[2]
+        words = (
+            f"{pair.second} and {pair.first} are not comparable: {name} was trained on films of "
+            f"this dataset; {numbers}"
+        )
+    changes = {
+        "macro_auroc": judged(pair.macro_auroc),
+        "macro_average_precision": judged(pair.macro_average_precision),
+        "auroc": {name: judged(one) for name, one in pair.auroc.items()},
+        "average_precision": {name: judged(one) for name, one in pair.average_precision.items()},
+        "words": words,
+    }
+    return pair.model_copy(update=changes)
 
 
 def _check(contenders: Sequence[Contender], cohort: Cohort) -> None:

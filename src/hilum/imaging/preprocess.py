@@ -12,15 +12,26 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from hilum.domain.radiograph import Radiograph
+from hilum.imaging.resize import Resize, resized
 
-__all__ = ["THUMBNAIL_SIDE", "Fit", "Placement", "Preprocessing", "thumbnail"]
+__all__ = ["THUMBNAIL_SIDE", "Depth", "Fit", "Placement", "Preprocessing", "thumbnail"]
+
+_LATER = ("resize", "depth", "shorter_side")
+"""Fields that version 1 does not have."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -33,6 +44,17 @@ class Fit(StrEnum):
     """Keep the film's aspect and center it between black bars. The heart keeps its shape."""
     STRETCH = "stretch"
     """Fill the square; the aspect is lost, as in most published training scripts."""
+    CROP = "crop"
+    """Keep the aspect and fill the square: what is beyond it at the longer sides is not seen."""
+
+
+class Depth(StrEnum):
+    """Numbers of the raster between the geometry and the arithmetic."""
+
+    EIGHT = "8"
+    """Rounded to 256 levels."""
+    FLOAT = "float"
+    """Not rounded: float32 in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +78,9 @@ class Preprocessing(BaseModel):
     Two steps, so that training can cache the first and augment between the two: `raster` does the
     geometry and ends in 8 bits, `normalize` does the arithmetic. The film is reduced by area
     averaging, as a sparse sample of a 1024-px film would alias ribs and vessels.
+
+    Version 2 has the rules of published networks beside these: a crop, the resizing of other
+    libraries, and rasters that are not rounded. With version 1 all of that is off.
 
     Example:
         >>> film = Radiograph(np.ones((200, 100), np.float32), source="tall.png")
@@ -81,8 +106,45 @@ class Preprocessing(BaseModel):
     clahe_clip: Annotated[float, Field(ge=0.0, le=40.0)] = 0.0
     """Clip limit of contrast-limited adaptive histogram equalization of the film, in 8 x 8 tiles;
     0 leaves the contrast as it is. Being here, it is done in serving too."""
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     """Version of these rules; a different version has a different geometry or arithmetic."""
+    resize: Resize = Resize.AREA
+    """Rule of resizing (version 2)."""
+    depth: Depth = Depth.EIGHT
+    """Numbers of the raster (version 2)."""
+    shorter_side: Annotated[int, Field(ge=32)] | None = None
+    """Side in pixels to which the film's shorter side is resized before the crop (version 2). None
+    cuts the largest centered square out of the film, and resizes that."""
+
+    @model_validator(mode="after")
+    def _rules_of_version(self) -> Self:
+        later = self.fit is Fit.CROP or any(
+            getattr(self, name) != type(self).model_fields[name].default for name in _LATER
+        )
+        if later and self.version == 1:
+            raise ValueError(
+                "preprocessing.version must be 2 for fit crop, resize, depth and shorter_side; "
+                "got version 1"
+            )
+        if self.shorter_side is not None and not (
+            self.fit is Fit.CROP and self.shorter_side >= self.size
+        ):
+            raise ValueError(
+                f"preprocessing.shorter_side belongs to fit crop and is at least the size "
+                f"{self.size}; got {self.shorter_side} with fit {self.fit.value}"
+            )
+        if self.clahe_clip and self.depth is Depth.FLOAT:
+            raise ValueError("preprocessing.clahe_clip needs 8 bits; depth is float")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _of_version(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the rules of version 2 out of version 1, whose files and hashes know none."""
+        tree: dict[str, Any] = dump(self)
+        if self.version == 1:
+            for name in _LATER:
+                tree.pop(name, None)
+        return tree
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
@@ -103,44 +165,71 @@ class Preprocessing(BaseModel):
         rows, columns = shape
         if self.fit is Fit.STRETCH:
             return Placement(0, 0, self.size, self.size)
+        if self.fit is Fit.CROP:
+            return self._beyond(rows, columns)
         scale = self.size / max(rows, columns)
         height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
         return Placement((self.size - height) // 2, (self.size - width) // 2, height, width)
 
-    def raster(self, film: Radiograph) -> NDArray[np.uint8]:
-        """Return the film in the square: (S, S) uint8, black outside the film.
+    def _beyond(self, rows: int, columns: int) -> Placement:
+        """Return the rectangle of a film that is cropped: it begins before the square."""
+        least = min(rows, columns)
+        if self.shorter_side is None:
+            scale = self.size / least
+            top, left = (side // 2 - least // 2 for side in (rows, columns))
+            height, width = (max(1, round(side * scale)) for side in (rows, columns))
+            return Placement(-round(top * scale), -round(left * scale), height, width)
+        # as torchvision does: the longer side is cut to whole pixels, the crop's start is rounded
+        height, width = (int(self.shorter_side * side / least) for side in (rows, columns))
+        top, left = (round((side - self.size) / 2.0) for side in (height, width))
+        return Placement(-top, -left, height, width)
 
-        A side that shrinks is averaged over area, one that grows is interpolated; then
-        `round(255 x)`, and CLAHE within the film where `clahe_clip` asks for it.
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.float32]:
+        """Type of the rasters."""
+        return np.uint8 if self.depth is Depth.EIGHT else np.float32
+
+    def raster(self, film: Radiograph) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Return the film in the square: (S, S) uint8 or float32, black outside the film.
+
+        A side that shrinks is averaged over area, one that grows is interpolated, unless `resize`
+        names a different rule; then `round(255 x)`, and CLAHE within the film where `clahe_clip`
+        asks for it. With `depth` float nothing is rounded.
         """
-        import cv2
-
         place = self.placement(film.shape)
-        pixels = film.pixels
-        reduced = (min(place.width, film.shape[1]), min(place.height, film.shape[0]))
-        if reduced != (film.shape[1], film.shape[0]):
-            pixels = cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA)
-        if reduced != (place.width, place.height):
-            size = (place.width, place.height)
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
-        square = np.zeros((self.size, self.size), np.uint8)
-        inside = square[place.top : place.top + place.height, place.left : place.left + place.width]
-        inside[...] = np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0)
+        pixels, size = film.pixels, (place.height, place.width)
+        if self.fit is Fit.CROP and self.shorter_side is None:
+            least = min(film.shape)
+            top, left = (side // 2 - least // 2 for side in film.shape)
+            pixels, size = pixels[top : top + least, left : left + least], (self.size, self.size)
+        rounded = self.depth is Depth.EIGHT
+        made: Any = resized(pixels, size, self.resize, self.mean[0], rounded)
+        if rounded:
+            made = np.clip(np.rint(made * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
+        if self.fit is Fit.CROP:
+            top, left = (-place.top, -place.left) if self.shorter_side is not None else (0, 0)
+            return np.ascontiguousarray(made[top : top + self.size, left : left + self.size])
         if self.clahe_clip > 0.0:
-            inside[...] = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(inside)
+            import cv2
+
+            made = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(made)
+        square: Any = np.zeros((self.size, self.size), self.dtype)
+        square[place.top : place.top + place.height, place.left : place.left + place.width] = made
         return square
 
-    def normalize(self, rasters: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the network's input: (B, S, S) uint8 to (B, C, S, S) float32.
+    def normalize(self, rasters: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the network's input: (B, S, S) rasters to (B, C, S, S) float32.
 
-        `(x / 255 - mean[c]) / std[c]`, through a table of 256 values a channel.
+        `(x / 255 - mean[c]) / std[c]`, through a table of 256 values a channel; without the 255
+        for rasters of floats.
 
         Raises:
             ValueError: for another shape or type.
         """
-        if rasters.ndim != 3 or rasters.dtype != np.uint8 or rasters.shape[1:] != (self.size,) * 2:
+        wanted = np.dtype(self.dtype)
+        if rasters.ndim != 3 or rasters.dtype != wanted or rasters.shape[1:] != (self.size,) * 2:
             raise ValueError(
-                f"rasters must be (B, {self.size}, {self.size}) uint8; "
+                f"rasters must be (B, {self.size}, {self.size}) {wanted}; "
                 f"got {rasters.shape} {rasters.dtype}"
             )
         import cv2
@@ -148,6 +237,9 @@ class Preprocessing(BaseModel):
         levels = np.arange(256) / 255.0
         batch = np.empty((len(rasters), self.channels, self.size, self.size), np.float32)
         for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            if self.depth is Depth.FLOAT:
+                batch[:, channel] = (rasters - np.float32(mean)) / np.float32(std)
+                continue
             table = ((levels - mean) / std).astype(np.float32)
             for film, raster in zip(batch, rasters, strict=True):
                 film[channel] = cv2.LUT(raster, table)  # a quarter of the time of table[rasters]
@@ -162,7 +254,8 @@ class Preprocessing(BaseModel):
         """Resample a map over the square onto the film: (h, w) to (H, W) float32.
 
         Bilinear, with cells as areas (`align_corners=False`); what lies on the black bars is
-        dropped. Values keep their scale, so that two findings' maps stay comparable.
+        dropped. Values keep their scale, so that two findings' maps stay comparable. Where a crop
+        left the film unseen (`seen`), the map is 0.
 
         Args:
             heatmap: (h, w), any size, spanning the whole square.
@@ -180,13 +273,20 @@ class Preprocessing(BaseModel):
         high, wide = size or shape
         rows = _bilinear(high, place.top, place.height, self.size, heatmap.shape[0])
         columns = _bilinear(wide, place.left, place.width, self.size, heatmap.shape[1])
-        return _product(rows, heatmap, columns)
+        film = _product(rows, heatmap, columns)
+        if self.fit is Fit.CROP:
+            top, left, height, width = self.seen(shape)
+            down, across = high / shape[0], wide / shape[1]
+            film[: round(top * down)] = film[round((top + height) * down) :] = 0.0
+            film[:, : round(left * across)] = film[:, round((left + width) * across) :] = 0.0
+        return film
 
     def peak_on_film(self, heatmap: NDArray[np.float32], shape: tuple[int, int]) -> float:
         """Return the largest value of `to_film(heatmap, shape)`, without making it.
 
         Between the centers of four cells the map is linear in each direction, so that its largest
-        value there is at one of the four film pixels nearest to these centers.
+        value there is at one of the four film pixels nearest to these centers. What a crop leaves
+        out repeats the values at its edge, and adds none.
 
         >>> cells = np.zeros((7, 7), np.float32)
         >>> cells[2, 3] = 1.0
@@ -199,14 +299,37 @@ class Preprocessing(BaseModel):
         rows, columns = rows[_beside_centers(rows)], columns[_beside_centers(columns)]
         return float(_product(rows, heatmap, columns).max())
 
+    def seen(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return the part of a film of (rows, columns) that the network sees.
+
+        Returns:
+            Top, left, height and width, in the film's pixels: all of it unless `fit` is crop.
+
+        >>> Preprocessing(fit=Fit.CROP, version=2).seen((100, 60))
+        (20, 0, 60, 60)
+        """
+        if self.fit is not Fit.CROP:
+            return 0, 0, *shape
+        place = self.placement(shape)
+        found: list[tuple[int, int]] = []
+        for side, start, extent in zip(
+            shape, (place.top, place.left), (place.height, place.width), strict=True
+        ):
+            scale = side / extent
+            begin = max(0, round(-start * scale))
+            found.append((begin, min(side, round((self.size - start) * scale)) - begin))
+        (top, height), (left, width) = found
+        return top, left, height, width
+
     def sha256(self) -> str:
         """Return the hash of all fields: equal hashes give equal inputs from equal films.
 
         `clahe_clip` counts only where it is on: operating points are bound to this hash, and those
         of older bundles knew no CLAHE.
         """
-        off = set[str]() if self.clahe_clip else {"clahe_clip"}
-        tree = self.model_dump(mode="json", exclude=off)
+        tree = self.model_dump(mode="json")
+        if not self.clahe_clip:
+            del tree["clahe_clip"]
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

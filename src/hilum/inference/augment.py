@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ _SHIFT = 0.03
 they stand a little otherwise."""
 
 
-def views(raster: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+def views(raster: NDArray[Any], count: int) -> NDArray[Any]:
     """The film itself, then the film rotated, scaled and shifted a little.
 
     The changes are drawn once, by number, and are the same for every film: view 3 is view 3 of
@@ -23,11 +25,11 @@ def views(raster: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     comes in from outside the square is black.
 
     Args:
-        raster: (S, S) uint8.
+        raster: (S, S) uint8, or float32.
         count: of views, at least 1; with 1 it is the film alone.
 
     Returns:
-        (count, S, S) uint8.
+        (count, S, S) of the same type.
 
     Example:
         >>> film = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64).astype(np.uint8)
@@ -47,5 +49,5 @@ def views(raster: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
         matrix = cv2.getRotationMatrix2D((middle, middle), _DEGREES * turn, 1.0 + _SCALE * grow)
         matrix[:, 2] += (_SHIFT * side * right, _SHIFT * side * down)
         moved = cv2.warpAffine(raster, matrix, (side, side), flags=cv2.INTER_LINEAR)
-        found.append(np.asarray(moved, np.uint8))
+        found.append(np.asarray(moved, raster.dtype))
     return np.stack(found)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,11 +112,11 @@ class Engine:
         other.views = count
         return other
 
-    def ask(self, raster: NDArray[np.uint8]) -> Output:
+    def ask(self, raster: NDArray[Any]) -> Output:
         """Score one film. Several threads may ask at once, each its own film.
 
         Args:
-            raster: (S, S) uint8 from `preprocessing.raster`.
+            raster: (S, S) from `preprocessing.raster`.
 
         Raises:
             BundleError: when the network answers with what is no number.
@@ -125,12 +125,12 @@ class Engine:
         return Output(Logits(logits[None], self.labels), heatmaps[None])
 
     def run(
-        self, rasters: NDArray[np.uint8], advance: Callable[[int, int], None] | None = None
+        self, rasters: NDArray[Any], advance: Callable[[int, int], None] | None = None
     ) -> Output:
         """Score films as `ask` does, a few at a time.
 
         Args:
-            rasters: (N, S, S) uint8 from `preprocessing.raster`.
+            rasters: (N, S, S) from `preprocessing.raster`.
             advance: called with (done, total).
 
         Raises:
@@ -149,13 +149,13 @@ class Engine:
             threads.shutdown(cancel_futures=True)  # an interrupt need not wait for the rest
         return Output(Logits(logits, self.labels), heatmaps)
 
-    def _answer(self, raster: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def _answer(self, raster: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """(L,) logits, the mean over the views, and (L, h, w) heatmaps of the film itself."""
         answers = [self._checked(view) for view in views(raster, self.views)]
         logits = np.mean([answer.logits.astype(np.float64) for answer in answers], axis=0)
         return logits, answers[0].heatmaps
 
-    def _checked(self, raster: NDArray[np.uint8]) -> Answer:
+    def _checked(self, raster: NDArray[Any]) -> Answer:
         answer = self._network.ask(self.preprocessing.normalize(raster[None]))
         if not (np.isfinite(answer.logits).all() and np.isfinite(answer.heatmaps).all()):
             raise BundleError(

@@ -18,7 +18,7 @@ from hilum.domain.errors import BundleError
 from hilum.model.classifier import Classifier, ExplainedClassifier
 from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half
 
-__all__ = ["Parity", "export_onnx", "pool_first", "rounded_to_half"]
+__all__ = ["Parity", "export_explained", "export_onnx", "pool_first", "rounded_to_half"]
 
 TOLERANCE = 1e-3
 """Largest difference allowed between torch and the exported graph, relative to the output's range:
@@ -60,7 +60,25 @@ def export_onnx(
         BundleError: when the exported graph does not give what torch gives.
     """
     plain = rounded_to_half(network) if half else copy.deepcopy(network)
-    explained = ExplainedClassifier(plain.float().cpu().eval())
+    return export_explained(ExplainedClassifier(plain), path, size, channels, half)
+
+
+def export_explained(
+    network: nn.Module, path: Path, size: int, channels: int, half: bool = False
+) -> Parity:
+    """Write a network that gives logits and heatmaps as `export_onnx` does.
+
+    Args:
+        network: images to logits (B, L) and heatmaps (B, L, h, w); changed by this.
+        path: the `.onnx` file.
+        size: side of the square images, pixels.
+        channels: of the images.
+        half: store kernels and matrices as float16, to which they must have been rounded.
+
+    Raises:
+        BundleError: when the exported graph does not give what torch gives.
+    """
+    explained = network.float().cpu().eval()
     example = torch.from_numpy(
         np.random.default_rng(0).normal(size=(2, channels, size, size)).astype(np.float32)
     )
@@ -96,7 +114,7 @@ def _mixes_channels(module: nn.Module) -> bool:
     )
 
 
-def _graph(explained: ExplainedClassifier, example: Tensor) -> onnx.ModelProto:
+def _graph(explained: nn.Module, example: Tensor) -> onnx.ModelProto:
     """Return the graph for any number of images of the example's size."""
     from onnxscript import optimizer
 

@@ -95,12 +95,12 @@ class Reading:
 
     Attributes:
         facts: about the film.
-        raster: (S, S) uint8, for the network.
+        raster: (S, S) uint8 or float32, for the network.
         preview: a small JPEG, where it was requested.
     """
 
     facts: FilmFacts
-    raster: NDArray[np.uint8]
+    raster: NDArray[Any]
     preview: bytes | None
 
 
@@ -141,6 +141,7 @@ class ReaderProcess:
         early: Child | None = None,
     ) -> None:
         self._side = preprocessing.size
+        self._dtype = preprocessing.dtype
         self._limits = limits or Limits()
         self._settings = {
             "preprocessing": preprocessing.model_dump(mode="json"),
@@ -172,7 +173,7 @@ class ReaderProcess:
                 pictures = [bytes(blob) for blob in answer.blobs[:1] if with_preview]
                 return refusal.model_copy(update={"preview": pictures[0] if pictures else None})
             facts = FilmFacts.model_validate(answer.head)
-            raster = np.frombuffer(answer.blobs[0], np.uint8).reshape(self._side, self._side)
+            raster = np.frombuffer(answer.blobs[0], self._dtype).reshape(self._side, self._side)
             return Reading(facts, raster, bytes(answer.blobs[1]) if with_preview else None)
 
         head = {

@@ -145,16 +145,6 @@ class FilmReader:
         file = np.ascontiguousarray(drawn).data if pixels else stored.file_bytes(drawn)
         return {"shape": drawn.shape[:2]}, [file]
 
-
-def _within(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Return a picture no side of which is longer."""
-    rows, columns = picture.shape[:2]
-    scale = longest / max(rows, columns)
-    if scale >= 1.0:
-        return picture
-    size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
     def _pixels(self) -> Answer:
         film = self._film
         if film is None:
@@ -169,6 +159,16 @@ def _within(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
             "laterality": film.laterality,
         }
         return head, [zlib.compress(values, 1)]
+
+
+def _within(picture: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Return a picture no side of which is longer."""
+    rows, columns = picture.shape[:2]
+    scale = longest / max(rows, columns)
+    if scale >= 1.0:
+        return picture
+    size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def grays_of(film: Radiograph) -> tuple[bytes, int]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
 from hilum.confined.frames import Buffer, Frame
 from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.imaging.limits import MOST_WARNINGS
-from hilum.imaging.preprocess import THUMBNAIL_SIDE
+from hilum.imaging.preprocess import THUMBNAIL_SIDE, Preprocessing
 
 __all__ = [
     "FilmFault",
@@ -85,11 +85,11 @@ class FilmRaster:
     """A film reduced to the network's square.
 
     Attributes:
-        pixels: (S, S) uint8.
+        pixels: (S, S) uint8 or float32, as the preprocessing has it.
         shape: rows and columns of the film itself.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | NDArray[np.float32]
     shape: tuple[int, int]
 
 
@@ -150,16 +150,16 @@ class _Identity(BaseModel):
     codes: tuple[ReasonCode, ...]
 
 
-def raster_request(path: Path, side: int) -> Request[FilmRaster]:
+def raster_request(path: Path, preprocessing: Preprocessing) -> Request[FilmRaster]:
     """Return the request to read and screen a film, and to reduce it to the network's square.
 
     Args:
         path: the film's file.
-        side: S, in pixels, of the preprocessing that the reader was started with.
+        preprocessing: that the reader was started with.
     """
 
     def result(answer: Frame) -> FilmRaster:
-        pixels = _pixels(answer, side)
+        pixels = _pixels(answer, preprocessing.size, preprocessing.dtype)
         return FilmRaster(pixels, _Shape.model_validate(answer.head).shape)
 
     return Request({"do": "raster", "path": str(path)}, result)
@@ -186,9 +186,9 @@ def thumbnail_request(path: Path) -> Request[FilmThumbnail]:
     return Request({"do": "thumbnail", "path": str(path)}, result)
 
 
-def _pixels(answer: Frame, side: int) -> NDArray[np.uint8]:
+def _pixels(answer: Frame, side: int, dtype: type[Any] = np.uint8) -> NDArray[Any]:
     """Return the one square of an answer; raise its fault where it has one instead."""
     if "fault" in answer.head:
         raise FilmFault.model_validate(answer.head["fault"]).error()
     (blob,) = answer.blobs
-    return np.frombuffer(blob, np.uint8).reshape(side, side)
+    return np.frombuffer(blob, dtype).reshape(side, side)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,13 @@ class Stack:
     """Films ready for a network, and those that could not be used.
 
     Attributes:
-        rasters: (K, S, S) uint8, in the order of `kept`.
+        rasters: (K, S, S) uint8 or float32, in the order of `kept`.
         shapes: (rows, columns) of each original film, in the order of `kept`.
         kept: positions, among the given paths, of the films in `rasters`.
         refused: position to the reason, for all other films.
     """
 
-    rasters: NDArray[np.uint8]
+    rasters: NDArray[Any]
     shapes: tuple[tuple[int, int], ...]
     kept: tuple[int, ...]
     refused: dict[int, FilmError]
@@ -58,7 +59,7 @@ def read_stack(
     """
     for stack in read_stacks(paths, preprocessing, max(1, len(paths)), threads, advance):
         return stack
-    return _stack(iter(()), 0, preprocessing.size, lambda _: None)
+    return _stack(iter(()), 0, preprocessing, lambda _: None)
 
 
 def read_stacks(
@@ -77,16 +78,18 @@ def read_stacks(
         threads: films read at a time; the result does not depend on it.
         advance: called with (done, total) after each film.
     """
-    side, total = preprocessing.size, len(paths)
+    total = len(paths)
 
     def request(path: Path) -> Request[FilmRaster]:
-        return raster_request(path, side)
+        return raster_request(path, preprocessing)
 
     with ReaderPool(preprocessing, GateRules.labeled(), total, threads) as pool:
         results = pool.results(paths, request)
         for start in range(0, total, size):
             films = min(size, total - start)
-            yield _stack(islice(results, films), films, side, _counted(advance, start, total))
+            yield _stack(
+                islice(results, films), films, preprocessing, _counted(advance, start, total)
+            )
 
 
 def _counted(
@@ -102,10 +105,14 @@ def _counted(
 
 
 def _stack(
-    results: Iterator[FilmRaster | FilmError], films: int, side: int, step: Callable[[int], None]
+    results: Iterator[FilmRaster | FilmError],
+    films: int,
+    preprocessing: Preprocessing,
+    step: Callable[[int], None],
 ) -> Stack:
     """Copy each raster into its place as it arrives, so that no film is held twice."""
-    rasters = np.empty((films, side, side), np.uint8)
+    side = preprocessing.size
+    rasters = np.empty((films, side, side), preprocessing.dtype)
     shapes: list[tuple[int, int]] = []
     kept: list[int] = []
     refused: dict[int, FilmError] = {}

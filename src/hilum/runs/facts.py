@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hilum.domain.documents import SplitFacts
+from hilum.domain.documents.evaluation import CONTAMINATED
 from hilum.domain.findings import LabelSet
 from hilum.domain.policy import LabelPolicy
 from hilum.domain.record import Cohort, Split
@@ -24,6 +25,7 @@ __all__ = [
     "PhaseRecord",
     "Quantization",
     "RunFacts",
+    "SeenFilms",
     "Trained",
 ]
 
@@ -112,6 +114,15 @@ class Trained(_Facts):
         return {"config_sha256": self.config_sha256}
 
 
+class SeenFilms(_Facts):
+    """Films that others trained a network on, as far as they published it."""
+
+    dataset: str
+    """Name of the dataset, that of its reader in hilum where it has one, such as nih."""
+    films: str
+    """Films of it, in words, such as "patients that no list names"."""
+
+
 class Imported(_Facts):
     """Origin of a network whose weights were published by others."""
 
@@ -124,6 +135,28 @@ class Imported(_Facts):
     """Format of the file, such as safetensors, pytorch or onnx."""
     profile: str
     """Name of the profile that says how its names, order of findings and input are read."""
+    seen: tuple[SeenFilms, ...] = ()
+    """Films that the authors trained it on."""
+    license: str = ""
+    """License of the weights."""
+    citation: str = ""
+    """Publication to cite for the weights."""
+    url: str = ""
+    """Where the weights are published."""
+
+    def contamination(self, dataset: str) -> str:
+        """Return the warning that the network has seen films of a dataset; empty if it has not.
+
+        Args:
+            dataset: name of the dataset's reader.
+        """
+        met = [one.films for one in self.seen if one.dataset == dataset]
+        if not met:
+            return ""
+        return (
+            f"{CONTAMINATED}the authors trained this network on {dataset} ({'; '.join(met)}). Its "
+            f"numbers on {dataset} are no evidence of how it does on new patients"
+        )
 
     def hashes(self) -> dict[str, str]:
         """Return what identifies the origin in the provenance of an evaluation."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
 from hilum.files.sealed import first_fault
-from hilum.imaging.preprocess import Preprocessing
+from hilum.imaging.preprocess import Depth, Preprocessing
 from hilum.runs.recipe_parts import (
     AugmentConfig,
     ChoiceConfig,
@@ -69,6 +69,11 @@ class TrainingConfig(Part):
         if twice := [name for name in names if names.count(name) > 1]:
             raise UsageError(
                 f"each phase must have a name of its own; '{twice[0]}' is there {len(twice)} times"
+            )
+        if self.preprocessing.depth is not Depth.EIGHT:
+            raise UsageError(
+                f"preprocessing.depth must be 8 in training, which keeps films in 8 bits; got "
+                f"{self.preprocessing.depth.value}. float is for imported networks"
             )
         on_cpu_only = {"clahe": self.augment.clahe, "jpeg": self.augment.jpeg}
         if self.data.augment_on == "device" and any(on_cpu_only.values()):

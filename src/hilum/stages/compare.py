@@ -101,7 +101,8 @@ def compare_runs(
         UsageError: for two runs with the same name.
         DatasetError: when the runs' tune films or findings are not the same.
     """
-    cohort = _agreed(runs)
+    labels = _findings_of_all(runs)
+    cohort = _agreed(runs, labels)
     contenders: list[Contender] = []
     notes = [*request.notes, *_patient_notes(cohort)]
     kept: set[str] = set(cohort.image_ids())
@@ -123,9 +124,10 @@ def compare_runs(
         contenders.append(
             Contender(
                 run.root.name,
-                _rows(probabilities, own, common, probabilities.labels),
+                _rows(probabilities, own, common, labels),
                 _test_numbers(run),
                 differing[run.root.name],
+                _contamination(run, common),
             )
         )
     complete = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
@@ -197,24 +199,42 @@ def choose_on_test(compared: Compared, runs: Sequence[RunFolder]) -> Compared:
     return replace(compared, comparison=compared.comparison.model_copy(update=update))
 
 
-def _agreed(runs: Sequence[tuple[RunFolder, Cohort]]) -> Cohort:
+def _contamination(run: RunFolder, cohort: Cohort) -> str:
+    origin = run.facts().origin
+    if not isinstance(origin, Imported) or cohort.synthetic:
+        return ""
+    return origin.contamination(cohort.dataset)
+
+
+def _findings_of_all(runs: Sequence[tuple[RunFolder, Cohort]]) -> LabelSet:
+    """Return the findings that all runs have, in the order of the first."""
+    (_, cohort), *others = runs
+    shared = tuple(
+        name for name in cohort.labels if all(name in other.labels for _, other in others)
+    )
+    if shared == cohort.labels.findings:
+        return cohort.labels
+    return LabelSet(cohort.labels.name, shared)
+
+
+def _agreed(runs: Sequence[tuple[RunFolder, Cohort]], labels: LabelSet) -> Cohort:
     """Return the first cohort with only the labels that all runs' policies agree on."""
     (first, cohort), *others = runs
-    labels, states = cohort.labels, cohort.states()
+    states = cohort.states()[:, cohort.labels.columns(labels)]
     agree = np.ones(states.shape, bool)
     for run, other in others:
-        if other.image_ids() != cohort.image_ids() or other.labels.findings != labels.findings:
+        if other.image_ids() != cohort.image_ids() or not labels.findings:
             raise DatasetError(
-                f"runs must have the same tune films and findings; {run.root.name} and "
+                f"runs must have the same tune films and a finding in common; {run.root.name} and "
                 f"{first.root.name} differ. Train them on one dataset with one split seed"
             )
-        agree &= other.states() == states
+        agree &= other.states()[:, other.labels.columns(labels)] == states
     states[~agree] = LabelState.UNLABELLED
     records = tuple(
         replace(record, states=tuple(LabelState(int(s)) for s in row))
         for record, row in zip(cohort.records, states, strict=True)
     )
-    return replace(cohort, records=records)
+    return replace(cohort, labels=labels, records=records)
 
 
 def _patient_notes(cohort: Cohort) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.heatmaps import Localization
 from hilum.domain.errors import BundleError
+from hilum.domain.findings import LabelSet
 from hilum.domain.provenance import code_sha256
 from hilum.domain.record import Box, Cohort, Split, digest
-from hilum.domain.scores import Probabilities
+from hilum.domain.scores import Logits, Probabilities
 from hilum.evaluation.effect import effect_of_calibration
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.localize import Mapped, measure_localization
@@ -27,9 +28,11 @@ from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
 from hilum.report.evaluation.write import write_effect, write_evaluation
+from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable, check_disjoint
 from hilum.stages.calibrate import engine_of
+from hilum.stages.films import in_order
 
 __all__ = [
     "GRID",
@@ -83,6 +86,7 @@ def evaluate_run(
     calibration = read_calibration(run)
     _refuse_seen(run, cohort)
     scored = score_cohort(engine_of(run, calibration.precision), cohort, advance)
+    scored = _measurable(scored, calibration)
     probabilities = calibration.calibrator.apply(scored.logits)
     request = _request(run, calibration, scored, (resamples, seed))
     evaluation = evaluate(probabilities, scored.cohort, request)
@@ -90,6 +94,25 @@ def evaluate_run(
     write_evaluation(evaluation, probabilities, scored.cohort, folder)
     _write_effect(calibration, probabilities, scored, evaluation, folder)
     return Evaluated(evaluation, scored)
+
+
+def _measurable(scored: Scored, calibration: Calibration) -> Scored:
+    """Return the findings that the calibrate films had labels of; an imported network has more."""
+    labels = scored.cohort.labels
+    kept = tuple(name for name in labels if name in calibration.prevalence)
+    if kept == labels.findings:
+        return scored
+    absent = [name for name in labels if name not in kept]
+    columns = labels.columns(kept)
+    fewer = LabelSet(labels.name, kept)
+    note = f"not measured, since the calibrate films have no labels of them: {', '.join(absent)}"
+    return replace(
+        scored,
+        cohort=in_order(scored.cohort, fewer),
+        logits=Logits(scored.logits.values[:, columns], fewer),
+        heatmaps=scored.heatmaps[:, columns],
+        notes=(*scored.notes, note),
+    )
 
 
 def _request(
@@ -104,7 +127,11 @@ def _request(
         model=network.name,
         split=f"{Split.TEST.value} of {films.split_name}"
         + (", synthetic films" if films.synthetic else ""),
-        operating_points=(*calibration.operating_points, *calibration.other_points),
+        operating_points=tuple(
+            point
+            for point in (*calibration.operating_points, *calibration.other_points)
+            if point.finding in scored.cohort.labels
+        ),
         chosen_on="the calibrate split",
         shared_threshold=calibration.shared_threshold or 0.5,
         resamples=draws[0],
@@ -118,11 +145,21 @@ def _request(
             **network.provenance,
         },
         precision=calibration.precision.value,
-        notes=(*network.notes, *scored.notes, *_flags(run, split_sha256)),
+        notes=(*_seen(run), *network.notes, *scored.notes, *_flags(run, split_sha256)),
         policy={} if films.policy is None else films.policy.in_words(),
         look=count_look(run.ledger, split_sha256, hashes),
         intervals_by=Unit.FILMS if NO_PATIENTS in scored.cohort.notes else Unit.PATIENTS,
     )
+
+
+def _seen(run: RunFolder) -> tuple[str, ...]:
+    """Warn where the authors of an imported network trained it on the evaluated dataset."""
+    origin = run.facts().origin
+    films = run.films()
+    if not isinstance(origin, Imported) or films.synthetic:  # drawn patients are nobody's
+        return ()
+    warning = origin.contamination(films.dataset)
+    return (warning,) if warning else ()
 
 
 def _write_effect(

@@ -11,6 +11,7 @@ from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
 from hilum.domain.errors import DatasetError, HilumError, UsageError
 from hilum.domain.film_names import FILM_COLUMNS
+from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split
 from hilum.files.lines import read_names
@@ -20,7 +21,7 @@ from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SplitTable, TrainingFilms, assign, read_training_films
 
-__all__ = ["TrainingRequest", "bind", "film_names", "split_of", "training_films"]
+__all__ = ["TrainingRequest", "bind", "film_names", "in_order", "split_of", "training_films"]
 
 DEFAULT_POLICY = LabelPolicy()
 """The policy that training has too where none is named."""
@@ -85,7 +86,42 @@ def split_of(run: RunFolder, split: Split, data: Path | None) -> Cohort:
                 f"the split must be the one of the run; {run.split} was modified: its {name} films "
                 "are different. Restore it"
             )
-    return table.of(cohort, split)
+    return in_order(table.of(cohort, split), run.labels())
+
+
+def in_order(cohort: Cohort, labels: LabelSet) -> Cohort:
+    """Return a cohort with a network's findings, in its order; those without labels unlabeled.
+
+    Args:
+        cohort: labeled as its dataset has it.
+        labels: findings of the network.
+
+    Raises:
+        DatasetError: when the two have no finding in common.
+    """
+    if cohort.labels.findings == labels.findings:
+        return cohort
+    columns = [cohort.labels.index(name) if name in cohort.labels else None for name in labels]
+    absent = [name for name, column in zip(labels, columns, strict=True) if column is None]
+    if len(absent) == len(labels):
+        raise DatasetError(
+            f"dataset and network must have a finding in common; {cohort.dataset} has "
+            f"{', '.join(cohort.labels)}; the network has {', '.join(labels)}"
+        )
+    records = tuple(
+        replace(
+            record,
+            states=tuple(
+                LabelState.UNLABELLED if column is None else record.states[column]
+                for column in columns
+            ),
+        )
+        for record in cohort.records
+    )
+    notes = (
+        (f"{cohort.dataset} has no labels of {', '.join(absent)}: not measured",) if absent else ()
+    )
+    return replace(cohort, labels=labels, records=records, notes=(*cohort.notes, *notes))
 
 
 def training_films(place: Path, cohort: Cohort) -> TrainingFilms:

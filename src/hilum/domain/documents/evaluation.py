@@ -10,6 +10,7 @@ from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
 from hilum.domain.documents.audit import Leak
 
 __all__ = [
+    "CONTAMINATED",
     "BrierParts",
     "CalibrationEvaluation",
     "ConstantPredictor",
@@ -200,6 +201,10 @@ class Subgroup(Document):
     """Macro, over the findings counted."""
     findings_counted: int
     findings: dict[str, SubgroupFinding]
+
+
+CONTAMINATED = "CONTAMINATED: "
+"""Beginning of a note that stands above every number: the network has seen these patients."""
 
 
 class Evaluation(Document):

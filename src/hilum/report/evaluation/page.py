@@ -25,7 +25,7 @@ from hilum.report.evaluation.finding import (
     roc_chart,
 )
 from hilum.report.evaluation.reliability import reliability_chart
-from hilum.report.evaluation.sentences import NONE, interpretation
+from hilum.report.evaluation.sentences import NONE, interpretation, warnings_above
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis
 from hilum.report.parts.text import shown
@@ -73,6 +73,7 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
         {
             "evaluation": evaluation,
             "synthetic": curves.synthetic,
+            "warnings": warnings_above(evaluation),
             "unit": _UNITS.get(evaluation.level, shown(evaluation.level)),
             "calibrated": sum(
                 view.finding.calibration.verdict.startswith("calibrated") for view in findings

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import (
+    CONTAMINATED,
     Evaluation,
     FindingEvaluation,
 )
 from hilum.domain.errors import counted
 from hilum.report.parts.text import columned, wrapped
 
-__all__ = ["GRADES", "NONE", "best_and_worst", "interpretation", "shown", "terminal_summary"]
+__all__ = [
+    "GRADES",
+    "NONE",
+    "best_and_worst",
+    "interpretation",
+    "shown",
+    "terminal_summary",
+    "warnings_above",
+]
 
 NONE = "–"
 
@@ -82,6 +91,11 @@ def best_and_worst(evaluation: Evaluation) -> str:
     )
 
 
+def warnings_above(evaluation: Evaluation) -> list[str]:
+    """Return the notes that must stand above every number."""
+    return [note for note in evaluation.notes if note.startswith(CONTAMINATED)]
+
+
 _LINES = 23
 """Lines of an evaluation in a terminal: a screen, with the lines that name the tables."""
 
@@ -98,12 +112,15 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
     )
     look = look if evaluation.level == "film" else f" A row is a {evaluation.level}.{look}"
     calibrated = [one.calibration.verdict == "calibrated" for one in evaluation.findings.values()]
-    above = wrapped(
-        f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
-        f"{counted(split.patients, 'patient')} ({split.sha256[:12]}).{look} "
-        f"In brackets: {evaluation.interval.partition(';')[0]}.",
-        width,
-    )
+    above = [
+        *(line for note in warnings_above(evaluation) for line in wrapped(note, width)),
+        *wrapped(
+            f"{evaluation.model} on {split.name}: {counted(split.images, 'film')} of "
+            f"{counted(split.patients, 'patient')} ({split.sha256[:12]}).{look} "
+            f"In brackets: {evaluation.interval.partition(';')[0]}.",
+            width,
+        ),
+    ]
     below = [
         *wrapped(
             f"Calibrated: {sum(calibrated)} of {counted(len(calibrated), 'finding')}. Mean ECE "
@@ -126,7 +143,8 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
     rows.append((title, "", shown(macro.auroc), shown(macro.average_precision)))
     table = columned([("Finding", "Positive", "AUROC", "AP"), *rows], width)
     room = _LINES - len(above) - len(table) - len(below)
-    notes = [wrapped(f"- {note}", width) for note in evaluation.notes]
+    first = warnings_above(evaluation)
+    notes = [wrapped(f"- {note}", width) for note in evaluation.notes if note not in first]
     if sum(map(len, notes)) <= room:
         table += [line for note in notes for line in note]
     elif room:

@@ -7,7 +7,13 @@ from hilum.domain.documents.comparison import CalibrationEffect, Comparison, Pai
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.domain.errors import counted
 from hilum.evaluation.entries import LEVELS
-from hilum.report.evaluation.sentences import NONE, best_and_worst, interpretation, shown
+from hilum.report.evaluation.sentences import (
+    NONE,
+    best_and_worst,
+    interpretation,
+    shown,
+    warnings_above,
+)
 from hilum.report.parts.markdown import document, table
 
 __all__ = [
@@ -44,6 +50,7 @@ def markdown(evaluation: Evaluation) -> str:
     points = points_table(evaluation)
     groups = subgroups_table(evaluation)
     parts = [
+        *(f"**{note}**" for note in warnings_above(evaluation)),
         _facts(evaluation),
         ranking_table(evaluation),
         _ranking_words(evaluation),

@@ -1,0 +1,113 @@
+"""What lies behind the feature map of published networks, with exact maps of every finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hilum.model.backbones import Activation, Features
+
+__all__ = ["Affine", "ImportedNetwork"]
+
+
+class Affine(nn.Module):
+    """A batch norm of the pooled map, as the scale and shift that it is in serving."""
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+        self.scale: Tensor
+        self.shift: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, K) to (B, K)."""
+        return values * self.scale + self.shift
+
+
+class ImportedNetwork(nn.Module):
+    """Backbone, pooling and head of a published network, to logits and exact maps.
+
+    With m the pooled map and J the Jacobian of the logits by m, which is the product of the head's
+    layers with a hidden ReLU's slope (0 or 1) between them,
+
+        average   cam_c = relu(sum_k J[c,k] s[k] A_k / (h w)), Grad-CAM, as in the classifier
+        max       cam_c = relu(sum_k J[c,k] A_k) where A_k is at its maximum, 0 elsewhere
+        pcam      cam_c = relu(p_c w_c . A), p_c the pooling's own weight of each cell
+
+    Args:
+        features: the backbone.
+        pooling: average, max, average+max or pcam.
+        steps: layers of the head: `nn.Linear`, `Affine` or `nn.ReLU`.
+    """
+
+    def __init__(self, features: Features, pooling: str, steps: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.backbone = features
+        self.pooling = pooling
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) to logits (B, L) and heatmaps (B, L, h, w)."""
+        return self.behind(self.backbone(images))
+
+    def behind(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """The map A to logits and heatmaps."""
+        height, width = maps.shape[2], maps.shape[3]
+        flat = maps.flatten(2)
+        active = torch.relu(flat) if self.backbone.activation is Activation.RELU else flat
+        if self.pooling == "pcam":
+            logits, heat = self._pcam(active)
+        else:
+            logits, heat = self._pooled(flat, active)
+        return logits, torch.relu(heat).unflatten(2, (height, width))
+
+    def _pooled(self, flat: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+        cells = flat.shape[2]
+        means, peaks = active.mean(dim=2), active.amax(dim=2)
+        parts = {"average": [means], "max": [peaks], "average+max": [means, peaks]}[self.pooling]
+        logits, slopes = self._head(torch.cat(parts, dim=1))
+        count = flat.shape[1]
+        heat = torch.zeros(1)
+        if self.pooling != "max":
+            alpha = slopes[:, :, :count] / cells
+            if self.backbone.activation is Activation.RELU:
+                alpha = alpha * (flat > 0).to(flat.dtype).mean(dim=2).unsqueeze(1)
+            heat = heat + torch.matmul(alpha, flat)
+        if self.pooling != "average":
+            highest = (active == peaks.unsqueeze(2)).to(flat.dtype)
+            only = highest * active / highest.sum(dim=2, keepdim=True)
+            heat = heat + torch.matmul(slopes[:, :, -count:], only)
+        return logits, heat
+
+    def _pcam(self, active: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and maps of probabilistic-CAM pooling (Ye et al. 2020)."""
+        head: Any = self.steps[0]
+        seen = torch.matmul(head.weight, active)  # (B, L, cells)
+        chance = torch.sigmoid(seen + head.bias.unsqueeze(1))
+        share = chance / chance.sum(dim=2, keepdim=True)
+        heat = share * seen
+        return heat.sum(dim=2) + head.bias, heat
+
+    def _head(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, L) and their slopes by the pooled map (B, L, K)."""
+        values = [pooled]
+        for step in self.steps:
+            values.append(step(values[-1]))
+        slopes: Tensor | None = None
+        for step, before in zip(reversed(self.steps), reversed(values[:-1]), strict=True):
+            if isinstance(step, nn.Linear):
+                weight = step.weight.unsqueeze(0)
+                slopes = weight if slopes is None else torch.matmul(slopes, weight)
+            elif slopes is None:
+                raise RuntimeError("a head must end in a linear layer")
+            elif isinstance(step, nn.ReLU):
+                slopes = slopes * (before > 0).to(before.dtype).unsqueeze(1)
+            else:
+                slopes = slopes * step.get_buffer("scale")
+        if slopes is None:
+            raise RuntimeError("a head must have a layer")
+        return values[-1], slopes

@@ -1,0 +1,133 @@
+"""Every published style: tensors bit for bit, and the scores that its own library gives."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hilum.domain.errors import BundleError, HilumError, UsageError
+from hilum.imaging.read import read
+from hilum.importing.network import build_network
+from hilum.importing.profile import load_profile
+from hilum.importing.read import read_weights
+from hilum.importing.reading import read_confined
+from hilum.phantom.film import draw_example
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from make_published import STYLES, Style, write_others
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "nih_1024"
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Real films where they are here, and drawn ones, one of them oblong."""
+    folder = tmp_path_factory.mktemp("films")
+    paths = sorted(REAL.glob("*.png"))[:6]
+    for number, seed in enumerate((1, 2)):
+        pixels = np.rint(draw_example("Effusion", seed=seed).pixels * 255).astype(np.uint8)
+        path = folder / f"{number}.png"
+        Image.fromarray(pixels[:, 20:200] if number else pixels).save(path)
+        paths.append(path)
+    return paths
+
+
+def written(style: Style, folder: Path) -> Any:
+    try:
+        return style.write(folder)
+    except ImportError as error:
+        pytest.skip(f"{error.name} is not installed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", STYLES.values(), ids=list(STYLES))
+def test_scores_are_those_of_the_library(style: Style, films: list[Path], tmp_path: Path) -> None:
+    score = written(style, tmp_path)
+    profile = load_profile(style.profile, style.changes)
+    built = build_network(read_weights(tmp_path / style.file), profile, style.file)
+    want = np.stack([score(path) for path in films])
+    batch = profile.input.normalize(np.stack([profile.input.raster(read(path)) for path in films]))
+    with torch.no_grad():
+        logits, heatmaps = built.network(torch.from_numpy(batch))
+    got = logits.numpy()
+    assert got.shape == want.shape == (len(films), len(profile.outputs))
+    assert np.ptp(want) > 1e-3
+    assert np.abs(got - want).max() <= 1e-4 * np.ptp(want), np.ptp(want)
+    assert heatmaps.min() >= 0
+    assert not built.signs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["xrv_whole_legacy.pt", "xrv_whole_zip.pt", "namespace.ckpt", "sharded"]
+)
+def test_tensors_are_bit_exact(name: str, tmp_path: Path) -> None:
+    written(STYLES[name], tmp_path)
+    found = read_confined(tmp_path / name)
+    (held,) = found.holders.values()
+    if name == "sharded":
+        from safetensors.torch import load_file
+
+        want = {
+            k: v
+            for file in (tmp_path / name).glob("*.safetensors")
+            for k, v in load_file(file).items()
+        }
+    else:
+        loaded = torch.load(tmp_path / name, weights_only=False)
+        want = loaded["state_dict"] if isinstance(loaded, dict) else loaded.state_dict()
+    assert held.keys() == want.keys()
+    for key, tensor in want.items():
+        assert held[key].tobytes() == tensor.numpy().tobytes(), key
+        assert held[key].shape == tuple(tensor.shape)
+
+
+def test_other_files_are_named_for_what_they_are(tmp_path: Path) -> None:
+    for name, word in write_others(tmp_path).items():
+        with pytest.raises(HilumError, match=word):
+            read_weights(tmp_path / name)
+    with pytest.raises(UsageError, match="No such file"):
+        read_weights(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int32, torch.bool]
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_numbers_of_every_kind(dtype: torch.dtype, zipped: bool, tmp_path: Path) -> None:
+    values = torch.arange(-6, 6).reshape(3, 4).to(dtype)
+    held = {
+        "a": values,
+        "b": values.t(),
+        "c": values[1:, ::2],
+        "empty": values[:0],
+        "one": values[0, 0],
+    }
+    torch.save(held, tmp_path / "x", _use_new_zipfile_serialization=zipped)
+    found = read_weights(tmp_path / "x").holders[""]
+    for name, tensor in held.items():
+        want = tensor.float() if dtype is torch.bfloat16 else tensor
+        assert np.array_equal(found[name], want.numpy()), name
+
+
+def test_an_unknown_class_may_stand_beside_tensors_but_not_around_them(tmp_path: Path) -> None:
+    class Mine(torch.nn.Linear):
+        pass
+
+    Mine.__module__, Mine.__qualname__ = "hilum_elsewhere", "Mine"
+    sys.modules["hilum_elsewhere"] = type(sys)("hilum_elsewhere")
+    vars(sys.modules["hilum_elsewhere"])["Mine"] = Mine
+    try:
+        torch.save(Mine(2, 2), tmp_path / "mine.pt")
+    finally:
+        del sys.modules["hilum_elsewhere"]
+    with pytest.raises(BundleError, match=r"has some in hilum_elsewhere\.Mine"):
+        read_weights(tmp_path / "mine.pt")
