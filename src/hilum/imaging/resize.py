@@ -57,6 +57,7 @@ def resized(
         return _by_gaussian(pixels, size, outside)
     from PIL import Image
 
+    rows, columns = size
     filters = {
         Resize.PIL_BILINEAR: Image.Resampling.BILINEAR,
         Resize.PIL_BICUBIC: Image.Resampling.BICUBIC,
@@ -64,9 +65,9 @@ def resized(
     }
     if rounded:
         levels = np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
-        small = Image.fromarray(levels).resize(size[::-1], filters[rule])
+        small = Image.fromarray(levels).resize((columns, rows), filters[rule])
         return np.asarray(small).astype(np.float32) / np.float32(255.0)
-    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(size[::-1], filters[rule])
+    small = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), filters[rule])
     return np.array(small, np.float32)
 
 

@@ -73,7 +73,7 @@ def figure(
         canvas.print_png(path, metadata={"Software": None})
 
 
-def stroke(color: str, words: str, dashes: tuple[int, tuple[int, ...]] | str = "-") -> Line2D:
+def stroke(color: str, words: str, dashes: tuple[int, tuple[int, ...]] = (0, ())) -> Line2D:
     """Return the key of a line for `legend`."""
     from matplotlib.lines import Line2D
 
