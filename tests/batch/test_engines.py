@@ -18,8 +18,9 @@ import hilum.batch.engines
 from hilum import Bundle
 from hilum.batch.engines import BatchEngine
 from hilum.batch.inputs import list_films
+from hilum.batch.resume import Done, Scoring
 from hilum.batch.run import run_batch
-from hilum.batch.score import Done, Input, Scoring
+from hilum.batch.score import Input
 from hilum.phantom.film import draw_example
 from hilum.reading.process import ReaderProcess
 

@@ -25,7 +25,8 @@ from hilum.batch.journal import (
     read_entries,
     read_journal,
 )
-from hilum.batch.score import BatchRequest, Input, Scoring, reject_conflict
+from hilum.batch.resume import Scoring
+from hilum.batch.score import BatchRequest, Input, reject_conflict
 from hilum.bundle import Bundle
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status, UsageError

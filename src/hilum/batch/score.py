@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hilum.batch.dicom_objects import DicomRequest, FiledObjects, ScoredFilm, file_objects
 from hilum.batch.inputs import Listed, Shard
-from hilum.batch.journal import Entry, Journal
+from hilum.batch.journal import Entry
 from hilum.batch.patients import Patients, Phi
 from hilum.bundle import Bundle
 from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
@@ -23,11 +23,9 @@ from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refus
 
 __all__ = [
     "BatchRequest",
-    "Done",
     "FilmScoring",
     "Input",
     "ScoredInput",
-    "Scoring",
     "reject_conflict",
 ]
 
@@ -114,18 +112,6 @@ class Input:
         return f"films/{self.stem}.jpg"
 
 
-class Done(NamedTuple):
-    """An input that is finished.
-
-    Attributes:
-        entry: what the journal keeps of it.
-        resumed: an earlier run had finished it, and it was not scored again.
-    """
-
-    entry: Entry
-    resumed: bool
-
-
 class ScoredInput(NamedTuple):
     """An input that was scored now, or refused.
 
@@ -175,7 +161,7 @@ class FilmScoring:
                 return ScoredInput(self._refused(item, film))
             return self._scored(item, film, reader)
         except FilmError as error:
-            return ScoredInput(self._unread(item, error, reader))
+            return ScoredInput(self.unread(item, error, reader))
 
     def _scored(self, item: Input, reading: Reading, reader: ReaderProcess) -> ScoredInput:
         facts = reading.facts
@@ -298,7 +284,7 @@ class FilmScoring:
             pixels_sha256=refusal.pixels_sha256,
         )
 
-    def _unread(self, item: Input, error: FilmError, reader: ReaderProcess) -> Entry:
+    def unread(self, item: Input, error: FilmError, reader: ReaderProcess) -> Entry:
         """Return the row of a film that was not even looked at, or took its reader with it.
 
         That may be the machine's fault and not the film's: the next run looks at it again.
@@ -325,46 +311,6 @@ class FilmScoring:
             precision=self.bundle.precision.value,
             **fields,
         )
-
-
-@dataclass(frozen=True)
-class Scoring(FilmScoring):
-    """The scoring of one input of a batch, or its entry from an earlier run.
-
-    Attributes:
-        journal: what is finished already.
-    """
-
-    journal: Journal
-
-    def entry(self, item: Input, reader: ReaderProcess) -> Done:
-        """Score a film, unless an earlier run did. Whatever is wrong with it is in the entry.
-
-        Args:
-            item: the input.
-            reader: what reads it and draws on it; nobody else may use it meanwhile.
-        """
-        try:
-            earlier = None if item.listed.refusal is not None else self._resumed(item, reader)
-        except FilmError as error:
-            return Done(self._unread(item, error, reader), resumed=False)
-        if earlier is not None:
-            return Done(earlier, resumed=True)
-        return Done(self.score(item, reader).entry, resumed=False)
-
-    def _resumed(self, item: Input, reader: ReaderProcess) -> Entry | None:
-        """Return an earlier run's entry of the same bytes, if its pictures are there.
-
-        They must have the names that they would get now, which depend on whether another film of
-        the list is called the same.
-        """
-        entry = self.journal.of(item.name)
-        if entry is None or entry.key is None or entry.result.film not in (None, item.film):
-            return None
-        if entry.result.image_id != item.image_id:
-            return None
-        there = all(_has_bytes(self.out / file) for file in entry.files)
-        return entry if there and entry.key == reader.sha256(item.path) else None
 
 
 def reject_conflict(result: ImageResult, first: str) -> ImageResult:
@@ -399,11 +345,3 @@ def _hash(item: Input, reader: ReaderProcess) -> str | None:
         return reader.sha256(item.path)
     except FilmError:
         return None
-
-
-def _has_bytes(path: Path) -> bool:
-    """Return whether a picture is there; a power cut can leave an empty one."""
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
-from hilum.batch.score import Done, Input, Scoring
+from hilum.batch.resume import Done, Scoring
+from hilum.batch.score import Input
 
 __all__ = ["BatchEngine"]
 

@@ -9,7 +9,8 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from hilum.batch.engines import BatchEngine
-from hilum.batch.score import Done, Input, Scoring
+from hilum.batch.resume import Done, Scoring
+from hilum.batch.score import Input
 from hilum.reading.process import ReaderProcess
 
 __all__ = ["ENGINE", "Lanes", "in_lanes"]
