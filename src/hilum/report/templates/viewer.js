@@ -342,9 +342,15 @@ const hilumViewer = (() => {
     element.focus();
   }
 
+  // The stage of a figure; null while its page still fetches what it is to show.
+  function stageOf(figure) {
+    const element = figure.querySelector(".stage");
+    return stages.get(element) || (figure.matches(".alone") ? null : show(figure));
+  }
+
   function stageAt(target) {
     const element = target instanceof Element ? target.closest(".stage") : null;
-    return element && show(element.closest(".viewer"));
+    return element && stageOf(element.closest(".viewer"));
   }
 
   const pointers = new Map();
@@ -419,7 +425,8 @@ const hilumViewer = (() => {
     const modal = document.querySelector("dialog[open]");
     const figure = focused || (modal ? modal.querySelector(".viewer") : hovered && hovered.element.closest(".viewer"));
     if (typing || chord || !figure || document.querySelector(".key-list")) return;
-    const stage = show(figure);
+    const stage = stageOf(figure);
+    if (!stage) return;
     const onStage = target === stage.element || target === document.body;
     if (key === " " && onStage) spaceHeld = true;
     else if (onStage && key.startsWith("Arrow") && !arrow(stage, event)) return;
@@ -449,7 +456,7 @@ const hilumViewer = (() => {
       }
     }, { rootMargin: "800px" });
     for (const figure of document.querySelectorAll(".viewer")) near.observe(figure);
-    const listeners = { pointerdown: pressed, pointermove: moved, pointerup: released, pointercancel: released, pointerover: entered, focusin: (event) => stageAt(event.target), keydown: typed };
+    const listeners = { pointerdown: pressed, pointermove: moved, pointerup: released, pointercancel: released, pointerover: entered, focusin: (event) => { stageAt(event.target); }, keydown: typed };
     for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
     document.addEventListener("keyup", (event) => { if (event.key === " ") spaceHeld = false; });
     document.addEventListener("contextmenu", (event) => { if (stageAt(event.target)) event.preventDefault(); });

@@ -35,6 +35,8 @@ export class FilmView {
   async open(id) {
     const run = (this.run += 1);
     this.flush();
+    // a key that is pressed before the next film is there must not reach the one before
+    if (this.film?.id !== id) this.fail("Loading the film");
     let film;
     try {
       film = await api.film(id);
@@ -107,7 +109,7 @@ export class FilmView {
   }
 
   async picture(run) {
-    const element = make("div", { class: "stage", tabindex: 0, role: "application", "aria-label": `Film ${this.film.name}; press ? for the keys` });
+    const element = make("div", { class: "stage", tabindex: 0, role: "application", dataset: { film: this.film.id }, "aria-label": `Film ${this.film.name}; press ? for the keys` });
     const figure = make("figure", { class: "viewer alone" }, element);
     const panel = make("div", { class: "panel" }, figure);
     this.dispose();

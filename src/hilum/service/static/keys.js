@@ -41,6 +41,7 @@ export class Keys {
   list() {
     const shown = (key) => ({ arrowup: "↑", arrowdown: "↓", "ctrl+enter": "Ctrl+Enter", escape: "Esc" }[key] || key.toUpperCase());
     const rows = [...[...this.actions].filter(([, { help }]) => help).map(([key, { help }]) => [shown(key), help]), ...HANDS];
-    popup("Keys and mouse", "key-list", make("dl", { tabindex: 0, role: "group", "aria-label": "Keys" }, ...rows.map(([key, help]) => make("div", {}, make("dt", {}, make("kbd", { text: key })), make("dd", { text: help })))));
+    const list = make("dl", {}, ...rows.map(([key, help]) => make("div", {}, make("dt", {}, make("kbd", { text: key })), make("dd", { text: help }))));
+    popup("Keys and mouse", "key-list", make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Keys" }, list));
   }
 }

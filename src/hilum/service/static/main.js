@@ -10,6 +10,7 @@ import { Worklist } from "./worklist.js";
 const part = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const SAY_MS = 3000;
+const BEGUN = "hilum-session";
 
 // Say something in passing: to screen readers as well, and over nothing that is worked with.
 function say(text) {
@@ -23,14 +24,20 @@ function theme(name) {
   localStorage.setItem("hilum-theme", name);
 }
 
-// The secret of a one-time link leaves the address before anything else happens.
+// The secret of a one-time link leaves the address before anything else happens. Whoever never
+// began a session here is not asked for one: the answer would be an error in the console.
 async function enter() {
   const once = new URLSearchParams(location.hash.slice(1)).get("once");
   if (once) {
     history.replaceState(null, "", location.pathname);
-    await api.begin(once);
+    await begin(once);
   }
-  return api.session();
+  return localStorage.getItem(BEGUN) ? api.session() : null;
+}
+
+async function begin(token) {
+  await api.begin(token);
+  localStorage.setItem(BEGUN, "yes");
 }
 
 function signIn(message) {
@@ -43,7 +50,7 @@ function signIn(message) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      await api.begin(input.value);
+      await begin(input.value);
       part("sign-in").hidden = true;
       await run(await api.session());
     } catch (error) {
@@ -170,6 +177,7 @@ function frame(session, keys, list) {
   tools.replaceChildren(...add, make("span", { class: "who" }, make("bdi", { text: session.name })), button("Keys", () => keys.list(), { title: "List of keys (?)" }), light,
     button("Sign out", async () => {
       await api.end().catch(() => {});
+      localStorage.removeItem(BEGUN);
       location.reload();
     }));
 }
@@ -177,9 +185,11 @@ function frame(session, keys, list) {
 async function start() {
   theme(localStorage.getItem("hilum-theme") || "dark");
   try {
-    await run(await enter());
+    const session = await enter();
+    if (session) await run(session);
+    else signIn("");
   } catch (error) {
-    if ([401, 429].includes(error.status)) signIn(error.code === "TOKEN_MISSING" ? "" : error.message);
+    if ([401, 429].includes(error.status)) signIn(error.message);
     else say(error.message);
     if (!("status" in error)) throw error;
   }

@@ -236,7 +236,8 @@ export class Worklist {
     const more = film.positives.length - 1;
     return [
       make("span", { class: `finding ${margin >= 0 ? "above" : film.near.length ? "near" : "below"}` },
-        make("strong", { text: findingName(finding) }), ` ${ours}`, make("small", { text: ` of ${theirs}` }),
+        make("strong", { text: findingName(finding) }),
+        make("span", { class: "numbers", text: ` ${ours}` }, make("small", { text: `, threshold ${theirs}` })),
         more > 0 ? make("small", { class: "more", text: ` +${more}`, title: film.positives.map(findingName).join(", ") }) : null),
       marginBar(margin),
     ];
