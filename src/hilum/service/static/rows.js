@@ -40,7 +40,9 @@ export class Rows {
       this.made.delete(index);
     }
     this.paint();
-    if (held !== null) this.focus(held);
+    // without scrolling: rows also come anew while the reader scrolls away from the focus
+    const row = held === null ? null : this.made.get(held);
+    if (row && !row.contains(document.activeElement)) row.querySelector("a")?.focus({ preventScroll: true });
   }
 
   held() {
