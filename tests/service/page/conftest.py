@@ -22,7 +22,7 @@ FLAGS = (
 HARMLESS = "GPU stall"  # what a screenshot of WebGL without a GPU makes the driver say
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two drivers at a time do not go together
 def browser() -> Iterator[Any]:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)

@@ -221,7 +221,7 @@ export class Worklist {
       cell("added", clock(film.added)),
       cell(`status ${film.status || film.state}`, make("span", { class: "chip", text: STATUSES[film.status || film.state] || film.state })),
       cell("reader", ...this.readings(film)),
-      cell("second", film.reading.second_look ? make("span", { class: "flag", text: "Second look" }) : "–"));
+      cell("second", film.reading.second_look ? make("span", { class: "flag", text: "Asked for" }) : "–"));
   }
 
   priority(film) {
