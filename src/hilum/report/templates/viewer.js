@@ -363,7 +363,7 @@ const hilumViewer = (() => {
     pointers.set(event.pointerId, [event.clientX, event.clientY]);
     const zoomed = stage.element.classList.contains("zoomed");
     const panning = event.button === 2 || spaceHeld || (touch && zoomed);
-    const windowing = !touch || stage.element.closest("dialog, .alone");
+    const windowing = !touch || stage.element.closest("dialog, .viewer.alone");
     drag = { stage, moved: 0, button: event.button, mode: panning ? "pan" : windowing ? "window" : "none" };
     stage.element.setPointerCapture(event.pointerId);
     stage.element.focus({ preventScroll: true });
@@ -395,12 +395,12 @@ const hilumViewer = (() => {
     const { stage, moved: distance, button: pressedButton } = drag;
     if (pointers.size === 0) drag = null;
     const clicked = event.type === "pointerup" && distance <= 3 && pressedButton === 0 && !spaceHeld;
-    if (clicked && !stage.element.closest(".alone")) open(stage.element.closest(".viewer"));
+    if (clicked && !stage.element.closest(".viewer.alone")) open(stage.element.closest(".viewer"));
   }
 
   function wheeled(event) {
     const stage = stageAt(event.target);
-    const wanted = event.ctrlKey || event.target.closest("dialog, .alone") || document.activeElement === stage.element;
+    const wanted = event.ctrlKey || event.target.closest("dialog, .viewer.alone") || document.activeElement === stage.element;
     if (!wanted) return;  // a page of films must scroll
     const corner = stage.element.getBoundingClientRect();
     const lines = event.deltaMode ? 20 : 1;
