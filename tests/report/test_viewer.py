@@ -286,10 +286,10 @@ def test_the_wheel_scrolls_the_page_until_the_film_has_the_focus(
     page.mouse.move(x, y)
     before, top = seen.state(), page.evaluate("scrollY")
     page.mouse.wheel(0, 40)
-    page.wait_for_function(f"scrollY > {top}")
+    page.wait_for_function(f"() => scrollY > {top}")
     assert seen.state() == before
     page.mouse.wheel(0, -40)
-    page.wait_for_function(f"scrollY == {top}")
+    page.wait_for_function(f"() => scrollY == {top}")
     seen.stage.focus()
     box = seen.stage.bounding_box()
     assert box is not None
@@ -298,7 +298,7 @@ def test_the_wheel_scrolls_the_page_until_the_film_has_the_focus(
         (y - box["y"] - before["y"]) / before["zoom"],
     ]
     page.mouse.wheel(0, -600)
-    page.wait_for_function("document.querySelector('.stage.zoomed') !== null")
+    page.wait_for_function("() => document.querySelector('.stage.zoomed') !== null")
     after = seen.state()
     assert after["zoom"] > 2 * before["zoom"]
     assert after["x"] + under[0] * after["zoom"] == pytest.approx(x - box["x"], abs=1.0)
@@ -322,15 +322,19 @@ def test_a_click_or_enter_opens_the_full_window_with_the_same_stage(
     assert seen.page.locator(".full .viewer").count() == 1
     assert page.evaluate("hilumViewer.show(document.querySelector('.full .viewer')).state.invert")
     page.keyboard.press("j")
-    page.wait_for_function("document.querySelector('.full .stage')?.dataset.name === '01.png'")
+    page.wait_for_function(
+        "() => document.querySelector('.full .stage')?.dataset.name === '01.png'"
+    )
     page.keyboard.press("k")
-    page.wait_for_function("document.querySelector('.full .stage')?.dataset.name === '00.png'")
+    page.wait_for_function(
+        "() => document.querySelector('.full .stage')?.dataset.name === '00.png'"
+    )
     page.keyboard.press("?")
     assert page.locator("dialog.key-list").get_by_text("contour at half").is_visible()
     page.keyboard.press("Escape")
     assert page.locator("dialog").count() == 1
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelector('dialog') === null")
+    page.wait_for_function("() => document.querySelector('dialog') === null")
     assert page.evaluate("document.activeElement.dataset.name") == "00.png"
     assert page.locator(".panel .viewer").count() == 12
     seen.stage.click()
@@ -440,4 +444,4 @@ def test_films_far_below_wait(look: Callable[..., Opened]) -> None:
     ready = seen.page.locator(".viewer.ready").count()
     assert 1 <= ready < 6
     seen.page.locator(".stage").last.scroll_into_view_if_needed()
-    seen.page.wait_for_function("document.querySelectorAll('.viewer')[11].matches('.ready')")
+    seen.page.wait_for_function("() => document.querySelectorAll('.viewer')[11].matches('.ready')")

@@ -1,7 +1,8 @@
 "use strict";
 // A film on a stage, with maps as layers over it: zoom, pan, window, invert, opacity, contour.
 //
-//   const stage = hilumViewer.show(figure, painter);   // a .viewer with a .stage in it
+//   const stage = hilumViewer.show(figure, painter, { bare });   // a .viewer with a .stage in it;
+//                                                     // bare: without controls, which the page has
 //   stage.state; stage.set({ zoom, x, y, center, width, invert, finding, map, opacity, contour });
 //   stage.fit(); stage.actual(); stage.zoomBy(factor, x, y); stage.reset();
 //
@@ -15,6 +16,7 @@
 // zoom: CSS pixels a film pixel. x, y: where the film's corner lies on the stage. center, width:
 // the window, as shares of the film's range. ImagePainter, below, shows <img> elements and reads no
 // pixel, so it works on file:, where a canvas may not. Without this script the first map shows.
+// A .viewer that is .alone fills its page: the wheel zooms at once, and a click opens nothing.
 const hilumViewer = (() => {
   const START = { center: 0.5, width: 1, invert: false, map: true, opacity: 0.62, contour: false };
   const HALF = 0.8181;  // alpha of a map's half peak, as layer_palette() in ramp.py has it
@@ -266,11 +268,12 @@ const hilumViewer = (() => {
     return bar;
   }
 
-  function show(figure, painter) {
+  function show(figure, painter, { bare = false } = {}) {
     const element = figure.querySelector(".stage");
     if (stages.has(element)) return stages.get(element);
     const stage = new Stage(element, painter || new ImagePainter(element));
     stages.set(element, stage);
+    if (bare) return stage;
     const maps = stage.painter.findings.length > 0;
     const wanted = [...ACTIONS].filter(([, action]) => action.words && (maps || !action.maps));
     const buttons = wanted.map(([key]) => button(stage, key));
@@ -339,10 +342,15 @@ const hilumViewer = (() => {
     element.focus();
   }
 
+  // The stage of a figure; null while its page still fetches what it is to show.
+  function stageOf(figure) {
+    const element = figure.querySelector(".stage");
+    return stages.has(element) || element.querySelector(".sheet") ? show(figure) : null;
+  }
+
   function stageAt(target) {
     const element = target instanceof Element ? target.closest(".stage") : null;
-    const shows = element && (stages.has(element) || element.querySelector(".sheet"));
-    return shows ? show(element.closest(".viewer")) : null;
+    return element && stageOf(element.closest(".viewer"));
   }
 
   const pointers = new Map();
@@ -355,7 +363,7 @@ const hilumViewer = (() => {
     pointers.set(event.pointerId, [event.clientX, event.clientY]);
     const zoomed = stage.element.classList.contains("zoomed");
     const panning = event.button === 2 || spaceHeld || (touch && zoomed);
-    const windowing = !touch || stage.element.closest("dialog");
+    const windowing = !touch || stage.element.closest("dialog, .viewer.alone");
     drag = { stage, moved: 0, button: event.button, mode: panning ? "pan" : windowing ? "window" : "none" };
     stage.element.setPointerCapture(event.pointerId);
     stage.element.focus({ preventScroll: true });
@@ -387,12 +395,12 @@ const hilumViewer = (() => {
     const { stage, moved: distance, button: pressedButton } = drag;
     if (pointers.size === 0) drag = null;
     const clicked = event.type === "pointerup" && distance <= 3 && pressedButton === 0 && !spaceHeld;
-    if (clicked) open(stage.element.closest(".viewer"));
+    if (clicked && !stage.element.closest(".viewer.alone")) open(stage.element.closest(".viewer"));
   }
 
   function wheeled(event) {
     const stage = stageAt(event.target);
-    const wanted = event.ctrlKey || event.target.closest("dialog") || document.activeElement === stage.element;
+    const wanted = event.ctrlKey || event.target.closest("dialog, .viewer.alone") || document.activeElement === stage.element;
     if (!wanted) return;  // a page of films must scroll
     const corner = stage.element.getBoundingClientRect();
     const lines = event.deltaMode ? 20 : 1;
@@ -417,7 +425,8 @@ const hilumViewer = (() => {
     const modal = document.querySelector("dialog[open]");
     const figure = focused || (modal ? modal.querySelector(".viewer") : hovered && hovered.element.closest(".viewer"));
     if (typing || chord || !figure || document.querySelector(".key-list")) return;
-    const stage = show(figure);
+    const stage = stageOf(figure);
+    if (!stage) return;
     const onStage = target === stage.element || target === document.body;
     if (key === " " && onStage) spaceHeld = true;
     else if (onStage && key.startsWith("Arrow") && !arrow(stage, event)) return;
@@ -447,7 +456,7 @@ const hilumViewer = (() => {
       }
     }, { rootMargin: "800px" });
     for (const figure of document.querySelectorAll(".viewer:has(.sheet)")) near.observe(figure);
-    const listeners = { pointerdown: pressed, pointermove: moved, pointerup: released, pointercancel: released, pointerover: entered, focusin: (event) => stageAt(event.target), keydown: typed };
+    const listeners = { pointerdown: pressed, pointermove: moved, pointerup: released, pointercancel: released, pointerover: entered, focusin: (event) => { stageAt(event.target); }, keydown: typed };
     for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
     document.addEventListener("keyup", (event) => { if (event.key === " ") spaceHeld = false; });
     document.addEventListener("contextmenu", (event) => { if (stageAt(event.target)) event.preventDefault(); });

@@ -115,7 +115,8 @@ const hilumPixels = (() => {
   class Glass {
     constructor(canvas, film, maps) {
       this.film = film;
-      this.maps = maps.map((map) => ({ ...map, peak: layer(map, film.width, film.height).peak }));
+      this.maps = maps;
+      this.peaks = new Map();  // found when a map is first shown: a film may have many
       this.gl = canvas.getContext("webgl2", { alpha: false, antialias: false, premultipliedAlpha: false });
       if (this.gl) this.begin();
     }
@@ -151,9 +152,15 @@ const hilumPixels = (() => {
       gl.texImage2D(gl.TEXTURE_2D, 0, inner, width, height, 0, format, type, data);
     }
 
+    peak(map) {
+      const { width, height } = this.film;
+      if (!this.peaks.has(map.finding)) this.peaks.set(map.finding, layer(map, width, height).peak);
+      return this.peaks.get(map.finding);
+    }
+
     paint(state, canvas, ratio) {
       const { gl } = this;
-      const map = this.maps.find((one) => one.finding === state.finding);
+      const map = (state.map || state.contour) && this.maps.find((one) => one.finding === state.finding);
       if (map && this.finding !== map.finding) {
         this.texture(1, gl.R32F, map.columns, map.rows, gl.RED, gl.FLOAT, map.values);
         const { top, left, width, height, size } = map.place;
@@ -161,7 +168,7 @@ const hilumPixels = (() => {
         gl.uniform2f(this.at("cells"), map.columns, map.rows);
         this.finding = map.finding;
       }
-      gl.uniform1f(this.at("peak"), map ? map.peak : 0);
+      gl.uniform1f(this.at("peak"), map ? this.peak(map) : 0);
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.uniform2f(this.at("corner"), state.x * ratio, state.y * ratio);
       gl.uniform3f(this.at("view"), state.zoom * ratio, canvas.height, 0);
@@ -283,6 +290,13 @@ const hilumPixels = (() => {
       if (this.canvas.width !== width) this.canvas.width = width;
       if (this.canvas.height !== height) this.canvas.height = height;
       this.by.paint(state, this.canvas, ratio);
+    }
+
+    // Give the graphics memory back at once: a browser keeps some 16 contexts, and films are many.
+    close() {
+      this.last = null;
+      const lost = this.by.gl && this.by.gl.getExtension("WEBGL_lose_context");
+      if (lost) lost.loseContext();
     }
   }
 

@@ -1,7 +1,8 @@
-"""The page and its parts: files of this package, and nothing else."""
+"""The page and its parts: files of this package and the viewer of the report, and nothing else."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
@@ -18,6 +19,8 @@ _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_VIEWER = ("viewer.js", "viewer_pixels.js", "viewer.css")
+"""Files of the one viewer, which are served as the report has them."""
 
 
 @router.get("/")
@@ -33,9 +36,17 @@ def static(name: str) -> Response:
 
 
 def _file(name: str) -> Response:
-    folder = files("hilum.service").joinpath("static")
-    known = {one.name: one for one in folder.iterdir() if one.is_file()}
     kind = _KINDS.get(f".{name.rpartition('.')[2]}")
+    known = _served()
     if name not in known or kind is None:
         raise ServiceError(404, "NO_PAGE", "there is no such page")
-    return Response(known[name].read_bytes(), media_type=kind)
+    return Response(known[name], media_type=kind)
+
+
+@cache
+def _served() -> dict[str, bytes]:
+    """Return the files of the page by name."""
+    own = files("hilum.service").joinpath("static")
+    viewer = files("hilum.report").joinpath("templates")
+    served = {one.name: one.read_bytes() for one in own.iterdir() if one.is_file()}
+    return served | {name: viewer.joinpath(name).read_bytes() for name in _VIEWER}

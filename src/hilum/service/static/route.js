@@ -1,0 +1,16 @@
+// What the address says: which film, and which part of the list. It holds ids and filters, no names.
+const FIELDS = ["state", "finding", "view", "reader", "q", "sort"];
+
+export function route() {
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const film = /^films\/([^/]+)$/.exec(path);
+  const given = new URLSearchParams(search);
+  const query = Object.fromEntries(FIELDS.filter((key) => given.get(key)).map((key) => [key, given.get(key)]));
+  return { film: film ? decodeURIComponent(film[1]) : null, query };
+}
+
+export function address(query, film = null) {
+  const kept = FIELDS.filter((key) => query[key]).map((key) => [key, query[key]]);
+  const search = new URLSearchParams(kept).toString();
+  return `#/films${film ? `/${encodeURIComponent(film)}` : ""}${search ? `?${search}` : ""}`;
+}

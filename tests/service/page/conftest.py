@@ -1,0 +1,150 @@
+"""The page of a service in a real browser; whatever it logs or asks elsewhere fails the test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+FLAGS = (
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+HARMLESS = "GPU stall"  # what a screenshot of WebGL without a GPU makes the driver say
+
+
+@pytest.fixture(scope="module")  # two drivers at a time do not go together
+def browser() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@dataclass
+class Seen:
+    """A reader's page, with what the browser said and asked for.
+
+    Attributes:
+        expected: parts of messages that a test provokes.
+        answers: bodies of text that came, by address.
+    """
+
+    page: Any
+    troubles: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    answers: list[tuple[str, str]] = field(default_factory=list)
+
+    def watch(self) -> None:
+        page = self.page
+        page.on("console", lambda message: self._said(message.text))
+        page.on("pageerror", lambda error: self._said(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("dialog", lambda dialog: (self._said(f"dialog {dialog.message}"), dialog.dismiss()))
+
+    def record(self) -> None:
+        """Keep what every answer says from now on."""
+
+        def keep(answer: Any) -> None:
+            if "json" in answer.headers.get("content-type", ""):
+                self.answers.append((answer.url, answer.text()))
+
+        self.page.on("response", keep)
+
+    def _said(self, text: str) -> None:
+        if HARMLESS not in text and not any(part in text for part in self.expected):
+            self.troubles.append(text)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def listed(self) -> None:
+        self.page.locator(".space .row .name a").first.wait_for()
+
+    def film(self, at: int = 0) -> None:
+        """Open a film of the list."""
+        self.listed()
+        self.page.locator(".space .row .name a").nth(at).click()
+        self.ready()
+
+    @property
+    def film_id(self) -> str:
+        return self.page.url.rpartition("/")[2].partition("?")[0]
+
+    def ready(self) -> None:
+        """Wait until the film that the address names is on its stage."""
+        self.page.wait_for_url("**#/films/*")
+        self.page.locator(f".stage.live[data-film='{self.film_id}']").wait_for()
+
+    def saved(self, version: int) -> None:
+        self.page.locator(".saved", has_text=f"version {version}").wait_for()
+
+
+Look = Callable[..., Seen]
+
+
+@pytest.fixture
+def look(browser: Any) -> Iterator[Look]:
+    """Open the page of a service as a reader with these scopes."""
+    opened: list[tuple[Any, Seen, str]] = []
+
+    def call(
+        running: Any,
+        *scopes: str,
+        name: str = "anna",
+        size: tuple[int, int] = (1400, 900),
+        theme: str = "dark",
+        place: str = "",
+        record: bool = False,
+        **options: Any,
+    ) -> Seen:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+        seen = Seen(context.new_page())
+        opened.append((context, seen, running.url))
+        seen.watch()
+        if record:
+            seen.record()
+        context.add_init_script(f"localStorage.setItem('hilum-theme', '{theme}')")
+        seen.page.goto(f"{running.url}/")
+        seen.page.get_by_label("Token").fill(running.token(*(scopes or ("review",)), name=name))
+        seen.page.keyboard.press("Enter")
+        seen.page.locator("main:not([data-view=start], [data-view=sign-in])").wait_for()
+        if place:
+            seen.page.evaluate("place => { location.hash = place; }", place)
+        return seen
+
+    yield call
+    for context, _, _ in opened:
+        context.close()
+    for _, seen, url in opened:
+        assert seen.troubles == []
+        assert [one for one in seen.requests if not one.startswith((url, "blob:"))] == []
+
+
+@pytest.fixture(scope="session")
+def served(start: Any, predicted: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A review of the folder that tests share which leave no reading that others count on."""
+    return start("--results", predicted, store=tmp_path_factory.mktemp("served") / "store")
+
+
+@pytest.fixture
+def alone(start: Any, predicted: Path, tmp_path: Path) -> Iterator[Any]:
+    """A review with a store of its own."""
+    running = start("--results", predicted, store=tmp_path / "store")
+    yield running
+    running.stop()

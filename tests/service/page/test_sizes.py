@@ -1,0 +1,106 @@
+"""The page at every size and in both themes: what is there, how large, and whether axe objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+WIDTHS = (1400, 900, 420)
+NOTICE = "Research software, not a medical device."
+
+
+def violations(page: Any) -> list[tuple[str, str]]:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
+
+
+def fits(seen: Any, width: int) -> None:
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.get_by_text(NOTICE).first.is_visible()
+    assert violations(seen.page) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_fits_and_axe_finds_nothing(
+    served: Any, look: Callable, width: int, theme: str
+) -> None:
+    seen = look(served, size=(width, 900), theme=theme, name=f"{theme}{width}", bypass_csp=True)
+    seen.listed()
+    fits(seen, width)
+    seen.page.evaluate("location.hash = '#/films?state=not_scored'")
+    seen.page.locator(".failed .row .reason").first.wait_for()
+    fits(seen, width)
+    seen.page.evaluate("location.hash = '#/films'")
+    seen.page.locator(".counters .all[aria-current]").wait_for()
+    seen.film(1)
+    fits(seen, width)
+    if width < 600:
+        seen.page.locator(".handle").click()
+        fits(seen, width)
+    elif width < 1200:
+        seen.page.locator(".to-list").click()
+        fits(seen, width)
+        seen.page.get_by_role("button", name="Close list").click()
+    seen.press("?")
+    fits(seen, width)
+    seen.press("Escape")
+    seen.page.locator(".versions summary").evaluate("one => one.click()")
+    seen.page.locator(".versions .list > *").first.wait_for(state="attached")
+    assert violations(seen.page) == []
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (1400, 900), (1920, 1080)])
+def test_the_film_has_most_of_a_desktop(served: Any, look: Callable, size: tuple) -> None:
+    seen = look(served, size=size)
+    seen.film()
+    panes = [seen.page.locator(one).bounding_box() for one in ("#list", "#film", "#findings")]
+    assert panes[1]["width"] >= 0.6 * size[0]
+    assert panes[0]["x"] < panes[1]["x"] < panes[2]["x"]
+    assert panes[1]["height"] >= 0.9 * size[1]
+
+
+def test_targets_of_a_tablet_are_large(served: Any, look: Callable) -> None:
+    seen = look(served, size=(900, 1100), has_touch=True)
+    seen.film()
+    small = [
+        (one.inner_text(), box)
+        for one in seen.page.locator("button:visible").all()
+        if (box := one.bounding_box()) and min(box["width"], box["height"]) < 44
+    ]
+    assert small == []
+    assert seen.page.locator("#list").is_visible() is False
+    seen.page.locator(".to-list").tap()
+    assert seen.page.locator("#list").is_visible()
+
+
+def test_a_phone_leads_from_the_list_over_the_film_to_a_verdict(alone: Any, look: Callable) -> None:
+    seen = look(alone, size=(420, 850), has_touch=True)
+    seen.listed()
+    assert seen.page.locator("#film").is_visible() is False
+    seen.page.locator(".space .row .name a").first.tap()
+    seen.ready()
+    large = seen.page.locator(".large button")
+    assert large.all_inner_texts() == ["Present", "Absent", "Uncertain"]
+    assert all(one.bounding_box()["height"] >= 52 for one in large.all())
+    assert seen.page.get_by_text("Boxes need a larger screen.").is_visible()
+    assert seen.page.get_by_role("button", name="Box", exact=True).count() == 0
+    large.nth(1).tap()
+    seen.saved(1)
+    seen.page.locator(".handle").tap()
+    assert seen.page.locator(".sheet-body").is_visible()
+    seen.page.locator(".to-list").tap()
+    seen.page.locator("main[data-view=list]").wait_for()
+
+
+def test_the_page_is_there_without_motion_and_in_forced_colors(served: Any, look: Callable) -> None:
+    seen = look(served, forced_colors="active", reduced_motion="reduce")
+    seen.film()
+    seen.press("p", "z")
+    chosen = seen.page.locator("li.finding.chosen")
+    assert chosen.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
