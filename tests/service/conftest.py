@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 import pytest
 
-httpx = pytest.importorskip("httpx", reason="hilum[serve] is not installed")
+pytest.importorskip("httpx", reason="hilum[serve] is not installed")
 pytest.importorskip("granian", reason="hilum[serve] is not installed")
+
+from httpx import Client, Response
 
 HILUM = str(Path(sys.executable).with_name("hilum"))
 TO_START_S = 120.0
@@ -40,23 +43,23 @@ class Running:
     store: Path
     once: str
     errors: Path
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, *scopes: str, name: str = "anna") -> httpx.Client:
+    def client(self, *scopes: str, name: str = "anna") -> Client:
         """A client with a new token of these scopes."""
         return self.with_token(self.token(*scopes, name=name))
 
-    def with_token(self, token: str) -> httpx.Client:
+    def with_token(self, token: str) -> Client:
         headers = {"Authorization": f"Bearer {token}", "X-Hilum": "1"}
-        made = httpx.Client(base_url=self.url, headers=headers, timeout=120)
+        made = Client(base_url=self.url, headers=headers, timeout=120)
         self.clients.append(made)
         return made
 
-    def nobody(self) -> httpx.Client:
+    def nobody(self) -> Client:
         """A client without a token."""
         made = self.with_token("none")
         made.headers.pop("Authorization")
@@ -92,6 +95,15 @@ class Running:
 
 
 Start = Callable[..., Running]
+Said = Callable[..., tuple[int, str, str]]
+
+
+class Send(Protocol):
+    """Sends a film, again while the service asks for that, and waits for its result."""
+
+    def __call__(
+        self, client: Client, data: bytes, name: str = "a.png", wait: int = 60
+    ) -> Response: ...
 
 
 @pytest.fixture(scope="session")
@@ -168,10 +180,10 @@ def review(
 
 
 @pytest.fixture(scope="session")
-def send() -> Callable[..., httpx.Response]:
+def send() -> Send:
     """Send a film."""
 
-    def call(client: httpx.Client, data: bytes, name: str = "a.png", wait: int = 60) -> object:
+    def call(client: Client, data: bytes, name: str = "a.png", wait: int = 60) -> Response:
         headers = {"X-Hilum-Name": quote(name, safe=""), "Prefer": f"wait={wait}"}
         while True:
             answer = client.post("/v1/films", content=data, headers=headers)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,7 +181,7 @@ def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
 
 
 @pytest.mark.parametrize("query", [{"sort": "size"}, {"finding": "Edema"}, {"cursor": "xx"}])
-def test_a_list_that_cannot_be_is_refused(store: Store, query: dict[str, str]) -> None:
+def test_a_list_that_cannot_be_is_refused(store: Store, query: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Worklist(store.database, ["Mass"]).page(WorklistQuery("R1", **query))
 
