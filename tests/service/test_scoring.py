@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conftest import Running, Send
 
 
-NAMED = ("input", "image_id", "film", "heatmaps")
+NAMED = ("input", "image_id", "film", "heatmaps", "maps")
 
 
 def results_of(folder: Path) -> dict[str, dict[str, object]]:

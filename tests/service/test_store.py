@@ -162,6 +162,43 @@ def test_pages_hold_each_film_once_in_one_order(store: Store, sort: str) -> None
     assert sorted(seen) == sorted(ids)
 
 
+@pytest.mark.parametrize("sort", ["priority", "name", "added", "status", "finding:Mass"])
+def test_lists_are_made_from_indexes(
+    store: Store, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of results are read for the films of one page alone."""
+    filled(store, 3)
+    asked: list[tuple[str, Any]] = []
+    one, every = store.database.one, store.database.all
+
+    def noted_one(query: str, values: Any = ()) -> Any:
+        asked.append((query, values))
+        return one(query, values)
+
+    def noted_all(query: str, values: Any = ()) -> Any:
+        asked.append((query, values))
+        return every(query, values)
+
+    monkeypatch.setattr(store.database, "one", noted_one)
+    monkeypatch.setattr(store.database, "all", noted_all)
+    worklist = Worklist(store.database, ["Mass"])
+    query = WorklistQuery("R1", sort=sort, limit=1, finding="Mass", view="PA")
+    for state in WorklistState:
+        worklist.page(replace(query, state=state))
+    worklist.counts("R1")
+    worklist.page(WorklistQuery("R1", sort=sort))
+    monkeypatch.undo()
+    steps = list[str]()
+    for text, values in asked:
+        steps = [row["detail"] for row in store.database.all(f"EXPLAIN QUERY PLAN {text}", values)]
+        of_results = [step for step in steps if step.split()[1] == "r"]
+        assert [step for step in of_results if "COVERING INDEX result_listed" in step]
+        others = [step for step in of_results if "COVERING" not in step]
+        assert len(others) == text.count("r.line")
+        assert all("SEARCH r USING INDEX" in step for step in others)
+    assert any(f"film_{sort}" in step for step in steps) == (sort in ("name", "added"))
+
+
 def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
     ids = filled(store, 10)
     StoredVerdicts(store.database, apart=False).add(verdict(ids[0]))

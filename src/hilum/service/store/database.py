@@ -28,7 +28,7 @@ CREATE TABLE film (
     place TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0,
     readings INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
     second_look INTEGER NOT NULL DEFAULT 0
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE result (
     film TEXT NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL, line TEXT NOT NULL,
     status TEXT NOT NULL, view TEXT NOT NULL, patient TEXT NOT NULL, priority REAL,
@@ -37,12 +37,17 @@ CREATE TABLE result (
     PRIMARY KEY (film, bundle)
 ) STRICT;
 CREATE INDEX result_sop ON result (sop) WHERE sop <> '';
+CREATE INDEX result_listed ON result
+    (film, bundle, status, view, priority, positives, near, scores);
+CREATE INDEX film_name ON film (name, id);
+CREATE INDEX film_added ON film (added, id);
+CREATE INDEX film_queued ON film (added, id) WHERE state = 'queued';
 CREATE TABLE verdict (
     id INTEGER PRIMARY KEY, film TEXT NOT NULL, version INTEGER NOT NULL, reader TEXT NOT NULL,
     made REAL NOT NULL, blinded INTEGER NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL,
     body TEXT NOT NULL, UNIQUE (film, version)
 ) STRICT;
-CREATE INDEX verdict_reader ON verdict (film, reader);
+CREATE INDEX verdict_reader ON verdict (reader, film);
 CREATE TABLE box (
     verdict INTEGER NOT NULL, finding TEXT NOT NULL,
     x REAL NOT NULL, y REAL NOT NULL, width REAL NOT NULL, height REAL NOT NULL
