@@ -36,14 +36,23 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """A service, its one-time link, and clients of it."""
+    """A service, its one-time link, and clients of it.
+
+    `folder` is its own for temporary files, and where it runs.
+    """
 
     process: subprocess.Popen[str]
     port: int
     store: Path
     once: str
     errors: Path
+    folder: Path
     clients: list[Client] = field(default_factory=list)
+
+    def outside(self) -> list[Path]:
+        """What lies beside the store, or where the service runs: nothing may come there."""
+        beside = (path for path in self.store.parent.iterdir() if path != self.store)
+        return sorted([*beside, *self.folder.rglob("*")])
 
     @property
     def url(self) -> str:
@@ -114,6 +123,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     def call(*arguments: object, store: Path) -> Running:
         port = free_port()
         errors = tmp_path_factory.mktemp("errors") / "stderr"
+        folder = tmp_path_factory.mktemp("folder")
         command = [HILUM, "serve", *map(str, arguments), "--store", str(store)]
         with errors.open("w") as file:
             process = subprocess.Popen(
@@ -122,12 +132,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
                 stderr=file,
                 text=True,
                 start_new_session=True,
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(folder)},
             )
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], TO_START_S)
         link = process.stdout.readline() if ready else ""
         assert "#once=" in link, errors.read_text()
-        running = Running(process, port, store, link.strip().partition("#once=")[2], errors)
+        once = link.strip().partition("#once=")[2]
+        running = Running(process, port, store, once, errors, folder)
         begun.append(running)
         return running
 
