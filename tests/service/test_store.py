@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +223,33 @@ def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
 def test_a_list_that_cannot_be_is_refused(store: Store, query: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Worklist(store.database, ["Mass"]).page(WorklistQuery("R1", **query))
+
+
+def test_threads_that_end_leave_no_file_open(store: Store) -> None:
+    """A server's threads come and go for weeks."""
+    filled(store, 3)
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("this system does not list open files")
+
+    def books() -> int:
+        links = (os.path.realpath(path) for path in folder.iterdir())
+        return sum(link.endswith((DATABASE, "-wal")) for link in links)
+
+    for _ in range(12):
+        together = threading.Barrier(6)
+
+        def look(together: threading.Barrier = together) -> None:
+            together.wait(30)
+            for _ in range(20):
+                assert len(store.films.unfinished()) == 0
+
+        threads = [threading.Thread(target=look) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 1 <= books() <= 2 * (8 + 1)
 
 
 def test_tokens_are_kept_as_hashes_and_die_with_their_revocation(store: Store) -> None:
