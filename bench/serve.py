@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def main(words: Sequence[str] = ()) -> None:
         paths = films_in(root) if given.films is None else sorted(given.films.glob("*.png"))
         films = [path.read_bytes() for path in paths[: given.count]]
         bundle = Bundle.load("starter")
-        with served(root / "store") as client:
+        with served(root / "store") as service:
+            client = service.client
             with ThreadPoolExecutor(CLIENTS) as clients:  # each lane starts its reader
                 list(clients.map(lambda data: send(client, data), fresh(films[: 2 * CLIENTS])))
             latency(films, bundle, client, root)
@@ -125,9 +127,17 @@ def percentile(values: Sequence[float], part: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[part - 1]
 
 
+@dataclass(frozen=True)
+class Service:
+    """A service in a process of its own, and a client of it."""
+
+    client: httpx.Client
+    pid: int
+
+
 @contextmanager
-def served(store: Path) -> Iterator[httpx.Client]:
-    """Start a service, and yield a client of it."""
+def served(store: Path) -> Iterator[Service]:
+    """Start a service, and yield it with a client."""
     hilum = str(Path(sys.executable).with_name("hilum"))
     command = [hilum, "serve", "token", "add", "bench", "--scope", "admin", "--store", str(store)]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -149,7 +159,7 @@ def served(store: Path) -> Iterator[httpx.Client]:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120
         ) as client:
-            yield client
+            yield Service(client, process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 import pytest
 
-httpx = pytest.importorskip("httpx", reason="hilum[serve] is not installed")
+pytest.importorskip("httpx", reason="hilum[serve] is not installed")
 pytest.importorskip("granian", reason="hilum[serve] is not installed")
+
+from httpx import Client, Response
 
 HILUM = str(Path(sys.executable).with_name("hilum"))
 TO_START_S = 120.0
@@ -33,30 +36,39 @@ def free_port() -> int:
 
 @dataclass
 class Running:
-    """A service, its one-time link, and clients of it."""
+    """A service, its one-time link, and clients of it.
+
+    `folder` is its own for temporary files, and where it runs.
+    """
 
     process: subprocess.Popen[str]
     port: int
     store: Path
     once: str
     errors: Path
-    clients: list[httpx.Client] = field(default_factory=list)
+    folder: Path
+    clients: list[Client] = field(default_factory=list)
+
+    def outside(self) -> list[Path]:
+        """What lies beside the store, or where the service runs: nothing may come there."""
+        beside = (path for path in self.store.parent.iterdir() if path != self.store)
+        return sorted([*beside, *self.folder.rglob("*")])
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, *scopes: str, name: str = "anna") -> httpx.Client:
+    def client(self, *scopes: str, name: str = "anna") -> Client:
         """A client with a new token of these scopes."""
         return self.with_token(self.token(*scopes, name=name))
 
-    def with_token(self, token: str) -> httpx.Client:
+    def with_token(self, token: str) -> Client:
         headers = {"Authorization": f"Bearer {token}", "X-Hilum": "1"}
-        made = httpx.Client(base_url=self.url, headers=headers, timeout=120)
+        made = Client(base_url=self.url, headers=headers, timeout=120)
         self.clients.append(made)
         return made
 
-    def nobody(self) -> httpx.Client:
+    def nobody(self) -> Client:
         """A client without a token."""
         made = self.with_token("none")
         made.headers.pop("Authorization")
@@ -92,6 +104,15 @@ class Running:
 
 
 Start = Callable[..., Running]
+Said = Callable[..., tuple[int, str, str]]
+
+
+class Send(Protocol):
+    """Sends a film, again while the service asks for that, and waits for its result."""
+
+    def __call__(
+        self, client: Client, data: bytes, name: str = "a.png", wait: int = 60
+    ) -> Response: ...
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +123,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     def call(*arguments: object, store: Path) -> Running:
         port = free_port()
         errors = tmp_path_factory.mktemp("errors") / "stderr"
+        folder = tmp_path_factory.mktemp("folder")
         command = [HILUM, "serve", *map(str, arguments), "--store", str(store)]
         with errors.open("w") as file:
             process = subprocess.Popen(
@@ -110,12 +132,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
                 stderr=file,
                 text=True,
                 start_new_session=True,
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(folder)},
             )
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], TO_START_S)
         link = process.stdout.readline() if ready else ""
         assert "#once=" in link, errors.read_text()
-        running = Running(process, port, store, link.strip().partition("#once=")[2], errors)
+        once = link.strip().partition("#once=")[2]
+        running = Running(process, port, store, once, errors, folder)
         begun.append(running)
         return running
 
@@ -168,10 +193,10 @@ def review(
 
 
 @pytest.fixture(scope="session")
-def send() -> Callable[..., httpx.Response]:
+def send() -> Send:
     """Send a film."""
 
-    def call(client: httpx.Client, data: bytes, name: str = "a.png", wait: int = 60) -> object:
+    def call(client: Client, data: bytes, name: str = "a.png", wait: int = 60) -> Response:
         headers = {"X-Hilum-Name": quote(name, safe=""), "Prefer": f"wait={wait}"}
         while True:
             answer = client.post("/v1/films", content=data, headers=headers)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Client, Running, Start
+
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "reference" / "http.md"
@@ -22,20 +27,20 @@ def routes() -> list[tuple[str, str, str]]:
     return ROW.findall(TABLE.read_text("utf-8"))
 
 
-def test_the_table_has_every_route(review) -> None:
+def test_the_table_has_every_route(review: Running) -> None:
     schema = review.client("read").get("/openapi.json").json()
     listed = {(method.lower(), path) for method, path, _ in routes()}
     assert listed == {(method, path) for path, ops in schema["paths"].items() for method in ops}
 
 
-def status(client, method: str, path: str) -> int:
+def status(client: Client, method: str, path: str) -> int:
     place = path.replace("{film_id}", "0" * 24).replace("{finding}", "Mass")
-    body = {"json": {}} if method == "PUT" else {}
+    body = {} if method == "PUT" else None
     headers = {"If-Match": '"0"'} if method == "PUT" else {}
-    return client.request(method, place, headers=headers, **body).status_code
+    return client.request(method, place, headers=headers, json=body).status_code
 
 
-def test_every_route_with_every_token(review) -> None:
+def test_every_route_with_every_token(review: Running) -> None:
     tokens = {scope: review.client(scope, name=scope) for scope in INCLUDED}
     revoked = review.client("admin", name="gone")
     from hilum.service.parts import open_store
@@ -57,7 +62,7 @@ def test_every_route_with_every_token(review) -> None:
 
 
 def test_wrong_tokens_are_slowed_and_right_ones_are_not(
-    start, predicted: Path, tmp_path: Path
+    start: Start, predicted: Path, tmp_path: Path
 ) -> None:
     review = start("--results", predicted, store=tmp_path / "store")
     right, wrong = review.client("read"), review.with_token("hilum_" + "a" * 43)
@@ -70,7 +75,7 @@ def test_wrong_tokens_are_slowed_and_right_ones_are_not(
     assert review.stop() == 0
 
 
-def test_the_link_gives_a_session_once(review) -> None:
+def test_the_link_gives_a_session_once(review: Running) -> None:
     browser = review.nobody()
     begun = browser.post("/v1/session", json={"token": review.once})
     assert begun.status_code == 201
@@ -85,14 +90,14 @@ def test_the_link_gives_a_session_once(review) -> None:
 
 
 @pytest.mark.parametrize("header", ["Host", "Origin"])
-def test_other_names_and_origins_are_refused(review, header: str) -> None:
+def test_other_names_and_origins_are_refused(review: Running, header: str) -> None:
     client = review.client("review")
     value = "evil.example" if header == "Host" else "http://evil.example"
     got = client.post("/v1/session", json={"token": "a"}, headers={header: value}).status_code
     assert got == (421 if header == "Host" else 403)
 
 
-def test_tokens_are_in_no_log_and_no_process_list(review) -> None:
+def test_tokens_are_in_no_log_and_no_process_list(review: Running) -> None:
     secret = review.token("read")
     client = review.with_token(secret)
     client.get("/v1/films")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from conftest import Response, Running, Start
+
 
 @pytest.fixture(scope="module")
-def blind(start, predicted: Path, tmp_path_factory):
+def blind(
+    start: Start, predicted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     running = start(
         "--results", predicted, "--blind", store=tmp_path_factory.mktemp("blind") / "store"
     )
@@ -26,11 +33,11 @@ def numbers_of(predicted: Path) -> set[str]:
     return {number for number in found if len(number) > 5}
 
 
-def test_nothing_of_the_model_is_in_a_recorded_session(blind, predicted: Path) -> None:
+def test_nothing_of_the_model_is_in_a_recorded_session(blind: Running, predicted: Path) -> None:
     anna, ben = blind.client("review", name="anna"), blind.client("admin", name="ben")
     recorded: list[str] = []
 
-    def get(path: str, **params: object) -> object:
+    def get(path: str, **params: str | int) -> Response:
         answer = anna.get(path, params=params)
         recorded.append(answer.text)
         return answer
@@ -68,7 +75,7 @@ def test_nothing_of_the_model_is_in_a_recorded_session(blind, predicted: Path) -
     assert ben.get("/v1/export/labels.csv").status_code == 200
 
 
-def test_both_readings_are_kept_and_readers_do_not_see_each_other(blind) -> None:
+def test_both_readings_are_kept_and_readers_do_not_see_each_other(blind: Running) -> None:
     anna, ben = blind.client("review", name="anna"), blind.client("review", name="ben")
     films = anna.get("/v1/films", params={"limit": 200}).json()["films"]
     place = next(film["links"] for film in films if film["status"] == "scored")

@@ -8,13 +8,20 @@ import json
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Running, Said
+
 
 WORDS = ("present", "absent", "uncertain", "not_judged")
 
 
-def test_three_readers_make_a_dataset(review, predicted: Path, tmp_path: Path, said) -> None:
+def test_three_readers_make_a_dataset(
+    review: Running, predicted: Path, tmp_path: Path, said: Said
+) -> None:
     readers = [review.client("review", name=name) for name in ("anna", "ben", "cleo")]
     films = readers[0].get("/v1/films", params={"limit": 200, "sort": "name"}).json()["films"]
     films = [film for film in films if film["status"] in ("ok", "warn")]
@@ -57,7 +64,7 @@ def test_three_readers_make_a_dataset(review, predicted: Path, tmp_path: Path, s
     assert json.loads(out)
 
 
-def test_an_export_has_no_formula_and_says_where_it_is_from(review) -> None:
+def test_an_export_has_no_formula_and_says_where_it_is_from(review: Running) -> None:
     client = review.client("review", name="=cmd|'/c calc'")
     film = client.get("/v1/films", params={"state": "unread"}).json()["films"][0]
     version = client.get(film["links"]["self"]).headers["etag"]
@@ -77,11 +84,11 @@ def test_an_export_has_no_formula_and_says_where_it_is_from(review) -> None:
     assert {"reader", "time", "blinded", "bundle", "thresholds"} <= set(json.loads(lines[0]))
 
 
-def test_many_edits_of_few_films_are_all_in_the_history(review, said) -> None:
+def test_many_edits_of_few_films_are_all_in_the_history(review: Running, said: Said) -> None:
     """Four readers give readings on the newest version they know, at once."""
     films = review.client("read").get("/v1/films", params={"limit": 2}).json()["films"]
     accepted: list[tuple[str, int]] = []
-    conflicts: list[dict[str, object]] = []
+    conflicts: list[dict[str, Any]] = []
 
     def edit(name: str) -> None:
         client = review.client("review", name=name)
@@ -117,14 +124,14 @@ def test_many_edits_of_few_films_are_all_in_the_history(review, said) -> None:
 
 
 @pytest.mark.parametrize("verb", ["audit", "export"])
-def test_a_folder_that_is_no_store_is_refused(said, tmp_path: Path, verb: str) -> None:
+def test_a_folder_that_is_no_store_is_refused(said: Said, tmp_path: Path, verb: str) -> None:
     more = ("-o", tmp_path / "out") if verb == "export" else ()
     code, _, err = said("serve", verb, tmp_path, *more)
     assert code == 2
     assert "a store must be a folder that `hilum serve` made" in err
 
 
-def test_serve_says_what_it_needs(said, tmp_path: Path) -> None:
+def test_serve_says_what_it_needs(said: Said, tmp_path: Path) -> None:
     assert said("serve", "--results", tmp_path, "starter")[0] == 2
     code, _, err = said("serve", "--results", tmp_path, "--store", tmp_path / "store")
     assert (code, "must hold results.jsonl" in err) == (2, True)

@@ -7,9 +7,13 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Client, Start
 
 
 def books(store: Path) -> sqlite3.Connection:
@@ -40,7 +44,9 @@ def check(store: Path, films: set[str], readings: set[tuple[str, int]]) -> None:
 class Traffic(threading.Thread):
     """Sends films and readings until the service is gone; remembers what was answered."""
 
-    def __init__(self, client, films: list[bytes], after: int, reached: threading.Event) -> None:
+    def __init__(
+        self, client: Client, films: list[bytes], after: int, reached: threading.Event
+    ) -> None:
         super().__init__()
         self.client, self.films, self.after, self.reached = client, films, after, reached
         self.kept: set[str] = set()
@@ -78,7 +84,7 @@ def variants(film: Path, count: int, start: int) -> list[bytes]:
     return [data + f"{start + number}".encode() for number in range(count)]
 
 
-def rounds(start, films: list[Path], store: Path, moments: list[int]) -> None:
+def rounds(start: Start, films: list[Path], store: Path, moments: list[int]) -> None:
     kept: set[str] = set()
     read: set[tuple[str, int]] = set()
     for number, after in enumerate(moments):
@@ -117,11 +123,11 @@ def wait_for(done: Callable[[], bool], tries: int = 600) -> None:
     pytest.fail("the film has no result yet")
 
 
-def test_killed_in_the_middle(start, films: list[Path], tmp_path: Path) -> None:
+def test_killed_in_the_middle(start: Start, films: list[Path], tmp_path: Path) -> None:
     rounds(start, films, tmp_path / "store", [1, 5])
 
 
 @pytest.mark.slow
-def test_killed_at_many_moments(start, films: list[Path], tmp_path: Path) -> None:
+def test_killed_at_many_moments(start: Start, films: list[Path], tmp_path: Path) -> None:
     draw = np.random.default_rng(8)
     rounds(start, films, tmp_path / "store", draw.integers(0, 40, 200).tolist())

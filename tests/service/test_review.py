@@ -6,8 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hilum.domain.documents import NOT_A_DEVICE
+
+if TYPE_CHECKING:
+    from conftest import Running, Start
+
 
 LOADED = """
 import sys
@@ -30,7 +35,7 @@ def test_review_loads_no_network_and_no_decoder(predicted: Path, tmp_path: Path)
     assert done.stdout == "[]\n"
 
 
-def test_a_film_is_its_line_byte_for_byte(review, predicted: Path) -> None:
+def test_a_film_is_its_line_byte_for_byte(review: Running, predicted: Path) -> None:
     client = review.client("read")
     lines = (predicted / "results.jsonl").read_text("ascii").splitlines()
     films = client.get("/v1/films", params={"limit": 200}).json()["films"]
@@ -43,7 +48,7 @@ def test_a_film_is_its_line_byte_for_byte(review, predicted: Path) -> None:
         assert answer.json()["notice"] == NOT_A_DEVICE
 
 
-def test_names_from_outside_are_data_alone(review) -> None:
+def test_names_from_outside_are_data_alone(review: Running) -> None:
     """A name that is HTML stays a JSON string, of a type that no browser takes for a page."""
     client = review.client("read")
     answer = client.get("/v1/films", params={"q": "<img", "state": "not_scored"})
@@ -59,7 +64,7 @@ def test_names_from_outside_are_data_alone(review) -> None:
     assert client.get("/static/%2e%2e%2findex.html").status_code == 404
 
 
-def test_pictures_are_those_of_the_folder(review, predicted: Path) -> None:
+def test_pictures_are_those_of_the_folder(review: Running, predicted: Path) -> None:
     client = review.client("read")
     page = client.get("/v1/films", params={"state": "positive", "limit": 200}).json()
     film = page["films"][0]
@@ -75,7 +80,7 @@ def test_pictures_are_those_of_the_folder(review, predicted: Path) -> None:
     assert client.get(f"{film['links']['self']}/pixels").status_code == 404
 
 
-def test_counts_and_filters_agree(review) -> None:
+def test_counts_and_filters_agree(review: Running) -> None:
     client = review.client("review")
     page = client.get("/v1/films", params={"limit": 200}).json()
     counts = page["counts"]
@@ -89,7 +94,7 @@ def test_counts_and_filters_agree(review) -> None:
     assert client.get("/v1/films", params={"limit": 201}).json()["code"] == "REQUEST_INVALID"
 
 
-def test_readings_are_versions_with_both_sides_of_a_conflict(review) -> None:
+def test_readings_are_versions_with_both_sides_of_a_conflict(review: Running) -> None:
     anna, ben = review.client("review", name="anna"), review.client("review", name="ben")
     film = anna.get("/v1/films", params={"limit": 1}).json()["films"][0]
     place = film["links"]["verdict"]
@@ -123,14 +128,14 @@ def test_readings_are_versions_with_both_sides_of_a_conflict(review) -> None:
     assert ben.put(place, json=outside, headers={"If-Match": '"2"'}).status_code == 422
 
 
-def test_no_film_is_taken_and_none_deleted(review) -> None:
+def test_no_film_is_taken_and_none_deleted(review: Running) -> None:
     client = review.client("admin")
     film = client.get("/v1/films", params={"limit": 1}).json()["films"][0]
     assert client.post("/v1/films", content=b"a").json()["code"] == "REVIEW_ONLY"
     assert client.delete(film["links"]["self"]).json()["code"] == "REVIEW_ONLY"
 
 
-def test_a_second_start_keeps_readings(start, predicted: Path, tmp_path: Path) -> None:
+def test_a_second_start_keeps_readings(start: Start, predicted: Path, tmp_path: Path) -> None:
     store = tmp_path / "again"
     first = start("--results", predicted, store=store)
     client = first.client("review")

@@ -6,12 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
 
 from hilum.service.app import openapi_text
+
+if TYPE_CHECKING:
+    from conftest import Running
+
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "reference" / "openapi.json"
@@ -32,7 +37,7 @@ def test_every_error_is_a_problem_document() -> None:
 
 
 @pytest.mark.slow
-def test_no_request_breaks_the_schema_or_the_service(review, tmp_path: Path) -> None:
+def test_no_request_breaks_the_schema_or_the_service(review: Running, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     token = review.token("admin")
     command = [

@@ -6,8 +6,13 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Running
+
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127"
 LIMIT_S = 20.0
@@ -36,7 +41,7 @@ def closed_after(port: int, data: bytes, drip: bytes) -> float:
 
 
 @pytest.mark.slow
-def test_slow_senders_are_closed_and_others_are_answered(review) -> None:
+def test_slow_senders_are_closed_and_others_are_answered(review: Running) -> None:
     token = review.token("review")
     body = (
         f"PUT /v1/films/a/verdict HTTP/1.1\r\nHost: 127.0.0.1:{review.port}\r\nX-Hilum: 1\r\n"

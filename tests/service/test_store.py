@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,6 +164,43 @@ def test_pages_hold_each_film_once_in_one_order(store: Store, sort: str) -> None
     assert sorted(seen) == sorted(ids)
 
 
+@pytest.mark.parametrize("sort", ["priority", "name", "added", "status", "finding:Mass"])
+def test_lists_are_made_from_indexes(
+    store: Store, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of results are read for the films of one page alone."""
+    filled(store, 3)
+    asked: list[tuple[str, Any]] = []
+    one, every = store.database.one, store.database.all
+
+    def noted_one(query: str, values: Any = ()) -> Any:
+        asked.append((query, values))
+        return one(query, values)
+
+    def noted_all(query: str, values: Any = ()) -> Any:
+        asked.append((query, values))
+        return every(query, values)
+
+    monkeypatch.setattr(store.database, "one", noted_one)
+    monkeypatch.setattr(store.database, "all", noted_all)
+    worklist = Worklist(store.database, ["Mass"])
+    query = WorklistQuery("R1", sort=sort, limit=1, finding="Mass", view="PA")
+    for state in WorklistState:
+        worklist.page(replace(query, state=state))
+    worklist.counts("R1")
+    worklist.page(WorklistQuery("R1", sort=sort))
+    monkeypatch.undo()
+    steps = list[str]()
+    for text, values in asked:
+        steps = [row["detail"] for row in store.database.all(f"EXPLAIN QUERY PLAN {text}", values)]
+        of_results = [step for step in steps if step.split()[1] == "r"]
+        assert [step for step in of_results if "COVERING INDEX result_listed" in step]
+        others = [step for step in of_results if "COVERING" not in step]
+        assert len(others) == text.count("r.line")
+        assert all("SEARCH r USING INDEX" in step for step in others)
+    assert any(f"film_{sort}" in step for step in steps) == (sort in ("name", "added"))
+
+
 def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
     ids = filled(store, 10)
     StoredVerdicts(store.database, apart=False).add(verdict(ids[0]))
@@ -180,9 +220,36 @@ def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
 
 
 @pytest.mark.parametrize("query", [{"sort": "size"}, {"finding": "Edema"}, {"cursor": "xx"}])
-def test_a_list_that_cannot_be_is_refused(store: Store, query: dict[str, str]) -> None:
+def test_a_list_that_cannot_be_is_refused(store: Store, query: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Worklist(store.database, ["Mass"]).page(WorklistQuery("R1", **query))
+
+
+def test_threads_that_end_leave_no_file_open(store: Store) -> None:
+    """A server's threads come and go for weeks."""
+    filled(store, 3)
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        pytest.skip("this system does not list open files")
+
+    def books() -> int:
+        links = (os.path.realpath(path) for path in folder.iterdir())
+        return sum(link.endswith((DATABASE, "-wal")) for link in links)
+
+    for _ in range(12):
+        together = threading.Barrier(6)
+
+        def look(together: threading.Barrier = together) -> None:
+            together.wait(30)
+            for _ in range(20):
+                assert len(store.films.unfinished()) == 0
+
+        threads = [threading.Thread(target=look) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 1 <= books() <= 2 * (8 + 1)
 
 
 def test_tokens_are_kept_as_hashes_and_die_with_their_revocation(store: Store) -> None:

@@ -188,7 +188,7 @@ class DerivedPictures:
 
 
 def _status(film: FilmRow) -> Status | None:
-    return Status(json.loads(film.line)["status"]) if film.line else None
+    return Status(film.facts["status"]) if film.facts else None
 
 
 def _scored(film: FilmRow) -> bool:

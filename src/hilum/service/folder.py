@@ -70,7 +70,7 @@ def _entries(path: Path, loaded: _Loaded) -> Iterator[tuple[NewFilm, NewResult]]
         for number, text in enumerate(lines, start=1):
             line = text.rstrip("\n")
             try:
-                result = ImageResult.model_validate(json.loads(line))
+                result = ImageResult.model_validate_json(line)
             except ValueError:
                 raise UsageError(
                     f"each line of results.jsonl must be a result; line {number} of {path} is "
@@ -150,8 +150,8 @@ class FolderPictures:
 
 
 def _film_of(film: FilmRow) -> str | None:
-    return json.loads(film.line).get("film") if film.line else None
+    return film.facts.get("film")
 
 
 def _heatmaps_of(film: FilmRow) -> dict[str, str]:
-    return json.loads(film.line).get("heatmaps", {}) if film.line else {}
+    return film.facts.get("heatmaps", {})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hilum.domain.documents.results import FindingResult, ImageResult
 from hilum.service.store.films import NewResult
 
-__all__ = ["NEAR_ODDS", "margin", "summarize", "thresholds_id"]
+__all__ = ["NEAR_ODDS", "margin", "margin_between", "summarize", "thresholds_id"]
 
 NEAR_ODDS = 1.5
 """A finding whose odds are within this factor of its threshold's is near it."""
@@ -24,9 +24,12 @@ def margin(finding: FindingResult) -> float | None:
     >>> round(margin(FindingResult.called(0.5, 0.5, calibrated=True)), 3)
     0.0
     """
-    if finding.threshold is None:
-        return None
-    return _log_odds(finding.probability) - _log_odds(finding.threshold)
+    return margin_between(finding.probability, finding.threshold)
+
+
+def margin_between(probability: float, threshold: float | None) -> float | None:
+    """Return the log-odds of a probability less those of a threshold; None without one."""
+    return None if threshold is None else _log_odds(probability) - _log_odds(threshold)
 
 
 def summarize(result: ImageResult, line: str, sop: str = "", pixels: str = "") -> NewResult:

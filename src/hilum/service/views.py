@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hilum.domain.documents import NOT_A_DEVICE
-from hilum.domain.documents.results import ImageResult
+from hilum.domain.errors import Status
 from hilum.service.documents import (
     FilmLinks,
     HistoryDocument,
@@ -21,7 +21,7 @@ from hilum.service.store.films import FilmRow
 from hilum.service.store.tokens import AccessToken
 from hilum.service.store.verdicts import StoredVerdict, differ, newest_of_each
 from hilum.service.store.worklist import ListedFilm
-from hilum.service.summaries import margin
+from hilum.service.summaries import margin_between
 
 __all__ = ["film_document", "history_of", "links_of", "listed_film", "verdict_document"]
 
@@ -54,22 +54,22 @@ def listed_film(parts: ServiceParts, listed: ListedFilm, caller: AccessToken) ->
     """Return a film of the list."""
     row, film = listed.row, FilmRow.of(listed.row)
     seen = not parts.settings.blind or listed.read_by_me
-    result = ImageResult.model_validate_json(film.line) if film.line else None
+    facts = film.facts  # without a check: hilum wrote the line, and a page has 200 of them
     shown: dict[str, Any] = {"status": None}
-    if result is not None:
-        scored = result.status.scored
+    if facts:
+        scored = Status(facts["status"]).scored
         shown = {
-            "status": "scored" if scored and not seen else result.status.value,
-            "codes": tuple(c.value for c in result.codes if seen or c.value not in _REVEALING),
-            "message": result.message,
-            "view": result.view.value,
-            "patient": result.patient,
+            "status": "scored" if scored and not seen else facts["status"],
+            "codes": tuple(one for one in facts.get("codes", ()) if seen or one not in _REVEALING),
+            "message": facts.get("message", ""),
+            "view": facts.get("view"),
+            "patient": facts.get("patient", ""),
         }
-    if result is not None and seen:
+    if facts and seen:
         shown |= {
             "priority": row["priority"],
-            "top": _top(result),
-            "positives": tuple(result.positives),
+            "top": _top(facts.get("findings") or {}),
+            "positives": tuple(row["positives"].strip("|").split("|")) if row["positives"] else (),
             "near": tuple(row["near"].strip("|").split("|")) if row["near"] else (),
         }
     return WorklistFilm(
@@ -152,17 +152,20 @@ def _reading(
     )
 
 
-def _top(result: ImageResult) -> TopFinding | None:
-    found = (result.findings or {}).items()
-    margins = {name: value for name, one in found if (value := margin(one)) is not None}
-    if not margins or result.findings is None:
+def _top(findings: Mapping[str, Any]) -> TopFinding | None:
+    margins = {
+        name: value
+        for name, one in findings.items()
+        if (value := margin_between(one["probability"], one.get("threshold"))) is not None
+    }
+    if not margins:
         return None
     name = max(margins, key=lambda one: margins[one])
-    one = result.findings[name]
+    one = findings[name]
     return TopFinding(
         finding=name,
-        probability=one.probability,
-        threshold=one.threshold or 0.0,
+        probability=one["probability"],
+        threshold=one["threshold"],
         margin=margins[name],
     )
 
@@ -184,4 +187,4 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _scored(film: FilmRow) -> bool:
-    return json.loads(film.line).get("findings") is not None
+    return film.facts.get("findings") is not None

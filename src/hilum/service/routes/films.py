@@ -116,7 +116,7 @@ def list_films(
     parts: Parts,
     caller: Viewer,
     wanted: Annotated[WorklistParameters, Query()],
-) -> WorklistDocument:
+) -> Response:
     """List films a page at a time: unread first, by largest margin over a threshold.
 
     Every input is in it, failed ones too. `sort` is `priority` (the default; while the service is
@@ -152,11 +152,12 @@ def list_films(
     if parts.settings.blind:
         hidden = {*BLINDED_STATES, WorklistState.SECOND_LOOK}
         counts = {one: number for one, number in counts.items() if one not in hidden}
-    return WorklistDocument(
+    document = WorklistDocument(
         films=tuple(listed_film(parts, one, caller) for one in page.films),
         next=page.cursor or None,
         counts=counts,
     )
+    return Response(document.model_dump_json(), media_type="application/json")
 
 
 @router.get(

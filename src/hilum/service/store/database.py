@@ -1,11 +1,12 @@
-"""One SQLite file: its tables, one thread that writes, and a connection a thread to read."""
+"""One SQLite file: its tables, one thread that writes, and connections that reads borrow."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ Write = Callable[[sqlite3.Connection], T]
 _VERSION = 1
 _BUSY_S = 10.0
 """Seconds to wait for another process, such as `hilum serve token`, that is writing."""
+_IDLE = 8
+"""Connections that stay open between reads."""
 _TABLES = """
 CREATE TABLE film (
     id TEXT PRIMARY KEY, sha256 TEXT, name TEXT NOT NULL, suffix TEXT NOT NULL,
@@ -28,7 +31,7 @@ CREATE TABLE film (
     place TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0,
     readings INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
     second_look INTEGER NOT NULL DEFAULT 0
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE result (
     film TEXT NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL, line TEXT NOT NULL,
     status TEXT NOT NULL, view TEXT NOT NULL, patient TEXT NOT NULL, priority REAL,
@@ -37,12 +40,17 @@ CREATE TABLE result (
     PRIMARY KEY (film, bundle)
 ) STRICT;
 CREATE INDEX result_sop ON result (sop) WHERE sop <> '';
+CREATE INDEX result_listed ON result
+    (film, bundle, status, view, priority, positives, near, scores);
+CREATE INDEX film_name ON film (name, id);
+CREATE INDEX film_added ON film (added, id);
+CREATE INDEX film_queued ON film (added, id) WHERE state = 'queued';
 CREATE TABLE verdict (
     id INTEGER PRIMARY KEY, film TEXT NOT NULL, version INTEGER NOT NULL, reader TEXT NOT NULL,
     made REAL NOT NULL, blinded INTEGER NOT NULL, bundle TEXT NOT NULL, thresholds TEXT NOT NULL,
     body TEXT NOT NULL, UNIQUE (film, version)
 ) STRICT;
-CREATE INDEX verdict_reader ON verdict (film, reader);
+CREATE INDEX verdict_reader ON verdict (reader, film);
 CREATE TABLE box (
     verdict INTEGER NOT NULL, finding TEXT NOT NULL,
     x REAL NOT NULL, y REAL NOT NULL, width REAL NOT NULL, height REAL NOT NULL
@@ -65,7 +73,7 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 class Database:
     """The one file of a store.
 
-    Reads go through a connection of the calling thread, and see every write that has returned.
+    Each read borrows a connection of its own, and sees every write that has returned.
     Writes are functions of a connection; they run one after the other in one thread, each in a
     transaction of its own, which is on the disk (WAL, `synchronous=FULL`) when `write` returns.
 
@@ -78,8 +86,10 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._own = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._writing: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(1, "store-writer")
         try:
             self.write(_with_tables)
@@ -98,20 +108,25 @@ class Database:
 
     def one(self, query: str, values: Values = ()) -> Row | None:
         """Return the first row of a query; None where there is none."""
-        return self._connection().execute(query, values).fetchone()
+        with self._lent() as connection:
+            return connection.execute(query, values).fetchone()
 
     def all(self, query: str, values: Values = ()) -> list[Row]:
         """Return the rows of a query."""
-        return self._connection().execute(query, values).fetchall()
+        with self._lent() as connection:
+            return connection.execute(query, values).fetchall()
 
     def close(self) -> None:
         """Finish what is being written, and close all connections."""
         self._writer.shutdown(wait=True)
-        for connection in self._opened:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in (*idle, *([self._writing] if self._writing is not None else ())):
             connection.close()
 
     def _transact(self, work: Write[T]) -> T:
-        connection = self._connection()
+        connection = self._writing = self._writing or self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(connection)
@@ -122,18 +137,29 @@ class Database:
             raise
         return result
 
-    def _connection(self) -> sqlite3.Connection:
-        known: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if known is not None:
-            return known
+    @contextmanager
+    def _lent(self) -> Generator[sqlite3.Connection, None, None]:
+        """Lend a connection. Threads of a server come and go, and would leave theirs open."""
+        with self._lock:
+            lent = self._idle.pop() if self._idle else None
+        lent = lent or self._open()
+        try:
+            yield lent
+        finally:
+            with self._lock:
+                kept = len(self._idle) < _IDLE and not self._closed
+                if kept:
+                    self._idle.append(lent)
+            if not kept:
+                lent.close()
+
+    def _open(self) -> sqlite3.Connection:
         made = sqlite3.connect(
             self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
-        self._opened.append(made)
         made.row_factory = sqlite3.Row
         made.execute("PRAGMA journal_mode=WAL")
         made.execute("PRAGMA synchronous=FULL")
-        self._own.connection = made
         return made
 
 

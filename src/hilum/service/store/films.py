@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
 
 from hilum.service.store.database import Database, Row
 from hilum.service.store.events import Happening, append_event, digest_of
@@ -108,6 +110,11 @@ class FilmRow:
     second_look: bool
     thresholds: str
     line: str
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The result as plain values; empty before there is one."""
+        return json.loads(self.line) if self.line else {}
 
     @classmethod
     def of(cls, row: Row) -> FilmRow:

@@ -1,0 +1,165 @@
+"""Many clients at once for minutes: what is answered, how fast, and what memory and files do.
+
+    python -m bench load [--clients 50] [--seconds 300] [--films FOLDER]
+
+Every client sends films of new bytes; each tenth request is one for the grays of a film. The bars:
+no answer but 200, 201, 202, 429 and 503 with `Retry-After`; `/healthz` p95 under 100 ms; memory of
+all processes in the last fifth of the time at most 1.05 times that of the first; open files back to
+within 5; and one result for each film that was taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import httpx
+
+from bench.clock import busy
+from bench.material import films_in
+from bench.serve import Service, percentile, served
+
+ALLOWED = (200, 201, 202, 429, 503)
+HEALTH_MS = 100.0
+MEMORY = 1.05
+FILES = 5
+_NUMBERS = count()
+
+
+class Load:
+    """What the clients saw.
+
+    Args:
+        service: under load.
+        films: bytes that are sent, each time with a new end.
+        until: time at which clients stop.
+    """
+
+    def __init__(self, service: Service, films: Sequence[bytes], until: float) -> None:
+        self.service, self.films, self.until = service, films, until
+        self.answers: Counter[int] = Counter()
+        self.taken: set[str] = set()
+        self.hasty = 0
+        self.health: list[float] = []
+        self.memory: list[int] = []
+
+    def client(self, number: int) -> None:
+        """Send films, and look at them, from an address of its own."""
+        transport = httpx.HTTPTransport(local_address=f"127.0.1.{1 + number % 64}")
+        headers = dict(self.service.client.headers)
+        url = self.service.client.base_url
+        last = ""
+        with httpx.Client(transport=transport, base_url=url, headers=headers, timeout=120) as own:
+            for turn in count():
+                if time.monotonic() >= self.until:
+                    return
+                if last and turn % 10 == 9:
+                    answer = own.get(f"/v1/films/{last}/pixels")
+                else:
+                    data = self.films[turn % len(self.films)] + str(next(_NUMBERS)).encode()
+                    answer = own.post("/v1/films", content=data, headers={"Prefer": "wait=5"})
+                    if answer.status_code in (200, 201, 202):
+                        last = json.loads(answer.content)["id"]
+                        self.taken.add(last)
+                self.answers[answer.status_code] += 1
+                if answer.status_code in (429, 503):
+                    self.hasty += "retry-after" not in answer.headers
+                    time.sleep(0.5)
+
+    def watch(self) -> None:
+        """Ask for health and memory, once a second."""
+        with httpx.Client(base_url=self.service.client.base_url, timeout=120) as own:
+            while time.monotonic() < self.until:
+                begun = time.perf_counter()
+                own.get("/healthz").raise_for_status()
+                self.health.append(time.perf_counter() - begun)
+                self.memory.append(memory_of(self.service.pid))
+                time.sleep(1)
+
+
+def main(words: Sequence[str] = ()) -> None:
+    """Put a service under load, and print what it did."""
+    parser = argparse.ArgumentParser(prog="python -m bench load")
+    parser.add_argument("--films", type=Path)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    given = parser.parse_args(list(words))
+    print(busy())
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        paths = films_in(root) if given.films is None else sorted(given.films.glob("*.png"))
+        films = [path.read_bytes() for path in paths[:60]]
+        with served(root / "store") as service:
+            files = files_of(service.pid)
+            load = Load(service, films, time.monotonic() + given.seconds)
+            threads = [threading.Thread(target=load.watch)]
+            threads += [
+                threading.Thread(target=load.client, args=(number,))
+                for number in range(given.clients)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            report(load, files)
+
+
+def report(load: Load, files: int) -> None:
+    """Print each figure beside its bar."""
+    wrong = {code: n for code, n in load.answers.items() if code not in ALLOWED}
+    print(f"answers {dict(sorted(load.answers.items()))}; others {wrong} (none)")
+    print(f"429 and 503 without Retry-After: {load.hasty} (0)")
+    print(f"/healthz p95 {percentile(load.health, 95) * 1000:.0f} ms (under {HEALTH_MS:.0f})")
+    fifth = max(1, len(load.memory) // 5)
+    first, last = load.memory[:fifth], load.memory[-fifth:]
+    grown = statistics.median(last) / max(1, statistics.median(first))
+    print(f"memory {statistics.median(last) / 1024:.0f} MB, {grown:.2f} of the first (<= {MEMORY})")
+    own, missing = load.service.client, 0
+    for film in load.taken:
+        for _ in range(600):
+            state = own.get(f"/v1/films/{film}").json()["state"]
+            if state == "done":
+                break
+            time.sleep(0.1)
+        missing += state != "done"
+    print(f"films taken {len(load.taken)}; without a result {missing} (0)")
+    more = files_of(load.service.pid) - files
+    print(f"open files {more:+d} (at most {FILES} more; each lane opens its reader)")
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident memory of a process and its children, in kB."""
+    total = 0
+    for one in (pid, *children(pid)):
+        try:
+            lines = Path(f"/proc/{one}/status").read_text("ascii").splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return total
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes below one."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text("ascii").split()):
+            found += [child, *children(child)]
+    return found
+
+
+def files_of(pid: int) -> int:
+    """Return the number of files that a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+if __name__ == "__main__":
+    main()

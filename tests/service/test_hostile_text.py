@@ -1,0 +1,154 @@
+"""Text that is code elsewhere stays text: names, notes and readers, in JSON, headers and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
+
+from hilum.service.parts import open_store
+
+if TYPE_CHECKING:
+    from conftest import Running, Send, Start
+
+SCRIPTS = (
+    *("<script>alert(1)</script>", "</script><script>alert(1)</script>", "<ScRiPt>alert(1)//"),
+    *("<script src=//evil.example/a.js></script>", "<script\n>alert(1)</script\n>"),
+    *("<img src=x onerror=alert(1)>", '"><img src=x onerror=alert(1)>', "'><img src=x>"),
+    *("<svg onload=alert(1)>", "<svg/onload=alert(1)//", "<svg><script>alert&#40;1)</script>"),
+    *("<svg><animate onbegin=alert(1) attributeName=x dur=1s>", "<svg><a xlink:href=javascript:1>"),
+    *(
+        "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+        "<details open ontoggle=1>",
+    ),
+    *("<template><script>alert(1)</script></template>", "<iframe srcdoc='<script>1</script>'>"),
+    *("<iframe src=javascript:alert(1)>", "<object data=javascript:alert(1)>", "<embed src=a.swf>"),
+    *("<body onload=alert(1)>", "<input autofocus onfocus=alert(1)>", "<video><source onerror=1>"),
+    *("<audio src onerror=alert(1)>", "<marquee onstart=alert(1)>", "<base href=//evil.example/>"),
+    *("<meta http-equiv=refresh content=0;url=//evil.example>", "<link rel=stylesheet href=//e>"),
+    *("<style>@import '//evil.example'</style>", "<form action=//e><button>a", "<!--<script>-->"),
+    *(
+        "<![CDATA[<script>alert(1)</script>]]>",
+        "<?xml version='1.0'?><!DOCTYPE a>",
+        "<noscript><p>",
+    ),
+    *(
+        "javascript:alert(1)",
+        "data:text/html,<script>1</script>",
+        "&lt;script&gt;",
+        "&#x3c;script>",
+    ),
+    *("%3Cscript%3Ealert(1)%3C/script%3E", "\\u003cscript\\u003e", "\\x3cscript\\x3e", "\\';1//"),
+    *("{{7*7}}", "${7*7}", "#{7*7}", "<%= 7*7 %>", "{% raw %}", "%s%n%x", "`${alert(1)}`"),
+    *("'; DROP TABLE film; --", '" OR ""="', "1 UNION SELECT secret FROM token", "$(id)", "|id"),
+    *("__proto__", "constructor", "null", "NaN", "[object Object]", "toString"),
+    *("a\u2028b", "a\u2029b", "\u202egnp.exe", "a\u200bb", "\ufeffa", "a\u0000b", "a\x1b[31mb"),
+    *("a\r\nSet-Cookie: a=b", "a\nb", "a\tb", "a\x85b", "\U0001f9d0" * 9, "\u0130\u0131"),
+)
+FORMULAS = (
+    *("=cmd|' /C calc'!A0", "=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1"),
+    *(" =1+1", '=HYPERLINK("//evil.example")', "\uff1d1+1", "=DDE(1)", '"=1+1', ";=1+1", "'=1"),
+)
+TEXTS = (*SCRIPTS, *FORMULAS)
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+@pytest.fixture(scope="module")
+def own(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    """A service of this file alone, whose exports hold these texts and no others."""
+    return start("starter", store=tmp_path_factory.mktemp("texts") / "store")
+
+
+@pytest.fixture(scope="module")
+def sent(own: Running, send: Send) -> list[tuple[str, str]]:
+    """Each text as the name of a film, and in a note on it: text and film."""
+    assert len(set(TEXTS)) >= 60
+    client = own.client("admin")
+    made: list[tuple[str, str]] = []
+    for number, text in enumerate(TEXTS):
+        answer = send(client, f"no film {number}".encode(), text)
+        assert answer.status_code == 201, text
+        film = answer.json()["id"]
+        made.append((text, film))
+        reading = {"note": text, "findings": {"Mass": "present"}}
+        given = client.put(f"/v1/films/{film}/verdict", json=reading, headers={"If-Match": '"0"'})
+        assert given.status_code == 201, text
+        assert given.json()["note"] == text
+    return made
+
+
+def test_names_and_notes_come_back_equal(own: Running, sent: list[tuple[str, str]]) -> None:
+    client = own.client("read")
+    known = set(client.get("/healthz").headers) | {"etag", "location"}
+    for text, film in sent:
+        for place in (f"/v1/films/{film}", f"/v1/films/{film}/history"):
+            answer = client.get(place)
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert set(answer.headers) <= known
+        assert answer.json()["readings"][0]["note"] == text
+        assert client.get(f"/v1/films/{film}").json()["name"] == text
+    listed = client.get("/v1/films", params={"limit": 200}).json()["films"]
+    assert {film["id"]: film["name"] for film in listed} == {film: text for text, film in sent}
+
+
+def test_searches_are_texts_too(own: Running, sent: list[tuple[str, str]]) -> None:
+    client = own.client("read")
+    for text, film in sent:
+        found = client.get("/v1/films", params={"q": text, "limit": 200}).json()["films"]
+        assert film in {one["id"] for one in found}, text
+        assert all(text.lower() in one["name"].lower() for one in found)
+
+
+def test_tables_hold_no_formula(own: Running, sent: list[tuple[str, str]]) -> None:
+    client = own.client("review")
+    for name in ("labels.csv", "boxes.csv"):
+        answer = client.get(f"/v1/export/{name}")
+        rows = list(csv.reader(io.StringIO(answer.text, newline="")))
+        assert {len(row) for row in rows} == {len(rows[0])}
+        cells = [cell for row in rows[1:] for cell in row if cell != "-1"]
+        assert not [cell for cell in cells if cell.lstrip(" ").startswith(STARTS)]
+        if name == "labels.csv":
+            assert len(rows) == 1 + len(sent)
+    lines = client.get("/v1/export/verdicts.jsonl").text.splitlines()
+    notes = {json.loads(line)["film"]: json.loads(line)["note"] for line in lines}
+    assert notes == {film: text for text, film in sent}
+
+
+def test_readers_have_their_names_and_exports_a_pseudonym(
+    own: Running, sent: list[tuple[str, str]]
+) -> None:
+    names = [text for text in TEXTS if text.isprintable()]
+    assert len(names) >= 60
+    film = sent[0][1]
+    store = open_store(own.store)
+    tokens = {name: store.tokens.add(name, ["review"]) for name in names}
+    store.close()
+    client = own.client("review")
+    for name, token in tokens.items():
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert client.get("/v1/session").json()["name"] == name
+        version = client.get(f"/v1/films/{film}").headers["etag"]
+        given = client.put(
+            f"/v1/films/{film}/verdict",
+            json={"findings": {"Mass": "absent"}},
+            headers={"If-Match": version},
+        )
+        assert given.json()["reader_name"] == name
+    history = own.client("read").get(f"/v1/films/{film}/history").json()["readings"]
+    assert {one["reader_name"] for one in history} >= set(names)
+    table = csv.DictReader(io.StringIO(own.client("review").get("/v1/export/labels.csv").text))
+    assert {row["reader"][0] for row in table} == {"R"}
+    log = own.errors.read_text()
+    assert not [name for name in names if len(name) > 8 and name in log]
+
+
+def test_the_log_holds_no_text(own: Running, sent: list[tuple[str, str]]) -> None:
+    log = own.errors.read_text()
+    assert not [text for text, _ in sent if len(text) > 8 and text in log]
+    assert own.outside() == []
