@@ -107,6 +107,15 @@ class DerivedPictures:
         """Return the findings whose overlay can be requested: all of a scored film."""
         return tuple(self._scoring.bundle.labels) if _scored(film) else ()
 
+    def layers(self, film: FilmRow) -> tuple[str, ...]:
+        """Return nothing: a page that has the pixels takes the maps of `maps`."""
+        del film
+        return ()
+
+    def layer(self, film: FilmRow, finding: str) -> bytes | None:
+        """Return None, for the same reason."""
+        del film, finding
+
     def preview(self, film: FilmRow) -> bytes | None:
         """Return a small JPEG of the film."""
         return self._cached(film, "preview.jpg")

@@ -140,6 +140,8 @@ class FilmLinks(Document):
     maps: str | None
     overlays: dict[str, str] = {}
     """Finding to its map drawn over the film."""
+    layers: dict[str, str] = {}
+    """Finding to its map alone, a PNG with alpha that spans the film."""
 
 
 class ReadingDocument(Document):
@@ -154,6 +156,15 @@ class ReadingDocument(Document):
     second_look: bool
 
 
+class ScoreWords(Document):
+    """The words on one score, from the table that all reports use."""
+
+    sentence: str
+    """Probability and threshold, such as "7.3%, above its threshold of 6.3%"."""
+    measured: str
+    """How often a call at this threshold was right; empty where that was not measured."""
+
+
 class FilmDocument(Document):
     """A film, its result, and how far it was read."""
 
@@ -166,6 +177,8 @@ class FilmDocument(Document):
     """The result is withheld until this reader's first reading is committed."""
     result: ImageResult | None
     """The line of results.jsonl, byte for byte; null before there is one, and while blinded."""
+    scores: dict[str, ScoreWords]
+    """Finding to the words on its score; empty before there is a result, and while blinded."""
     reading: ReadingDocument
     mine: VerdictDocument | None
     """The newest reading of whoever asks."""

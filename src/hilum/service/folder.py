@@ -116,6 +116,14 @@ class FolderPictures:
         """Return the findings that were drawn."""
         return tuple(_heatmaps_of(film))
 
+    def layers(self, film: FilmRow) -> tuple[str, ...]:
+        """Return the findings whose map was written."""
+        return tuple(_maps_of(film))
+
+    def layer(self, film: FilmRow, finding: str) -> bytes | None:
+        """Return the PNG of a finding's map."""
+        return self._picture(_maps_of(film).get(finding))
+
     def preview(self, film: FilmRow) -> bytes | None:
         """Return the film's small JPEG."""
         return self._picture(_film_of(film))
@@ -155,3 +163,7 @@ def _film_of(film: FilmRow) -> str | None:
 
 def _heatmaps_of(film: FilmRow) -> dict[str, str]:
     return film.facts.get("heatmaps", {})
+
+
+def _maps_of(film: FilmRow) -> dict[str, str]:
+    return film.facts.get("maps", {})

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
 from hilum.files.lock import LOCK
 from hilum.service.objects import FilmObjects
@@ -82,13 +83,13 @@ class BundleOnShow:
     Attributes:
         id, name: of the bundle.
         thresholds: finding to threshold, in the bundle's order.
-        evaluation: its numbers, as plain values; None without.
+        evaluation: its own numbers; None where it was never evaluated, or is not at hand.
     """
 
     id: str
     name: str
     thresholds: Mapping[str, float | None]
-    evaluation: dict[str, Any] | None = None
+    evaluation: Evaluation | None = None
 
     @property
     def findings(self) -> tuple[str, ...]:

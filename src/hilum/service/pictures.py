@@ -21,6 +21,14 @@ class FilmPictures(Protocol):
         """Return the findings whose overlay can be requested."""
         ...
 
+    def layers(self, film: FilmRow) -> tuple[str, ...]:
+        """Return the findings whose map alone can be asked for as a picture."""
+        ...
+
+    def layer(self, film: FilmRow, finding: str) -> bytes | None:
+        """Return a PNG with alpha of a finding's map, which spans the film."""
+        ...
+
     def preview(self, film: FilmRow) -> bytes | None:
         """Return a JPEG."""
         ...

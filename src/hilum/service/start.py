@@ -59,7 +59,7 @@ class ScoringService:
             bundle.id,
             bundle.manifest.name,
             {name: points.get(name) for name in bundle.labels},
-            None if numbers is None else numbers.model_dump(mode="json"),
+            numbers,
         )
         _remember(store, shown)
         store.objects.clear_tmp()

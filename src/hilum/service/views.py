@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
+from hilum.domain.findings import LabelSet
+from hilum.report.parts.score_text import measured, score_sentence
+from hilum.report.parts.scores import scores_of
 from hilum.service.documents import (
     FilmLinks,
     HistoryDocument,
     ReadingDocument,
+    ScoreWords,
     TopFinding,
     VerdictDocument,
     WorklistFilm,
@@ -40,6 +45,7 @@ def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> by
         "state": parts.state_of(film),
         "added": utc(film.added),
         "blinded": not seen,
+        "scores": _score_words(parts, film) if seen else {},
         "reading": _reading(parts, film, caller, bool(mine)).model_dump(),
         "mine": verdict_document(parts, mine[-1], mine[:-1]).model_dump() if mine else None,
         "links": links_of(parts, film, seen).model_dump(),
@@ -48,6 +54,24 @@ def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> by
     line = film.line if film.line and (seen or not _scored(film)) else "null"
     text = json.dumps(tree, separators=(",", ":"))
     return f'{text[:-1]},"result":{line}}}'.encode("ascii")
+
+
+def _score_words(parts: ServiceParts, film: FilmRow) -> dict[str, dict[str, str]]:
+    """Return the words on each score of a film, as its report has them."""
+    if not film.line:
+        return {}
+    result = ImageResult.model_validate_json(film.line)
+    if result.findings is None:
+        return {}
+    labels = LabelSet("scored", tuple(result.findings))
+    # the numbers are those of the bundle that is loaded now
+    numbers = parts.bundle.evaluation if result.bundle == parts.bundle.id else None
+    return {
+        one.name: ScoreWords(
+            sentence=score_sentence(one), measured=measured(numbers, one)
+        ).model_dump()
+        for one in scores_of(result, labels)
+    }
 
 
 def listed_film(parts: ServiceParts, listed: ListedFilm, caller: AccessToken) -> WorklistFilm:
@@ -89,6 +113,7 @@ def links_of(parts: ServiceParts, film: FilmRow, seen: bool) -> FilmLinks:
     here = f"/v1/films/{film.id}"
     offers = parts.pictures.offers(film)
     findings = parts.pictures.overlays(film) if seen else ()
+    layers = parts.pictures.layers(film) if seen else ()
     return FilmLinks(
         self=here,
         history=f"{here}/history",
@@ -97,6 +122,7 @@ def links_of(parts: ServiceParts, film: FilmRow, seen: bool) -> FilmLinks:
         pixels=f"{here}/pixels" if offers["pixels"] else None,
         maps=f"{here}/maps" if offers["maps"] and seen else None,
         overlays={name: f"{here}/overlay/{name.replace(' ', '%20')}" for name in findings},
+        layers={name: f"{here}/layer/{name.replace(' ', '%20')}" for name in layers},
     )
 
 

@@ -70,6 +70,15 @@ def overlay(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Respons
     return _answer(data, kind)
 
 
+@router.get("/layer/{finding}", response_class=Response, responses=_binary("image/png"))
+def layer(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Response:
+    """Return one finding's map alone: a PNG with alpha that spans the film."""
+    film = found(parts, film_id)
+    if not parts.may_see(film.id, caller):
+        raise _blinded()
+    return _answer(parts.pictures.layer(film, finding), "image/png")
+
+
 def _answer(data: bytes | None, kind: str) -> Response:
     if data is None:
         raise ServiceError(404, "NO_PICTURE", "the film has no such picture")

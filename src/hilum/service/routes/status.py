@@ -50,12 +50,13 @@ def bundle(parts: Parts, caller: Viewer) -> BundleDocument:
     """Return what scores, or scored, the films."""
     del caller
     shown, blind = parts.bundle, parts.settings.blind
+    numbers = None if blind else shown.evaluation
     return BundleDocument(
         id=shown.id,
         name=shown.name,
         findings=shown.findings,
         thresholds=None if blind else dict(shown.thresholds),
-        evaluation=None if blind else shown.evaluation,
+        evaluation=None if numbers is None else numbers.model_dump(mode="json"),
         review_only=parts.queue is None,
         blinded=blind,
     )
