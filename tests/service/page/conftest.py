@@ -51,10 +51,24 @@ class Seen:
 
     def watch(self) -> None:
         page = self.page
-        page.on("console", lambda message: self._said(message.text))
-        page.on("pageerror", lambda error: self._said(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("dialog", lambda dialog: (self._said(f"dialog {dialog.message}"), dialog.dismiss()))
+
+        def said(message: Any) -> None:
+            self._said(message.text)
+
+        def failed(error: Any) -> None:
+            self._said(str(error))
+
+        def asked(request: Any) -> None:
+            self.requests.append(request.url)
+
+        def opened(dialog: Any) -> None:
+            self._said(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        page.on("console", said)
+        page.on("pageerror", failed)
+        page.on("request", asked)
+        page.on("dialog", opened)
 
     def record(self) -> None:
         """Keep what every answer says from now on."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
+Look = Callable[..., Any]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def numbers_of(predicted: Path) -> set[str]:
 
 
 def test_no_answer_and_no_word_tells_what_the_model_found(
-    blind: Any, look: Callable, predicted: Path
+    blind: Any, look: Look, predicted: Path
 ) -> None:
     seen = look(blind, record=True)
     seen.film()
@@ -54,7 +55,7 @@ def test_no_answer_and_no_word_tells_what_the_model_found(
 
 
 def test_after_the_commit_both_the_scores_and_the_own_reading_are_there(
-    blind: Any, look: Callable
+    blind: Any, look: Look
 ) -> None:
     seen = look(blind)
     seen.film()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
+Look = Callable[..., Any]
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 MANY = 10_000
@@ -19,7 +20,7 @@ def names(seen: Any) -> list[str]:
     return seen.page.locator(".space .row .name a").all_inner_texts()
 
 
-def test_unread_films_come_first_by_their_margin(served: Any, look: Callable) -> None:
+def test_unread_films_come_first_by_their_margin(served: Any, look: Look) -> None:
     seen = look(served)
     seen.listed()
     films = served.client("read").get("/v1/films", params={"state": "unread"}).json()["films"]
@@ -29,7 +30,7 @@ def test_unread_films_come_first_by_their_margin(served: Any, look: Callable) ->
     assert "once" not in seen.page.url
 
 
-def test_the_address_restores_filters_and_order(served: Any, look: Callable) -> None:
+def test_the_address_restores_filters_and_order(served: Any, look: Look) -> None:
     seen = look(served, place="#/films?state=positive&sort=name&q=_0")
     seen.page.locator(".counters .positive[aria-current]").wait_for()
     seen.listed()
@@ -45,7 +46,7 @@ def test_the_address_restores_filters_and_order(served: Any, look: Callable) -> 
     seen.listed()
 
 
-def test_failed_inputs_stand_apart_with_their_reason(served: Any, look: Callable) -> None:
+def test_failed_inputs_stand_apart_with_their_reason(served: Any, look: Look) -> None:
     seen = look(served, place="#/films")
     seen.listed()
     assert HOSTILE not in names(seen)
@@ -56,7 +57,7 @@ def test_failed_inputs_stand_apart_with_their_reason(served: Any, look: Callable
     assert seen.page.locator("img[src=x]").count() == 0
 
 
-def test_numbers_are_those_of_the_results(served: Any, look: Callable) -> None:
+def test_numbers_are_those_of_the_results(served: Any, look: Look) -> None:
     seen = look(served)
     seen.film()
     found = served.client("read").get(f"/v1/films/{seen.film_id}").json()["result"]["findings"]
@@ -89,7 +90,7 @@ def many(start: Any, predicted: Path, tmp_path_factory: pytest.TempPathFactory) 
     return start("--results", folder, store=tmp_path_factory.mktemp("many_store") / "store")
 
 
-def test_ten_thousand_films_scroll_and_filter(many: Any, look: Callable) -> None:
+def test_ten_thousand_films_scroll_and_filter(many: Any, look: Look) -> None:
     seen = look(many, place="#/films?sort=name")
     seen.page.locator(".space .row .name", has_text="film_00000").wait_for()
     rows = seen.page.locator(".space .row")
@@ -107,7 +108,7 @@ def test_ten_thousand_films_scroll_and_filter(many: Any, look: Callable) -> None
     seen.press("Tab")
 
 
-def test_arrows_lead_down_the_list_and_enter_opens(served: Any, look: Callable) -> None:
+def test_arrows_lead_down_the_list_and_enter_opens(served: Any, look: Look) -> None:
     seen = look(served, place="#/films?sort=name")
     seen.page.locator("[aria-sort=ascending]", has_text="Film").wait_for()
     seen.listed()

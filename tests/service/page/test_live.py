@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.slow
+Look = Callable[..., Any]
 
 
 def picture(seen: Any) -> np.ndarray:
@@ -31,7 +32,7 @@ def dicom(films: list[Path], tmp_path: Path) -> Path:
 
     with Image.open(films[3]) as image:
         grays = np.asarray(image.convert("L")).astype(np.uint16) * 16
-    meta = FileMetaDataset()
+    meta: Any = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -49,7 +50,7 @@ def dicom(films: list[Path], tmp_path: Path) -> Path:
 
 
 def test_a_film_is_added_scored_and_shown_with_its_map(
-    scoring: Any, look: Callable, films: list[Path], tmp_path: Path
+    scoring: Any, look: Look, films: list[Path], tmp_path: Path
 ) -> None:
     broken = tmp_path / "<svg onload=alert(3)>.png"
     broken.write_bytes(b"no film")
@@ -78,7 +79,7 @@ def test_a_film_is_added_scored_and_shown_with_its_map(
 
 
 def test_sides_and_scale_stand_only_where_they_are_known(
-    scoring: Any, look: Callable, dicom: Path, films: list[Path]
+    scoring: Any, look: Look, dicom: Path, films: list[Path]
 ) -> None:
     seen = look(scoring, "submit", "review")
     add(seen, dicom, films[4])
@@ -104,13 +105,13 @@ def test_sides_and_scale_stand_only_where_they_are_known(
 
 
 def test_a_pointer_over_a_film_that_still_loads_makes_no_second_viewer(
-    scoring: Any, look: Callable, films: list[Path]
+    scoring: Any, look: Look, films: list[Path]
 ) -> None:
     seen = look(scoring, "submit", "review")
     add(seen, films[5])
     seen.page.get_by_text("1 of 1 done").wait_for()
     held: list[Any] = []
-    seen.page.route("**/pixels", lambda route: held.append(route))
+    seen.page.route("**/pixels", held.append)
     seen.page.locator("#uploads").get_by_role("link", name="Open").click()
     seen.page.locator(".stage").hover()
     seen.page.mouse.wheel(0, 100)
@@ -135,7 +136,7 @@ def test_the_pages_of_the_viewer_are_those_of_the_report(scoring: Any) -> None:
 
 
 def test_a_link_works_once_and_a_token_opens_the_page_too(
-    scoring: Any, look: Callable, browser: Any
+    scoring: Any, look: Look, browser: Any
 ) -> None:
     context = browser.new_context()
     page = context.new_page()

@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
+Look = Callable[..., Any]
 
 
-def newest(client: Any, film: str) -> dict:
+def without(film: str) -> Callable[[str], bool]:
+    """Whether an address is no longer that of a film."""
+    return lambda url: film not in url
+
+
+def abort(route: Any) -> None:
+    route.abort()
+
+
+def newest(client: Any, film: str) -> dict[str, Any]:
     return client.get(f"/v1/films/{film}/history").json()["readings"][-1]
 
 
-def test_ten_films_are_read_without_a_mouse(alone: Any, look: Callable) -> None:
+def test_ten_films_are_read_without_a_mouse(alone: Any, look: Look) -> None:
     seen = look(alone)
     seen.listed()
     seen.press("Enter")
@@ -31,7 +41,7 @@ def test_ten_films_are_read_without_a_mouse(alone: Any, look: Callable) -> None:
         seen.page.locator(".saved", has_text="Saved").wait_for()
         if number < 9:
             seen.press("j")
-            seen.page.wait_for_url(lambda url, was=read[-1]: was not in url)
+            seen.page.wait_for_url(without(read[-1]))
     assert len(set(read)) == 10
     client = alone.client("review", name="checker")
     for number, film in enumerate(read):
@@ -47,7 +57,7 @@ def test_ten_films_are_read_without_a_mouse(alone: Any, look: Callable) -> None:
     assert counter.inner_text() == str(client.get("/v1/films").json()["counts"]["all"] - 10)
 
 
-def test_each_click_is_saved_with_its_version_and_undone_by_z(alone: Any, look: Callable) -> None:
+def test_each_click_is_saved_with_its_version_and_undone_by_z(alone: Any, look: Look) -> None:
     seen = look(alone)
     seen.film()
     row = seen.page.locator("li.finding").first
@@ -72,9 +82,7 @@ def test_each_click_is_saved_with_its_version_and_undone_by_z(alone: Any, look: 
     seen.saved(4)
 
 
-def test_the_note_takes_two_thousand_characters_and_counts_the_last(
-    alone: Any, look: Callable
-) -> None:
+def test_the_note_takes_two_thousand_characters_and_counts_the_last(alone: Any, look: Look) -> None:
     seen = look(alone)
     seen.film()
     note = seen.page.locator("#note")
@@ -87,13 +95,13 @@ def test_the_note_takes_two_thousand_characters_and_counts_the_last(
     assert len(newest(alone.client("review", name="checker"), seen.film_id)["note"]) == 2000
 
 
-def test_a_note_that_is_being_typed_stays_with_its_film(alone: Any, look: Callable) -> None:
+def test_a_note_that_is_being_typed_stays_with_its_film(alone: Any, look: Look) -> None:
     seen = look(alone)
     seen.film()
     first = seen.film_id
     seen.page.locator("#note").fill("of the first film")
     seen.page.get_by_role("button", name="Next film").click()
-    seen.page.wait_for_url(lambda url: first not in url)
+    seen.page.wait_for_url(without(first))
     seen.ready()
     assert seen.page.locator("#note").input_value() == ""
     seen.page.get_by_role("button", name="Film before").click()
@@ -101,7 +109,7 @@ def test_a_note_that_is_being_typed_stays_with_its_film(alone: Any, look: Callab
     assert seen.page.locator("#note").input_value() == "of the first film"
 
 
-def test_two_readers_see_both_versions_and_lose_neither(alone: Any, look: Callable) -> None:
+def test_two_readers_see_both_versions_and_lose_neither(alone: Any, look: Look) -> None:
     anna, ben = look(alone), look(alone, name="ben <i>")
     for one in (anna, ben):
         one.film()
@@ -130,13 +138,11 @@ def test_two_readers_see_both_versions_and_lose_neither(alone: Any, look: Callab
     assert "ben <i>" in ben.page.locator(".versions").inner_text()
 
 
-def test_a_reading_that_could_not_be_sent_is_kept_and_sent_again(
-    alone: Any, look: Callable
-) -> None:
+def test_a_reading_that_could_not_be_sent_is_kept_and_sent_again(alone: Any, look: Look) -> None:
     seen = look(alone)
     seen.film()
     seen.expected.append("ERR_FAILED")
-    seen.page.route("**/verdict", lambda route: route.abort())
+    seen.page.route("**/verdict", abort)
     seen.press("p")
     seen.page.locator(".saved.trouble", has_text="does not answer").wait_for()
     seen.press("j")
@@ -149,7 +155,7 @@ def test_a_reading_that_could_not_be_sent_is_kept_and_sent_again(
 
 
 @pytest.mark.parametrize("by", ["drag", "keys"])
-def test_a_box_is_drawn_and_lies_where_it_was_drawn(alone: Any, look: Callable, by: str) -> None:
+def test_a_box_is_drawn_and_lies_where_it_was_drawn(alone: Any, look: Look, by: str) -> None:
     seen = look(alone)
     seen.film()
     seen.press("b")
@@ -179,7 +185,7 @@ def test_a_box_is_drawn_and_lies_where_it_was_drawn(alone: Any, look: Callable, 
     assert seen.page.locator(".boxes .box").count() == 0
 
 
-def test_whoever_may_only_look_gets_no_button_that_works(served: Any, look: Callable) -> None:
+def test_whoever_may_only_look_gets_no_button_that_works(served: Any, look: Look) -> None:
     seen = look(served, "read", name="guest")
     seen.film()
     assert seen.page.locator("li.finding .judge button:enabled").count() == 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
+Look = Callable[..., Any]
 
 WIDTHS = (1400, 900, 420)
 NOTICE = "Research software, not a medical device."
@@ -28,7 +29,7 @@ def fits(seen: Any, width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_fits_and_axe_finds_nothing(
-    served: Any, look: Callable, width: int, theme: str
+    served: Any, look: Look, width: int, theme: str
 ) -> None:
     seen = look(served, size=(width, 900), theme=theme, name=f"{theme}{width}", bypass_csp=True)
     seen.listed()
@@ -56,7 +57,7 @@ def test_every_state_fits_and_axe_finds_nothing(
 
 
 @pytest.mark.parametrize("size", [(1200, 800), (1400, 900), (1920, 1080)])
-def test_the_film_has_most_of_a_desktop(served: Any, look: Callable, size: tuple) -> None:
+def test_the_film_has_most_of_a_desktop(served: Any, look: Look, size: tuple[int, int]) -> None:
     seen = look(served, size=size)
     seen.film()
     panes = [seen.page.locator(one).bounding_box() for one in ("#list", "#film", "#findings")]
@@ -65,7 +66,7 @@ def test_the_film_has_most_of_a_desktop(served: Any, look: Callable, size: tuple
     assert panes[1]["height"] >= 0.9 * size[1]
 
 
-def test_targets_of_a_tablet_are_large(served: Any, look: Callable) -> None:
+def test_targets_of_a_tablet_are_large(served: Any, look: Look) -> None:
     seen = look(served, size=(900, 1100), has_touch=True)
     seen.film()
     small = [
@@ -79,7 +80,7 @@ def test_targets_of_a_tablet_are_large(served: Any, look: Callable) -> None:
     assert seen.page.locator("#list").is_visible()
 
 
-def test_a_phone_leads_from_the_list_over_the_film_to_a_verdict(alone: Any, look: Callable) -> None:
+def test_a_phone_leads_from_the_list_over_the_film_to_a_verdict(alone: Any, look: Look) -> None:
     seen = look(alone, size=(420, 850), has_touch=True)
     seen.listed()
     assert seen.page.locator("#film").is_visible() is False
@@ -98,7 +99,7 @@ def test_a_phone_leads_from_the_list_over_the_film_to_a_verdict(alone: Any, look
     seen.page.locator("main[data-view=list]").wait_for()
 
 
-def test_the_page_is_there_without_motion_and_in_forced_colors(served: Any, look: Callable) -> None:
+def test_the_page_is_there_without_motion_and_in_forced_colors(served: Any, look: Look) -> None:
     seen = look(served, forced_colors="active", reduced_motion="reduce")
     seen.film()
     seen.press("p", "z")
