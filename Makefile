@@ -8,12 +8,13 @@ export OMP_WAIT_POLICY := passive
 export UV_COMPILE_BYTECODE := 1
 JOBS ?= 2
 
-.PHONY: demo test check format bench docs wheel clean
+.PHONY: demo test test-exhaustive check format bench docs wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the whole pipeline on drawn films; prints where to look"
 	@echo "make test    all tests"
+	@echo "make test-exhaustive   what tests repeat at length: kills, mutations, requests"
 	@echo "make check   the quick loop: format, lint, types, import contract, fast tests"
 	@echo "make bench   speed, as ratios side by side"
 	@echo "make docs    the pages that are made from the code"
@@ -34,6 +35,9 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --coverage
+
+test-exhaustive: .venv/installed
+	$(BIN)/python -m pytest -q --exhaustive -m exhaustive
 
 check: .venv/installed
 	$(BIN)/ruff format --check src tests bench docs scripts

@@ -194,6 +194,7 @@ def test_mutations_give_typed_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_damaged_hdf5_costs_its_reader_alone(tmp_path: Path, monkeypatch: Any) -> None:
     """HDF5's library never ends on some of these: the process that reads them is ended."""
     monkeypatch.setattr(reading, "_TIMEOUT_S", 2)
@@ -211,6 +212,7 @@ def test_damaged_hdf5_costs_its_reader_alone(tmp_path: Path, monkeypatch: Any) -
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_three_thousand_mutations(tmp_path: Path) -> None:
     assert survive(tmp_path, 3000) > 1000
 

@@ -128,6 +128,7 @@ def test_killed_in_the_middle(start: Start, films: list[Path], tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_at_many_moments(start: Start, films: list[Path], tmp_path: Path) -> None:
     draw = np.random.default_rng(8)
     rounds(start, films, tmp_path / "store", draw.integers(0, 40, 200).tolist())

@@ -37,6 +37,7 @@ def test_every_error_is_a_problem_document() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_no_request_breaks_the_schema_or_the_service(review: Running, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     token = review.token("admin")

@@ -54,6 +54,7 @@ def test_results_are_those_of_predict(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_hundred_films_have_the_results_of_predict(
     scoring: Running, send: Send, tmp_path: Path
 ) -> None:
