@@ -319,7 +319,7 @@ def test_a_signal_for_the_batch_is_not_for_its_readers(toy: Path) -> None:
 
 def test_the_parent_loads_no_decoder() -> None:
     script = (
-        "import sys; import hilum.reading.process, hilum.bundle\n"
+        "import sys; import hilum.reading.process, hilum.batch.run\n"
         "print(sorted({'PIL', 'kornia_rs', 'pydicom'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script]

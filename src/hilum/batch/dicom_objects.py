@@ -6,12 +6,12 @@ import hashlib
 import re
 from collections.abc import Set
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum import __version__
 from hilum.batch.patients import KEY_BYTES
 from hilum.bundle import Bundle
 from hilum.bundle.analysis import Analysis
@@ -29,7 +29,6 @@ from hilum.interchange import (
     Sheet,
     object_kind,
 )
-from hilum.interchange.parts.modules import file_bytes, lacking
 from hilum.reading.process import FilmFacts, Picture, ReaderProcess
 from hilum.reading.sheet import sheet_request
 
@@ -183,6 +182,9 @@ def object_files(
     """Return the files of a film's objects by kind, and why one is missing."""
     if film.facts.header is None:
         return {}, "the file is not a DICOM object"
+    # pydicom, which a batch without DICOM objects never loads
+    from hilum.interchange.parts.modules import file_bytes, lacking
+
     why = lacking(film.header)
     if why:
         return {}, why
@@ -231,7 +233,7 @@ def _algorithm(bundle: Bundle, analysis: Analysis) -> Algorithm:
     return Algorithm(
         name=bundle.manifest.name,
         id=bundle.id,
-        software=version("hilum"),
+        software=__version__,
         precision=analysis.precision,
         calibrator=calibration.calibrator.method,
         targets={

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 __all__ = ["SCORING", "TRAINING", "code_sha256", "provenance"]
@@ -51,6 +49,10 @@ def provenance() -> dict[str, str]:
     >>> sorted(provenance())[:2]
     ['code_sha256', 'hilum']
     """
+    # a reader of films needs the hash of the code, and neither of these
+    import platform
+    from importlib.metadata import version
+
     return {
         "hilum": version("hilum"),
         "code_sha256": code_sha256(),
