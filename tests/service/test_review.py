@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import ImageResult
+from hilum.report.parts.text import REASONS, percent
 
 if TYPE_CHECKING:
     from conftest import Running, Start
@@ -46,6 +48,21 @@ def test_a_film_is_its_line_byte_for_byte(review: Running, predicted: Path) -> N
         assert answer.headers["etag"] == '"0"'
         assert answer.text.endswith(f',"result":{by_name[film["name"]]}}}')
         assert answer.json()["notice"] == NOT_A_DEVICE
+
+
+def test_codes_and_scores_come_with_the_words_of_the_report(review: Running) -> None:
+    client = review.client("read")
+    films = client.get("/v1/films", params={"limit": 200}).json()["films"]
+    shown = [client.get(film["links"]["self"]).json() for film in films]
+    for film in shown:
+        result = ImageResult.model_validate(film["result"])
+        assert film["reasons"] == {code.value: REASONS[code] for code in result.codes}
+        assert film["scores"].keys() == (result.findings or {}).keys()
+        for name, words in film["scores"].items():
+            found = (result.findings or {})[name]
+            assert words["sentence"].startswith(percent(found.probability)[:2])
+    assert any(film["reasons"] for film in shown)
+    assert any(film["scores"] for film in shown)
 
 
 def test_names_from_outside_are_data_alone(review: Running) -> None:

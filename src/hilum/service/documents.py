@@ -179,6 +179,8 @@ class FilmDocument(Document):
     """The line of results.jsonl, byte for byte; null before there is one, and while blinded."""
     scores: dict[str, ScoreWords]
     """Finding to the words on its score; empty before there is a result, and while blinded."""
+    reasons: dict[str, str]
+    """Each code of the result with its sentence, in the result's order."""
     reading: ReadingDocument
     mine: VerdictDocument | None
     """The newest reading of whoever asks."""

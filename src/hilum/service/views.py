@@ -8,10 +8,11 @@ from typing import Any
 
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
-from hilum.domain.errors import Status
+from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.report.parts.score_text import measured, score_sentence
 from hilum.report.parts.scores import scores_of
+from hilum.report.parts.text import REASONS
 from hilum.service.documents import (
     FilmLinks,
     HistoryDocument,
@@ -37,6 +38,8 @@ _REVEALING = frozenset({"EMPTY_HEATMAP", "HEATMAP_FAILED"})
 def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> bytes:
     """Return a `FilmDocument`, the line of results.jsonl in it byte for byte."""
     seen = parts.may_see(film.id, caller)
+    shown = film.line and (seen or not _scored(film))
+    codes = [ReasonCode(code) for code in film.facts.get("codes", ())] if shown else []
     history = parts.verdicts.history(film.id)
     mine = [one for one in history if one.reader == caller.reader]
     tree = {
@@ -45,13 +48,14 @@ def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> by
         "state": parts.state_of(film),
         "added": utc(film.added),
         "blinded": not seen,
+        "reasons": {code.value: REASONS[code] for code in codes},
         "scores": _score_words(parts, film) if seen else {},
         "reading": _reading(parts, film, caller, bool(mine)).model_dump(),
         "mine": verdict_document(parts, mine[-1], mine[:-1]).model_dump() if mine else None,
         "links": links_of(parts, film, seen).model_dump(),
         "notice": NOT_A_DEVICE,
     }
-    line = film.line if film.line and (seen or not _scored(film)) else "null"
+    line = film.line if shown else "null"
     text = json.dumps(tree, separators=(",", ":"))
     return f'{text[:-1]},"result":{line}}}'.encode("ascii")
 

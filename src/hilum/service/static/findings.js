@@ -46,13 +46,14 @@ export class Findings {
   }
 
   cautions() {
-    const { result, blinded, state } = this.film;
+    const { result, reasons, blinded, state } = this.film;
     const parts = [];
     if (blinded) parts.push(make("p", { class: "caution", text: "Blinded reading: scores, maps and other readings appear after you commit your own. Both are kept." }));
     if (state !== "done") parts.push(make("p", { class: "caution", text: "This film waits for its result; it appears here by itself." }));
-    if (result && (result.message || result.codes.length)) {
-      parts.push(make("p", { class: "caution" }, make("bdi", { text: result.message }), " ", make("code", { text: result.codes.join(", ") })));
+    for (const [code, sentence] of Object.entries(reasons || {})) {
+      parts.push(make("p", { class: "caution" }, sentence, " ", make("code", { text: code })));
     }
+    if (result?.message) parts.push(make("p", { class: "caution" }, make("bdi", { text: result.message })));
     if (result?.threshold_source === "hand") parts.push(make("p", { class: "caution", text: "Thresholds were given by hand and are measured on nothing." }));
     if (result && !result.findings) parts.push(make("p", { text: "This film was not scored. You can still say what you see." }));
     return parts;
