@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 Look = Callable[..., Any]
 
 WIDTHS = (1400, 900, 420)
-NOTICE = "Research software, not a medical device."
+NOTICE = "hilum is research software, not a medical device."
 
 
 def violations(page: Any) -> list[tuple[str, str]]:
