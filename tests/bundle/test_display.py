@@ -19,6 +19,7 @@ from hilum import Bundle
 from hilum.bundle.prediction import Prediction
 from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.errors import ReasonCode
+from hilum.domain.findings import display_name
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example
 
@@ -117,7 +118,7 @@ def test_html_holds_film_overlay_bars_and_the_notice(page: Tags, prediction: Pre
     assert page.tags.count("tr") == len(prediction.findings)
     assert NOT_A_DEVICE in page.text
     for name in prediction.findings:
-        assert name in page.text
+        assert display_name(name) in page.text
 
 
 def test_html_runs_nothing_and_is_small(page: Tags, prediction: Prediction) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from hilum.cli.app import app, main
 
-VERBS = tuple(command.callback.__name__ for command in app.registered_commands)
+VERBS = tuple(one.name or one.callback.__name__ for one in app.registered_commands)
 Hilum = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -73,8 +73,9 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 
 def test_every_verb_of_the_design_is_there() -> None:
     promised = (
-        *("demo", "phantom", "check", "cache", "train", "calibrate", "evaluate", "compare"),
-        *("audit", "localize", "bundle", "predict", "merge", "doctor"),
+        *("demo", "phantom", "check", "cache", "train", "import", "calibrate", "evaluate"),
+        *("compare", "errors", "audit", "localize", "bundle", "predict", "merge", "report"),
+        "doctor",
     )
     assert promised == VERBS
 

@@ -166,7 +166,7 @@ def test_a_folder_of_films_alone_gets_three_lines(said: Said, films: Path) -> No
     assert said("check", films)[1] == ""
 
 
-@pytest.mark.parametrize(("word", "near"), [("serve", None), ("evalute", "evaluate")])
+@pytest.mark.parametrize(("word", "near"), [("dream", None), ("evalute", "evaluate")])
 def test_only_a_near_verb_is_suggested(said: Said, word: str, near: str | None) -> None:
     code, _, err = said(word, "starter")
     assert (code, err.count("\n")) == (2, 1)

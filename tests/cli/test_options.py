@@ -49,7 +49,7 @@ LISTS = {
 FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
-    *("weights", "--profile", "--accept-license", "--mirror"),
+    *("weights", "--profile", "--accept-license", "--mirror", "--dicom"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

@@ -80,9 +80,9 @@ def test_every_field_of_an_evaluation_is_explained() -> None:
     from hilum.domain.documents.heatmaps import Localization, Pointed
 
     words = quoted(DOCS / "reference" / "evaluation.md")
-    models = [getattr(evaluation, word) for word in evaluation.__all__]
+    public = [getattr(evaluation, word) for word in evaluation.__all__]
+    models = [one for one in public if isinstance(one, type) and issubclass(one, BaseModel)]
     models += [Interval, SplitFacts, Localization, Pointed]
-    assert all(issubclass(model, BaseModel) for model in models)
     fields = {field for model in models for field in model.model_fields}
     assert fields - words == set()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hilum.batch.journal import pictures_of, read_header
-from hilum.batch.run import JOURNAL, pictures_are_sheets, write_reports
+from hilum.batch.run import JOURNAL, facts_of, pictures_are_sheets, write_reports
 from hilum.bundle.bundle import locate, shipped
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.domain.documents.results import ImageResult
@@ -18,7 +18,7 @@ from hilum.files.lock import locked
 from hilum.files.sealed import read_seal, read_sealed
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.film_sheet import write_film_sheet
-from hilum.report.parts.results import BatchResults, BundleFacts
+from hilum.report.parts.results import BatchResults
 from hilum.report.single_file import (
     embedded,
     read_picture,
@@ -104,13 +104,7 @@ def rebuild(out: Path, bundle: Path | None = None) -> BatchResults:
     evaluation = None
     if "evaluation.json" in manifest.files:
         evaluation = read_evaluation(root / "evaluation.json", manifest.calibration)
-    facts = BundleFacts(
-        name=manifest.name,
-        id=scored_by,
-        precision=precision,
-        calibrator=manifest.calibration.calibrator.method,
-        evaluation=evaluation,
-    )
+    facts = facts_of(manifest, scored_by, precision, evaluation)
     return BatchResults(results, manifest.label_set_of_outputs, facts, sheets=sheets)
 
 

@@ -28,6 +28,8 @@ from hilum.batch.journal import (
 from hilum.batch.resume import Scoring
 from hilum.batch.score import BatchRequest, Input, reject_conflict
 from hilum.bundle import Bundle
+from hilum.bundle.manifest import Manifest
+from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status, UsageError
 from hilum.domain.findings import LabelSet
@@ -230,13 +232,27 @@ def _keep_apart(paths: Sequence[Path], folders: Sequence[Path]) -> None:
 
 def facts(bundle: Bundle) -> BundleFacts:
     """Return the facts on the bundle for the reports."""
-    calibration = bundle.manifest.calibration
+    return facts_of(bundle.manifest, bundle.id, bundle.precision.value, bundle.evaluation())
+
+
+def facts_of(
+    manifest: Manifest, bundle: str, precision: str, evaluation: Evaluation | None
+) -> BundleFacts:
+    """Return the facts on a bundle that need not be loaded.
+
+    Args:
+        manifest: of the bundle.
+        bundle: its short id.
+        precision: the arithmetic it was run in.
+        evaluation: its own numbers; None where it has none.
+    """
+    calibration = manifest.calibration
     return BundleFacts(
-        name=bundle.manifest.name,
-        id=bundle.id,
-        precision=bundle.precision.value,
+        name=manifest.name,
+        id=bundle,
+        precision=precision,
         calibrator=calibration.calibrator.method,
-        evaluation=bundle.evaluation(),
+        evaluation=evaluation,
         calibrated_on=calibration.fitted_on,
         prevalence=calibration.served_prevalence(),
     )

@@ -134,7 +134,7 @@ def check(
 
 
 def _write_all(inspection: DatasetInspection, out: Path | None, html: Path | None) -> list[Path]:
-    """Write what was asked for, and return the paths to print."""
+    """Write the requested files, and return the paths to print."""
     written: list[Path] = []
     if out is not None:
         _write(inspection, out)

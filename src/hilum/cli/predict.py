@@ -128,7 +128,7 @@ DicomWords = Annotated[
     typer.Option(
         "--dicom",
         metavar="[KINDS]",
-        help="Make DICOM objects of DICOM films: sr, region, sc, pr (the default), ko, seg.",
+        help="Make DICOM objects of DICOM films: sr, region, sc, pr, ko, seg (default: none).",
         rich_help_panel=OUTPUT,
     ),
 ]

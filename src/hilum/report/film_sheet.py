@@ -185,7 +185,7 @@ def _pixels(data: bytes | None) -> NDArray[np.uint8] | None:
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGBA" if "A" in picture.getbands() else "RGB"))
+        return np.asarray(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
 
 
 def _reasons(page: _Page, result: ImageResult) -> None:

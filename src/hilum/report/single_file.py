@@ -23,13 +23,13 @@ _LARGE = 100_000
 """Bytes above which a PNG without alpha is stored as JPEG."""
 _QUALITY = 85
 _JPEG_OF_PNG = 60_000
-"""Bytes that such a PNG of 1,024 pixels takes as JPEG, about, for a size told beforehand."""
+"""Bytes that such a PNG of 1,024 pixels takes as JPEG, about, for a size stated beforehand."""
 _SIDE, _SIDE_OF_MANY, _MANY = 1024, 512, 4
 """Longest side of a picture; that of a film with more than so many pictures is the smaller one."""
 
 
 def with_pictures_inside(page: str, picture: Callable[[str], bytes | None]) -> Iterator[str]:
-    r"""Yield a page with the pictures beside it written into it, and no other file asked for.
+    r"""Yield a page with the pictures beside it written into it, and no other file requested.
 
     The policy of the page then allows `data:` pictures alone. Links to other files go, as those
     files do not travel with it.

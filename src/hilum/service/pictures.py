@@ -22,7 +22,7 @@ class FilmPictures(Protocol):
         ...
 
     def layers(self, film: FilmRow) -> tuple[str, ...]:
-        """Return the findings whose map alone can be asked for as a picture."""
+        """Return the findings whose map alone can be requested as a picture."""
         ...
 
     def layer(self, film: FilmRow, finding: str) -> bytes | None:

@@ -26,12 +26,12 @@ def score_sentence(score: FindingScore) -> str:
 
     >>> from hilum.domain.documents.results import FindingResult
     >>> from hilum.domain.findings import LabelSet
-    >>> def said(probability, threshold):
+    >>> def words(probability, threshold):
     ...     result = FindingResult.called(probability, threshold, calibrated=True)
     ...     return score_sentence(FindingScore("Mass", result, ScoreGroup.of(result), None))
-    >>> said(0.0728, 0.0629)
+    >>> words(0.0728, 0.0629)
     '7.3%, above its threshold of 6.3%'
-    >>> said(0.02, None)
+    >>> words(0.02, None)
     '2.0%; no threshold, so not called'
     """
     one = score.result
@@ -110,9 +110,9 @@ def measured(evaluation: Evaluation | None, score: FindingScore) -> str:
     """Return what the threshold of a score was measured to buy; empty where nothing was.
 
     Of a score at or above its threshold it is the PPV, of one near it the sensitivity, each with
-    its interval, split and n, at exactly this threshold. Nothing is said where the evaluation has
+    its interval, split and n, at exactly this threshold. The text is empty where the evaluation has
     no such operating point, or no interval for it. A PPV holds for the share of films with the
-    finding that the split had, which is therefore said.
+    finding that the split had, which therefore stands beside it.
 
     Args:
         evaluation: the bundle's own.
