@@ -36,11 +36,18 @@ def test_a_layer_read_back_has_the_levels_of_the_map_on_the_film(
         stored = np.asarray(layer)
     assert stored.shape == layer_shape(shape)
     on_film = preprocessing.to_film(cells(), shape)
-    allowed = 1.0 if max(shape) > 2 * MAP_SIDE else 3.0  # a map on fewer pixels has flatter peaks
+    side = max(preprocessing.seen(shape)[2:])
+    allowed = 1.0 if side > 2 * MAP_SIDE else 3.5  # a map on fewer pixels has flatter peaks
     rows = (np.arange(stored.shape[0]) + 0.5) * shape[0] / stored.shape[0] - 0.5
     columns = (np.arange(stored.shape[1]) + 0.5) * shape[1] / stored.shape[1] - 0.5
     sampled = bilinear(bilinear(on_film, rows).T, columns).T
-    assert np.abs(stored - 255.0 * sampled / on_film.max()).max() <= allowed
+    apart = np.abs(stored - 255.0 * sampled / on_film.max())
+    if fit is Fit.CROP:  # a pixel of the layer on the edge of what was seen may be on either side
+        top, left, height, width = preprocessing.seen(shape)
+        inside = (np.abs(rows - top) > 4) & (np.abs(rows - top - height) > 4)
+        beside = (np.abs(columns - left) > 4) & (np.abs(columns - left - width) > 4)
+        apart = apart[inside][:, beside]
+    assert apart.max() <= allowed
 
 
 def bilinear(values: np.ndarray, at: np.ndarray) -> np.ndarray:

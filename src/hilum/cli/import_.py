@@ -89,7 +89,7 @@ def import_(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn published weights into a run for calibrate, evaluate and bundle.
+    """Turn published weights into a run, without running a byte.
 
     Nothing in the file is executed. What it does not say, its profile says. The license is
     printed, and until `hilum calibrate` every output of the run says that it is not calibrated.
