@@ -105,9 +105,8 @@ _HARMLESS = frozenset(
         "long",
         "unicode",
         "NoneType",
-        "print",
     ]
-) - {"print"}
+)
 _RUN = frozenset({"eval", "exec", "compile", "open", "system", "popen", "getattr", "setattr"})
 _ATTACK_NAMES = frozenset(
     {
