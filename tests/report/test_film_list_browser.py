@@ -74,7 +74,7 @@ def written(batch: BatchResults, folder: Path) -> Path:
         (folder / report.filename).write_bytes(report.render(batch).encode())
     gray = Image.fromarray(np.full((8, 6), 90, np.uint8))
     for result in batch.results:
-        for name in (result.film, *result.heatmaps.values()):
+        for name in (result.film, *result.maps.values(), *result.heatmaps.values()):
             if name:
                 (folder / name).parent.mkdir(exist_ok=True)
                 gray.save(folder / name, "PNG")
