@@ -111,7 +111,11 @@ def test_a_pointer_over_a_film_that_still_loads_makes_no_second_viewer(
     add(seen, films[5])
     seen.page.get_by_text("1 of 1 done").wait_for()
     held: list[Any] = []
-    seen.page.route("**/pixels", held.append)
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    seen.page.route("**/pixels", hold)
     seen.page.locator("#uploads").get_by_role("link", name="Open").click()
     seen.page.locator(".stage").hover()
     seen.page.mouse.wheel(0, 100)

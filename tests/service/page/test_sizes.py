@@ -11,9 +11,6 @@ pytestmark = pytest.mark.slow
 Look = Callable[..., Any]
 
 WIDTHS = (1400, 900, 420)
-LARGE = """() => [...document.querySelectorAll("button")]
-  .filter((one) => one.offsetParent)
-  .every((one) => Math.min(one.offsetWidth, one.offsetHeight) >= 44)"""
 NOTICE = "hilum is research software, not a medical device."
 
 
@@ -72,7 +69,7 @@ def test_the_film_has_most_of_a_desktop(served: Any, look: Look, size: tuple[int
 def test_targets_of_a_tablet_are_large(served: Any, look: Look) -> None:
     seen = look(served, size=(900, 1100), has_touch=True)
     seen.film()
-    seen.page.wait_for_function(LARGE)  # the last sizes come with the film
+    seen.ready()
     small = [
         (one.inner_text(), box)
         for one in seen.page.locator("button:visible").all()
