@@ -15,7 +15,10 @@ import pytest
 
 pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
 
-from hilum.domain.errors import UsageError
+from hilum.domain.documents.results import ImageResult
+from hilum.domain.errors import ReasonCode, Status, UsageError
+from hilum.report.batch.results_jsonl import line_of, result_of
+from hilum.service.folder import load_folder
 from hilum.service.objects import FilmObjects, TooLargeError
 from hilum.service.parts import DATABASE, Store, open_store
 from hilum.service.store.events import verify_chain
@@ -304,3 +307,25 @@ def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
     (tmp_path / DATABASE).write_bytes(b"not a database, whatever it is called" * 99)
     with pytest.raises(UsageError, match="a store must be one that hilum wrote"):
         open_store(tmp_path)
+
+
+def test_a_folder_with_a_name_that_is_not_utf8_is_loaded_whole(
+    store: Store, tmp_path: Path
+) -> None:
+    """Python keeps such a byte as a lone surrogate, which pydantic's reader of JSON refuses."""
+    named = ImageResult(
+        input="in/b\udcff.png",
+        image_id="b\udcff.png",
+        sha256="0" * 64,
+        status=Status.ERROR,
+        codes=(ReasonCode.NOT_AN_IMAGE,),
+        bundle="b1",
+        precision="f32",
+    )
+    (tmp_path / "results.jsonl").write_text(f"{line_of(named)}\n", "ascii")
+    load_folder(tmp_path, store.films)
+    (film,) = Worklist(store.database, ()).page(WorklistQuery("R1")).films
+    row = store.films.film(film.row["id"])
+    assert row is not None
+    assert row.name == "b\\xff.png"
+    assert result_of(row.line) == named

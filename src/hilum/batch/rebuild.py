@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
 from hilum.files.sealed import read_seal, read_sealed
 from hilum.report.batch.film_report import FilmReport
+from hilum.report.batch.results_jsonl import result_lines
 from hilum.report.film_sheet import write_film_sheet
 from hilum.report.parts.results import BatchResults
 from hilum.report.single_file import (
@@ -69,15 +69,7 @@ class ResultLines(Collection[ImageResult]):
         return any(result == mine for mine in self)
 
     def __iter__(self) -> Iterator[ImageResult]:
-        with self.path.open(encoding="ascii", errors="replace") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield ImageResult.model_validate(json.loads(line))
-                except ValueError:
-                    raise UsageError(
-                        f"each line must be a result of hilum; {self.path}, line {number} is not. "
-                        "Run the same `hilum predict` again"
-                    ) from None
+        return (result for _, result in result_lines(self.path))
 
 
 def rebuild(out: Path, bundle: Path | None = None) -> BatchResults:

@@ -12,10 +12,10 @@ from itertools import groupby
 from pathlib import Path
 
 from hilum.domain.documents import NOT_A_DEVICE
-from hilum.domain.documents.results import ImageResult
 from hilum.domain.radiograph import ViewPosition
 from hilum.files.atomic import write_atomic
 from hilum.report.batch.clinical_csv import cell
+from hilum.report.batch.results_jsonl import result_of
 from hilum.service.parts import Store, utc
 from hilum.service.store.verdicts import StoredVerdict, StoredVerdicts, newest_of_each
 
@@ -138,7 +138,7 @@ def _films(store: Store) -> Iterator[_ReadFilm]:
         if film is None:
             continue
         image_id = name if names[name] == 1 else f"{film.id[:8]}/{name}"
-        result = ImageResult.model_validate_json(film.line) if film.line else None
+        result = result_of(film.line) if film.line else None
         patient = result.patient if result is not None else ""
         known = result is not None and result.view is not ViewPosition.UNKNOWN
         view = result.view.value if result is not None and known else ""

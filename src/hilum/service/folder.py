@@ -11,6 +11,7 @@ from pathlib import Path
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import UsageError
 from hilum.files.films import RESULT_FOLDERS
+from hilum.report.batch.results_jsonl import result_lines
 from hilum.service.store.films import FilmRow, NewFilm, NewResult, StoredFilms
 from hilum.service.summaries import summarize
 
@@ -66,30 +67,21 @@ class _Loaded:
 
 
 def _entries(path: Path, loaded: _Loaded) -> Iterator[tuple[NewFilm, NewResult]]:
-    with path.open(encoding="ascii", errors="replace") as lines:
-        for number, text in enumerate(lines, start=1):
-            line = text.rstrip("\n")
-            try:
-                result = ImageResult.model_validate_json(line)
-            except ValueError:
-                raise UsageError(
-                    f"each line of results.jsonl must be a result; line {number} of {path} is "
-                    "not. Run `hilum predict` again"
-                ) from None
-            loaded.bundle = result.bundle
-            if result.findings and not loaded.thresholds:
-                found = result.findings.items()
-                loaded.thresholds = {name: one.threshold for name, one in found}
-            film = NewFilm(
-                id=_id(result),
-                sha256=result.sha256,
-                name=result.image_id,
-                suffix="",
-                size=0,
-                bundle=result.bundle,
-                place=result.input,
-            )
-            yield film, summarize(result, line)
+    for line, result in result_lines(path):
+        loaded.bundle = result.bundle
+        if result.findings and not loaded.thresholds:
+            found = result.findings.items()
+            loaded.thresholds = {name: one.threshold for name, one in found}
+        film = NewFilm(
+            id=_id(result),
+            sha256=result.sha256,
+            name=result.image_id,
+            suffix="",
+            size=0,
+            bundle=result.bundle,
+            place=result.input,
+        )
+        yield film, summarize(result, line)
 
 
 def _id(result: ImageResult) -> str:

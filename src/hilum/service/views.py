@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hilum.domain.documents import NOT_A_DEVICE
-from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
+from hilum.report.batch.results_jsonl import result_of
 from hilum.report.parts.score_text import measured, score_sentence
 from hilum.report.parts.scores import scores_of
 from hilum.report.parts.text import REASONS
@@ -64,7 +64,7 @@ def _score_words(parts: ServiceParts, film: FilmRow) -> dict[str, dict[str, str]
     """Return the words on each score of a film, as its report has them."""
     if not film.line:
         return {}
-    result = ImageResult.model_validate_json(film.line)
+    result = result_of(film.line)
     if result.findings is None:
         return {}
     labels = LabelSet("scored", tuple(result.findings))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hilum.domain.documents.results import ImageResult
+from hilum.domain.errors import UsageError
 from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults
 
-__all__ = ["REPORT", "ResultsJsonl", "line_of", "read", "schema"]
+__all__ = ["REPORT", "ResultsJsonl", "line_of", "read", "result_lines", "result_of", "schema"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,42 @@ def line_of(result: ImageResult) -> str:
     return json.dumps(result.model_dump(mode="python"), separators=(",", ":"))
 
 
+def result_of(line: str) -> ImageResult:
+    """Return the result of a line: the inverse of `line_of`, whatever a film is called.
+
+    Pydantic's own reader of JSON refuses the names that are not UTF-8.
+
+    Raises:
+        ValueError: for a line that is not a result, by pydantic, naming the field.
+    """
+    return ImageResult.model_validate(json.loads(line))
+
+
 def read(text: str) -> tuple[ImageResult, ...]:
     """Return the results of a results.jsonl: the inverse of `render`.
 
     Raises:
         ValueError: for a line that is not a result, by pydantic, naming the field.
     """
-    return tuple(ImageResult.model_validate(json.loads(line)) for line in text.splitlines())
+    return tuple(map(result_of, text.splitlines()))
+
+
+def result_lines(path: Path) -> Iterator[tuple[str, ImageResult]]:
+    """Yield each line of a results.jsonl, without its end, and its result.
+
+    Raises:
+        UsageError: for a line that is not a result, with its number.
+    """
+    with path.open(encoding="ascii", errors="replace") as lines:
+        for number, text in enumerate(lines, start=1):
+            line = text.rstrip("\n")
+            try:
+                yield line, result_of(line)
+            except ValueError:
+                raise UsageError(
+                    f"each line must be a result of hilum; {path}, line {number} is not. "
+                    "Run the same `hilum predict` again"
+                ) from None
 
 
 def schema() -> dict[str, Any]:
