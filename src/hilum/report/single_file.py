@@ -72,9 +72,12 @@ def read_picture(root: Path, path: str) -> bytes | None:
     if folder not in RESULT_FOLDERS or "/" in name or "\\" in name or name in ("", ".", ".."):
         return None
     file = root / folder / name
-    if "\0" in name or file.is_symlink() or not file.is_file():
+    try:
+        if "\0" in name or file.is_symlink() or not file.is_file():
+            return None
+        data = file.read_bytes()
+    except OSError:  # it went meanwhile, or its name is one that no file can have
         return None
-    data = file.read_bytes()
     return data if data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8")) else None
 
 

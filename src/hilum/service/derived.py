@@ -99,13 +99,12 @@ class DerivedPictures:
 
     def offers(self, film: FilmRow) -> Mapping[str, bool]:
         """Return which of `preview`, `pixels` and `maps` a film can have."""
-        status = _status(film)
-        seen = status is Status.REJECT or _scored(film)
-        return {"preview": seen, "pixels": seen, "maps": _scored(film)}
+        seen = film.scored or film.facts.get("status") == Status.REJECT
+        return {"preview": seen, "pixels": seen, "maps": film.scored}
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
         """Return the findings whose overlay can be requested: all of a scored film."""
-        return tuple(self._scoring.bundle.labels) if _scored(film) else ()
+        return tuple(self._scoring.bundle.labels) if film.scored else ()
 
     def layers(self, film: FilmRow) -> tuple[str, ...]:
         """Return nothing: a page that has the pixels takes the maps of `maps`."""
@@ -126,13 +125,13 @@ class DerivedPictures:
 
     def maps(self, film: FilmRow) -> bytes | None:
         """Return the maps of the bundle whose result the film has."""
-        if not _scored(film):
+        if not film.scored:
             return None
         return self._cached(film, maps_kind(film.bundle))
 
     def overlay(self, film: FilmRow, finding: str) -> bytes | None:
         """Return a PNG of the film with one finding's map."""
-        if not _scored(film) or finding not in self._scoring.bundle.labels:
+        if not film.scored or finding not in self._scoring.bundle.labels:
             return None
         number = self._scoring.bundle.labels.index(finding)
         return self._cached(film, f"overlay-{film.bundle}-{number}.png")
@@ -194,15 +193,6 @@ class DerivedPictures:
                 Picture(analysis.map_of(name), caption, Style.HOT, False, PictureFormat.PNG)
             )
             self._objects.derive(film.id, kind, drawn)
-
-
-def _status(film: FilmRow) -> Status | None:
-    return Status(film.facts["status"]) if film.facts else None
-
-
-def _scored(film: FilmRow) -> bool:
-    status = _status(film)
-    return status is not None and status.scored
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import UsageError
-from hilum.files.films import RESULT_FOLDERS
 from hilum.report.batch.results_jsonl import result_lines
+from hilum.report.single_file import read_picture
 from hilum.service.store.films import FilmRow, NewFilm, NewResult, StoredFilms
 from hilum.service.summaries import summarize
 
@@ -19,7 +19,6 @@ __all__ = ["FolderFacts", "FolderPictures", "load_folder"]
 
 _LOADED = "results.jsonl"
 """Setting with the stamp of the file that was loaded last, and its findings."""
-_PICTURES = (b"\xff\xd8", b"\x89PNG\r\n\x1a\n")
 
 
 @dataclass(frozen=True)
@@ -137,16 +136,7 @@ class FolderPictures:
 
     def _picture(self, name: str | None) -> bytes | None:
         """Return a picture that hilum wrote, and nothing else that a line may name."""
-        if name is None:
-            return None
-        path = (self._folder / name).resolve()
-        if not any(path.is_relative_to(self._folder / place) for place in RESULT_FOLDERS):
-            return None
-        try:
-            data = path.read_bytes()
-        except OSError:
-            return None
-        return data if data.startswith(_PICTURES) else None
+        return None if name is None else read_picture(self._folder, name)
 
 
 def _film_of(film: FilmRow) -> str | None:

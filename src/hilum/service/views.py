@@ -11,7 +11,7 @@ from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.report.batch.results_jsonl import result_of
 from hilum.report.parts.score_text import measured, score_sentence
-from hilum.report.parts.scores import scores_of
+from hilum.report.parts.scores import margin, scores_of
 from hilum.report.parts.text import REASONS
 from hilum.service.documents import (
     FilmLinks,
@@ -27,7 +27,6 @@ from hilum.service.store.films import FilmRow
 from hilum.service.store.tokens import AccessToken
 from hilum.service.store.verdicts import StoredVerdict, differ, newest_of_each
 from hilum.service.store.worklist import ListedFilm
-from hilum.service.summaries import margin_between
 
 __all__ = ["film_document", "history_of", "links_of", "listed_film", "verdict_document"]
 
@@ -38,7 +37,7 @@ _REVEALING = frozenset({"EMPTY_HEATMAP", "HEATMAP_FAILED"})
 def film_document(parts: ServiceParts, film: FilmRow, caller: AccessToken) -> bytes:
     """Return a `FilmDocument`, the line of results.jsonl in it byte for byte."""
     seen = parts.may_see(film.id, caller)
-    shown = film.line and (seen or not _scored(film))
+    shown = film.line and (seen or not film.scored)
     codes = [ReasonCode(code) for code in film.facts.get("codes", ())] if shown else []
     history = parts.verdicts.history(film.id)
     mine = [one for one in history if one.reader == caller.reader]
@@ -184,9 +183,9 @@ def _reading(
 
 def _top(findings: Mapping[str, Any]) -> TopFinding | None:
     margins = {
-        name: value
+        name: margin(one["probability"], threshold)
         for name, one in findings.items()
-        if (value := margin_between(one["probability"], one.get("threshold"))) is not None
+        if (threshold := one.get("threshold")) is not None
     }
     if not margins:
         return None
@@ -214,7 +213,3 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     fields = [key for key in new if key != "findings" and old.get(key) != new[key]]
     return (*findings, *fields)
-
-
-def _scored(film: FilmRow) -> bool:
-    return film.facts.get("findings") is not None

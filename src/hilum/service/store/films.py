@@ -116,6 +116,11 @@ class FilmRow:
         """The result as plain values; empty before there is one."""
         return json.loads(self.line) if self.line else {}
 
+    @property
+    def scored(self) -> bool:
+        """Whether its result has scores."""
+        return self.facts.get("findings") is not None
+
     @classmethod
     def of(cls, row: Row) -> FilmRow:
         """Return the film of a row of `FILMS`."""
