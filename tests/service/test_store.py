@@ -159,11 +159,11 @@ def test_pages_hold_each_film_once_in_one_order(store: Store, sort: str) -> None
     whole = worklist.page(replace(query, limit=200))
     while True:
         page = worklist.page(query)
-        seen += [one.row["id"] for one in page.films]
+        seen += [one.film.id for one in page.films]
         if not page.cursor:
             break
         query = replace(query, cursor=page.cursor)
-    assert seen == [one.row["id"] for one in whole.films]
+    assert seen == [one.film.id for one in whole.films]
     assert sorted(seen) == sorted(ids)
 
 
@@ -209,8 +209,8 @@ def test_the_list_begins_with_unread_films_by_margin(store: Store) -> None:
     StoredVerdicts(store.database, apart=False).add(verdict(ids[0]))
     worklist = Worklist(store.database, ["Mass"])
     page = worklist.page(WorklistQuery("R1", limit=200))
-    assert page.films[-1].row["id"] == ids[0]
-    priorities = [one.row["priority"] for one in page.films[:-1]]
+    assert page.films[-1].film.id == ids[0]
+    priorities = [one.priority for one in page.films[:-1]]
     known = [one for one in priorities if one is not None]
     assert known == sorted(known, reverse=True)
     assert priorities[len(known) :] == [None] * (len(priorities) - len(known))
@@ -325,7 +325,7 @@ def test_a_folder_with_a_name_that_is_not_utf8_is_loaded_whole(
     (tmp_path / "results.jsonl").write_text(f"{line_of(named)}\n", "ascii")
     load_folder(tmp_path, store.films)
     (film,) = Worklist(store.database, ()).page(WorklistQuery("R1")).films
-    row = store.films.film(film.row["id"])
+    row = store.films.film(film.film.id)
     assert row is not None
     assert row.name == "b\\xff.png"
     assert result_of(row.line) == named

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from hilum.explain.caption import Caption
 from hilum.explain.outline import LEVEL, outline
 from hilum.explain.request import Pictures
 from hilum.files.atomic import UNFINISHED, write_atomic
-from hilum.files.films import DICOM_FOLDER
+from hilum.files.films import DICOM_FOLDER, is_object_folder
 from hilum.interchange import (
     Algorithm,
     FilmResults,
@@ -216,7 +215,7 @@ def remove_stale_objects(out: Path, shown: Set[str]) -> None:
     if not folder.is_dir():
         return
     for film in sorted(folder.iterdir()):
-        if not re.fullmatch("[0-9a-f]{32}", film.name) or not film.is_dir():
+        if not is_object_folder(film) or not film.is_dir():
             continue
         for file in sorted(film.iterdir()):
             unfinished = file.name.startswith(".") and file.name.endswith(UNFINISHED)
@@ -257,19 +256,12 @@ def _sheet(film: ScoredFilm, request: DicomRequest, reader: ReaderProcess) -> Sh
     note = f"Bundle {film.bundle.manifest.name} {film.bundle.id}."
     picture = Picture(
         film.analysis.map_of(name),
-        Caption(
-            name,
-            found[name].probability,
-            found[name].threshold,
-            found[name].calibrated,
-            f"Also positive: {others}. {note}" if others else note,
-        ),
+        Caption.of(name, found[name], f"Also positive: {others}. {note}" if others else note),
         request.pictures.style,
         True,
         request.pictures.stored,
     )
     try:
-        drawn = reader.ask(sheet_request(picture, LONGEST_SIDE))
+        return reader.ask(sheet_request(picture, LONGEST_SIDE))
     except FilmError:  # the film went with the process that had it
         return None
-    return Sheet(drawn.rows, drawn.columns, drawn.data, drawn.jpeg)

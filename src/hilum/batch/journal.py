@@ -32,6 +32,7 @@ __all__ = [
     "Header",
     "Journal",
     "Recorded",
+    "files_of",
     "in_order",
     "inputs_of",
     "pictures_of",
@@ -79,15 +80,19 @@ class Entry(_Frozen):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Its pictures, relative to the output folder."""
-        return pictures_of(self.result)
+        """Its pictures and DICOM objects, relative to the output folder."""
+        return files_of(self.result)
+
+
+def files_of(result: ImageResult) -> tuple[str, ...]:
+    """Pictures and DICOM objects of a result, relative to the output folder."""
+    return (*pictures_of(result), *result.dicom.values())
 
 
 def pictures_of(result: ImageResult) -> tuple[str, ...]:
-    """Preview, maps, overlays and DICOM objects of a result, relative to the output folder."""
+    """Preview, maps and overlays of a result, relative to the output folder."""
     film = (result.film,) if result.film else ()
-    pictures = (*film, *result.maps.values(), *result.heatmaps.values())
-    return (*pictures, *result.dicom.values())
+    return (*film, *result.maps.values(), *result.heatmaps.values())
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hilum.batch.journal import (
     Header,
     Journal,
     Recorded,
+    files_of,
     in_order,
-    pictures_of,
     read_entries,
     read_header,
     read_journal,
@@ -69,7 +69,7 @@ def merge(bundle: Bundle, parts: Sequence[Path], out: Path) -> BatchResults:
             (out / DICOM_FOLDER).mkdir(exist_ok=True)
         clear_leftovers((out, *(out / folder for folder in FOLDERS)))
         for result in batch.results:
-            for file in pictures_of(result):
+            for file in files_of(result):
                 _copy(origin[result.input] / file, out / file)
         write_reports(batch, out)
     return batch

@@ -176,7 +176,9 @@ def write_single(batch: BatchResults, out: Path, path: Path, tell: Callable[[str
         raise UsageError(
             f"--single-file must name a file outside the folder of the results; got {path}"
         )
-    pictures = {file: _count_of(result) for result in batch.results for file in pictures_of(result)}
+    pictures = {
+        file: len(own) for result in batch.results for own in (pictures_of(result),) for file in own
+    }
     page = "".join(FilmReport(most=MOST_IN_ONE_FILE).pieces(batch))
     sizes = [file.stat().st_size for name in pictures if (file := out / name).is_file()]
     size = size_of_single_file(len(page), sizes)
@@ -188,10 +190,6 @@ def write_single(batch: BatchResults, out: Path, path: Path, tell: Callable[[str
 
     with atomic_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as to:
         to.writelines(with_pictures_inside(page, picture))
-
-
-def _count_of(result: ImageResult) -> int:
-    return len(pictures_of(result))
 
 
 def write_sheets(batch: BatchResults, out: Path, folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from hilum.batch.journal import (
     Header,
     Journal,
     Recorded,
-    pictures_of,
+    files_of,
     read_entries,
     read_journal,
 )
@@ -167,7 +167,7 @@ def _reported(scoring: Scoring, inputs: Sequence[Input], in_parts: bool) -> Batc
     request = scoring.request
     if request.pictures is None and request.dicom is None:
         return batch
-    shown = {file for result in batch.results for file in pictures_of(result)}
+    shown = {file for result in batch.results for file in files_of(result)}
     if in_parts:
         # what a part rejects for its namesake, the whole may show
         shown.update(*(entry.files for entry in journal))

@@ -248,10 +248,9 @@ class FilmScoring:
         if pictures is None or not pictures.overlays:
             return files, False
         for name in pictures.which.select(analysis.findings):
-            found = analysis.findings[name]
             picture = Picture(
                 analysis.map_of(name),
-                Caption(name, found.probability, found.threshold, found.calibrated),
+                Caption.of(name, analysis.findings[name]),
                 pictures.style,
                 pictures.panel,
                 pictures.stored,

@@ -180,7 +180,7 @@ class Prediction:
         cells = self.analysis.map_of(name)
         zones = regions_of(cells, film.shape, film.view, self._preprocessing)
         heatmap = self.heatmap(name)
-        caption = Caption(name, result.probability, result.threshold, result.calibrated)
+        caption = Caption.of(name, result)
         return Explanation(
             finding=name,
             result=result.model_copy(update={"regions": zones}),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.documents.results import FindingResult
 from hilum.explain.ramp import Style
 
 __all__ = ["Caption"]
@@ -40,6 +42,11 @@ class Caption:
     threshold: float | None = None
     calibrated: bool = True
     note: str = ""
+
+    @classmethod
+    def of(cls, finding: str, result: FindingResult, note: str = "") -> Self:
+        """Return the words for one finding of a film that was scored."""
+        return cls(finding, result.probability, result.threshold, result.calibrated, note)
 
     @property
     def title(self) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from hilum.domain.errors import UsageError, suggestion
+from hilum.importing.profile import NEEDED_INPUT
 from hilum.importing.records import WeightFile
 
 __all__ = ["draft", "library_tree"]
 
-_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
 _ASKED = "# for you to state; nothing of this is guessed:"
 _BACKBONES = {
     "features.denseblock4.denselayer16.conv2.weight": "densenet121",
@@ -105,7 +105,7 @@ def draft(file: WeightFile, name: str) -> str:
     if words is None:
         count = last[1][0] if last is not None else "each"
         lines.append(f"# findings: [names of the {count} outputs, in order]")
-    lines.append("# input: {" + ", ".join(f"{field}: " for field in _INPUT) + "}")
+    lines.append("# input: {" + ", ".join(f"{field}: " for field in NEEDED_INPUT) + "}")
     lines += [
         "# seen: [{dataset: , films: }]   # datasets that it was trained on; [] for none",
         "# license:",

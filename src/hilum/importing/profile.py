@@ -16,12 +16,13 @@ from hilum.files.sealed import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.runs.facts import SeenFilms
 
-__all__ = ["FROM_FILE", "Profile", "load_profile", "shipped_profiles"]
+__all__ = ["FROM_FILE", "NEEDED_INPUT", "Profile", "load_profile", "shipped_profiles"]
 
 FROM_FILE = "as in the file"
 """Head of a profile that takes the steps which the file's own configuration states."""
 _NEEDED = ("name", "backbone", "head", "findings", "input", "seen", "license", "citation", "url")
-_NEEDED_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
+NEEDED_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
+"""Fields of a profile's input that no file says and nobody may guess."""
 _LONGEST = 200_000
 
 
@@ -181,7 +182,7 @@ def checked(tree: dict[str, Any], where: str, changes: Mapping[str, Any]) -> Pro
     inputs = tree.get("input")
     missing = [name for name in _NEEDED if tree.get(name) is None]
     missing += [
-        f"input.{name}" for name in _NEEDED_INPUT if isinstance(inputs, dict) and name not in inputs
+        f"input.{name}" for name in NEEDED_INPUT if isinstance(inputs, dict) and name not in inputs
     ]
     if missing:
         raise UsageError(

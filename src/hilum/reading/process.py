@@ -120,6 +120,23 @@ class Picture:
     panel: bool
     stored: PictureFormat
 
+    @property
+    def head(self) -> dict[str, Any]:
+        """Head of the request to draw it."""
+        return {
+            "do": "draw",
+            "cells": self.cells.shape,
+            "caption": vars(self.caption),
+            "style": self.style.value,
+            "panel": self.panel,
+            "stored": self.stored.value,
+        }
+
+    @property
+    def data(self) -> memoryview:
+        """The cells as the request carries them: float32, row by row."""
+        return np.ascontiguousarray(self.cells, np.float32).data
+
 
 class ReaderProcess:
     """One process that reads films, started at the first request, and anew after it ended.
@@ -195,16 +212,7 @@ class ReaderProcess:
             (file,) = answer.blobs
             return bytes(file)
 
-        head = {
-            "do": "draw",
-            "cells": picture.cells.shape,
-            "caption": vars(picture.caption),
-            "style": picture.style.value,
-            "panel": picture.panel,
-            "stored": picture.stored.value,
-        }
-        cells = np.ascontiguousarray(picture.cells, np.float32).data
-        return self.ask(Request(head, result, [cells]))
+        return self.ask(Request(picture.head, result, [picture.data]))
 
     def sha256(self, path: Path) -> str | None:
         """Hash a regular file's bytes; None where it is not one, or cannot be read.

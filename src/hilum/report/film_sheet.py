@@ -64,8 +64,8 @@ def write_film_sheet(
         figure = Figure(figsize=(_WIDTH, _HEIGHT))
         canvas = FigureCanvasPdf(figure)
         page = _Page(figure)
-        _head(page, result, batch)
         scores = scores_of(result, batch.labels)
+        _head(page, result, scores, batch)
         _pictures(page, result, scores, picture)
         _reasons(page, result)
         if scores:
@@ -121,14 +121,16 @@ def _drawable(words: str) -> str:
     return "".join(letter if ord(letter) in known else f"\\u{ord(letter):04x}" for letter in words)
 
 
-def _head(page: _Page, result: ImageResult, batch: BatchResults) -> None:
+def _head(
+    page: _Page, result: ImageResult, scores: Sequence[FindingScore], batch: BatchResults
+) -> None:
     page.text(_LEFT, NOT_A_DEVICE, 7.5, weight="bold")
     page.y -= 0.3
     name = shown(result.image_id)
     page.text(_LEFT, name if len(name) < 70 else f"{name[:69]}…", 14, weight="bold")
     page.y -= 0.28
     found = bool(result.positives)
-    line = headline(result, scores_of(result, batch.labels))
+    line = headline(result, scores)
     page.lines(line, 10, 90, color=_ACCENT if found else _INK, weight="bold" if found else "normal")
     facts = [f"status {result.status}", f"view {result.view.value}"]
     facts += [f"patient {shown(result.patient)}"] if result.patient else []
@@ -143,8 +145,9 @@ def _pictures(
 ) -> None:
     """Draw the film and, beside it, the map of the first score that has one."""
     film = _pixels(picture(result.film)) if result.film else None
-    maps: dict[str, str] = result.maps
-    first = next((one for one in scores if one.name in maps or one.name in result.heatmaps), None)
+    first = next(
+        (one for one in scores if one.name in result.maps or one.name in result.heatmaps), None
+    )
     if film is None and first is None:
         return
     side = 3.45
@@ -154,7 +157,7 @@ def _pictures(
     caption = ""
     if first is not None:
         beside = page.axes(_RIGHT - side, bottom, side, side)
-        own, layer = result.heatmaps.get(first.name, ""), maps.get(first.name, "")
+        own, layer = result.heatmaps.get(first.name, ""), result.maps.get(first.name, "")
         _show(beside, _pixels(picture(own)) if own else film, _pixels(picture(layer)))
         regions = ", ".join(first.result.regions) or "no region raised the score"
         caption = f"{display_name(first.name)}: {regions}. {EVIDENCE}"

@@ -187,8 +187,7 @@ class DerivedPictures:
         self._objects.derive(film.id, maps_kind(bundle.id), maps)
         if kind.startswith("overlay-"):
             name = bundle.labels.findings[int(kind.rpartition("-")[2].removesuffix(".png"))]
-            found = analysis.findings[name]
-            caption = Caption(name, found.probability, found.threshold, found.calibrated)
+            caption = Caption.of(name, analysis.findings[name])
             drawn = self._reader.draw(
                 Picture(analysis.map_of(name), caption, Style.HOT, False, PictureFormat.PNG)
             )

@@ -79,7 +79,7 @@ def _score_words(parts: ServiceParts, film: FilmRow) -> dict[str, dict[str, str]
 
 def listed_film(parts: ServiceParts, listed: ListedFilm, caller: AccessToken) -> WorklistFilm:
     """Return a film of the list."""
-    row, film = listed.row, FilmRow.of(listed.row)
+    film = listed.film
     seen = not parts.settings.blind or listed.read_by_me
     facts = film.facts  # without a check: hilum wrote the line, and a page has 200 of them
     shown: dict[str, Any] = {"status": None}
@@ -94,10 +94,10 @@ def listed_film(parts: ServiceParts, listed: ListedFilm, caller: AccessToken) ->
         }
     if facts and seen:
         shown |= {
-            "priority": row["priority"],
+            "priority": listed.priority,
             "top": _top(facts.get("findings") or {}),
-            "positives": tuple(row["positives"].strip("|").split("|")) if row["positives"] else (),
-            "near": tuple(row["near"].strip("|").split("|")) if row["near"] else (),
+            "positives": listed.positives,
+            "near": listed.near,
         }
     return WorklistFilm(
         id=film.id,

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from hilum.datasets import open_dataset
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError, DatasetError, FilmError, HilumError, counted
 from hilum.domain.record import Split
-from hilum.explain.map_layer import layer_shape, map_layer
+from hilum.explain.map_layer import map_layer
 from hilum.explain.overlay import is_empty
 from hilum.files.atomic import atomic_file
 from hilum.files.sealed import read_sealed
@@ -241,7 +243,7 @@ def _maps(subject: Subject, reading: Reading, findings: Sequence[str]) -> dict[s
         if finding in subject.engine.labels:
             cells = heatmaps[subject.engine.labels.index(finding)]
             shape = reading.facts.shape
-            empty = is_empty(preprocessing.to_film(cells, layer_shape(shape)))
+            empty = is_empty(np.array(preprocessing.peak_on_film(cells, shape), np.float32))
             found[finding] = None if empty else map_layer(cells, preprocessing, shape)
     return found
 

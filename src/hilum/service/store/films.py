@@ -14,7 +14,7 @@ from typing import Any
 from hilum.service.store.database import Database, Row
 from hilum.service.store.events import Happening, append_event, digest_of
 
-__all__ = ["FilmRow", "FilmState", "NewFilm", "NewResult", "StoredFilms"]
+__all__ = ["FilmRow", "FilmState", "NewFilm", "NewResult", "StoredFilms", "parted"]
 
 _SERVICE = "service"
 """Actor of what no reader does."""
@@ -324,6 +324,15 @@ def _joined(findings: Sequence[str]) -> str:
     ('|Mass|Edema|', '')
     """
     return f"|{'|'.join(findings)}|" if findings else ""
+
+
+def parted(text: str) -> tuple[str, ...]:
+    """Return the findings that `_joined` put together.
+
+    >>> parted("|Mass|Edema|"), parted("")
+    (('Mass', 'Edema'), ())
+    """
+    return tuple(text.strip("|").split("|")) if text else ()
 
 
 def _values(film: NewFilm, added: float) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hilum.domain.errors import UsageError
 from hilum.service.store.database import Database, Row
+from hilum.service.store.films import FilmRow, parted
 
 __all__ = ["ListedFilm", "Worklist", "WorklistPage", "WorklistQuery", "WorklistState"]
 
@@ -98,10 +99,32 @@ class WorklistQuery:
 
 @dataclass(frozen=True)
 class ListedFilm:
-    """One film of the list: the row, and whether the reader who asks has read it."""
+    """One film of the list.
 
-    row: Row
+    Attributes:
+        film: the film.
+        read_by_me: whether the reader who asks has read it.
+        priority: largest margin over a threshold; None without one.
+        positives: findings at or above their threshold.
+        near: findings just below.
+    """
+
+    film: FilmRow
     read_by_me: bool
+    priority: float | None
+    positives: tuple[str, ...]
+    near: tuple[str, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> ListedFilm:
+        """Return the film of a row of a page."""
+        return cls(
+            FilmRow.of(row),
+            bool(row["mine"]),
+            row["priority"],
+            parted(row["positives"] or ""),
+            parted(row["near"] or ""),
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +178,7 @@ class Worklist:
         page = rows[: query.limit]
         more = len(rows) > query.limit
         cursor = _encoded(query.sort, page[-1]["at"], page[-1]["id"]) if more else ""
-        return WorklistPage([ListedFilm(row, bool(row["mine"])) for row in page], cursor)
+        return WorklistPage([ListedFilm.of(row) for row in page], cursor)
 
     def counts(self, reader: str) -> dict[WorklistState, int]:
         """Return the number of films in each part of the list."""
