@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from hilum.bundle.manifest import (
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
+from hilum.files.atomic import atomic_folder
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
@@ -114,9 +114,7 @@ def write_bundle(
         raise UsageError(f"a bundle is written to a new folder; {path} exists. Choose another name")
     parts.refuse_mixed()
     facts, calibration = parts.facts, parts.calibration
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with atomic_folder(path) as work:
         shutil.copyfile(parts.network, work / "model.onnx")
         outputs, preprocessing = facts.network.outputs, facts.network.preprocessing
         engine = Engine(parts.network, preprocessing, outputs, calibration.precision)
@@ -138,9 +136,4 @@ def write_bundle(
         (work / "CARD.md").write_text(card(manifest, evaluation), "utf-8")
         files = {file.name: file_sha256(file) for file in sorted(work.iterdir())}
         write_sealed(manifest.model_copy(update={"files": files}), work / "bundle.json")
-        work.chmod(0o755)
-        work.replace(path)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return Bundle.load(path)

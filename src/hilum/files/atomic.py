@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["UNFINISHED", "atomic_file", "naming", "sync_folder", "write_atomic"]
+__all__ = ["UNFINISHED", "atomic_file", "atomic_folder", "naming", "sync_folder", "write_atomic"]
 
 UNFINISHED = ".hilum.tmp"
 """Suffix of a file that is not complete yet. No user's file has it."""
@@ -48,6 +49,33 @@ def atomic_file(path: Path, durable: bool = True) -> Generator[Path]:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Generator[Path]:
+    """Fill a folder that appears at `path` whole or not at all.
+
+    Args:
+        path: where the folder will be; it must not exist yet, and the one above it is made.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "made"
+    >>> with atomic_folder(path) as unfinished:
+    ...     _ = (unfinished / "a.txt").write_text("all of it")
+    >>> [file.name for file in path.iterdir()]
+    ['a.txt']
+    """
+    import tempfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield work
+        work.chmod(0o755)  # a temporary folder is its owner's alone
+        work.replace(path)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def write_atomic(path: Path, data: bytes, durable: bool = False) -> None:

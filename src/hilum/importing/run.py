@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
 from hilum.domain.record import digest
 from hilum.domain.scores import OperatingPoint, Target
+from hilum.files.atomic import atomic_folder
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.preprocess import Fit
 from hilum.importing.profile import Profile
@@ -79,15 +78,8 @@ def import_weights(request: ImportRequest, out: Path, films: Sequence[Radiograph
             f"{file} must be the file of profile {request.profile.name}, with the sha256 "
             f"{request.profile.sha256[:12]}; it has {sha256[:12]}. The file has changed since"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with atomic_folder(out) as work:
         _write(request, RunFolder(work), (file, sha256), films)
-        work.chmod(0o755)
-        work.replace(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return RunFolder(out)
 
 
