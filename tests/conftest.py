@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,31 @@ def settings_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser_flags() -> tuple[str, ...]:
+    """How the browser is started; a file that needs other flags has a fixture of this name."""
+    return (
+        *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+        *("--disable-component-update", "--disable-sync"),
+    )
+
+
+@pytest.fixture(scope="module")  # two drivers at a time do not go together
+def browser(browser_flags: tuple[str, ...]) -> Iterator[Any]:
+    """A real browser, for the tests of one file."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=path, headless=True, args=list(browser_flags)
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.report.batch import reports
@@ -19,21 +18,8 @@ from hilum.report.single_file import read_picture, with_pictures_inside
 
 pytestmark = pytest.mark.slow
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 BY_PRIORITY = ["c.png", "b.png", "a.png"]
 UNSCORED = ["d.png", "e.dcm", "f.pdf"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.map_layer import map_layer
@@ -30,19 +29,6 @@ CELL = (2, 3)
 PREPROCESSING = Preprocessing()
 LOADED = """() => Array.from(document.querySelector(".viewer").querySelectorAll("img"))
   .every((image) => image.complete)"""
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 def heatmap(cell: tuple[int, int] = CELL) -> np.ndarray:

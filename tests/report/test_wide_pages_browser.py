@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from io import BytesIO
@@ -14,7 +12,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from hilum.datasets import reader
 from hilum.domain.documents import NOT_A_DEVICE
@@ -43,21 +41,8 @@ from hilum.report.run import RunNumber, RunStage, StageState, run_page
 pytestmark = pytest.mark.slow
 
 LABELS = LabelSet("three", ("Effusion", "Hernia", "Pneumonia"))
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 PAGES = ("evaluation", "comparison", "errors", "errors-alone", "inspection", "run")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 def cohort_of(p: np.ndarray) -> Cohort:
