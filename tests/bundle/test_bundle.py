@@ -13,9 +13,9 @@ import pytest
 
 import hilum
 from hilum import Bundle
-from hilum.bundle import BundleParts, write_bundle
 from hilum.bundle.analysis import ScreenedFilm
 from hilum.bundle.prediction import Prediction
+from hilum.bundle.write import BundleParts, write_bundle
 from hilum.cli.bundle import write
 from hilum.domain.errors import BundleError, FilmError, ReasonCode, UsageError
 from hilum.domain.findings import nih14

@@ -17,9 +17,9 @@ from PIL import Image
 
 from hilum import Bundle
 from hilum.bundle.prediction import Prediction
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.errors import ReasonCode
 from hilum.domain.findings import display_name
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Radiograph
 from hilum.phantom.film import draw_example
 

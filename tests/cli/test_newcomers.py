@@ -145,7 +145,7 @@ def test_the_counts_of_one_are_singular(said: Said, films: Path) -> None:
     assert "1 input: 1 ok" in err
     assert "1 film in" in err
     assert "1 input: 1 ok" in out
-    assert not re.search(r"\b1 (inputs|films|patients|findings)\b", out + err)
+    assert not re.search(r"(?<![\d.,])1 (inputs|films|patients|findings)\b", out + err)
 
 
 @given(st.integers(0, 3000), st.sampled_from(["film", "study", "batch"]))

@@ -15,7 +15,8 @@ from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.imaging.read import read
 from hilum.phantom.film import draw_example
-from hilum.reading.process import ReaderProcess, Reading
+from hilum.reading.film import Reading
+from hilum.reading.process import ReaderProcess
 
 NAME = "Muster^Ängela\n=山田^花子"
 

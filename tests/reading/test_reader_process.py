@@ -26,7 +26,9 @@ from hilum.explain.ramp import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import process as reader_process
-from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refusal
+from hilum.reading.film import Reading, Refusal
+from hilum.reading.picture import Picture
+from hilum.reading.process import Limits, ReaderProcess
 
 HOSTILE = (sys.executable, "-P", str(Path(__file__).with_name("hostile_reader.py")))
 CRASHES = ("segfault", "exit", "babble")

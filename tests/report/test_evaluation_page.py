@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.documents import NOT_A_DEVICE, Interval
+from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import OperatingPoint, Probabilities, Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hilum.domain.documents import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.evaluation import (
     BrierParts,
     CalibrationEvaluation,
@@ -19,6 +19,7 @@ from hilum.domain.documents.evaluation import (
     Subgroup,
     SummaryEvaluation,
 )
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.evaluation.finding import calibration_verdict
 from hilum.report.evaluation.sentences import best_and_worst, interpretation
 from hilum.report.evaluation.table import (

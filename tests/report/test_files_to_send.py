@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import film_report
 from hilum.report.film_sheet import write_film_sheet
 from hilum.report.parts.results import BatchResults

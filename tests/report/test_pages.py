@@ -14,10 +14,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from hilum.domain.documents import NOT_A_DEVICE, Interval, SplitFacts
+from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.results import FindingResult, ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import clinical_csv, dashboard, film_report, reports
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts import text as sentences

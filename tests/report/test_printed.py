@@ -17,10 +17,10 @@ import jsonschema
 import pytest
 
 from hilum.cli.terminal import form_of, print_batch
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.members import members
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import results_jsonl
 from hilum.report.parts.results import BatchResults
 from hilum.report.printed import printed

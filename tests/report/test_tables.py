@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ThresholdSource
 from hilum.domain.errors import ReasonCode, Status
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch import clinical_csv, results_jsonl
 from hilum.report.batch.clinical_csv import cell
 from hilum.report.parts.results import BatchResults

@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from hilum.datasets import reader
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.findings import LabelSet, LabelState
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.record import Cohort, Record
 from hilum.domain.scores import Probabilities, Target

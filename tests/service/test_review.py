@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.text import REASONS, percent
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from hilum import Bundle
-from hilum.bundle import BundleParts, write_bundle
 from hilum.bundle.manifest import read_calibration
+from hilum.bundle.write import BundleParts, write_bundle
 from hilum.cli.bundle import write
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split

@@ -325,5 +325,6 @@ def test_kill_9_at_several_moments(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "run"), *steps]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["-9"] * len(steps), "it was too fast to be killed"
-    train(tmp_path / "whole", LONG)
+    whole = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "whole")]
+    subprocess.run(whole, check=True)
     assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")

@@ -28,8 +28,9 @@ from hilum.interchange import (
     Sheet,
     object_kind,
 )
-from hilum.reading.process import FilmFacts, Picture, ReaderProcess
-from hilum.reading.sheet import sheet_request
+from hilum.reading.film import FilmFacts
+from hilum.reading.picture import Picture, sheet_request
+from hilum.reading.process import ReaderProcess
 
 __all__ = [
     "DicomRequest",

@@ -19,7 +19,9 @@ from hilum.explain.caption import Caption
 from hilum.explain.map_layer import map_layer
 from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
-from hilum.reading.process import Limits, Picture, ReaderProcess, Reading, Refusal
+from hilum.reading.film import Reading, Refusal
+from hilum.reading.picture import Picture
+from hilum.reading.process import Limits, ReaderProcess
 
 __all__ = [
     "BatchRequest",

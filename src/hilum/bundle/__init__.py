@@ -12,14 +12,11 @@
 
 from hilum.bundle.bundle import Bundle, Explanation, Prediction
 from hilum.bundle.manifest import Calibration, Manifest
-from hilum.bundle.write import BundleParts, write_bundle
 
 __all__ = [
     "Bundle",
-    "BundleParts",
     "Calibration",
     "Explanation",
     "Manifest",
     "Prediction",
-    "write_bundle",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hilum.bundle.manifest import Calibration, Manifest
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import counted
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.evaluation.table import markdown
 from hilum.runs.facts import BoundFilms, Imported, RunFacts, Trained
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.analysis import Analysis
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import FindingResult
 from hilum.domain.findings import display_name
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Radiograph
 
 __all__ = ["line", "to_html"]

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from hilum.calibration import FittedCalibrator
 from hilum.calibration.prevalence import shifted
-from hilum.domain.documents import NOT_A_DEVICE, SplitFacts
+from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import BundleError
 from hilum.domain.findings import LabelSet
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.scores import OperatingPoint
 from hilum.files.sealed import file_sha256, read_sealed
 from hilum.imaging.gate import GateRules

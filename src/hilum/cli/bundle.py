@@ -45,7 +45,7 @@ def bundle(
 
 def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     """Write the bundle and return its short id."""
-    from hilum.bundle import BundleParts, write_bundle
+    from hilum.bundle.write import BundleParts, write_bundle
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
     from hilum.runs.folder import RunFolder

@@ -160,7 +160,7 @@ def _predict(done: Evaluated, out: Path, step: Step, quiet: bool) -> BatchResult
 
 
 def _document(out: Path, done: Evaluated, batch: BatchResults, seconds: float) -> dict[str, object]:
-    from hilum.domain.documents import NOT_A_DEVICE
+    from hilum.domain.notice import NOT_A_DEVICE
 
     return {
         "notice": NOT_A_DEVICE,
@@ -188,7 +188,7 @@ def _command() -> str:
 def _tell(
     out: Path, done: Evaluated, localisation: Localization, batch: BatchResults, seconds: float
 ) -> None:
-    from hilum.domain.documents import NOT_A_DEVICE
+    from hilum.domain.notice import NOT_A_DEVICE
     from hilum.stages.evaluate import pointing_line
 
     evaluation = done.evaluation

@@ -252,7 +252,7 @@ def _scoring(opened: Store, settings: ServiceSettings, path: Path, work: _Work) 
 
 
 def _serve(parts: ServiceParts, certificate: Certificate | None) -> None:
-    from hilum.domain.documents import NOT_A_DEVICE
+    from hilum.domain.notice import NOT_A_DEVICE
     from hilum.service.server import serve_forever
 
     settings = parts.settings

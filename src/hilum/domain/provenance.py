@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,7 @@ TRAINING = (
     *("runs", "reading", "training"),
 )
 """Rooms that decide what a training run becomes."""
+_SOURCES = (".py", ".yaml", ".j2")
 
 
 @cache
@@ -34,13 +37,17 @@ def code_sha256(*rooms: str) -> str:
     """
     root = Path(__file__).resolve().parent.parent
     total = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        counted = not rooms or name.parts[0] in rooms
-        if counted and path.suffix in (".py", ".yaml", ".j2"):
-            total.update(name.as_posix().encode())
-            total.update(path.read_bytes())
+    for path in sorted(path for room in rooms or ("",) for path in _sources(root / room)):
+        total.update(path.relative_to(root).as_posix().encode())
+        total.update(path.read_bytes())
     return total.hexdigest()
+
+
+def _sources(room: Path) -> Iterator[Path]:
+    """Yield the source files below a folder, and look at nothing else: every start waits for it."""
+    for folder, below, names in os.walk(room):
+        below[:] = [name for name in below if name != "__pycache__"]
+        yield from (Path(folder, name) for name in names if name.endswith(_SOURCES))
 
 
 def provenance() -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from hilum.domain.documents import NOT_A_DEVICE
-from hilum.domain.documents.results import FindingResult
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.explain.ramp import Style
+
+if TYPE_CHECKING:  # a reader draws captions that it is sent, and loads no document
+    from hilum.domain.documents.results import FindingResult
 
 __all__ = ["Caption"]
 

@@ -10,23 +10,19 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from hilum.confined.child import Child, describe_exit
 from hilum.confined.frames import Frame, FrameError
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.domain.provenance import SCORING, code_sha256
-from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
-from hilum.explain.caption import Caption
-from hilum.explain.files import PictureFormat
-from hilum.explain.ramp import Style
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.reading import NOUN, start_reader
-from hilum.reading.requests import FilmFault, Request, Sha256, warnings_of
+from hilum.reading.film import FilmFacts, Reading, Refusal
+from hilum.reading.picture import Picture
+from hilum.reading.requests import Request, warnings_of
 
-__all__ = ["FilmFacts", "Limits", "Picture", "ReaderProcess", "Reading", "Refusal"]
+__all__ = ["Limits", "ReaderProcess"]
 
 T = TypeVar("T")
 
@@ -52,90 +48,6 @@ class Limits:
 
     timeout_s: int = 30
     memory_bytes: int = 4 * 1024**3
-
-
-class FilmFacts(BaseModel):
-    """Facts of a film from a reader; checked, since the film may have taken the reader over."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    sha256: Sha256
-    shape: tuple[PositiveInt, PositiveInt]
-    view: ViewPosition
-    codes: tuple[ReasonCode, ...]
-    patient_id: str = ""
-    """Value in the header: not to be shown before it is made a pseudonym."""
-    sop_instance_uid: str = ""
-    age_years: float | None = None
-    sex: Sex = Sex.UNKNOWN
-    pixels_sha256: str = ""
-    """Hash of the stored values, where there is a SOP instance UID."""
-    header: DicomHeader | None = Field(default=None, repr=False)
-    """The DICOM identity, where it was requested."""
-
-
-class Refusal(FilmFault):
-    """Why a reader has no film to give, with what a batch needs to decide about the file again."""
-
-    sha256: Sha256 | None
-    """Hash of the file's bytes; None where there are none, or none that can be read."""
-    settled: bool
-    """Whether the file was the same after reading as before: a file that is still being copied can
-    be cut short when it is read, and complete when it is hashed."""
-    sop_instance_uid: str = ""
-    pixels_sha256: str = ""
-    """The same fact as in `FilmFacts`, for a film that could be read but must not be scored."""
-    preview: bytes | None = Field(default=None, repr=False)
-    """A small JPEG of a film that could be read, where it was requested."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """A film that was read and screened.
-
-    Attributes:
-        facts: about the film.
-        raster: (S, S) uint8 or float32, for the network.
-        preview: a small JPEG, where it was requested.
-    """
-
-    facts: FilmFacts
-    raster: NDArray[Any]
-    preview: bytes | None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A heatmap to draw on the film that was read last.
-
-    Attributes:
-        cells: (h, w) float32, over the network's square.
-        caption, style, panel: as in `hilum.explain.picture.render`.
-        stored: the format of the file.
-    """
-
-    cells: NDArray[np.float32]
-    caption: Caption
-    style: Style
-    panel: bool
-    stored: PictureFormat
-
-    @property
-    def head(self) -> dict[str, Any]:
-        """Head of the request to draw it."""
-        return {
-            "do": "draw",
-            "cells": self.cells.shape,
-            "caption": vars(self.caption),
-            "style": self.style.value,
-            "panel": self.panel,
-            "stored": self.stored.value,
-        }
-
-    @property
-    def data(self) -> memoryview:
-        """The cells as the request carries them: float32, row by row."""
-        return np.ascontiguousarray(self.cells, np.float32).data
 
 
 class ReaderProcess:

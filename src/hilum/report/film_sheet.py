@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.findings import display_name
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.score_bars import ODDS_AT_END, position
 from hilum.report.parts.score_text import headline, measured, score_sentence

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.figures import bare, figure
 
 if TYPE_CHECKING:

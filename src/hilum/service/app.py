@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from hilum import __version__
-from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.service.access import Needs
 from hilum.service.documents import ProblemDocument
 from hilum.service.parts import ServiceParts

@@ -18,7 +18,9 @@ from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.ramp import Style
 from hilum.imaging.preprocess import Preprocessing
-from hilum.reading.process import Limits, Picture, ReaderProcess, Reading
+from hilum.reading.film import Reading
+from hilum.reading.picture import Picture
+from hilum.reading.process import Limits, ReaderProcess
 from hilum.reading.requests import pixels_request
 from hilum.service.objects import FilmObjects
 from hilum.service.store.films import FilmRow

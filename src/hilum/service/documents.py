@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from hilum.domain.documents import NOT_A_DEVICE, Document
+from hilum.domain.documents import Document
 from hilum.domain.documents.results import ImageResult
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.service.store.tokens import Scope
 from hilum.service.store.worklist import WorklistState
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import ViewPosition
 from hilum.files.atomic import write_atomic
 from hilum.report.batch.clinical_csv import cell

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.batch.results_jsonl import result_of
 from hilum.report.parts.score_text import measured, score_sentence
 from hilum.report.parts.scores import margin, scores_of

@@ -9,8 +9,9 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hilum.domain.documents import NOT_A_DEVICE, Document
+from hilum.domain.documents import Document
 from hilum.domain.errors import FilmError, HilumError
+from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = ["Decoder", "Diagnosis", "Extra", "Machine", "SelfTest", "diagnose", "machine"]
 

@@ -19,7 +19,8 @@ from hilum.files.atomic import atomic_file
 from hilum.files.sealed import read_sealed
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
-from hilum.reading.process import ReaderProcess, Reading
+from hilum.reading.film import Reading
+from hilum.reading.process import ReaderProcess
 from hilum.report.evaluation.errors import (
     CallKind,
     ErrorBrowser,

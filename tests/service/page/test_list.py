@@ -51,7 +51,7 @@ def test_failed_inputs_stand_apart_with_their_reason(served: Any, look: Look) ->
     seen.listed()
     assert HOSTILE not in names(seen)
     seen.page.get_by_role("link", name="1 input was not scored").click()
-    seen.page.locator(".failed .space .row").wait_for()
+    seen.page.locator(".failed .space .row", has_text="NOT_AN_IMAGE").wait_for()
     assert names(seen) == [HOSTILE]
     assert "NOT_AN_IMAGE" in seen.page.locator(".space .row .reason").inner_text()
     assert seen.page.locator("img[src=x]").count() == 0

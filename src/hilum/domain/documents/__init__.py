@@ -11,19 +11,18 @@ from pydantic import BaseModel, ConfigDict
 
 from hilum.domain.record import Cohort, digest
 
-__all__ = ["NOT_A_DEVICE", "Document", "Interval", "SplitFacts"]
-
-NOT_A_DEVICE = (
-    "hilum is research software, not a medical device. "
-    "Not for diagnosis; it does not replace the reading of a radiologist."
-)
-"""The notice that everything hilum writes carries."""
+__all__ = ["Document", "Interval", "SplitFacts"]
 
 
 class Document(BaseModel):
     """A frozen document, or a part of one; unknown keys and numbers that are not finite refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        defer_build=True,  # at first use: a batch imports all of them and uses few
+    )
 
 
 class Interval(Document):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
+from hilum.domain.documents import Document, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
     "Audit",

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
+from hilum.domain.documents import Document, Interval, SplitFacts
 from hilum.domain.documents.audit import Leak
+from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
     "CONTAMINATED",

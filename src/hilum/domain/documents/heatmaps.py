@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hilum.domain.documents import NOT_A_DEVICE, Document, Interval, SplitFacts
+from hilum.domain.documents import Document, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
     "CascadeStep",

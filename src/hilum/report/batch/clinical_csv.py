@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult, ThresholdSource
 from hilum.domain.findings import LabelSet
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex
 from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults

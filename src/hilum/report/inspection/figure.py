@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.inspection import DatasetInspection, Labels
 from hilum.domain.errors import counted
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.domain.radiograph import Sex
 from hilum.report.inspection.tables import completeness
 from hilum.report.parts.figures import ACCENT, GUIDE, INK, SAND, bare, figure

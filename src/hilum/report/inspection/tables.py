@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.inspection import (
     DatasetInspection,
     FilmInspection,
@@ -16,6 +15,7 @@ from hilum.domain.documents.inspection import (
     States,
 )
 from hilum.domain.errors import counted
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.markdown import ALIGNED, document, table
 from hilum.report.parts.text import columned, wrapped
 

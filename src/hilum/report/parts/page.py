@@ -13,8 +13,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.findings import display_name
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.text import (
     BY_HAND,

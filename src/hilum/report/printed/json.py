@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hilum.domain.documents import NOT_A_DEVICE
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.results import BatchResults
 from hilum.report.parts.text import evaluation_headline
 from hilum.report.printed import Printed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hilum.domain.documents import NOT_A_DEVICE
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import Status
 from hilum.domain.findings import LabelSet, display_name
+from hilum.domain.notice import NOT_A_DEVICE
 from hilum.report.parts.markdown import TableForm, code, table, text
 from hilum.report.parts.results import BatchResults, ranked
 from hilum.report.parts.text import (
