@@ -56,7 +56,7 @@ def pretrain(root: Path) -> Iterator[Film]:
     with (root / "index.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        child = row["population"] == "pediatric"
+        child = row["population"] != "adult"
         part = "child" if child else part_of(f"{row['source']} {row['patient_or_group']}")
         try:
             pixels = read(root / row["file"]).pixels
