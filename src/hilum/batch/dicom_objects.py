@@ -29,8 +29,9 @@ from hilum.interchange import (
     object_kind,
 )
 from hilum.reading.film import FilmFacts
-from hilum.reading.picture import Picture, sheet_request
+from hilum.reading.picture import Picture
 from hilum.reading.process import ReaderProcess
+from hilum.reading.sheet import sheet_request
 
 __all__ = [
     "DicomRequest",

@@ -1,4 +1,4 @@
-"""A heatmap to draw on the film that was read last, and the request for a picture of any kind."""
+"""A heatmap to draw on the film that was read last."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt, TypeAdapter
 
-from hilum.confined.frames import Frame
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.ramp import Style
-from hilum.interchange import Sheet
-from hilum.reading.requests import Request
 
-__all__ = ["Picture", "sheet_request"]
-
-_SIDES = TypeAdapter[tuple[PositiveInt, PositiveInt]](tuple[PositiveInt, PositiveInt])
+__all__ = ["Picture"]
 
 
 @dataclass(frozen=True)
@@ -53,20 +47,3 @@ class Picture:
     def data(self) -> memoryview:
         """The cells as the request carries them: float32, row by row."""
         return np.ascontiguousarray(self.cells, np.float32).data
-
-
-def sheet_request(picture: Picture, longest: int) -> Request[Sheet]:
-    """Return the request to draw a picture no side of which is longer than `longest` pixels.
-
-    What is to be stored as PNG comes back as pixels: nothing is decoded in this process.
-    """
-    jpeg = picture.stored is PictureFormat.JPEG
-
-    def result(answer: Frame) -> Sheet:
-        (file,) = answer.blobs
-        rows, columns = _SIDES.validate_python(answer.head.get("shape"))
-        if max(rows, columns) > longest or (not jpeg and len(file) != 3 * rows * columns):
-            raise ValueError("a sheet must have the size that was requested")
-        return Sheet(rows, columns, bytes(file), jpeg)
-
-    return Request({**picture.head, "longest": longest}, result, [picture.data])
