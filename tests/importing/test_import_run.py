@@ -18,7 +18,11 @@ from hilum.model.backbones import backbone
 from hilum.runs.folder import RunFolder
 
 Said = Callable[..., tuple[int, str, str]]
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("traced_once"),
+]
 
 PROFILE: dict[str, Any] = {
     "name": "small",
