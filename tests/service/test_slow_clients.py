@@ -134,6 +134,17 @@ async def storm(running: Running, addresses: list[str]) -> list[float]:
     return await asyncio.gather(*senders)
 
 
+def files_but_books(folder: Path) -> int:
+    """Open files, without those of the books, of which a pool stays open; 0 without `/proc`."""
+    if not folder.exists():
+        return 0
+    found: list[str] = []
+    for one in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(one.readlink().name)
+    return sum(not name.startswith("hilum.sqlite") for name in found)
+
+
 FRESH = count()
 
 
@@ -168,7 +179,7 @@ def test_a_storm_of_slow_senders_keeps_nobody_out(
         upload_s(scoring, token, film)
     quiet = [upload_s(scoring, token, film) for _ in range(UPLOADS)]
     opened = Path(f"/proc/{scoring.process.pid}/fd")
-    before = len(list(opened.iterdir())) if opened.exists() else 0
+    before = files_but_books(opened)
     times: list[float] = []
     names = [f"127.0.2.{1 + number}" for number in range(addresses)]
     sender = threading.Thread(
@@ -187,8 +198,7 @@ def test_a_storm_of_slow_senders_keeps_nobody_out(
     assert min(times) >= 0.0
     assert max(times) < LIMIT_S
     assert p95(beside) <= SLOWER * p95(quiet)
-    if opened.exists():
-        deadline = time.monotonic() + 10
-        while len(list(opened.iterdir())) > before + SPARE_FILES and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(list(opened.iterdir())) <= before + SPARE_FILES
+    deadline = time.monotonic() + 10
+    while files_but_books(opened) > before + SPARE_FILES and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert files_but_books(opened) <= before + SPARE_FILES
