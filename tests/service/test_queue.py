@@ -142,7 +142,6 @@ async def test_who_sends_slowly_holds_no_place(parts: ServiceParts) -> None:
     assert sum(path.is_file() for path in objects.rglob("*")) == 2
 
 
-@pytest.mark.filterwarnings("ignore:The 'alias' attribute")  # FastAPI's, of any body of JSON
 @pytest.mark.anyio
 async def test_books_without_room_take_no_reading_and_no_film(parts: ServiceParts) -> None:
     """SQLite's own word for a full disk, for whatever is written."""
