@@ -36,6 +36,8 @@ HEALTH_MS = 100.0
 MEMORY = 1.05
 FILES = 5
 ALL = "all"
+NO_ANSWER = 0
+"""Counted where none came within the client's 120 s."""
 WARM_S = 20.0
 """Seconds of the same traffic before anything is counted."""
 _SETTLED_S = 5.0
@@ -70,18 +72,24 @@ class Load:
             for turn in count():
                 if time.monotonic() >= self.until:
                     return
-                if last and turn % 10 == 9:
-                    answer = own.get(f"/v1/films/{last}/pixels")
-                else:
-                    data = self.films[turn % len(self.films)] + str(next(_NUMBERS)).encode()
-                    answer = own.post("/v1/films", content=data, headers={"Prefer": "wait=5"})
-                    if answer.status_code in (200, 201, 202):
-                        last = json.loads(answer.content)["id"]
-                        self.taken.add(last)
+                try:
+                    answer = self._request(own, turn, last)
+                except httpx.TimeoutException:
+                    self.answers[NO_ANSWER] += 1
+                    continue
+                if answer.request.method == "POST" and answer.status_code in (200, 201, 202):
+                    last = json.loads(answer.content)["id"]
+                    self.taken.add(last)
                 self.answers[answer.status_code] += 1
                 if answer.status_code in (429, 503):
                     self.hasty += "retry-after" not in answer.headers
                     time.sleep(0.5)
+
+    def _request(self, own: httpx.Client, turn: int, last: str) -> httpx.Response:
+        if last and turn % 10 == 9:
+            return own.get(f"/v1/films/{last}/pixels")
+        data = self.films[turn % len(self.films)] + str(next(_NUMBERS)).encode()
+        return own.post("/v1/films", content=data, headers={"Prefer": "wait=5"})
 
     def watch(self) -> None:
         """Ask for health and memory, once a second."""
@@ -95,8 +103,10 @@ class Load:
 
     def run(self, clients: int) -> None:
         """Let all clients work until the time is over."""
-        threads = [threading.Thread(target=self.watch)]
-        threads += [threading.Thread(target=self.client, args=(one,)) for one in range(clients)]
+        threads = [threading.Thread(target=self.watch, daemon=True)]
+        threads += [
+            threading.Thread(target=self.client, args=(one,), daemon=True) for one in range(clients)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
