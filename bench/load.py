@@ -2,22 +2,26 @@
 
     python -m bench load [--clients 50] [--seconds 300] [--films FOLDER]
 
-Every client sends films of new bytes; each tenth request is one for the grays of a film. The bars:
-no answer but 200, 201, 202, 429 and 503 with `Retry-After`; `/healthz` p95 under 100 ms; memory of
-all processes in the last fifth of the time at most 1.05 times that of the first; open files back to
-within 5; and one result for each film that was taken.
+Every client sends films of new bytes; each tenth request is one for the grays of a film. What a
+service starts once (a reader for each lane, one for pictures, the pool of connections to the books)
+is started before the clock, by the same traffic. The bars: no answer but 200, 201, 202, 429 and 503
+with `Retry-After`; `/healthz` p95 under 100 ms; memory of all processes in the last fifth of the
+time at most 1.05 times that of the first; open files back to within 5; and one result for each film
+that was taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import statistics
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -31,6 +35,13 @@ ALLOWED = (200, 201, 202, 429, 503)
 HEALTH_MS = 100.0
 MEMORY = 1.05
 FILES = 5
+ALL = "all"
+NO_ANSWER = 0
+"""Counted where none came within the client's 120 s."""
+WARM_S = 20.0
+"""Seconds of the same traffic before anything is counted."""
+_SETTLED_S = 5.0
+"""Seconds after the last answer, in which the server closes what clients left."""
 _NUMBERS = count()
 
 
@@ -49,7 +60,7 @@ class Load:
         self.taken: set[str] = set()
         self.hasty = 0
         self.health: list[float] = []
-        self.memory: list[int] = []
+        self.memory: list[dict[str, int]] = []
 
     def client(self, number: int) -> None:
         """Send films, and look at them, from an address of its own."""
@@ -61,18 +72,24 @@ class Load:
             for turn in count():
                 if time.monotonic() >= self.until:
                     return
-                if last and turn % 10 == 9:
-                    answer = own.get(f"/v1/films/{last}/pixels")
-                else:
-                    data = self.films[turn % len(self.films)] + str(next(_NUMBERS)).encode()
-                    answer = own.post("/v1/films", content=data, headers={"Prefer": "wait=5"})
-                    if answer.status_code in (200, 201, 202):
-                        last = json.loads(answer.content)["id"]
-                        self.taken.add(last)
+                try:
+                    answer = self._request(own, turn, last)
+                except httpx.TimeoutException:
+                    self.answers[NO_ANSWER] += 1
+                    continue
+                if answer.request.method == "POST" and answer.status_code in (200, 201, 202):
+                    last = json.loads(answer.content)["id"]
+                    self.taken.add(last)
                 self.answers[answer.status_code] += 1
                 if answer.status_code in (429, 503):
                     self.hasty += "retry-after" not in answer.headers
                     time.sleep(0.5)
+
+    def _request(self, own: httpx.Client, turn: int, last: str) -> httpx.Response:
+        if last and turn % 10 == 9:
+            return own.get(f"/v1/films/{last}/pixels")
+        data = self.films[turn % len(self.films)] + str(next(_NUMBERS)).encode()
+        return own.post("/v1/films", content=data, headers={"Prefer": "wait=5"})
 
     def watch(self) -> None:
         """Ask for health and memory, once a second."""
@@ -83,6 +100,17 @@ class Load:
                 self.health.append(time.perf_counter() - begun)
                 self.memory.append(memory_of(self.service.pid))
                 time.sleep(1)
+
+    def run(self, clients: int) -> None:
+        """Let all clients work until the time is over."""
+        threads = [threading.Thread(target=self.watch, daemon=True)]
+        threads += [
+            threading.Thread(target=self.client, args=(one,), daemon=True) for one in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 def main(words: Sequence[str] = ()) -> None:
@@ -98,30 +126,41 @@ def main(words: Sequence[str] = ()) -> None:
         paths = films_in(root) if given.films is None else sorted(given.films.glob("*.png"))
         films = [path.read_bytes() for path in paths[:60]]
         with served(root / "store") as service:
+            warm = Load(service, films, time.monotonic() + WARM_S)
+            warm.run(given.clients)
+            wait_for_results(warm)
+            time.sleep(_SETTLED_S)
             files = files_of(service.pid)
             load = Load(service, films, time.monotonic() + given.seconds)
-            threads = [threading.Thread(target=load.watch)]
-            threads += [
-                threading.Thread(target=load.client, args=(number,))
-                for number in range(given.clients)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            report(load, files)
+            load.run(given.clients)
+            report(load)
+            missing = wait_for_results(load)
+            time.sleep(_SETTLED_S)
+            print(f"films taken {len(load.taken)}; without a result {missing} (0)")
+            more = files_of(service.pid) - files
+            print(f"open files {files} before, {more:+d} after (within {FILES})")
+        several = results_of(root / "store")
+        print(f"films of the books with other than one result: {several} (0)")
+    print(f"at the end: {busy()}")
 
 
-def report(load: Load, files: int) -> None:
+def report(load: Load) -> None:
     """Print each figure beside its bar."""
     wrong = {code: n for code, n in load.answers.items() if code not in ALLOWED}
     print(f"answers {dict(sorted(load.answers.items()))}; others {wrong} (none)")
     print(f"429 and 503 without Retry-After: {load.hasty} (0)")
     print(f"/healthz p95 {percentile(load.health, 95) * 1000:.0f} ms (under {HEALTH_MS:.0f})")
     fifth = max(1, len(load.memory) // 5)
-    first, last = load.memory[:fifth], load.memory[-fifth:]
-    grown = statistics.median(last) / max(1, statistics.median(first))
-    print(f"memory {statistics.median(last) / 1024:.0f} MB, {grown:.2f} of the first (<= {MEMORY})")
+    for number in range(0, len(load.memory), fifth):
+        part = load.memory[number : number + fifth]
+        words = ", ".join(f"{name} {median_mb(part, name):.0f}" for name in part[0])
+        print(f"memory, MB, part {1 + number // fifth} of 5: {words}")
+    grown = median_mb(load.memory[-fifth:], ALL) / max(1.0, median_mb(load.memory[:fifth], ALL))
+    print(f"memory of the last part: {grown:.3f} of the first (<= {MEMORY})")
+
+
+def wait_for_results(load: Load) -> int:
+    """Wait until each film that was taken has its result; return how many have none."""
     own, missing = load.service.client, 0
     for film in load.taken:
         for _ in range(600):
@@ -130,21 +169,36 @@ def report(load: Load, files: int) -> None:
                 break
             time.sleep(0.1)
         missing += state != "done"
-    print(f"films taken {len(load.taken)}; without a result {missing} (0)")
-    more = files_of(load.service.pid) - files
-    print(f"open files {more:+d} (at most {FILES} more; each lane opens its reader)")
+    return missing
 
 
-def memory_of(pid: int) -> int:
-    """Return the resident memory of a process and its children, in kB."""
-    total = 0
+def results_of(store: Path) -> int:
+    """Return how many films of a store have no result, or several."""
+    with closing(sqlite3.connect(store / "hilum.sqlite")) as books:
+        query = (
+            "SELECT COUNT(*) FROM (SELECT f.id FROM film f LEFT JOIN result r ON r.film=f.id "
+            "GROUP BY f.id HAVING COUNT(r.film)<>1)"
+        )
+        return int(books.execute(query).fetchone()[0])
+
+
+def median_mb(samples: Sequence[Mapping[str, int]], name: str) -> float:
+    """Return the median of one figure, in MB."""
+    return statistics.median(one[name] for one in samples) / 1024
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Return the resident memory of a process, its children and all together, in kB."""
+    found = {ALL: 0, "server": 0, "readers": 0}
     for one in (pid, *children(pid)):
         try:
             lines = Path(f"/proc/{one}/status").read_text("ascii").splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-    return total
+        held = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+        found[ALL] += held
+        found["server" if one == pid else "readers"] += held
+    return found
 
 
 def children(pid: int) -> list[int]:

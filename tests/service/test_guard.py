@@ -141,6 +141,44 @@ def test_a_slow_body_is_given_up(body: Sequence[Piece], app: Any) -> None:
     assert (status, json.loads(answer)["code"]) == (408, "BODY_TOO_SLOW")
 
 
+def test_too_many_requests_at_a_time_are_put_off() -> None:
+    """From one address, and from many: the one limit is its own fault, the other is not."""
+    limits = ServiceLimits(requests=3, requests_per_address=2)
+    sent: list[tuple[str, int, str]] = []
+
+    async def run(addresses: Sequence[str]) -> None:
+        held = asyncio.Event()
+
+        async def holding(scope: Any, receive: Any, send: Any) -> None:
+            await held.wait()
+            await echo(scope, receive, send)
+
+        guard = Guard(holding, ServiceSettings(port=8000, limits=limits))
+
+        async def one(address: str) -> None:
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    code = dict(message["headers"]).get(b"retry-after", b"").decode()
+                    sent.append((address, message["status"], code))
+
+            head = [(b"host", b"127.0.0.1:8000")]
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": head}
+            await guard({**scope, "client": (address, 1)}, None, send)
+
+        requests = [asyncio.create_task(one(address)) for address in addresses]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        held.set()
+        await asyncio.gather(*requests)
+        held.set()
+        await one("later")
+
+    asyncio.run(run(["a", "a", "a", "b", "c"]))
+    done = [("a", 200, ""), ("a", 200, ""), ("b", 200, "")]
+    put_off = [("a", 429, "1"), ("c", 503, "1")]
+    assert sent == [*put_off, *done, ("later", 200, "")]
+
+
 def test_a_fault_says_nothing_of_a_film(caplog: pytest.LogCaptureFixture) -> None:
     status, _, body = answered(app=broken)
     assert status == 500

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
@@ -55,6 +56,8 @@ FORMULAS = (
     *(" =1+1", '=HYPERLINK("//evil.example")', "\uff1d1+1", "=DDE(1)", '"=1+1', ";=1+1", "'=1"),
 )
 TEXTS = (*SCRIPTS, *FORMULAS)
+TEXT = "one => one.textContent"
+ALL_TEXTS = "all => all.map(one => one.textContent)"
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -111,8 +114,11 @@ def test_tables_hold_no_formula(own: Running, sent: list[tuple[str, str]]) -> No
         answer = client.get(f"/v1/export/{name}")
         rows = list(csv.reader(io.StringIO(answer.text, newline="")))
         assert {len(row) for row in rows} == {len(rows[0])}
-        cells = [cell for row in rows[1:] for cell in row if cell != "-1"]
-        assert not [cell for cell in cells if cell.lstrip(" ").startswith(STARTS)]
+        cells = [cell for row in rows[1:] for cell in row]
+        frame = pd.read_csv(io.StringIO(answer.text, newline=""), dtype=str, keep_default_na=False)
+        assert [list(row) for row in frame.to_numpy()] == rows[1:]
+        starts = [cell for cell in cells if cell.lstrip(" ").startswith(STARTS)]
+        assert set(starts) <= {"-1"}
         if name == "labels.csv":
             assert len(rows) == 1 + len(sent)
     lines = client.get("/v1/export/verdicts.jsonl").text.splitlines()
@@ -120,35 +126,91 @@ def test_tables_hold_no_formula(own: Running, sent: list[tuple[str, str]]) -> No
     assert notes == {film: text for text, film in sent}
 
 
-def test_readers_have_their_names_and_exports_a_pseudonym(
-    own: Running, sent: list[tuple[str, str]]
-) -> None:
-    names = [text for text in TEXTS if text.isprintable()]
-    assert len(names) >= 60
+@pytest.fixture(scope="module")
+def readers(own: Running, sent: list[tuple[str, str]]) -> dict[str, str]:
+    """Readers with these names, each with a reading and its name as note: name and token."""
     film = sent[0][1]
     store = open_store(own.store)
-    tokens = {name: store.tokens.add(name, ["review"]) for name in names}
+    tokens = {
+        name: store.tokens.add(name, ["review"])
+        for name in dict.fromkeys(text for text in TEXTS if text.isprintable())
+    }
     store.close()
     client = own.client("review")
     for name, token in tokens.items():
         client.headers["Authorization"] = f"Bearer {token}"
-        assert client.get("/v1/session").json()["name"] == name
         version = client.get(f"/v1/films/{film}").headers["etag"]
         given = client.put(
             f"/v1/films/{film}/verdict",
-            json={"findings": {"Mass": "absent"}},
+            json={"findings": {"Mass": "absent"}, "note": name},
             headers={"If-Match": version},
         )
         assert given.json()["reader_name"] == name
+    return tokens
+
+
+def test_readers_have_their_names_and_exports_a_pseudonym(
+    own: Running, sent: list[tuple[str, str]], readers: dict[str, str]
+) -> None:
+    assert len(readers) >= 60
+    film = sent[0][1]
+    client = own.client("review")
+    for name, token in readers.items():
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert client.get("/v1/session").json()["name"] == name
     history = own.client("read").get(f"/v1/films/{film}/history").json()["readings"]
-    assert {one["reader_name"] for one in history} >= set(names)
+    assert {one["reader_name"] for one in history} >= set(readers)
     table = csv.DictReader(io.StringIO(own.client("review").get("/v1/export/labels.csv").text))
     assert {row["reader"][0] for row in table} == {"R"}
     log = own.errors.read_text()
-    assert not [name for name in names if len(name) > 8 and name in log]
+    assert not [name for name in readers if len(name) > 8 and name in log]
 
 
 def test_the_log_holds_no_text(own: Running, sent: list[tuple[str, str]]) -> None:
     log = own.errors.read_text()
     assert not [text for text, _ in sent if len(text) > 8 and text in log]
     assert own.outside() == []
+
+
+@pytest.mark.slow
+def test_the_page_shows_texts_as_they_are_and_runs_none(
+    own: Running, sent: list[tuple[str, str]], readers: dict[str, str], browser: Any
+) -> None:
+    """Names of films in the list, readers and notes in a history, and whose page it is.
+
+    The page is tall enough for the whole list.
+    """
+    context = browser.new_context(viewport={"width": 1400, "height": 9000})
+    page = context.new_page()
+    troubles: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+
+    def opened(dialog: Any) -> None:
+        troubles.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", opened)
+    name = SCRIPTS[0]
+    page.goto(f"{own.url}/")
+    page.get_by_label("Token").fill(readers[name])
+    page.keyboard.press("Enter")
+    page.locator(".who bdi").wait_for()
+    assert page.locator(".who bdi").evaluate(TEXT) == name
+    page.evaluate("location.hash = '#/films?state=not_scored'")
+    page.locator(".space .row .name a bdi").nth(len(sent) - 1).wait_for()
+    listed = page.locator(".space .row .name a bdi").evaluate_all(ALL_TEXTS)
+    assert sorted(listed) == sorted(text for text, _ in sent)
+    page.evaluate(f"location.hash = '#/films/{sent[0][1]}'")
+    page.locator(".versions > summary").click()
+    page.locator(".versions li").nth(len(readers)).wait_for()
+    shown = page.locator(".versions li > bdi").evaluate_all(ALL_TEXTS)
+    notes = page.locator(".versions li q bdi").evaluate_all(ALL_TEXTS)
+    assert shown == [*reversed(readers), "anna"]
+    assert notes == [*reversed(readers), sent[0][0]]
+    assert page.evaluate("document.scripts.length") == page.locator("head script").count()
+    context.close()
+    assert troubles == []
+    assert [url for url in requests if not url.startswith((own.url, "blob:"))] == []

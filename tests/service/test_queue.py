@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ class Waiting:
         self.films: list[str] = []
         self.reserved = 0
 
+    def is_full(self) -> bool:
+        return len(self.films) + self.reserved >= self.most
+
     def reserve(self) -> bool:
-        if len(self.films) + self.reserved >= self.most:
+        if self.is_full():
             return False
         self.reserved += 1
         return True
@@ -107,6 +111,60 @@ async def test_a_full_disk_leaves_nothing_half(
     assert told(await sent(parts, b"a")) == [(507, "DISK_FULL")]
     assert parts.store.films.unfinished() == []
     assert [path for path in parts.store.objects.root.rglob("*") if path.parent.name == "tmp"] == []
+
+
+@pytest.mark.anyio
+async def test_who_sends_slowly_holds_no_place(parts: ServiceParts) -> None:
+    """A place is taken when the whole film is here, and of two last films one is put off."""
+    token = parts.store.tokens.add("anna", ["submit"])
+    transport = httpx.ASGITransport(application(parts), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {token}"}
+    rest = asyncio.Event()
+
+    async def slow(first: bytes) -> AsyncIterator[bytes]:
+        yield first
+        await rest.wait()
+        yield b"."
+
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", headers=headers
+    ) as client:
+        slowly = [
+            asyncio.create_task(client.post("/v1/films", content=slow(one))) for one in (b"a", b"b")
+        ]
+        await asyncio.sleep(0.05)
+        honest = await client.post("/v1/films", content=b"c")
+        rest.set()
+        answers = await asyncio.gather(*slowly)
+    assert told([honest]) == [(202, "")]
+    assert sorted(told(answers)) == [(202, ""), (503, "QUEUE_FULL")]
+    objects = parts.store.objects.root / "objects"
+    assert sum(path.is_file() for path in objects.rglob("*")) == 2
+
+
+@pytest.mark.anyio
+async def test_books_without_room_take_no_reading_and_no_film(parts: ServiceParts) -> None:
+    """SQLite's own word for a full disk, for whatever is written."""
+    token = parts.store.tokens.add("anna", ["submit", "review"])
+    transport = httpx.ASGITransport(application(parts), raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {token}", "If-Match": '"0"'}
+    reading = {"findings": {"Mass": "present"}, "note": "n" * 2000}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", headers=headers
+    ) as client:
+        film = (await client.post("/v1/films", content=b"a")).json()["id"]
+        parts.store.database.write(lambda books: books.execute("PRAGMA max_page_count=1"))
+        answers = []
+        for version in range(40):
+            headers = {"If-Match": f'"{version}"'}
+            place = f"/v1/films/{film}/verdict"
+            answers.append(await client.put(place, json=reading, headers=headers))
+            if answers[-1].status_code != 201:
+                break
+    assert told(answers)[-1] == (507, "DISK_FULL")
+    kept = len(answers) - 1
+    assert parts.verdicts.current(film, "R1") == kept
+    assert [one.version for one in parts.verdicts.history(film)] == list(range(1, kept + 1))
 
 
 @pytest.mark.anyio

@@ -285,6 +285,30 @@ def test_names_have_one_pseudonym_each(store: Store) -> None:
     assert [one.reader for one in store.tokens.all()] == ["R1", "R2", "R1"]
 
 
+OPENED = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not OPENED.exists(), reason="the system does not tell which files are open")
+def test_many_who_read_at_a_time_open_few_files(store: Store) -> None:
+    """SQLite keeps the file of a closed connection open while others are."""
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<10000)"
+    query = f"{slow} SELECT COUNT(*) FROM n"
+    found: list[int] = []
+
+    def read() -> None:
+        row = store.database.one(query)
+        found.append(0 if row is None else row[0])
+
+    threads = [threading.Thread(target=read) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [10000] * 40
+    names = [str(one.readlink()) for one in OPENED.iterdir() if one.is_symlink()]
+    assert names.count(str(store.database.path)) <= 9
+
+
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk

@@ -160,6 +160,9 @@ def serve(
     )
     certificate = _certificate(tls_cert, tls_key)
     _need_extra()
+    from hilum.service.memory import bound_memory
+
+    bound_memory()
     default = Path(STORE) if results is None else results / "review"
     with _opened(store or default, settings) as opened:
         if results is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -21,6 +23,7 @@ from hilum.service.routes import exports, films, page, pictures, sessions, statu
 __all__ = ["application", "openapi_text"]
 
 _PARTS = (status, films, pictures, verdicts, exports, sessions, page)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "REQUEST_INVALID"}
 _NO_TELEMETRY = {
     "tracing": False,
@@ -55,6 +58,8 @@ def application(parts: ServiceParts | None = None, dev: bool = False) -> FastAPI
     app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(sqlite3.OperationalError, _disk)
     app.add_exception_handler(Exception, _failed)
     return app
 
@@ -135,6 +140,14 @@ async def _http(_request: Request, error: Exception) -> Response:
     refused = ServiceError(error.status_code, code, "there is no such route or method")
     refused.headers = dict(error.headers or {})
     return _problem(refused)
+
+
+async def _disk(_request: Request, error: Exception) -> Response:
+    """Say that the disk is full; any other error of it is a fault."""
+    full = error.errno in _FULL if isinstance(error, OSError) else "is full" in str(error)
+    if not full:
+        raise error
+    return _problem(ServiceError(507, "DISK_FULL", "the store's disk is full"))
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

@@ -76,7 +76,7 @@ class BoxDocument(Document):
         return self
 
 
-class VerdictRequest(Document):
+class VerdictRequest(Document, defer_build=False):  # FastAPI warns of requests that are not
     """A reading of a film."""
 
     findings: Annotated[dict[_FindingName, Judgment], Field(max_length=200)] = {}
@@ -229,7 +229,7 @@ class WorklistFilm(Document):
     links: FilmLinks
 
 
-class WorklistParameters(Document):
+class WorklistParameters(Document, defer_build=False):
     """Filters, order and page of the list."""
 
     state: WorklistState = WorklistState.ALL
@@ -280,7 +280,7 @@ class VersionDocument(Document):
     notice: str = NOT_A_DEVICE
 
 
-class SessionRequest(Document):
+class SessionRequest(Document, defer_build=False):
     """What a session is begun with: a token, or the secret of a one-time link."""
 
     token: Annotated[str, Field(min_length=1, max_length=200)]

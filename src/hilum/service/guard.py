@@ -58,6 +58,7 @@ class Guard:
         self._inner = inner
         self._settings = settings
         self._busy: Counter[str] = Counter()
+        self._working = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -68,6 +69,7 @@ class Guard:
         answer = _Answer(send)
         address = (scope.get("client") or ("", 0))[0]
         self._busy[address] += 1
+        self._working += 1
         limits = self._settings.limits
         upload = scope["method"] == "POST" and scope["path"] == _UPLOAD
         most = limits.film_bytes if upload else limits.json_bytes
@@ -88,6 +90,7 @@ class Guard:
             await answer.problem(problem)
         finally:
             body.let_go()
+            self._working -= 1
             self._busy[address] -= 1
             if not self._busy[address]:
                 del self._busy[address]
@@ -98,6 +101,10 @@ class Guard:
         if not settings.behind_proxy and busy > settings.limits.requests_per_address:
             raise ServiceError(
                 429, "TOO_MANY_REQUESTS", "fewer requests at a time", {"Retry-After": "1"}
+            )
+        if self._working > settings.limits.requests:
+            raise ServiceError(
+                503, "TOO_BUSY", "too many requests at a time; send it again", {"Retry-After": "1"}
             )
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,18 @@ class FilmObjects:
         for path in self._tmp.iterdir():
             path.unlink(missing_ok=True)
 
-    async def receive(self, chunks: AsyncIterator[bytes], most: int) -> UploadedBytes:
+    async def receive(
+        self,
+        chunks: AsyncIterator[bytes],
+        most: int,
+        whole: Callable[[], None] = lambda: None,
+    ) -> UploadedBytes:
         """Write bytes as they come, and return when the disk has them.
+
+        Args:
+            chunks: the bytes.
+            most: bytes that there may be.
+            whole: called when all have come; what it raises keeps them out.
 
         Raises:
             TooLargeError: for more bytes than `most`.
@@ -86,6 +96,7 @@ class FilmObjects:
                         raise TooLargeError
                     digest.update(chunk)
                     _write_all(file.fileno(), chunk)
+            whole()
             await run_sync(self._keep, path, digest.hexdigest())
         finally:
             path.unlink(missing_ok=True)

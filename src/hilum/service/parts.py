@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,16 @@ from hilum.service.store.verdicts import StoredVerdicts
 from hilum.service.store.worklist import Worklist
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+
     from hilum.service.queue import FilmQueue
 
 __all__ = ["DATABASE", "BundleOnShow", "ServiceParts", "Store", "open_store", "utc"]
 
 DATABASE = "hilum.sqlite"
 """Name of the database in a store."""
+_LOOKING = 8
+"""Requests for pictures that are worked on at a time; one reader makes the pictures."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,13 @@ class ServiceParts:
         self.worklist = Worklist(self.store.database, self.bundle.findings)
         self.uploads = RateLimit(limits.uploads_per_minute)
         self.wrong_tokens = RateLimit(limits.wrong_tokens_per_minute)
+
+    @cached_property
+    def looking(self) -> CapacityLimiter:
+        """Threads that wait for pictures, so that those who look leave threads for the rest."""
+        from anyio import CapacityLimiter
+
+        return CapacityLimiter(_LOOKING)
 
     def count(self, what: str) -> None:
         """Count something for `/metrics`."""

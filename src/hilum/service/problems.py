@@ -60,10 +60,14 @@ def problem_body(error: ServiceError) -> bytes:
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entry of answers that are problems.
 
-    >>> list(problem_responses(404))
-    [404]
+    Where a sender can have too many requests (429), the whole service can too (503).
+
+    >>> list(problem_responses(404)), list(problem_responses(404, 429))
+    ([404], [404, 429, 503])
     """
     schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    if 429 in statuses and 503 not in statuses:
+        statuses = (*statuses, 503)
     return {
         status: {
             "description": HTTPStatus(status).phrase,

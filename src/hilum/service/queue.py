@@ -76,10 +76,14 @@ class FilmQueue:
         for thread in self._threads:
             thread.start()
 
+    def is_full(self) -> bool:
+        """Return whether there is no place in the queue now."""
+        return len(self._pending) + self._reserved >= self.most
+
     def reserve(self) -> bool:
-        """Take a place in the queue before a film comes in; false where there is none."""
+        """Take a place in the queue for a film that has come in; false where there is none."""
         with self._lock:
-            if len(self._pending) + self._reserved >= self.most:
+            if self.is_full():
                 return False
             self._reserved += 1
             return True

@@ -22,6 +22,10 @@ from hilum.service.settings import ServiceSettings
 
 __all__ = ["Certificate", "serve_forever"]
 
+_BACKLOG = 4096
+_OWN_FILES = 256
+"""Files that the service itself may open: books, films that arrive, pipes of readers."""
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -68,8 +72,9 @@ async def _serve(
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         websockets=False,
-        backlog=1024,
-        backpressure=limits.requests,
+        backlog=_BACKLOG,
+        # of connections: who sends slowly must not keep others from being accepted
+        backpressure=_connections(limits.connections),
         http1_settings=HTTP1Settings(header_read_timeout=round(limits.header_s * 1000)),
         log_enabled=False,
         ssl_cert=None if certificate is None else certificate.chain,
@@ -89,6 +94,23 @@ async def _serve(
     if not serving.done():
         server.stop()
     await serving
+
+
+def _connections(most: int) -> int:
+    """Return how many connections to accept, with as many open files allowed as the system lets."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return most
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + _OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(_OWN_FILES, min(most, soft - _OWN_FILES))
+    return most
 
 
 async def _listening(settings: ServiceSettings, serving: asyncio.Task[None]) -> None:

@@ -25,6 +25,7 @@ class ServiceLimits:
         body_s: seconds for a whole body.
         header_s: seconds for the head of a request.
         requests: that are worked on at a time; and from one address.
+        connections: open at a time; most may be idle, or slow.
     """
 
     film_bytes: int = 100 * 10**6
@@ -39,6 +40,7 @@ class ServiceLimits:
     header_s: float = 10.0
     requests: int = 256
     requests_per_address: int = 16
+    connections: int = 4096
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import re
-import sqlite3
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 from urllib.parse import unquote
 
 from anyio.to_thread import run_sync
@@ -34,13 +32,15 @@ from hilum.service.store.worklist import (
 )
 from hilum.service.views import film_document, links_of, listed_film
 
+if TYPE_CHECKING:
+    from hilum.service.queue import FilmQueue
+
 __all__ = ["found", "router"]
 
 router = APIRouter(prefix="/v1/films", tags=["films"])
 
 _LONGEST_WAIT_S = 60
 _LONGEST_NAME = 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
 _BODY = {
     "requestBody": {
@@ -92,14 +92,10 @@ async def submit(
         raise ServiceError(
             429, "TOO_MANY_UPLOADS", "fewer films a minute", {"Retry-After": str(wait)}
         )
-    if not parts.queue.reserve():
-        raise ServiceError(
-            503, "QUEUE_FULL", "the queue is full; send the film again", {"Retry-After": "1"}
-        )
-    try:
-        film, new = await _kept(request, parts, called, caller)
-    finally:
-        parts.queue.release()
+    if parts.queue.is_full():
+        raise _queue_full()
+    with _QueuePlace(parts.queue) as place:
+        film, new = await _kept(request, parts, called, caller, place)
     parts.count("films_received")
     pending = parts.queue.pending(film)
     seconds = _WAIT.search(prefer)
@@ -172,7 +168,7 @@ def get_film(film_id: str, parts: Parts, caller: Viewer) -> Response:
 
 
 @router.delete(
-    "/{film_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 421, 429)
+    "/{film_id}", status_code=204, responses=problem_responses(401, 403, 404, 409, 421, 429, 507)
 )
 def delete_film(film_id: str, parts: Parts, caller: Administrator) -> Response:
     """Remove a film's bytes, results and readings; its hash stays in the audit trail."""
@@ -200,8 +196,42 @@ def _blinded_sorts() -> frozenset[str]:
     return BLINDED_SORTS | {"finding", "readings", "-readings"}
 
 
+class _QueuePlace:
+    """A place in the queue for one film, taken when all its bytes are here.
+
+    Taken before, places would be held by whoever sends slowly.
+    """
+
+    def __init__(self, queue: FilmQueue) -> None:
+        self._queue = queue
+        self._taken = False
+
+    def take(self) -> None:
+        """Take the place.
+
+        Raises:
+            ServiceError: 503.
+        """
+        if not self._queue.reserve():
+            raise _queue_full()
+        self._taken = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._taken:
+            self._queue.release()
+
+
+def _queue_full() -> ServiceError:
+    return ServiceError(
+        503, "QUEUE_FULL", "the queue is full; send the film again", {"Retry-After": "1"}
+    )
+
+
 async def _kept(
-    request: Request, parts: ServiceParts, name: str, caller: AccessToken
+    request: Request, parts: ServiceParts, name: str, caller: AccessToken, place: _QueuePlace
 ) -> tuple[str, bool]:
     """Receive a film and bring it into the store; return its id, and whether it is new."""
     limits = parts.settings.limits
@@ -210,7 +240,9 @@ async def _kept(
             507, "QUOTA_REACHED", f"the store must keep under {limits.store_bytes:,} bytes"
         )
     try:
-        received = await parts.store.objects.receive(request.stream(), limits.film_bytes)
+        received = await parts.store.objects.receive(
+            request.stream(), limits.film_bytes, place.take
+        )
         return await run_sync(_added, parts, received, name, caller)
     except TooLargeError:
         raise ServiceError(
@@ -218,14 +250,6 @@ async def _kept(
         ) from None
     except ClientDisconnect:
         raise ServiceError(400, "BODY_CUT_SHORT", "the sender went away") from None
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise ServiceError(507, "DISK_FULL", "the store's disk is full") from None
-    except sqlite3.OperationalError as error:
-        if "full" not in str(error):
-            raise
-        raise ServiceError(507, "DISK_FULL", "the store's disk is full") from None
 
 
 def _added(

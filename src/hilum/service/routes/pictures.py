@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 
 from hilum.service.access import Parts, Viewer
+from hilum.service.parts import ServiceParts
 from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.routes.films import found
+from hilum.service.store.films import FilmRow
+from hilum.service.store.tokens import AccessToken
 
 __all__ = ["router"]
 
@@ -14,6 +20,7 @@ router = APIRouter(prefix="/v1/films/{film_id}", tags=["pictures"])
 
 _PROBLEMS = problem_responses(401, 403, 404, 421, 429)
 _FRAME = "application/octet-stream"
+_JPEG = "image/jpeg"
 _PNG = b"\x89PNG"
 
 
@@ -23,25 +30,25 @@ def _binary(kind: str, *more: str) -> dict[int | str, dict[str, object]]:
 
 
 @router.get("/preview", response_class=Response, responses=_binary("image/jpeg"))
-def preview(film_id: str, parts: Parts, caller: Viewer) -> Response:
+async def preview(film_id: str, parts: Parts, caller: Viewer) -> Response:
     """Return a small JPEG of the film."""
     del caller
-    return _answer(parts.pictures.preview(found(parts, film_id)), "image/jpeg")
+    return await _answer(parts, lambda: parts.pictures.preview(found(parts, film_id)), _JPEG)
 
 
 @router.get("/pixels", response_class=Response, responses=_binary(_FRAME))
-def pixels(film_id: str, parts: Parts, caller: Viewer) -> Response:
+async def pixels(film_id: str, parts: Parts, caller: Viewer) -> Response:
     """Return the film's grays: a JSON head, then a zlib stream of 8 or 16 bits each.
 
     The first 4 bytes are the length of the head (little-endian). Head: `rows`, `columns`, `bits`,
     `spacing_mm`, `orientation`, `laterality`. 0 is black, the largest number white.
     """
     del caller
-    return _answer(parts.pictures.pixels(found(parts, film_id)), _FRAME)
+    return await _answer(parts, lambda: parts.pictures.pixels(found(parts, film_id)), _FRAME)
 
 
 @router.get("/maps", response_class=Response, responses=_binary(_FRAME))
-def maps(film_id: str, parts: Parts, caller: Viewer) -> Response:
+async def maps(film_id: str, parts: Parts, caller: Viewer) -> Response:
     """Return the heatmaps of all findings on the network's grid: a JSON head, then float32.
 
     The first 4 bytes are the length of the head (little-endian). Head: `findings`, `rows`,
@@ -49,10 +56,7 @@ def maps(film_id: str, parts: Parts, caller: Viewer) -> Response:
     offset of columns and of rows: cell = scale * pixel + offset, from edges. All maps of a film
     share one scale.
     """
-    film = found(parts, film_id)
-    if not parts.may_see(film.id, caller):
-        raise _blinded()
-    return _answer(parts.pictures.maps(film), _FRAME)
+    return await _answer(parts, lambda: parts.pictures.maps(_seen(parts, film_id, caller)), _FRAME)
 
 
 @router.get(
@@ -60,30 +64,36 @@ def maps(film_id: str, parts: Parts, caller: Viewer) -> Response:
     response_class=Response,
     responses=_binary("image/png", "image/jpeg"),
 )
-def overlay(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Response:
+async def overlay(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Response:
     """Return a picture of one finding's map over the film."""
-    film = found(parts, film_id)
-    if not parts.may_see(film.id, caller):
-        raise _blinded()
-    data = parts.pictures.overlay(film, finding)
-    kind = "image/png" if data is not None and data.startswith(_PNG) else "image/jpeg"
-    return _answer(data, kind)
+
+    def work() -> bytes | None:
+        return parts.pictures.overlay(_seen(parts, film_id, caller), finding)
+
+    return await _answer(parts, work, _JPEG)
 
 
 @router.get("/layer/{finding}", response_class=Response, responses=_binary("image/png"))
-def layer(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Response:
+async def layer(film_id: str, finding: str, parts: Parts, caller: Viewer) -> Response:
     """Return one finding's map alone: a PNG with alpha that spans the film."""
-    film = found(parts, film_id)
-    if not parts.may_see(film.id, caller):
-        raise _blinded()
-    return _answer(parts.pictures.layer(film, finding), "image/png")
+
+    def work() -> bytes | None:
+        return parts.pictures.layer(_seen(parts, film_id, caller), finding)
+
+    return await _answer(parts, work, "image/png")
 
 
-def _answer(data: bytes | None, kind: str) -> Response:
+async def _answer(parts: ServiceParts, work: Callable[[], bytes | None], kind: str) -> Response:
+    """Answer with a picture, made by one of the few threads that pictures have."""
+    data = await run_sync(work, limiter=parts.looking)
     if data is None:
         raise ServiceError(404, "NO_PICTURE", "the film has no such picture")
-    return Response(data, media_type=kind)
+    return Response(data, media_type="image/png" if data.startswith(_PNG) else kind)
 
 
-def _blinded() -> ServiceError:
-    return ServiceError(403, "BLINDED", "give your own reading first; then maps are shown")
+def _seen(parts: ServiceParts, film_id: str, caller: AccessToken) -> FilmRow:
+    """Return a film whose maps a caller may see."""
+    film = found(parts, film_id)
+    if not parts.may_see(film.id, caller):
+        raise ServiceError(403, "BLINDED", "give your own reading first; then maps are shown")
+    return film

@@ -21,7 +21,7 @@ _HOURS_12 = 12 * 3600
     "",
     status_code=201,
     response_model=SessionDocument,
-    responses=problem_responses(400, 401, 403, 421, 422, 429),
+    responses=problem_responses(400, 401, 403, 421, 422, 429, 507),
 )
 def begin(wanted: SessionRequest, request: Request, response: Response, parts: Parts) -> object:
     """Begin a session with a token, or with the secret of a one-time link."""
@@ -53,7 +53,7 @@ def whose(parts: Parts, caller: Viewer) -> SessionDocument:
     return _document(parts, caller)
 
 
-@router.delete("", status_code=204, responses=problem_responses(403, 421))
+@router.delete("", status_code=204, responses=problem_responses(403, 421, 507))
 def end(request: Request, parts: Parts) -> Response:
     """End the session."""
     secret = request.cookies.get(COOKIE, "")

@@ -38,7 +38,7 @@ IfMatch = Annotated[
     response_model=VerdictDocument,
     responses={
         409: {"model": StaleVerdictDocument, "description": "Another version came between."},
-        **problem_responses(400, 401, 403, 404, 421, 422, 428, 429),
+        **problem_responses(400, 401, 403, 404, 421, 422, 428, 429, 507),
     },
 )
 def put_verdict(

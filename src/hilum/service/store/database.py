@@ -22,8 +22,8 @@ Write = Callable[[sqlite3.Connection], T]
 _VERSION = 1
 _BUSY_S = 10.0
 """Seconds to wait for another process, such as `hilum serve token`, that is writing."""
-_IDLE = 8
-"""Connections that stay open between reads."""
+_READING = 8
+"""Connections that read at a time; a read beyond them waits for one."""
 _TABLES = """
 CREATE TABLE film (
     id TEXT PRIMARY KEY, sha256 TEXT, name TEXT NOT NULL, suffix TEXT NOT NULL,
@@ -87,6 +87,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._free = threading.BoundedSemaphore(_READING)
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._writing: sqlite3.Connection | None = None
@@ -139,19 +140,22 @@ class Database:
 
     @contextmanager
     def _lent(self) -> Generator[sqlite3.Connection, None, None]:
-        """Lend a connection. Threads of a server come and go, and would leave theirs open."""
-        with self._lock:
-            lent = self._idle.pop() if self._idle else None
-        lent = lent or self._open()
-        try:
-            yield lent
-        finally:
+        """Lend a connection. Threads of a server come and go, and would leave theirs open.
+
+        SQLite does not close the file of one while others of this process are open.
+        """
+        with self._free:
             with self._lock:
-                kept = len(self._idle) < _IDLE and not self._closed
-                if kept:
-                    self._idle.append(lent)
-            if not kept:
-                lent.close()
+                lent = self._idle.pop() if self._idle else None
+            lent = lent or self._open()
+            try:
+                yield lent
+            finally:
+                with self._lock:
+                    if not self._closed:
+                        self._idle.append(lent)
+                if self._closed:
+                    lent.close()
 
     def _open(self) -> sqlite3.Connection:
         made = sqlite3.connect(
