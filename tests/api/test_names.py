@@ -13,7 +13,7 @@ import pytest
 
 import hilum
 
-VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "train")
+VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "rule_out", "train")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -33,6 +33,7 @@ from hilum.cli import (
     phantom,
     predict,
     report,
+    rule_out,
     serve,
     terminal,
     train,
@@ -115,6 +116,7 @@ app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(errors.errors)
 app.command()(audit.audit)
+app.command("rule-out")(rule_out.rule_out)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command(cls=DicomCommand)(predict.predict)
