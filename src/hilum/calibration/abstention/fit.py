@@ -247,9 +247,8 @@ def _rule(
     cut = rule_out_threshold(films, Goal(request.miss, error, request.unit))
     flag = None
     if request.ppv is not None and cut.threshold is not None:
-        flag = flag_threshold(films, Goal(1.0 - request.ppv, error, request.unit))
-        if flag is not None and flag <= cut.threshold:
-            flag = None
+        goal = Goal(1.0 - request.ppv, error, request.unit)
+        flag = flag_threshold(films, goal, cut.threshold)
     positive = films.positive
     ruled = np.zeros(len(positive), np.bool_)
     if cut.threshold is not None:

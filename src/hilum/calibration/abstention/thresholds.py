@@ -119,7 +119,7 @@ def _between(scores: NDArray[np.float64], bound: float) -> Cut:
     return Cut(threshold=middle if middle > low else bound)
 
 
-def flag_threshold(films: RuleFilms, goal: Goal) -> float | None:
+def flag_threshold(films: RuleFilms, goal: Goal, floor: float = 0.0) -> float | None:
     """Return the smallest threshold above which the share without the finding is bounded.
 
     The predictive value need not rise with the threshold, so the thresholds to test are fixed
@@ -130,10 +130,11 @@ def flag_threshold(films: RuleFilms, goal: Goal) -> float | None:
     Args:
         films: all labeled films of the stratum.
         goal: the largest share of flagged films without the finding, 1 less the PPV.
+        floor: where to end: below it films are ruled out.
     """
     found: float | None = None
     needed = FLAG_START * positives_needed(goal.limit, goal.error)
-    for threshold in FLAG_GRID:
+    for threshold in FLAG_GRID[floor <= FLAG_GRID]:
         flagged = films.where(films.scores >= threshold)
         units = len(flagged.scores)
         if goal.unit is MissUnit.PATIENT:
