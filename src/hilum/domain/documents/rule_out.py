@@ -214,8 +214,13 @@ class RuleOut(Document):
         """Return the rule of each finding in a film's stratum; none for an unknown stratum."""
         return tuple(rule for rule in self.rules if rule.stratum == stratum)
 
-    def guarantee(self, rule: StratumRule) -> str:
-        """Return what one threshold bounds: unit, target, confidence, population, n, date."""
+    def guarantee(self, rule: StratumRule, named: bool = True) -> str:
+        """Return what one threshold bounds: unit, target, confidence, population, n, date.
+
+        Args:
+            rule: of this document.
+            named: whether to name the stratum, which may say the sex and age of a patient.
+        """
         units = f"{self.unit.value}s with {self._what(rule.finding)}"
         rate = (
             f"of {units}, the mean share of films ruled out"
@@ -225,7 +230,7 @@ class RuleOut(Document):
         own = rule.by_patient if self.unit is MissUnit.PATIENT else rule.by_film
         approximate = ", approximately" if own and own.method == "design effect" else ""
         n = rule.positive_patients if self.unit is MissUnit.PATIENT else rule.positive_films
-        where = f", {rule.stratum}" if rule.stratum else ""
+        where = f", {rule.stratum if named else 'its stratum'}" if rule.stratum else ""
         return (
             f"{rate} is at most {self.miss:.2%} with {self.confidence:.0%} confidence"
             f"{approximate} (labels of {self.population}{where}, n = {n:,}, {self.date})"
