@@ -13,7 +13,10 @@ import pytest
 
 import hilum
 
-VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "rule_out", "train")
+VERBS = (
+    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
+    "train",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

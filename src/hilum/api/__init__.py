@@ -5,6 +5,16 @@ They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on firs
 
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
-from hilum.api.trust import rule_out
+from hilum.api.trust import readers, rule_out
 
-__all__ = ["audit", "calibrate", "check", "compare", "evaluate", "read", "rule_out", "train"]
+__all__ = [
+    "audit",
+    "calibrate",
+    "check",
+    "compare",
+    "evaluate",
+    "read",
+    "readers",
+    "rule_out",
+    "train",
+]

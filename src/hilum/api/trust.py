@@ -12,10 +12,11 @@ from hilum.domain.errors import UsageError, choice
 
 if TYPE_CHECKING:
     from hilum.api.lab import Advance, Remark
+    from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
     from hilum.domain.policy import LabelPolicy
 
-__all__ = ["rule_out"]
+__all__ = ["readers", "rule_out"]
 
 
 def rule_out(
@@ -108,3 +109,48 @@ def rule_out(
     if table:
         return rule_out_table(place, Path(labels or ""), Path(out or ""), request)
     return rule_out_run(RunFolder(place), request, path_of(labels), advance)
+
+
+def readers(
+    predictions: Path | str,
+    readers: Path | str,
+    labels: Path | str,
+    out: Path | str,
+    *,
+    called_at: float = 0.5,
+    policy: LabelPolicy | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ReaderStudy:
+    """Measure a model and readers on the same films, paired by case, and write the study.
+
+    Args:
+        predictions: the model's predictions, a CSV.
+        readers: a folder with a table for each reader, or one table with a column `reader`.
+        labels: the truth: a dataset's folder, or one of its tables.
+        out: where readers.json and readers.md are written.
+        called_at: rating from which on a reader calls a finding positive.
+        policy: what the truth's labels count as.
+        resamples: patient resamples behind each interval.
+        seed: of the resamples.
+
+    Raises:
+        DatasetError: when predictions, readers and truth do not fit together.
+        UsageError: for readers that are not there.
+
+    Example:
+        >>> readers("scores.csv", "nobody", "labels.csv", "out")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: --readers must name a folder or a table; nobody is not there
+    """
+    from hilum.domain.policy import LabelPolicy
+    from hilum.stages.readers import ReadersRequest, compare_with_readers
+
+    request = ReadersRequest(
+        called_at=called_at,
+        policy=LabelPolicy() if policy is None else policy,
+        resamples=resamples,
+        seed=seed,
+    )
+    return compare_with_readers(Path(predictions), Path(readers), Path(labels), Path(out), request)

@@ -32,6 +32,7 @@ from hilum.cli import (
     merge,
     phantom,
     predict,
+    readers,
     report,
     rule_out,
     serve,
@@ -117,6 +118,7 @@ app.command()(compare.compare)
 app.command()(errors.errors)
 app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
+app.command()(readers.readers)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command(cls=DicomCommand)(predict.predict)
