@@ -15,7 +15,7 @@ from hilum.metrics.kappa import cohen_kappa
 from hilum.metrics.mrmc import against_one, obuchowski_rockette
 
 PRINTED = [[0.9196, 0.8588, 0.9039, 0.9731, 0.8298], [0.9478, 0.9053, 0.9217, 0.9994, 0.9300]]
-"""Wilcoxon areas of 5 readers in 2 modalities, 45 positive and 69 negative cases (Van Dyke 1993)."""
+"""Wilcoxon areas of 5 readers, 2 modalities, 45 positive and 69 negative cases (Van Dyke 1993)."""
 HALF_WINS = 2 * 45 * 69
 VAN_DYKE = np.round(np.array(PRINTED) * HALF_WINS) / HALF_WINS
 """The same in full: an area is a whole number of half wins."""
