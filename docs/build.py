@@ -84,6 +84,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.evaluation import Evaluation
     from hilum.domain.documents.heatmaps import HeatmapEvaluation, Localization, Sanity
     from hilum.domain.documents.inspection import DatasetInspection
+    from hilum.domain.documents.readers import ReaderStudy
+    from hilum.domain.documents.rule_out import RuleOut
     from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
 
@@ -96,6 +98,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "evaluation": Evaluation,
         "heatmaps": HeatmapEvaluation,
         "localisation": Localization,
+        "readers": ReaderStudy,
+        "rule_out": RuleOut,
         "run": RunFacts,
         "sanity": Sanity,
     }

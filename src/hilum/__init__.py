@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hilum import calibration, datasets, explain, imaging, metrics, splits
-    from hilum.api import audit, calibrate, check, compare, evaluate, read, train
+    from hilum.api import audit, calibrate, check, compare, evaluate, read, readers, rule_out, train
     from hilum.bundle.bundle import Bundle
 
 __all__ = [
@@ -27,13 +27,18 @@ __all__ = [
     "imaging",
     "metrics",
     "read",
+    "readers",
+    "rule_out",
     "splits",
     "train",
 ]
 
 __version__ = "0.1.0"
 
-_VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "train")
+_VERBS = (
+    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
+    "train",
+)
 
 
 def __getattr__(name: str) -> object:

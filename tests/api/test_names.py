@@ -13,7 +13,10 @@ import pytest
 
 import hilum
 
-VERBS = ("audit", "calibrate", "check", "compare", "evaluate", "read", "train")
+VERBS = (
+    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
+    "train",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

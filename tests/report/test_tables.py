@@ -44,14 +44,14 @@ def test_the_table_as_it_is_specified(batch_of, scored, unscored) -> None:
     )
     assert render(batch) == (
         "Image_ID,status,codes,view,Atelectasis,Effusion,Hernia,Atelectasis_positive,"
-        "Effusion_positive,Hernia_positive,Clinical_Summary,bundle,thresholds,patient,age_years,"
-        "sex,study_instance_uid,series_instance_uid,sop_instance_uid,accession_number,"
+        "Effusion_positive,Hernia_positive,Clinical_Summary,bundle,thresholds,triage,patient,"
+        "age_years,sex,study_instance_uid,series_instance_uid,sop_instance_uid,accession_number,"
         "heatmaps,maps,path_json,notice\r\n"
         "b.png,ok,,unknown,0.6958,0.512,0.001,1,1,0,Atelectasis (69.6%); Effusion (51.2%),"
-        "3f9a1c20,bundle,9d06b36e7c1ca45c,63.5,F,,,,,overlays/b_E.png,maps/b_E.png,"
+        "3f9a1c20,bundle,,9d06b36e7c1ca45c,63.5,F,,,,,overlays/b_E.png,maps/b_E.png,"
         f'"""in/b.png""","{NOT_A_DEVICE}"\r\n'
         "d.png,error,DECODE_TRUNCATED,unknown,,,,,,,Not scored: DECODE_TRUNCATED,"
-        f'3f9a1c20,,,,,,,,,,,"""in/d.png""","{NOT_A_DEVICE}"\r\n'
+        f'3f9a1c20,,,,,,,,,,,,"""in/d.png""","{NOT_A_DEVICE}"\r\n'
     )
 
 

@@ -5,5 +5,16 @@ They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on firs
 
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
+from hilum.api.trust import readers, rule_out
 
-__all__ = ["audit", "calibrate", "check", "compare", "evaluate", "read", "train"]
+__all__ = [
+    "audit",
+    "calibrate",
+    "check",
+    "compare",
+    "evaluate",
+    "read",
+    "readers",
+    "rule_out",
+    "train",
+]

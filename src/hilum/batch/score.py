@@ -12,8 +12,10 @@ from hilum.batch.journal import Entry
 from hilum.batch.patients import Patients, Phi
 from hilum.bundle import Bundle
 from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
+from hilum.bundle.triage import refer
 from hilum.confined.child import Child
 from hilum.domain.documents.results import ImageResult, ThresholdSource
+from hilum.domain.documents.rule_out import FilmTriage, TriageWay
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.map_layer import map_layer
@@ -186,6 +188,7 @@ class FilmScoring:
             view=facts.view,
             **vars(shown),
             findings=analysis.findings,
+            triage=self._referred("a heatmap could not be drawn") if failed else analysis.triage,
             heatmaps=heatmaps,
             maps=maps,
             film=item.film if reading.preview is not None else None,
@@ -208,6 +211,8 @@ class FilmScoring:
             facts.view,
             (*item.listed.codes, *facts.codes),
             facts.header,
+            facts.sex,
+            facts.age_years,
         )
         explain = POSITIVES if pictures is None else pictures.which
         return self.bundle.analyze(film, self.request.threshold, explain)
@@ -301,9 +306,15 @@ class FilmScoring:
         )
         return Entry(key=None, result=result)
 
+    def _referred(self, reason: str) -> FilmTriage | None:
+        """Return the triage of a film that the rule says nothing of; None without a rule."""
+        rule = self.bundle.rule
+        return None if rule is None else refer(rule, reason)
+
     def _result(self, item: Input, **fields: Any) -> ImageResult:
         """Return a result of this bundle and request."""
         by_hand = self.request.threshold is not None
+        fields.setdefault("triage", self._referred("it was not scored"))
         return ImageResult(
             input=item.name,
             image_id=item.image_id,
@@ -335,6 +346,9 @@ def reject_conflict(result: ImageResult, first: str) -> ImageResult:
         accession_number=result.accession_number,
         film=result.film,
         threshold_source=result.threshold_source,
+        triage=None
+        if result.triage is None
+        else FilmTriage(way=TriageWay.REFER, reason="it was not scored", rule=result.triage.rule),
         bundle=result.bundle,
         precision=result.precision,
     )

@@ -7,6 +7,7 @@
       model.onnx        outputs `logits` and `heatmaps`
       golden.npz        the self-test: drawn films and the answers they must get
       evaluation.json   its numbers on test, if it was evaluated
+      rule_out.json     its rule-out rule, if it has one
       CARD.md           the same, for people
 """
 

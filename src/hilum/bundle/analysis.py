@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.manifest import Calibration
+from hilum.bundle.triage import TriageFacts, triage
 from hilum.domain.documents.results import FindingResult
+from hilum.domain.documents.rule_out import FilmTriage, RuleOut
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.findings import LabelSet
-from hilum.domain.radiograph import DicomHeader, ViewPosition
+from hilum.domain.radiograph import DicomHeader, Sex, ViewPosition
 from hilum.domain.scores import Logits
 from hilum.explain.region import regions
 from hilum.explain.request import HeatmapRequest
@@ -43,6 +45,7 @@ class Analysis:
         runtime: library, version and device.
         views: views of the film whose logits were averaged; 1 is the film alone.
         header: the film's DICOM identity, where it was requested; never in `repr`.
+        triage: ruled out, flagged or referred; None for a bundle without a rule.
     """
 
     status: Status
@@ -54,6 +57,7 @@ class Analysis:
     runtime: str
     views: int
     header: DicomHeader | None = field(default=None, repr=False)
+    triage: FilmTriage | None = None
 
     @property
     def positives(self) -> list[str]:
@@ -88,6 +92,7 @@ class ScreenedFilm:
         view: view position.
         codes: reasons to warn from listing, reading and screening, repeats allowed.
         header: DICOM identity, where it was requested; never in `repr`.
+        sex, age_years: of the patient, for a rule with such strata.
     """
 
     raster: NDArray[Any] = field(repr=False)
@@ -95,6 +100,8 @@ class ScreenedFilm:
     view: ViewPosition
     codes: tuple[ReasonCode, ...] = ()
     header: DicomHeader | None = field(default=None, repr=False)
+    sex: Sex = Sex.UNKNOWN
+    age_years: float | None = None
 
 
 def analyze(
@@ -103,6 +110,7 @@ def analyze(
     calibration: Calibration,
     threshold: float | None = None,
     explain: HeatmapRequest = POSITIVES,
+    rule: RuleOut | None = None,
 ) -> Analysis:
     """Score a film, decide on every finding, and name the regions that raised the scores.
 
@@ -115,13 +123,15 @@ def analyze(
         calibration: the bundle's calibrator and operating points.
         threshold: one threshold in [0, 1] for every finding, in place of the operating points.
         explain: findings that get regions beside the positive ones.
+        rule: the bundle's rule; its triage does not depend on `threshold`.
 
     Raises:
         BundleError: when the network gives a number that is not finite.
         UsageError: for a threshold outside [0, 1], or a finding the bundle does not have.
     """
     output = engine.ask(film.raster)
-    found = judge(output.logits, calibration, engine.views)
+    judged = judge(output.logits, calibration, engine.views)
+    found = dict(judged)
     if threshold is not None:
         found = {name: result.at(threshold) for name, result in found.items()}
     maps = dict(zip(engine.labels, output.heatmaps[0], strict=True))
@@ -132,9 +142,17 @@ def analyze(
     codes = film.codes
     if not all(found[name].regions for name in positives):
         codes = (*codes, ReasonCode.EMPTY_HEATMAP)
+    codes = tuple(dict.fromkeys(codes))
+    facts = TriageFacts(
+        codes=tuple(code for code in codes if code not in NOTES),
+        as_calibrated=engine.precision is calibration.precision,
+        view=film.view,
+        sex=film.sex,
+        age_years=film.age_years,
+    )
     return Analysis(
         status=Status.OK if NOTES.issuperset(codes) else Status.WARN,
-        codes=tuple(dict.fromkeys(codes)),
+        codes=codes,
         findings=found,
         labels=engine.labels,
         maps=output.heatmaps[0],
@@ -142,6 +160,7 @@ def analyze(
         runtime=engine.runtime,
         views=engine.views,
         header=film.header,
+        triage=None if rule is None else triage(rule, judged, facts),
     )
 
 

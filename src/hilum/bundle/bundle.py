@@ -14,7 +14,9 @@ from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.source import Source, film_of, films_of
+from hilum.bundle.triage import RULE_OUT, read_rule
 from hilum.domain.documents.evaluation import Evaluation
+from hilum.domain.documents.rule_out import RuleOut
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.explain.ramp import Style
@@ -47,6 +49,9 @@ class Bundle:
         self.manifest = manifest
         self.engine = engine
         self.id = read_seal(root / "bundle.json")[:12]
+        self._rule = (
+            read_rule(root / RULE_OUT, manifest.calibration) if RULE_OUT in manifest.files else None
+        )
 
     @classmethod
     def load(
@@ -116,6 +121,11 @@ class Bundle:
             return None
         return read_evaluation(self.root / "evaluation.json", self.manifest.calibration)
 
+    @property
+    def rule(self) -> RuleOut | None:
+        """Its rule-out rule; None where it carries none, and then no film has a triage."""
+        return self._rule
+
     def predict(self, source: Source, threshold: float | None = None) -> Prediction:
         """Score one film: probabilities, decisions and heatmaps. Several threads may call it.
 
@@ -131,7 +141,9 @@ class Bundle:
         """
         film = screened(film_of(source), self.manifest.gate)
         raster = self.manifest.preprocessing.raster(film)
-        reduced = ScreenedFilm(raster, film.shape, film.view, film.codes, film.header)
+        reduced = ScreenedFilm(
+            raster, film.shape, film.view, film.codes, film.header, film.sex, film.age_years
+        )
         return Prediction(film, self.analyze(reduced, threshold), self.manifest.preprocessing)
 
     def predict_many(
@@ -183,7 +195,8 @@ class Bundle:
             threshold: one threshold in [0, 1] for every finding; None for the operating points.
             explain: findings that get regions beside the positive ones.
         """
-        return analyze(film, self.engine, self.manifest.calibration, threshold, explain)
+        calibration = self.manifest.calibration
+        return analyze(film, self.engine, calibration, threshold, explain, self._rule)
 
     def explain(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hilum.bundle import display
 from hilum.bundle.analysis import Analysis, regions_of
 from hilum.domain.documents.results import FindingResult
+from hilum.domain.documents.rule_out import FilmTriage
 from hilum.domain.errors import ReasonCode, Status
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
@@ -84,6 +85,11 @@ class Prediction:
         return self.analysis.codes
 
     @property
+    def triage(self) -> FilmTriage | None:
+        """Ruled out, flagged or referred, with what was bounded; None without a rule."""
+        return self.analysis.triage
+
+    @property
     def precision(self) -> Precision:
         """The type the network computed in."""
         return Precision(self.analysis.precision)
@@ -105,8 +111,8 @@ class Prediction:
 
         Returns:
             `film`, `sha256`, `shape`, `view`, `status`, `codes`, `precision`, `runtime`, `views`,
-            `positives` (most probable first), and `findings`: for each the fields of
-            `FindingResult`.
+            `positives` (most probable first), `triage` (None without a rule), and `findings`: for
+            each the fields of `FindingResult`.
         """
         film = self.film
         return {
@@ -120,6 +126,7 @@ class Prediction:
             "runtime": self.runtime,
             "views": self.views,
             "positives": list(self.positives),
+            "triage": None if self.triage is None else self.triage.model_dump(mode="json"),
             "findings": {
                 name: finding.model_dump(mode="json") for name, finding in self.findings.items()
             },

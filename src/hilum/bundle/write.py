@@ -18,6 +18,7 @@ from hilum.bundle.manifest import (
     read_calibration,
     read_evaluation,
 )
+from hilum.bundle.triage import RULE_OUT, read_rule
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
@@ -45,6 +46,7 @@ class BundleParts:
         calibration: calibrator and operating points of exactly this network.
         evaluation: evaluation.json of this network and calibration; None if not evaluated.
         seen: hashes of the patients that the network has seen; None where they are not known.
+        rule: rule_out.json of this network and calibration; None where there is no rule.
     """
 
     facts: RunFacts
@@ -52,6 +54,7 @@ class BundleParts:
     calibration: Calibration
     evaluation: Path | None = None
     seen: Path | None = None
+    rule: Path | None = None
 
     @classmethod
     def from_run(cls, run: RunFolder) -> Self:
@@ -69,6 +72,7 @@ class BundleParts:
             calibration,
             run.evaluation if run.evaluation.exists() else None,
             run.seen if run.seen.exists() else None,
+            run.rule_out if run.rule_out.exists() else None,
         )
 
     def refuse_mixed(self) -> None:
@@ -123,6 +127,9 @@ def write_bundle(
         if parts.evaluation is not None:
             evaluation = read_evaluation(parts.evaluation, calibration)
             shutil.copyfile(parts.evaluation, work / "evaluation.json")
+        if parts.rule is not None:
+            read_rule(parts.rule, calibration)
+            shutil.copyfile(parts.rule, work / RULE_OUT)
         public = facts.films is not None and facts.films.dataset not in PRIVATE
         if parts.seen is not None and public:
             shutil.copyfile(parts.seen, work / "seen_patients.txt")

@@ -32,7 +32,9 @@ from hilum.cli import (
     merge,
     phantom,
     predict,
+    readers,
     report,
+    rule_out,
     serve,
     terminal,
     train,
@@ -115,6 +117,8 @@ app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(errors.errors)
 app.command()(audit.audit)
+app.command("rule-out")(rule_out.rule_out)
+app.command()(readers.readers)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command(cls=DicomCommand)(predict.predict)

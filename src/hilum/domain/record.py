@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,12 +17,14 @@ from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
 
 __all__ = [
+    "AGES",
     "FOLDS",
     "Box",
     "Cohort",
     "Record",
     "Split",
     "Vote",
+    "age_band",
     "digest",
     "labeled",
     "patient_folds",
@@ -198,6 +201,19 @@ def prevalences(labels: LabelSet, states: NDArray[np.int8]) -> dict[str, float]:
     """
     counted = {name: labeled(states[:, column])[1] for column, name in enumerate(labels)}
     return {name: float(own.mean()) for name, own in counted.items() if len(own)}
+
+
+AGES = ((18.0, "<18"), (40.0, "18-40"), (65.0, "40-65"), (math.inf, "65+"))
+"""Each band's name, and the age in years at which it ends; that age belongs to the next."""
+
+
+def age_band(age_years: float) -> str:
+    """Return the name of the age band.
+
+    >>> age_band(17.9), age_band(40.0)
+    ('<18', '40-65')
+    """
+    return next(name for end, name in AGES if age_years < end)
 
 
 FOLDS = 5

@@ -12,20 +12,17 @@ from numpy.typing import NDArray
 from hilum.domain.documents import Interval
 from hilum.domain.documents.evaluation import Subgroup, SubgroupFinding
 from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.domain.record import FOLDS, Cohort, Record, patient_folds
+from hilum.domain.record import AGES, FOLDS, Cohort, Record, age_band, patient_folds
 from hilum.evaluation.entries import Entries
 from hilum.evaluation.numbers import ScoredSplit
 from hilum.metrics.delong import delong, influence
 from hilum.metrics.delong import interval as delong_interval
 from hilum.metrics.resampling import NORMAL_975, normal_interval
 
-__all__ = ["AGES", "FEWEST", "Metadata", "mean_auroc", "subgroups", "within_views"]
+__all__ = ["FEWEST", "Metadata", "mean_auroc", "subgroups", "within_views"]
 
 FEWEST = 20
 """Positive films that a finding must have in a subgroup, or its numbers would tell nothing."""
-
-AGES = ((18.0, "<18"), (40.0, "18-40"), (65.0, "40-65"), (math.inf, "65+"))
-"""Each band's name, and the age in years at which it ends; that age belongs to the next."""
 
 _UNKNOWN = "unknown"
 
@@ -58,9 +55,7 @@ def _groups(records: Iterable[Record]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _age_band(age_years: float | None) -> str:
-    if age_years is None:
-        return _UNKNOWN
-    return next(name for end, name in AGES if age_years < end)
+    return _UNKNOWN if age_years is None else age_band(age_years)
 
 
 def _visit(follow_up: int | None) -> str:

@@ -70,8 +70,10 @@ class Counts:
         gained = (self._at_threshold() * precision).sum(axis=1)
         return np.where(self.negatives > 0, share(gained, self.positives), np.nan)
 
-    def sensitivity_at(self, specificity: float) -> NDArray[np.float64]:
+    def sensitivity_at(self, specificity: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (R,) largest sensitivity among thresholds with at least that specificity.
+
+        The specificity is one number, or (R, 1), one for each resample.
 
         Tied films are flagged together or not at all, so the specificity reached may be higher
         than requested. 0 where only flagging nothing is specific enough; NaN without a class.

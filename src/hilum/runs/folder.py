@@ -22,6 +22,7 @@
       quantisation.json films that set the ranges of the 8-bit convolutions
       calibration.json  calibrator and operating points, after `hilum calibrate`
       evaluation.json   the numbers on test, after `hilum evaluate`
+      rule_out.json     the rule-out rule and its check on test, after `hilum rule-out`
       index.html        what each stage wrote, with its headline numbers
 """
 
@@ -118,6 +119,11 @@ class RunFolder:
     def evaluation(self) -> Path:
         """The evaluation on test."""
         return self.root / "evaluation.json"
+
+    @property
+    def rule_out(self) -> Path:
+        """The rule-out rule and its check on test."""
+        return self.root / "rule_out.json"
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of the `best` or `last` weights, or of the `state`."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from hilum.domain.documents import Document
+from hilum.domain.documents.rule_out import FilmTriage
 from hilum.domain.errors import ReasonCode, Status, UsageError
 from hilum.domain.radiograph import Sex, ViewPosition
 
@@ -159,6 +160,8 @@ class ImageResult(Document):
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""
     threshold_source: ThresholdSource = ThresholdSource.BUNDLE
+    triage: FilmTriage | None = None
+    """Ruled out, flagged or referred, with what was bounded; None where the bundle has no rule."""
     heatmaps: dict[str, str] = {}
     """Finding to overlay file, relative to the output folder; empty unless overlays were
     requested."""

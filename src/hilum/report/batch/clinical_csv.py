@@ -58,7 +58,7 @@ def columns(labels: LabelSet) -> list[str]:
 
     >>> columns(LabelSet("one", ("Mass",)))
     ['Image_ID', 'status', 'codes', 'view', 'Mass', 'Mass_positive', 'Clinical_Summary',
-     'bundle', 'thresholds', 'patient', 'age_years', 'sex', 'study_instance_uid',
+     'bundle', 'thresholds', 'triage', 'patient', 'age_years', 'sex', 'study_instance_uid',
      'series_instance_uid', 'sop_instance_uid', 'accession_number', 'heatmaps', 'maps',
      'path_json', 'notice']
     """
@@ -66,7 +66,8 @@ def columns(labels: LabelSet) -> list[str]:
         *("Image_ID", "status", "codes", "view"),
         *labels,
         *(f"{finding}_positive" for finding in labels),
-        *("Clinical_Summary", "bundle", "thresholds", "patient", "age_years", "sex"),
+        *("Clinical_Summary", "bundle", "thresholds", "triage"),
+        *("patient", "age_years", "sex"),
         *_DICOM,
         *("heatmaps", "maps", "path_json", "notice"),
     ]
@@ -97,7 +98,8 @@ def _row(result: ImageResult, labels: LabelSet) -> list[str]:
         *(cell(result.image_id), result.status.value, ";".join(result.codes), result.view.value),
         *probabilities,
         *calls,
-        *(summary(result), cell(result.bundle), _thresholds(result), cell(result.patient)),
+        *(summary(result), cell(result.bundle), _thresholds(result)),
+        *("" if result.triage is None else result.triage.way.value, cell(result.patient)),
         "" if result.age_years is None else f"{result.age_years:g}",
         "" if result.sex is Sex.UNKNOWN else result.sex.value,
         *(cell(getattr(result, name)) for name in _DICOM),

@@ -20,7 +20,7 @@ from hilum.report.parts.results import BatchResults, BatchTally, InputOutcome
 from hilum.report.parts.score_bars import axis_words, log_odds_bar
 from hilum.report.parts.score_text import headline, measured, pair, score_sentence
 from hilum.report.parts.scores import FindingScore, ScoreGroup, priority, scores_of, top
-from hilum.report.parts.text import REASONS, STATUSES, percent, shown
+from hilum.report.parts.text import REASONS, STATUSES, percent, shown, triage_words
 
 __all__ = ["REPORT", "FilmReport"]
 
@@ -158,6 +158,7 @@ class _Card:
     sides: bool
     attention: bool
     status: str
+    triage: str
     reasons: tuple[tuple[ReasonCode, str], ...]
     maps: tuple[MapEntry, ...]
     overlays: tuple[tuple[str, str], ...]
@@ -236,6 +237,7 @@ def _card(film: _Placed, batch: BatchResults) -> _Card:
         sides=result.view.frontal and ReasonCode.MIRRORED_SUSPECTED not in result.codes,
         attention=result.status is not Status.OK,
         status=STATUSES[result.status],
+        triage=triage_words(result),
         reasons=tuple((code, REASONS[code]) for code in result.codes),
         maps=map_entries(result, batch.labels),
         overlays=_overlays(result, batch.labels),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.results import ImageResult, ThresholdSource
+from hilum.domain.documents.rule_out import TriageWay
 from hilum.domain.errors import ReasonCode, Status, counted
 from hilum.domain.findings import display_name
 
@@ -25,6 +26,7 @@ __all__ = [
     "percent2",
     "shown",
     "summary",
+    "triage_words",
     "wrapped",
 ]
 
@@ -243,6 +245,22 @@ def summary(result: ImageResult) -> str:
         f"{display_name(n)} ({percent(result.findings[n].probability)})" for n in result.positives
     )
     return (positives or NONE_POSITIVE) + (f"; {uncalled} without a threshold" if uncalled else "")
+
+
+def triage_words(result: ImageResult) -> str:
+    """Return which way the bundle's rule sends a film and what it bounds; empty without a rule."""
+    triage = result.triage
+    if triage is None:
+        return ""
+    bounded = f" Bounded: {triage.guarantee}." if triage.guarantee else ""
+    return f"{_WAYS[triage.way]}: {triage.reason}.{bounded}"
+
+
+_WAYS: Mapping[TriageWay, str] = {
+    TriageWay.RULE_OUT: "Ruled out by the bundle's rule",
+    TriageWay.FLAG: "Flagged by the bundle's rule",
+    TriageWay.REFER: "Referred to a reader",
+}
 
 
 def evaluation_headline(evaluation: Evaluation | None) -> str:

@@ -16,6 +16,7 @@ from hilum.report.parts.text import (
     evaluation_headline,
     percent2,
     shown,
+    triage_words,
 )
 from hilum.report.printed import Printed
 
@@ -46,6 +47,8 @@ def _film(result: ImageResult, labels: LabelSet) -> Iterator[str]:
         return
     yield _line("Threshold", _thresholds(result))
     yield _line("Detected", _detected(result))
+    if result.triage is not None:
+        yield _line("Triage", shown(triage_words(result)))
     yield _RULE
     yield "All probabilities:"
     widest = max((len(display_name(name)) for name in labels), default=0)

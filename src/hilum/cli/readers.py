@@ -1,0 +1,92 @@
+"""`hilum readers`: a model beside readers of the same films."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilum.cli.options import (
+    INPUT,
+    OTHER,
+    Blank,
+    Json,
+    LabelSet,
+    NoFinding,
+    Out,
+    Seed,
+    Uncertain,
+    Views,
+    Votes,
+    label_policy,
+)
+from hilum.cli.terminal import columns
+
+__all__ = ["readers"]
+
+
+def readers(
+    predictions: Annotated[
+        Path, typer.Argument(help="The model's predictions (CSV or TSV): one row per film.")
+    ],
+    readers: Annotated[
+        Path,
+        typer.Option(
+            "--readers",
+            help="Folder with a table a reader, or one table with a column reader.",
+            rich_help_panel=INPUT,
+        ),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels", help="Truth: a dataset folder or one table.", rich_help_panel=INPUT
+        ),
+    ],
+    out: Out,
+    called_at: Annotated[
+        float,
+        typer.Option(
+            help="Rating from which on a reader calls a finding positive.", rich_help_panel=OTHER
+        ),
+    ] = 0.5,
+    uncertain: Uncertain = None,
+    blank: Blank = None,
+    no_finding: NoFinding = None,
+    views: Views = None,
+    votes: Votes = None,
+    label_set: LabelSet = None,
+    resamples: Annotated[
+        int,
+        typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
+    ] = 1000,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare a model with readers of the same films.
+
+    Each reader's sensitivity and specificity stand beside the model's curve, paired by case; the
+    mean reader is compared with the model by Obuchowski and Rockette's method with Hillis' degrees
+    of freedom. Kappas and majorities are given too.
+    """
+    from hilum import api
+    from hilum.report.readers import printed
+
+    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
+    words |= {"votes": votes, "label_set": label_set}
+    study = api.readers(
+        predictions,
+        readers,
+        labels,
+        out,
+        called_at=called_at,
+        policy=label_policy(**words),
+        resamples=resamples,
+        seed=seed,
+    )
+    if as_json:
+        typer.echo((out / "readers.json").read_text("utf-8"), nl=False)
+        return
+    typer.echo(printed(study, columns()))
+    typer.echo(out / "readers.json")

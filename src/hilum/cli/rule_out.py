@@ -1,0 +1,132 @@
+"""`hilum rule-out`: which films may be ruled out, with what risk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hilum.cli.options import (
+    MODEL,
+    OTHER,
+    OUTPUT,
+    Blank,
+    Json,
+    Labels,
+    LabelSet,
+    NoFinding,
+    Quiet,
+    Seed,
+    TrainedOn,
+    Uncertain,
+    Views,
+    label_policy,
+    writable,
+)
+from hilum.cli.terminal import columns, progress, say
+
+__all__ = ["rule_out"]
+
+Within = Annotated[
+    str,
+    typer.Option(
+        help="Attributes with thresholds of their own: view,sex,age (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+Of = Annotated[
+    list[str] | None,
+    typer.Option(help="Findings to bound, or any (default: any).", rich_help_panel=MODEL),
+]
+
+
+def rule_out(
+    subject: Annotated[
+        Path, typer.Argument(help="A calibrated run, or a table of predictions (CSV or TSV).")
+    ],
+    labels: Labels = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder to write to, for a table (a run's rule goes into the run).",
+            rich_help_panel=OUTPUT,
+            callback=writable,
+        ),
+    ] = None,
+    miss: Annotated[
+        float, typer.Option(help="Miss rate to stay below.", rich_help_panel=MODEL)
+    ] = 0.02,
+    confidence: Annotated[
+        float, typer.Option(help="Confidence of the bound.", rich_help_panel=MODEL)
+    ] = 0.95,
+    unit: Annotated[
+        Literal["patient", "film"], typer.Option(help="Unit of the rate.", rich_help_panel=MODEL)
+    ] = "patient",
+    of: Of = None,
+    within: Within = "",
+    ppv: Annotated[
+        float | None,
+        typer.Option(
+            help="Predictive value to bound for flagged films (default: flag none).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    trained_on: TrainedOn = None,
+    uncertain: Uncertain = None,
+    blank: Blank = None,
+    no_finding: NoFinding = None,
+    views: Views = None,
+    label_set: LabelSet = None,
+    resamples: Annotated[
+        int,
+        typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
+    ] = 500,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the score below which few films with a finding are missed.
+
+    The rule is frozen on a run's calibrate films and checked on its test films, and the look is
+    counted. A table's patients are dealt into halves: one to choose, one to check. Miss rates are
+    of the labels, per film and per patient.
+    """
+    from hilum import api
+    from hilum.report.rule_out import printed
+
+    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
+    words |= {"label_set": label_set}
+    policy = label_policy(**words) if any(words.values()) else None
+    with progress(quiet) as step:
+        rule = api.rule_out(
+            subject,
+            labels,
+            out,
+            miss=miss,
+            confidence=confidence,
+            unit=unit,
+            of=_names(of),
+            within=within,
+            ppv=ppv,
+            trained_on=trained_on,
+            policy=policy,
+            resamples=resamples,
+            seed=seed,
+            advance=step,
+            remark=lambda line: say(line, quiet),
+        )
+    written = (out or subject) / "rule_out.json"
+    if as_json:
+        typer.echo(written.read_text("utf-8"), nl=False)
+        return
+    typer.echo(printed(rule, columns()))
+    typer.echo(written)
+
+
+def _names(words: list[str] | None) -> tuple[str, ...]:
+    """Findings of `--of`, given one by one or with commas."""
+    names = [name.strip() for word in words or ("any",) for name in word.split(",")]
+    return tuple(name for name in names if name)

@@ -1,0 +1,120 @@
+"""readers.json: a model beside readers of the same cases."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hilum.domain.documents import Document, Interval, SplitFacts
+from hilum.domain.notice import NOT_A_DEVICE
+
+__all__ = [
+    "FindingReaders",
+    "Kappa",
+    "MajorityWithout",
+    "PanelTest",
+    "Place",
+    "ReaderNumbers",
+    "ReaderStudy",
+]
+
+
+class Place(StrEnum):
+    """Where a reader lies beside the model's curve, paired by case."""
+
+    ABOVE = "above"
+    """More sensitive than the model at the reader's own specificity: the interval is above 0."""
+    ON = "on"
+    """Not separable from the curve on these cases. That is no proof of equality."""
+    BELOW = "below"
+    """Less sensitive than the model at the reader's own specificity: the interval is below 0."""
+    UNKNOWN = "unknown"
+    """A class is absent among the reader's cases, or there is no interval."""
+
+
+class Kappa(Document):
+    """Agreement of two readers, or of a reader and the model, on the cases both have."""
+
+    first: str
+    second: str
+    kappa: float | None
+    n: int
+
+
+class MajorityWithout(Document):
+    """The majority of the readers, all or without one."""
+
+    without: str
+    """Empty for the majority of all."""
+    n: int
+    sensitivity: Interval
+    specificity: Interval
+
+
+class ReaderNumbers(Document):
+    """One reader on one finding."""
+
+    n: int
+    positives: int
+    patients: int
+    skipped: int
+    """Cases with truth and prediction that the reader did not read."""
+    sensitivity: Interval
+    specificity: Interval
+    model_sensitivity: Interval
+    """The model's sensitivity at the reader's own specificity, on the reader's cases."""
+    difference: Interval
+    """Reader less model, paired by case."""
+    place: Place
+    auroc: Interval
+    """Of the reader's ratings; null where the reader gave decisions."""
+    model_auroc: Interval
+    """Of the model, on the reader's cases."""
+
+
+class PanelTest(Document):
+    """The mean reader less the model, readers and cases random."""
+
+    what: str
+    readers: int
+    n: int
+    """Cases that all readers read."""
+    difference: float | None
+    low: float | None = None
+    high: float | None = None
+    df: float | None = None
+    """Hillis' degrees of freedom; null where readers do not differ, and the test is normal."""
+    p: float | None = None
+    reason: str = ""
+
+
+class FindingReaders(Document):
+    """One finding: each reader beside the model."""
+
+    n: int
+    positives: int
+    readers: dict[str, ReaderNumbers]
+    above: int
+    on: int
+    below: int
+    kappas: tuple[Kappa, ...]
+    majority: tuple[MajorityWithout, ...]
+    sensitivity_test: PanelTest
+    auroc_test: PanelTest
+
+
+class ReaderStudy(Document):
+    """A model beside a panel of readers."""
+
+    schema_version: int = 1
+    notice: str = NOT_A_DEVICE
+    model: str
+    split: SplitFacts
+    readers: tuple[str, ...]
+    called_at: float
+    """Rating from which on a reader calls a finding positive."""
+    findings: dict[str, FindingReaders]
+    interval: str
+    resamples: int
+    seed: int
+    provenance: dict[str, str]
+    notes: tuple[str, ...] = ()

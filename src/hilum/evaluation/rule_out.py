@@ -1,0 +1,235 @@
+"""A frozen rule-out rule on films that it was not chosen on, and its risk by coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.calibration.abstention.bounds import miss_bound, p_path
+from hilum.calibration.abstention.fit import labeled_for, strata
+from hilum.calibration.abstention.scores import rule_score
+from hilum.calibration.abstention.thresholds import RuleFilms
+from hilum.domain.documents import Interval, SplitFacts
+from hilum.domain.documents.rule_out import (
+    MissUnit,
+    RiskCoverage,
+    RuleCheck,
+    RuleOut,
+    RuleVerdict,
+    StratumCheck,
+    StratumRule,
+)
+from hilum.domain.record import Cohort
+from hilum.domain.scores import Probabilities
+from hilum.metrics.comparison import holm
+from hilum.metrics.resampling import interval, patient_resamples, share
+
+__all__ = ["CheckRequest", "check_rule", "risk_coverage"]
+
+COVERAGES = tuple(np.linspace(0.05, 1.0, 20).round(2).tolist())
+"""Shares of films ruled out at which the risk is given."""
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """How a check is named, counted and resampled.
+
+    Attributes:
+        split: name of the films.
+        look: number of this look at them.
+        resamples, seed: of the intervals by patient.
+    """
+
+    split: str
+    look: int
+    resamples: int = 500
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """One rule's films, which of them it rules out, and resampled weights of them."""
+
+    films: RuleFilms
+    ruled: NDArray[np.bool_]
+    weights: NDArray[np.int32]
+
+
+def check_rule(
+    rule: RuleOut,
+    probabilities: Probabilities,
+    cohort: Cohort,
+    request: CheckRequest,
+    called: NDArray[np.bool_] | None = None,
+) -> RuleCheck:
+    """Try a frozen rule on other films: both miss rates, what is ruled out, and a verdict.
+
+    Args:
+        rule: frozen.
+        probabilities: (N, L) by the same calibrator.
+        cohort: the N films; none of their patients may have fitted the rule.
+        request: name, look and resamples.
+        called: (N,) films with a finding at or above its operating point.
+    """
+    groups = strata(cohort, rule.within)
+    rng = np.random.default_rng(request.seed)
+    weights = np.concatenate(list(patient_resamples(cohort.patients(), request.resamples, rng)))
+    checks: list[StratumCheck] = []
+    curves: list[RiskCoverage] = []
+    served = [one for one in rule.rules if one.threshold is not None]
+    for target in rule.of:
+        films, known = _labeled_films(rule, probabilities, cohort, target, called)
+        curves.append(risk_coverage(target, films, weights[:, known]))
+        for one in (one for one in served if one.finding == target):
+            inside = (groups == one.stratum)[known]
+            own = films.where(inside)
+            ruled = own.scores < (one.threshold or 0.0)
+            tried = _Tried(own, ruled, weights[:, known][:, inside])
+            checks.append(_check(rule, one, tried, len(served)))
+    adjusted = holm([check.p_holm for check in checks])
+    return RuleCheck(
+        split=SplitFacts.of(request.split, cohort),
+        look=request.look,
+        rules=tuple(_judged(check, p, rule) for check, p in zip(checks, adjusted, strict=True)),
+        curves=tuple(curves),
+        interval="95 % percentile intervals, patients resampled; bounds one-sided",
+        seed=request.seed,
+        resamples=request.resamples,
+    )
+
+
+def risk_coverage(target: str, films: RuleFilms, weights: NDArray[np.int32]) -> RiskCoverage:
+    """Return the share with the finding among the films ruled out first, by their share of all.
+
+    Films are ruled out from the lowest score up; tied films in a fixed order.
+
+    Args:
+        target: a finding, or `any`.
+        films: labeled.
+        weights: (R, n) how often each film stands in each resample of patients.
+    """
+    order = np.argsort(films.scores, kind="stable")
+    positive = films.positive[order].astype(np.float64)
+    value = _risk(positive, np.ones((1, len(positive))))
+    resampled = _risk(positive, weights[:, order].astype(np.float64))
+    oracle = _risk(np.sort(positive), np.ones((1, len(positive))))
+    absent = "no film"
+    return RiskCoverage(
+        finding=target,
+        coverage=COVERAGES,
+        risk=tuple(
+            interval(float(value[0][0, at]), resampled[0][:, at], absent)
+            for at in range(len(COVERAGES))
+        ),
+        area=interval(float(value[1][0]), resampled[1], absent),
+        area_oracle=float(oracle[1][0]),
+        area_random=float(positive.mean()),
+    )
+
+
+def _risk(
+    positive: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (R, coverages) risks and (R,) areas, of films in the order of their scores."""
+    films = np.cumsum(weights, axis=1)
+    found = np.cumsum(weights * positive, axis=1)
+    risk = share(found, films)
+    total = films[:, -1:]
+    at = np.array(
+        [np.searchsorted(row, np.array(COVERAGES) * row[-1] - 1e-9) for row in films], np.intp
+    ).clip(max=films.shape[1] - 1)
+    area = share(np.nansum(risk * weights, axis=1), total[:, 0])
+    return np.take_along_axis(risk, at, axis=1), area
+
+
+def _labeled_films(
+    rule: RuleOut,
+    probabilities: Probabilities,
+    cohort: Cohort,
+    target: str,
+    called: NDArray[np.bool_] | None,
+) -> tuple[RuleFilms, NDArray[np.bool_]]:
+    known, positive = labeled_for(cohort, target)
+    scores = rule_score(probabilities, target, rule.findings)
+    if called is not None:
+        scores = np.where(called, 1.0, scores)
+    _, patients = np.unique(cohort.patients(), return_inverse=True)
+    return RuleFilms(scores, positive, patients).where(known), known
+
+
+def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> StratumCheck:
+    films, ruled, positive = tried.films, tried.ruled, tried.films.positive
+    error = 1.0 - rule.confidence
+    own, missed = films.patients[positive], ruled[positive]
+    flagged = np.zeros(len(ruled), np.bool_)
+    if one.flag_threshold is not None:
+        flagged = films.scores >= one.flag_threshold
+    p = None
+    if len(own):
+        ordered = own[np.argsort(~missed, kind="stable")]
+        p = float(p_path(ordered, rule.miss, error, rule.unit)[int(missed.sum())])
+    every = np.ones(len(ruled), np.bool_)
+    return StratumCheck(
+        finding=one.finding,
+        stratum=one.stratum,
+        films=len(ruled),
+        patients=len(np.unique(films.patients)),
+        positive_films=int(positive.sum()),
+        positive_patients=len(np.unique(own)),
+        ruled_out=_share(tried, ruled, every),
+        ruled_out_negatives=_share(tried, ruled, ~positive),
+        miss_by_film=_share(tried, ruled, positive),
+        miss_by_patient=_share_by_patient(tried),
+        by_film=miss_bound(missed, own, error, MissUnit.FILM),
+        by_patient=miss_bound(missed, own, error, MissUnit.PATIENT),
+        flagged=int(flagged.sum()),
+        flagged_positive=int((flagged & positive).sum()),
+        verdict=_verdict(rule, missed, own, error / rules),
+        p_holm=p,
+    )
+
+
+def _verdict(
+    rule: RuleOut, missed: NDArray[np.bool_], own: NDArray[np.intp], error: float
+) -> RuleVerdict:
+    """Return whether these films alone show a rate above the target."""
+    if not len(own):
+        return RuleVerdict.NO_POSITIVES
+    # a rate above the target is a rate of films found below 1 less the target
+    found_first = own[np.argsort(missed, kind="stable")]
+    p = p_path(found_first, 1.0 - rule.miss, error, rule.unit)
+    above = p[int((~missed).sum())] <= error
+    return RuleVerdict.CONTRADICTED if above else RuleVerdict.NOT_CONTRADICTED
+
+
+def _judged(check: StratumCheck, p: float | None, rule: RuleOut) -> StratumCheck:
+    """Return the check with its adjusted p-value, confirmed where that is small."""
+    below = p is not None and p <= 1.0 - rule.confidence
+    verdict = RuleVerdict.CONFIRMED if below else check.verdict
+    return check.model_copy(update={"p_holm": p, "verdict": verdict})
+
+
+def _share(tried: _Tried, part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> Interval:
+    """Return the share of some films that are of a part, with its interval by patient."""
+    if not whole.any():
+        return Interval(value=None, reason="no such film")
+    columns = np.column_stack((part & whole, whole)).astype(np.float64)
+    sums = tried.weights.astype(np.float64) @ columns
+    value = float((part & whole).sum() / whole.sum())
+    return interval(value, share(sums[:, 0], sums[:, 1]), "no such film")
+
+
+def _share_by_patient(tried: _Tried) -> Interval:
+    """Return the mean over patients of the share of their films with the finding missed."""
+    positive = tried.films.positive
+    if not positive.any():
+        return Interval(value=None, reason="no film with the finding")
+    ids, first, code = np.unique(
+        tried.films.patients[positive], return_index=True, return_inverse=True
+    )
+    missed = np.bincount(code, tried.ruled[positive]) / np.bincount(code)
+    weights = tried.weights[:, positive][:, first].astype(np.float64)
+    resampled = share(weights @ missed, weights @ np.ones(len(ids)))
+    return interval(float(missed.mean()), resampled, "no film with the finding")
