@@ -16,7 +16,7 @@ from hilum.importing.draft import draft
 from hilum.importing.network import build_network
 from hilum.importing.profile import Profile, checked, load_profile
 from hilum.importing.records import WeightFile
-from hilum.importing.tail import Affine, ImportedNetwork
+from hilum.model.tail import Affine, ImportedNetwork
 from hilum.model.backbones import Activation, Features, backbone
 
 TREE: dict[str, Any] = {

@@ -20,13 +20,13 @@ __all__ = ["import_"]
 
 Weights = Annotated[
     str | None,
-    typer.Argument(help="File of weights, or a name of --list to download (default: none)."),
+    typer.Argument(help="File or folder of weights, or a name of --list to fetch (default: none)."),
 ]
 ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="Shipped name, timm:NAME, torchvision:NAME or YAML file (default: that of the name).",
+        help="Shipped name, timm:NAME, torchvision:NAME or YAML file (default: its own).",
         rich_help_panel=MODEL,
     ),
 ]
@@ -136,6 +136,8 @@ def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:
 
     from hilum.importing.profile import load_profile, shipped_profiles
 
+    from hilum.importing.hf import HF_PROFILE, hf_profile, is_hf_folder
+
     fields: dict[str, Any] = {}
     for change in changes:
         name, equals, value = change.partition("=")
@@ -145,6 +147,8 @@ def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:
             fields[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UsageError(f"--set must read FIELD=VALUE; got '{change}'") from None
+    if word == HF_PROFILE or (word is None and is_hf_folder(Path(weights))):
+        return hf_profile(Path(weights), fields)
     if word is None:
         if weights not in shipped_profiles():
             raise UsageError(

@@ -26,6 +26,18 @@ NEEDED_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
 _LONGEST = 200_000
 
 
+Naming = Literal[
+    "timm",
+    "transformers-vit",
+    "transformers-deit",
+    "transformers-dinov2",
+    "transformers-swin",
+    "transformers-resnet",
+    "transformers-convnext",
+]
+"""Libraries whose names of tensors are known."""
+
+
 class Profile(BaseModel):
     """All that is needed to serve a published network, besides its tensors.
 
@@ -43,8 +55,13 @@ class Profile(BaseModel):
     """Options of the backbone."""
     key: str | None = None
     """Key under which the tensors stand in the file; None for the only one that fits."""
-    pooling: Literal["average", "max", "average+max", "pcam"] = "average"
-    """What lies between the feature map and the head."""
+    naming: Naming = "timm"
+    """Names that the tensors have: timm's, which are torchvision's too, or those of transformers."""
+    pooling: Literal["average", "max", "average+max", "pcam", "token", "token+average"] = "average"
+    """What lies between the feature map and the head. `token` is the class token of a transformer,
+    `token+average` that and the mean of its patches."""
+    epsilon: float | None = Field(default=None, gt=0.0, le=1e-2)
+    """Epsilon of the norms of layers; None for that of the backbone."""
     head: tuple[str, ...] = Field(min_length=1)
     """Steps from the pooled map to the logits: `linear NAME`, `norm NAME`, `relu`. Several names
     are heads of one finding each. A sigmoid behind them is left out: logits are read before it."""
@@ -135,6 +152,8 @@ def load_profile(word: str, changes: Mapping[str, Any]) -> Profile:
         from hilum.importing.draft import library_tree
 
         return checked(library_tree(library, network), word, changes)
+    if word == "hf-image-classification":
+        raise UsageError(f"profile {word} is made from the files of a folder; name that folder")
     folder = files("hilum.importing").joinpath("profiles")
     shipped = folder.joinpath(f"{word}.yaml")
     if "/" not in word and shipped.is_file():

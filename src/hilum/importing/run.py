@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -113,9 +114,10 @@ def _write(
         labels=profile.outputs.findings,
         preprocessing=prep,
         architecture=_in_words(profile),
+        design=built.design,
         model_sha256=sha256,
         parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
-        notes=(*built.signs, *_notes(profile)),
+        notes=(*built.signs, *_notes(profile), *_shares(built.network, engine, films)),
         provenance=provenance(),
     )
     origin = Imported(
@@ -160,9 +162,33 @@ def _notes(profile: Profile) -> tuple[str, ...]:
         notes.append(f"{count} of {len(profile.findings)} outputs were never trained; left out")
     if "max" in profile.pooling:
         notes.append("heatmaps show only the one cell of each channel's maximum")
+    if profile.pooling == "token":
+        notes.append(
+            "no heatmaps: the network classifies by its class token alone, and the gradient at "
+            "every patch of its last layer is zero. Its maps are empty, which is no evidence"
+        )
     if profile.input.fit is Fit.CROP:
         notes.append("the network does not see what lies outside the centered crop of a film")
     return tuple(notes)
+
+
+def _shares(network: Any, engine: Engine, films: Sequence[Radiograph]) -> tuple[str, ...]:
+    """Say how much of the logits the class token decided, beside which maps are of the patches."""
+    from hilum.model.tokens import TokenNetwork
+
+    if not isinstance(network, TokenNetwork) or network.pooling == "token":
+        return ()
+    import torch
+
+    prep = engine.preprocessing
+    images = prep.normalize(np.stack([prep.raster(film) for film in films]))
+    with torch.no_grad():
+        share = network.share_of_token(torch.from_numpy(images))
+    return (
+        "heatmaps show the half of each logit that patches decide; the class token decided "
+        f"{share.mean():.0%} of the logits of the drawn films (of one finding {share.min():.0%} to "
+        f"{share.max():.0%})",
+    )
 
 
 def _write_uncalibrated(profile: Profile, model_sha256: str, run: RunFolder) -> None:
