@@ -56,7 +56,7 @@ class Profile(BaseModel):
     key: str | None = None
     """Key under which the tensors stand in the file; None for the only one that fits."""
     naming: Naming = "timm"
-    """Names that the tensors have: timm's, which are torchvision's too, or those of transformers."""
+    """Names of the tensors: timm's, which are torchvision's too, or those of transformers."""
     pooling: Literal["average", "max", "average+max", "pcam", "token", "token+average"] = "average"
     """What lies between the feature map and the head. `token` is the class token of a transformer,
     `token+average` that and the mean of its patches."""
