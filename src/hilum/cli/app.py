@@ -27,6 +27,7 @@ from hilum.cli import (
     doctor,
     errors,
     evaluate,
+    export,
     import_,
     localize,
     merge,
@@ -117,6 +118,7 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
+app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)

@@ -22,6 +22,11 @@ _RULES = {0: "nearest", 2: "pil-bilinear", 3: "pil-bicubic"}
 _ABSENT = frozenset(
     {"normal", "no finding", "no_finding", "nofinding", "negative", "none", "healthy", "no"}
 )
+_OWN = (
+    *("backbone", "options", "pooling", "head", "thresholds"),
+    *("seen", "license", "citation", "url", "input"),
+)
+"""Fields that `hilum export` writes into a folder's files."""
 _LABEL = "label_"
 """Start of the names that transformers gives to outputs nobody named."""
 
@@ -73,7 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _own(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `hilum export` wrote beside the library's own fields."""
     found = tree.get("hilum")
-    return dict(found) if isinstance(found, dict) else {}
+    return {k: v for k, v in found.items() if k in _OWN} if isinstance(found, dict) else {}
 
 
 def _network(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from hilum.files.sealed import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.runs.facts import SeenFilms
 
-__all__ = ["FROM_FILE", "NEEDED_INPUT", "Profile", "load_profile", "shipped_profiles"]
+__all__ = ["FROM_FILE", "NEEDED_INPUT", "ONNX", "Profile", "load_profile", "shipped_profiles"]
 
+ONNX = "onnx"
+"""Backbone of a profile whose file is a graph, which is served as it is."""
 FROM_FILE = "as in the file"
 """Head of a profile that takes the steps which the file's own configuration states."""
 _NEEDED = ("name", "backbone", "head", "findings", "input", "seen", "license", "citation", "url")
@@ -50,7 +52,7 @@ class Profile(BaseModel):
     summary: str = ""
     """The network in a sentence."""
     backbone: str
-    """Backbone of hilum, or timm/NAME."""
+    """Backbone of hilum, timm/NAME, or onnx for a graph, which is served as it is."""
     options: dict[str, int] = {}
     """Options of the backbone."""
     key: str | None = None
