@@ -75,7 +75,7 @@ def _write_onnx(bundle: Bundle, _: str, folder: Path) -> Written:
 def _write_openvino(bundle: Bundle, _: str, folder: Path) -> Written:
     import openvino
 
-    model = openvino.convert_model(bundle.root / "model.onnx")
+    model = openvino.Core().read_model(bundle.root / "model.onnx")
     for name, value in _facts(bundle).items():
         model.set_rt_info(value, ["hilum", name])
     path = folder / "model.xml"

@@ -15,16 +15,17 @@ from hilum.runs.facts import Design, Imported
 
 __all__ = ["classifier_of", "hub_card", "hub_config", "preprocessor_config", "timm_network"]
 
-_SHAPES = {
-    "densenet121": lambda options: dict(options),
-    "resnet50": lambda options: _widths("channels", options),
-    "convnext_tiny": lambda options: _widths("dims", options),
-}
+_WIDTHS = {"resnet50": "channels", "convnext_tiny": "dims"}
+"""Timm's argument for the width of hilum's backbones that have one."""
 _RULES = {Resize.NEAREST: 0, Resize.PIL_BILINEAR: 2, Resize.PIL_BICUBIC: 3}
 
 
-def _widths(name: str, options: dict[str, int]) -> dict[str, Any]:
-    width = options.get("width")
+def _arguments(design: Design) -> dict[str, Any]:
+    """Return the arguments with which timm builds the backbone."""
+    name = _WIDTHS.get(design.backbone)
+    if name is None:
+        return dict(design.options)
+    width = design.options.get("width")
     return {} if width is None else {name: [width, 2 * width, 4 * width, 8 * width]}
 
 
@@ -46,8 +47,7 @@ def timm_network(bundle: Bundle, design: Design) -> tuple[str, dict[str, Any]]:
             f"{design.epsilon:g}. Export it to torchscript, onnx, openvino or safetensors"
         )
     name = design.backbone.removeprefix("timm/")
-    shape = _SHAPES.get(design.backbone, lambda options: dict(options))
-    return name, {**shape(design.options), "in_chans": bundle.manifest.preprocessing.channels}
+    return name, {**_arguments(design), "in_chans": bundle.manifest.preprocessing.channels}
 
 
 def classifier_of(name: str) -> str:

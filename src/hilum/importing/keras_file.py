@@ -89,11 +89,6 @@ def _collected(layers: list[Layer], form: str, where: str) -> WeightFile:
     at = next((i for i, layer in enumerate(layers) if layer.kind in _POOLINGS), None)
     if at is None:
         raise BundleError(f"a network must have a global pooling; {where} has none")
-    if any(layer.kind == "Add" for layer in layers[:at]):
-        raise BundleError(
-            f"Keras files must be of DenseNet-121; {where} has Add layers, as ResNet has. That of "
-            "Keras is not torchvision's (strides and biases lie elsewhere): export it to ONNX"
-        )
     tensors: dict[str, NDArray[Any]] = {}
     epsilons: set[float] = set()
     for layer in layers[:at]:

@@ -55,7 +55,7 @@ def build_network(file: WeightFile, profile: Profile, where: str) -> Built:
     matched = filled(features, file, profile, where)
     network = _network(features, matched.steps, profile, where)
     signs = signs_of_no_training(matched)
-    kinds = {nn.Linear: "linear", nn.ReLU: "relu", Affine: "norm"}
+    kinds: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", Affine: "norm"}
     design = Design(
         backbone=profile.backbone,
         options=profile.options,

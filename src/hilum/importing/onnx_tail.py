@@ -26,11 +26,13 @@ class Tailed:
 
     Attributes:
         model: from `images` to `logits` and `heatmaps`.
-        logits: name of the original tensor of all logits, for a comparison.
+        original: the graph with its own end, as bytes, for a comparison.
+        logits: name of all logits in there.
         notes: why there are no maps; empty where there are.
     """
 
     model: onnx.ModelProto
+    original: bytes
     logits: str
     notes: tuple[str, ...]
 
@@ -102,22 +104,23 @@ def with_tail(model: onnx.ModelProto, profile: Profile, where: str) -> Tailed:
     rename = helper.make_node("Identity", ["images"], [given.name])
     given.name = "images"
     graph.made_by[rename.output[0]] = rename
-    nodes: list[onnx.NodeProto] = [rename]
-    nodes += model.graph.node
+    nodes: list[onnx.NodeProto] = [rename, *model.graph.node]
+    del model.graph.node[:], model.graph.output[:]
+    model.graph.node.extend(nodes)
+    model.graph.output.append(onnx.ValueInfoProto(name=logits))
+    original = model.SerializeToString()
     if linear is None:
         added, notes = _without_map(graph, logits, profile)
     else:
         added, notes = _with_map(graph, linear, profile)
-    nodes += added
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    model.graph.node.extend(added)
     del model.graph.output[:]
     model.graph.output.extend(
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
         for name in ("logits", "heatmaps")
     )
     _prune(model)
-    return Tailed(model, logits, notes)
+    return Tailed(model, original, logits, notes)
 
 
 _OWN = "net/"

@@ -55,7 +55,8 @@ def write_network(source: Path, profile: Profile, out: Path, films: Sequence[Rad
         BundleError: for a file that cannot be read, or does not fit the profile.
     """
     prep = profile.input
-    images = prep.normalize(np.stack([prep.raster(film) for film in films]))
+    rasters: Any = np.stack([prep.raster(film) for film in films])
+    images = prep.normalize(rasters)
     if profile.backbone == ONNX:
         return _from_graph(source, profile, out, images)
     return _from_tensors(source, profile, out, images)
@@ -99,15 +100,17 @@ def _from_graph(source: Path, profile: Profile, out: Path, images: Any) -> Serve
     data = read_graph_confined(source)
     tailed = with_tail(onnx.load_model_from_string(data), profile, source.name)
     model = tailed.model
-    out.write_bytes(model.SerializeToString(deterministic=True))
-    model.graph.output.append(onnx.ValueInfoProto(name=tailed.logits))
-    gap = _gap(model.SerializeToString(), tailed.logits, profile, images, source.name)
+    data = model.SerializeToString(deterministic=True)
+    out.write_bytes(data)
+    got = _answers(data, "logits", images, source.name)
+    own = _answers(tailed.original, tailed.logits, images, source.name)
+    gap = _gap(got, own, profile, source.name)
     used = {tensor.name.removeprefix("net/"): tensor.name for tensor in model.graph.initializer}
     return Served("onnx", {"logits": gap}, tailed.notes, used)
 
 
-def _gap(graph: bytes, name: str, profile: Profile, images: Any, where: str) -> float:
-    """Return how far the new tail's logits are from those of the graph itself."""
+def _answers(graph: bytes, name: str, images: Any, where: str) -> Any:
+    """Return one output of a graph for each image."""
     import openvino
 
     core = openvino.Core()
@@ -115,11 +118,14 @@ def _gap(graph: bytes, name: str, profile: Profile, images: Any, where: str) -> 
         model = core.read_model(graph)
         model.reshape({"images": [1, *images.shape[1:]]})
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        answers = [compiled({"images": image[None]}) for image in images]
+        return np.concatenate([np.array(compiled({"images": one[None]})[name]) for one in images])
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:200]
         raise BundleError(f"{where} must be a graph that can be computed here; {reason}") from None
-    got, own = (np.concatenate([np.array(one[key]) for one in answers]) for key in ("logits", name))
+
+
+def _gap(got: Any, own: Any, profile: Profile, where: str) -> float:
+    """Return how far the new tail's logits are from those of the graph itself."""
     rows = list(profile.trained)
     want = own[:, rows] - (own[:, [1 - rows[0]]] if profile.output == "softmax" else 0.0)
     gap = float(np.abs(got - want).max())
