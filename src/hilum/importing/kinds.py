@@ -37,7 +37,7 @@ _SIGNS = (
     (rb"\x93NUMPY", "an array of NumPy's, without names"),
     (rb"\x7fELF|MZ", "a program"),
     (
-        rb"\x08[\x00-\x20].{0,200}(pytorch|onnx|tf2onnx|keras|torch)",
+        rb"\x08[\x01-\x20][\x12\x3a\x42]",
         "an ONNX graph: import it with a profile whose backbone is onnx",
     ),
     (rb"%PDF", "a PDF"),
