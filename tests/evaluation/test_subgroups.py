@@ -15,7 +15,7 @@ from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.evaluation.entries import Entries
 from hilum.evaluation.evaluate import evaluate
 from hilum.evaluation.request import EvaluationRequest
-from hilum.evaluation.subgroups import mean_auroc, within_views
+from hilum.evaluation.subgroups import mean_auroc, observed_expected, within_views
 from hilum.metrics.ranking import auroc
 
 LABELS = LabelSet("two", ("Effusion", "Hernia"))
@@ -149,3 +149,13 @@ def test_within_a_view_only_its_films_count() -> None:
     first = own.films % 3 == 0
     expected = roc_auc_score(own.positives[first], own.probabilities[first])
     assert found["PA"].value == pytest.approx(expected, abs=1e-12)
+
+
+def test_probabilities_near_zero_have_no_ratio() -> None:
+    """As those of a network whose logits nobody calibrated: the limit would be infinite."""
+    positives = np.arange(60) % 2 == 0
+    tiny = np.where(np.arange(60) == 0, 1e-290, 1e-300)
+    entries = Entries(np.arange(60), np.arange(60), positives, tiny, np.zeros(60))
+    found = observed_expected(entries)
+    assert found.value is None
+    assert found.reason == "fewer positive films are expected than 1 / 1e+06 of those there are"

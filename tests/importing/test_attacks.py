@@ -290,7 +290,10 @@ def test_hdf5_does_nothing_but_hold_arrays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "word"),
-    [("Lambda", "a Lambda layer is a program"), ("Mine", "its meaning is not known")],
+    [
+        ("Lambda", "a Lambda layer is a program"),
+        ("Mine", "its meaning is not known"),
+    ],
 )
 def test_keras_layers_that_run_are_refused(kind: str, word: str, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
@@ -299,6 +302,18 @@ def test_keras_layers_that_run_are_refused(kind: str, word: str, tmp_path: Path)
         text = str(file.attrs["model_config"]).replace("GlobalAveragePooling2D", kind)
         file.attrs["model_config"] = text
     with pytest.raises(BundleError, match=word):
+        read_weights(path)
+
+
+def test_a_resnet_of_keras_is_refused_by_name(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = good(tmp_path)["x.h5"]
+    with h5py.File(path, "a") as file:
+        text = str(file.attrs["model_config"])
+        pooling = '{"class_name": "GlobalAveragePooling2D"'
+        added = '{"class_name": "Add", "config": {"name": "conv2_block1_add"}}, '
+        file.attrs["model_config"] = text.replace(pooling, added + pooling)
+    with pytest.raises(BundleError, match="Add layers, as ResNet has"):
         read_weights(path)
 
 

@@ -16,8 +16,8 @@ from hilum.importing.draft import draft
 from hilum.importing.network import build_network
 from hilum.importing.profile import Profile, checked, load_profile
 from hilum.importing.records import WeightFile
-from hilum.importing.tail import Affine, ImportedNetwork
 from hilum.model.backbones import Activation, Features, backbone
+from hilum.model.tail import Affine, ImportedNetwork
 
 TREE: dict[str, Any] = {
     "name": "small",

@@ -171,6 +171,17 @@ def test_far_off_probabilities_still_converge() -> None:
     assert slope_and_intercept(y, nearly, alone(500)).slope.value is not None
 
 
+def test_a_film_among_hundreds_of_certainties_still_has_an_intercept() -> None:
+    """A step of Newton's that nothing bounds ends where every film's slope is 0 (from a run)."""
+    y = np.zeros(500, bool)
+    y[0] = True
+    p = np.concatenate([np.full(499, 1.0), [0.999]])
+    found = slope_and_intercept(y, p, alone(500))
+    assert found.intercept.value == pytest.approx(
+        brentq(lambda a: (expit(a + logit(np.clip(p, CLIP, 1 - CLIP))) - y).sum(), -40, 0), abs=1e-6
+    )
+
+
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="patients"):
         slope_and_intercept(np.array([True, False]), np.array([0.1, 0.2]), np.array(["a"]))

@@ -192,6 +192,8 @@ class Prediction:
             finding=name,
             result=result.model_copy(update={"regions": zones}),
             heatmap=heatmap,
-            picture=render(film, heatmap, style, caption),
+            picture=render(
+                film, heatmap, style, caption, seen=self._preprocessing.seen(film.shape)
+            ),
             empty=not zones,
         )

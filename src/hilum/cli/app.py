@@ -27,6 +27,7 @@ from hilum.cli import (
     doctor,
     errors,
     evaluate,
+    export,
     import_,
     localize,
     merge,
@@ -121,6 +122,7 @@ app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
+app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)

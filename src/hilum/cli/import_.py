@@ -20,13 +20,13 @@ __all__ = ["import_"]
 
 Weights = Annotated[
     str | None,
-    typer.Argument(help="File of weights, or a name of --list to download (default: none)."),
+    typer.Argument(help="File or folder of weights, or a name of --list to fetch (default: none)."),
 ]
 ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="Shipped name, timm:NAME, torchvision:NAME or YAML file (default: that of the name).",
+        help="Shipped name, timm:NAME, torchvision:NAME or YAML file (default: its own).",
         rich_help_panel=MODEL,
     ),
 ]
@@ -134,6 +134,7 @@ def write(file: Path, profile: Profile, out: Path, accept: str = "") -> RunFolde
 def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:
     import yaml
 
+    from hilum.importing.hf import HF_PROFILE, hf_profile, is_hf_folder
     from hilum.importing.profile import load_profile, shipped_profiles
 
     fields: dict[str, Any] = {}
@@ -145,6 +146,8 @@ def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:
             fields[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UsageError(f"--set must read FIELD=VALUE; got '{change}'") from None
+    if word == HF_PROFILE or (word is None and is_hf_folder(Path(weights))):
+        return hf_profile(Path(weights), fields)
     if word is None:
         if weights not in shipped_profiles():
             raise UsageError(

@@ -19,7 +19,14 @@ from hilum.metrics.delong import delong, influence
 from hilum.metrics.delong import interval as delong_interval
 from hilum.metrics.resampling import NORMAL_975, normal_interval
 
-__all__ = ["FEWEST", "Metadata", "mean_auroc", "subgroups", "within_views"]
+__all__ = [
+    "FEWEST",
+    "Metadata",
+    "mean_auroc",
+    "observed_expected",
+    "subgroups",
+    "within_views",
+]
 
 FEWEST = 20
 """Positive films that a finding must have in a subgroup, or its numbers would tell nothing."""
@@ -114,7 +121,7 @@ def _finding(name: str, entries: Entries, split: ScoredSplit) -> SubgroupFinding
     return SubgroupFinding(
         **found,
         auroc=delong_interval(delong(y, p[None], entries.patients), 0),
-        o_e=_observed_expected(entries),
+        o_e=observed_expected(entries),
         sensitivity=sensitivity,
         specificity=specificity,
     )
@@ -178,9 +185,19 @@ def _share(
     return normal_interval(value, half)
 
 
-def _observed_expected(entries: Entries) -> Interval:
+_LARGEST = 1e6
+"""Observed / expected beyond which it is only told that next to nothing was expected."""
+
+
+def observed_expected(entries: Entries) -> Interval:
     """Compute observed / expected positives; the interval is symmetric on a log scale."""
-    value, half = _ratio(entries, entries.positives.astype(np.float64), entries.probabilities)
+    positives = entries.positives.astype(np.float64)
+    if float(positives.sum()) > _LARGEST * float(entries.probabilities.sum()) > 0.0:
+        # as of logits that nobody calibrated, whose sigmoid is 1e-300: its square is 0
+        return _none(
+            f"fewer positive films are expected than 1 / {_LARGEST:.0e} of those there are"
+        )
+    value, half = _ratio(entries, positives, entries.probabilities)
     if not value:
         return _none("every probability is 0")
     if half is None:

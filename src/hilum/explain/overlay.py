@@ -12,7 +12,7 @@ from hilum.domain.radiograph import Radiograph
 from hilum.explain.files import jpeg_bytes
 from hilum.explain.ramp import LEVELS, Style, mixed
 
-__all__ = ["Overlay", "grays", "is_empty", "levels", "overlay", "preview"]
+__all__ = ["Overlay", "grays", "hatch_unseen", "is_empty", "levels", "overlay", "preview"]
 
 PREVIEW_SIDE = 1024
 """Most pixels of the longer side of the film in a report."""
@@ -76,6 +76,38 @@ def overlay(film: Radiograph, heatmap: NDArray[np.float32], style: Style = Style
     cell |= level
     pixels = np.take(_packed(style), cell).view(np.uint8).reshape(*film.shape, 4)
     return Overlay(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8), empty=False)
+
+
+_HATCH = 140
+"""Gray of the lines over what a network did not see."""
+
+
+def hatch_unseen(rgb: NDArray[np.uint8], seen: tuple[int, int, int, int]) -> None:
+    """Hatch the part of a picture that the network did not see, in place.
+
+    A crop leaves the borders of an oblong film out: no color there is not "no evidence".
+
+    Args:
+        rgb: (H, W, 3) picture of the whole film.
+        seen: top, left, height and width of the part that it saw, in the picture's pixels.
+
+    >>> picture = np.zeros((20, 10, 3), np.uint8)
+    >>> hatch_unseen(picture, (5, 0, 10, 10))
+    >>> picture[5:15].any(), picture[:5].any(), picture[15:].any()
+    (np.False_, np.True_, np.True_)
+    """
+    rows, columns = rgb.shape[:2]
+    top, left, height, width = seen
+    bottom, right = top + height, left + width
+    step = max(8, max(rows, columns) // 48)
+    for begin, end, first, last in (
+        (0, top, 0, columns),
+        (bottom, rows, 0, columns),
+        (top, bottom, 0, left),
+        (top, bottom, right, columns),
+    ):
+        diagonal = np.arange(begin, end)[:, None] + np.arange(first, last)
+        rgb[begin:end, first:last][diagonal % step < max(1, step // 8)] = _HATCH
 
 
 def grays(film: Radiograph) -> NDArray[np.uint8]:

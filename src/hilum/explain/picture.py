@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.caption import Caption
-from hilum.explain.overlay import grays, is_empty, levels, overlay
+from hilum.explain.overlay import grays, hatch_unseen, is_empty, levels, overlay
 from hilum.explain.ramp import LEVELS, Style, ramp
 
 __all__ = ["Color", "TextLine", "line_height", "render", "text_width", "wrapped", "write"]
@@ -33,6 +33,7 @@ def render(
     style: Style = Style.PLASMA,
     caption: Caption | None = None,
     panel: bool = False,
+    seen: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a film and one of its heatmaps.
 
@@ -46,6 +47,8 @@ def render(
         style: how to draw.
         caption: the words; None for an overlay without any. A panel or triptych needs them.
         panel: film and overlay side by side; a triptych is as it is.
+        seen: top, left, height and width of the part of the film that the network saw; what lies
+            outside is hatched. None for all of it.
 
     Returns:
         (rows, columns, 3) uint8, RGB. The same input gives the same picture.
@@ -63,13 +66,19 @@ def render(
     """
     if not panel and style is not Style.TRIPTYCH:
         drawn = overlay(film, heatmap, style)
+        if seen is not None:
+            hatch_unseen(drawn.rgb, seen)
         if caption is not None:
             _write_strip(drawn.rgb, caption.short(drawn.empty))
         return drawn.rgb
     if caption is None:
         raise ValueError("a panel or triptych must have a caption; got None")
+    rows = film.shape[0]
     film, heatmap = _fitted(film, heatmap)
     drawn = overlay(film, heatmap, style)
+    if seen is not None:
+        top, left, height, width = (round(part * film.shape[0] / rows) for part in seen)
+        hatch_unseen(drawn.rgb, (top, left, height, width))
     tiles = [_Tile("Film", _three(grays(film)))]
     if style is Style.TRIPTYCH:
         tiles.append(_Tile("Heatmap", _map_alone(heatmap, style)))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hilum.confined.frames import Frame
 from hilum.confined.serve import Answer, Answering, serve
 from hilum.domain.errors import HilumError
+from hilum.importing.onnx_file import read_onnx
 from hilum.importing.read import read_weights
 
 __all__ = ["PIECE_BYTES", "main"]
@@ -32,9 +33,11 @@ class _Reader:
         self.tensors: list[NDArray[Any]] = []
 
     def answer(self, request: Frame) -> Answer:
-        """Answer `read` with the names, and `tensors` with the bytes from a number on."""
+        """Answer `read` with names, `graph` with a graph, `tensors` with bytes from a number on."""
         if request.head["do"] == "tensors":
             return self._pieces(int(request.head["begin"]))
+        if request.head["do"] == "graph":
+            return self._graph(Path(request.head["path"]))
         try:
             file = read_weights(Path(request.head["path"]))
         except HilumError as error:
@@ -55,6 +58,15 @@ class _Reader:
             "settings": file.settings,
         }
         return head, ()
+
+    def _graph(self, path: Path) -> Answer:
+        """Answer with one ONNX graph, its tensors inside."""
+        try:
+            return {}, (read_onnx(path),)
+        except HilumError as error:
+            return {"error": str(error), "kind": type(error).__name__}, ()
+        except MemoryError:
+            return {"error": "the file needs more memory than a reader may use", "kind": ""}, ()
 
     def _pieces(self, begin: int) -> Answer:
         blobs: list[memoryview] = []

@@ -151,6 +151,12 @@ def _places(above: tuple[str, ...], name: str) -> list[str]:
 
 
 def _refuse(name: str, kind: str, where: str) -> None:
+    if kind == "Add":
+        raise BundleError(
+            f"Keras files must be of DenseNet-121; {where} has Add layers, as ResNet has "
+            f"({name[:60]}). That of Keras is not torchvision's, since strides and biases lie "
+            "elsewhere: export it to ONNX"
+        )
     what = "a Lambda layer is a program" if kind == "Lambda" else "its meaning is not known"
     raise BundleError(
         f"layers must be of Keras's own known kinds; {where} has {name[:60]} of kind {kind[:60]}: "

@@ -36,7 +36,10 @@ _SIGNS = (
     (rb"Rar!", "a rar file. Unpack it first"),
     (rb"\x93NUMPY", "an array of NumPy's, without names"),
     (rb"\x7fELF|MZ", "a program"),
-    (rb"\x08[\x00-\x20].{0,200}(pytorch|onnx|tf2onnx|keras|torch)", "an ONNX graph, not read here"),
+    (
+        rb"\x08[\x01-\x20][\x12\x3a\x42]",
+        "an ONNX graph: import it with a profile whose backbone is onnx",
+    ),
     (rb"%PDF", "a PDF"),
     (rb"\{", "a JSON file. Give the folder in which it stands"),
     (rb"[\t\r\n\x20-\x7e]{64,}\Z", "a text file"),

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hilum.domain.errors import BundleError
+from hilum.importing.hf_names import timm_names_of_transformers
 from hilum.importing.profile import FROM_FILE, Profile
 from hilum.importing.records import WeightFile
-from hilum.importing.tail import Affine
 from hilum.model.backbones import Features
 from hilum.model.published import HEAD_NORM, with_timm_names
+from hilum.model.tail import Affine, set_epsilon
 
 __all__ = ["Matched", "filled"]
 
@@ -25,6 +26,7 @@ _COUNTER = "num_batches_tracked"
 _LEFT: Mapping[str, str] = {
     rf"(^|\.){_COUNTER}$": "a counter that nothing reads",
     r"(^|\.)op_threshs$": "operating points, which the profile has",
+    r"(^|\.)relative_position_index$": "positions, which the network counts itself",
 }
 _NAMED = 4
 
@@ -36,12 +38,14 @@ class Matched:
     Attributes:
         features: the backbone, filled.
         steps: the head, filled.
+        epsilon: of the backbone's norms, where file or profile state it.
         used: names in the file to names in the network.
         left: names in the file to the reason why they are not used.
     """
 
     features: Features
     steps: tuple[nn.Module, ...]
+    epsilon: float | None
     used: Mapping[str, str]
     left: Mapping[str, str]
 
@@ -64,18 +68,16 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
         with torch.no_grad():
             own[name].copy_(torch.from_numpy(np.array(found, np.float32)))
         placed[f"{prefix}{name}"] = name
-    epsilon = file.settings.get("epsilon")
+    epsilon = file.settings.get("epsilon", profile.epsilon)
     if epsilon is not None:
-        for module in features.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eps = epsilon
+        set_epsilon(features, epsilon)
     head = _Head(named, file, profile, where)
     steps = tuple(head.steps())
     placed |= head.placed
     left = _left_over(named, placed, profile, where)
     left |= {f"{other}:*": "of another key" for other in file.holders if other != key}
     left |= dict.fromkeys(file.carried, "carried unread, no tensor")
-    return Matched(features, steps, placed, left)
+    return Matched(features, steps, epsilon, placed, left)
 
 
 def _agree(file: WeightFile, profile: Profile, where: str) -> None:
@@ -104,6 +106,8 @@ def _holder(
     best: list[tuple[int, str, dict[str, NDArray[Any]], str]] = []
     for key in keys:
         holder: Any = file.holders[key]
+        if profile.naming != "timm":
+            holder = timm_names_of_transformers(holder, profile.naming.partition("-")[2])
         named: Any = with_timm_names(holder)
         ends = [name.removesuffix(wanted[0]) for name in named if name.endswith(wanted[0])]
         for prefix in dict.fromkeys([*ends, ""]):

@@ -12,10 +12,11 @@ from hilum.domain.errors import BundleError
 from hilum.importing.match import filled
 from hilum.importing.profile import Profile
 from hilum.importing.records import WeightFile
-from hilum.importing.tail import ImportedNetwork
 from hilum.importing.untrained import signs_of_no_training
 from hilum.model.backbones import Features, backbone
-from hilum.model.classifier import Classifier, ExplainedClassifier
+from hilum.model.tail import Affine, assembled, head_width
+from hilum.model.tokens import TOKEN_POOLINGS, token_features
+from hilum.runs.facts import Design
 
 __all__ = ["Built", "build_network"]
 
@@ -29,12 +30,14 @@ class Built:
         used: names in the file to names in the network.
         left: names in the file to the reason why they are not used.
         signs: signs that it was never trained.
+        design: its parts by name.
     """
 
     network: nn.Module
     used: Mapping[str, str]
     left: Mapping[str, str]
     signs: tuple[str, ...]
+    design: Design
 
 
 def build_network(file: WeightFile, profile: Profile, where: str) -> Built:
@@ -48,19 +51,35 @@ def build_network(file: WeightFile, profile: Profile, where: str) -> Built:
     Raises:
         BundleError: when tensors are missing, misshapen, not finite, or have no place.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(0)
-        features = backbone(profile.backbone).build(profile.input.channels, profile.options)
+    features = _features(profile)
     matched = filled(features, file, profile, where)
     network = _network(features, matched.steps, profile, where)
     signs = signs_of_no_training(matched)
-    return Built(network.eval(), matched.used, matched.left, signs)
+    kinds: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", Affine: "norm"}
+    design = Design(
+        backbone=profile.backbone,
+        options=profile.options,
+        pooling=profile.pooling,
+        steps=tuple(kinds[type(step)] for step in matched.steps),
+        epsilon=matched.epsilon,
+    )
+    return Built(network.eval(), matched.used, matched.left, signs, design)
+
+
+def _features(profile: Profile) -> Features:
+    """Build the backbone with random weights."""
+    channels, options = profile.input.channels, profile.options
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(0)
+        if profile.pooling in TOKEN_POOLINGS:
+            return token_features(profile.backbone, channels, options)
+        return backbone(profile.backbone).build(channels, options)
 
 
 def _network(
     features: Features, steps: tuple[nn.Module, ...], profile: Profile, where: str
 ) -> nn.Module:
-    width = features.channels * (2 if profile.pooling == "average+max" else 1)
+    width = head_width(features, profile.pooling)
     for step in steps:
         if isinstance(step, nn.Linear):
             if step.in_features != width:
@@ -69,14 +88,9 @@ def _network(
                     f"{step.in_features}"
                 )
             width = step.out_features
-    only = steps[0] if len(steps) == 1 else None
-    if isinstance(only, nn.Linear) and profile.pooling == "average":
-        network = Classifier(features, profile.outputs)
-        network.head = only
-        return ExplainedClassifier(network)
-    if not isinstance(features.norm, nn.Identity):
+    try:
+        return assembled(features, profile.pooling, steps, profile.outputs)
+    except ValueError as error:
         raise BundleError(
-            f"{where}: behind a norm of the pooled map the head must be one linear layer; profile "
-            f"{profile.name} has {', '.join(profile.head)}"
-        )
-    return ImportedNetwork(features, profile.pooling, steps)
+            f"{where}: {error}; profile {profile.name} has {', '.join(profile.head)}"
+        ) from None

@@ -16,14 +16,28 @@ from hilum.files.sealed import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.runs.facts import SeenFilms
 
-__all__ = ["FROM_FILE", "NEEDED_INPUT", "Profile", "load_profile", "shipped_profiles"]
+__all__ = ["FROM_FILE", "NEEDED_INPUT", "ONNX", "Profile", "load_profile", "shipped_profiles"]
 
+ONNX = "onnx"
+"""Backbone of a profile whose file is a graph, which is served as it is."""
 FROM_FILE = "as in the file"
 """Head of a profile that takes the steps which the file's own configuration states."""
 _NEEDED = ("name", "backbone", "head", "findings", "input", "seen", "license", "citation", "url")
 NEEDED_INPUT = ("size", "fit", "channels", "mean", "std", "resize", "depth")
 """Fields of a profile's input that no file says and nobody may guess."""
 _LONGEST = 200_000
+
+
+Naming = Literal[
+    "timm",
+    "transformers-vit",
+    "transformers-deit",
+    "transformers-dinov2",
+    "transformers-swin",
+    "transformers-resnet",
+    "transformers-convnext",
+]
+"""Libraries whose names of tensors are known."""
 
 
 class Profile(BaseModel):
@@ -38,13 +52,18 @@ class Profile(BaseModel):
     summary: str = ""
     """The network in a sentence."""
     backbone: str
-    """Backbone of hilum, or timm/NAME."""
+    """Backbone of hilum, timm/NAME, or onnx for a graph, which is served as it is."""
     options: dict[str, int] = {}
     """Options of the backbone."""
     key: str | None = None
     """Key under which the tensors stand in the file; None for the only one that fits."""
-    pooling: Literal["average", "max", "average+max", "pcam"] = "average"
-    """What lies between the feature map and the head."""
+    naming: Naming = "timm"
+    """Names of the tensors: timm's, which are torchvision's too, or those of transformers."""
+    pooling: Literal["average", "max", "average+max", "pcam", "token", "token+average"] = "average"
+    """What lies between the feature map and the head. `token` is the class token of a transformer,
+    `token+average` that and the mean of its patches."""
+    epsilon: float | None = Field(default=None, gt=0.0, le=1e-2)
+    """Epsilon of the norms of layers; None for that of the backbone."""
     head: tuple[str, ...] = Field(min_length=1)
     """Steps from the pooled map to the logits: `linear NAME`, `norm NAME`, `relu`. Several names
     are heads of one finding each. A sigmoid behind them is left out: logits are read before it."""
@@ -135,6 +154,8 @@ def load_profile(word: str, changes: Mapping[str, Any]) -> Profile:
         from hilum.importing.draft import library_tree
 
         return checked(library_tree(library, network), word, changes)
+    if word == "hf-image-classification":
+        raise UsageError(f"profile {word} is made from the files of a folder; name that folder")
     folder = files("hilum.importing").joinpath("profiles")
     shipped = folder.joinpath(f"{word}.yaml")
     if "/" not in word and shipped.is_file():

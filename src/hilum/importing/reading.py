@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hilum.confined.child import Child, describe_exit
-from hilum.confined.frames import FrameError
+from hilum.confined.frames import Frame, FrameError
 from hilum.domain.errors import BundleError, UsageError
 from hilum.importing.read import file_of
 from hilum.importing.records import WeightFile
 
-__all__ = ["read_confined"]
+__all__ = ["read_confined", "read_graph_confined"]
+
+T = TypeVar("T")
 
 _COMMAND = (sys.executable, "-P", "-m", "hilum.importing.child")
 _TIMEOUT_S = 60
@@ -54,6 +56,39 @@ def read_confined(path: Path) -> WeightFile:
             process could not read within its limits.
     """
     file = file_of(path)
+
+    def read(child: Child, seconds: float) -> WeightFile:
+        answer = _asked(child, {"do": "read", "path": str(file)}, seconds)
+        return _file(_Contents.model_validate(answer.head), child, seconds)
+
+    return _confined(file, read)
+
+
+def read_graph_confined(path: Path) -> bytes:
+    """Read an ONNX graph as `read_onnx` does, in a process that can do nothing else.
+
+    Raises:
+        UsageError: when it cannot be read.
+        BundleError: when it is not a plain graph of standard operators, or not read within limits.
+    """
+
+    def read(child: Child, seconds: float) -> bytes:
+        (blob,) = _asked(child, {"do": "graph", "path": str(path)}, seconds).blobs
+        return bytes(blob)
+
+    return _confined(path, read)
+
+
+def _asked(child: Child, request: dict[str, Any], seconds: float) -> Frame:
+    frame = child.ask(request, (), seconds)
+    if "error" in frame.head:
+        kind = UsageError if frame.head.get("kind") == "UsageError" else BundleError
+        raise kind(str(frame.head["error"])[:2000])
+    return frame
+
+
+def _confined(file: Path, read: Callable[[Child, float], T]) -> T:
+    """Start the process with its limits, let it read, and say why it could not."""
     try:
         size = file.stat().st_size
     except OSError as error:
@@ -67,12 +102,7 @@ def read_confined(path: Path) -> WeightFile:
         try:
             first = {"memory_bytes": _MEMORY + 4 * size, "timeout_s": seconds}
             child.ask(first, (), _TO_START_S)
-            answer = child.ask({"do": "read", "path": str(file)}, (), 4 * seconds).head
-            if "error" in answer:
-                kind = UsageError if answer.get("kind") == "UsageError" else BundleError
-                raise kind(str(answer["error"])[:2000])
-            contents = _Contents.model_validate(answer)
-            return _file(contents, child, 4 * seconds)
+            return read(child, 4 * seconds)
         except TimeoutError:
             raise BundleError(f"{file} took longer than {seconds} s to read; given up") from None
         except (EOFError, BrokenPipeError):

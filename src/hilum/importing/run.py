@@ -23,7 +23,7 @@ from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.preprocess import Fit
 from hilum.importing.profile import Profile
 from hilum.importing.read import file_of
-from hilum.importing.reading import read_confined
+from hilum.importing.served import write_network
 from hilum.inference.engine import Engine, Precision
 from hilum.runs.facts import Imported, NetworkFacts, RunFacts
 from hilum.runs.folder import RunFolder
@@ -95,14 +95,9 @@ def _refuse_unaccepted(request: ImportRequest) -> None:
 def _write(
     request: ImportRequest, run: RunFolder, source: tuple[Path, str], films: Sequence[Radiograph]
 ) -> None:
-    from hilum.importing.network import build_network
-    from hilum.model.export import export_explained
-
     profile = request.profile
-    file = read_confined(source[0])
-    built = build_network(file, profile, source[0].name)
     prep = profile.input
-    parity = export_explained(built.network, run.model, prep.size, prep.channels)
+    served = write_network(source[0], profile, run.model, films)
     sha256 = file_sha256(run.model)
     engine = Engine(run.model, prep, profile.outputs)
     golden = engine.run(np.stack([prep.raster(film) for film in films])).logits.values
@@ -113,22 +108,23 @@ def _write(
         labels=profile.outputs.findings,
         preprocessing=prep,
         architecture=_in_words(profile),
+        design=served.design,
         model_sha256=sha256,
-        parity={"logits": parity.logits, "heatmaps": parity.heatmaps},
-        notes=(*built.signs, *_notes(profile)),
+        parity=dict(served.parity),
+        notes=(*served.notes, *_notes(profile)),
         provenance=provenance(),
     )
     origin = Imported(
         file=source[0].name,
         sha256=source[1],
-        format=file.format,
+        format=served.format,
         profile=profile.name,
         seen=profile.seen,
         license=profile.license,
         citation=profile.citation,
         url=profile.url,
     )
-    tree = {"used": dict(built.used), "left": dict(built.left), "golden": golden.tolist()}
+    tree = {"used": dict(served.used), "left": dict(served.left), "golden": golden.tolist()}
     (run.root / "import.json").write_text(json.dumps(tree, indent=1) + "\n", "utf-8")
     text = yaml.safe_dump(profile.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     (run.root / "profile.yaml").write_text(text, "utf-8")
@@ -160,8 +156,16 @@ def _notes(profile: Profile) -> tuple[str, ...]:
         notes.append(f"{count} of {len(profile.findings)} outputs were never trained; left out")
     if "max" in profile.pooling:
         notes.append("heatmaps show only the one cell of each channel's maximum")
+    if profile.pooling == "token":
+        notes.append(
+            "no heatmaps: the network classifies by its class token alone, and the gradient at "
+            "every patch of its last layer is zero. Its maps are empty, which is no evidence"
+        )
     if profile.input.fit is Fit.CROP:
-        notes.append("the network does not see what lies outside the centered crop of a film")
+        notes.append(
+            "the network does not see what lies outside the centered crop of a film, which "
+            "is hatched on its heatmaps"
+        )
     return tuple(notes)
 
 

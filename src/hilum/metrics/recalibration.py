@@ -20,6 +20,8 @@ CLIP = 1e-6
 _STEPS = 100
 _SLACK = 1e-7
 """Log-likelihood that a step may lose to rounding."""
+_REACH = 8.0
+"""Logits by which one step may move a film: beyond, all films could end where their slope is 0."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def _fit(
 ) -> Interval:
     """Return the first coefficient of the logistic regression on (n, k) columns, with its interval.
 
-    Newton's method; a step that would lower the likelihood is halved until it does not.
+    Newton's method; a step moves no film by more than `_REACH` logits, and one that would lower
+    the likelihood is halved until it does not.
     """
     beta = np.zeros(columns.shape[1])
     best = _likelihood(y, offset)
@@ -118,6 +121,8 @@ def _fit(
         expected = _sigmoid(offset + _product(columns, beta))
         information = np.einsum("n,nj,nk->jk", expected * (1.0 - expected), columns, columns)
         step = np.linalg.solve(information, np.einsum("n,nk->k", y - expected, columns))
+        reach = float(np.abs(_product(columns, step)).max())
+        step = step * min(1.0, _REACH / max(reach, _REACH))
         while (now := _likelihood(y, offset + _product(columns, beta + step))) < best - _SLACK:
             step = step / 2.0
         beta, best = beta + step, now

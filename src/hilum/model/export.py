@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -134,13 +135,22 @@ def _graph(explained: nn.Module, example: Tensor) -> onnx.ModelProto:
         )
         if program is None:
             raise BundleError("the exporter made no graph of the network")
-        optimizer.fold_constants(program.model)
+        optimizer.fold_constants(program.model, should_fold=_unless_weight)
         optimizer.remove_unused_nodes(program.model)
     model = program.model_proto
     let_lists_grow(model)
     drop_zero_biases(model)
     _forget_origin(model)
     return model
+
+
+def _unless_weight(node: Any) -> bool | None:
+    """Keep every weight under its name, so that it can be found again; a runtime folds it anyway.
+
+    A weight has a dotted name in the graph. Folded into a transposed copy, it would have a number.
+    """
+    inputs = [value for value in node.inputs if value is not None]
+    return False if any(v.is_initializer() and "." in (v.name or "") for v in inputs) else None
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:

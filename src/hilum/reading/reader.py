@@ -136,7 +136,8 @@ class FilmReader:
         heatmap = np.frombuffer(cells, np.float32).reshape(head["cells"])
         on_film = self._preprocessing.to_film(heatmap, film.shape)
         caption = Caption(**head["caption"])
-        drawn = render(film, on_film, Style(head["style"]), caption, head["panel"])
+        seen = self._preprocessing.seen(film.shape)
+        drawn = render(film, on_film, Style(head["style"]), caption, head["panel"], seen)
         stored, longest = PictureFormat(head["stored"]), head.get("longest")
         if longest is None:
             return {}, [stored.file_bytes(drawn)]

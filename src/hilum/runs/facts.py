@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoundFilms",
+    "Design",
     "Imported",
     "NetworkFacts",
     "NetworkOrigin",
@@ -54,6 +55,21 @@ class PhaseRecord(_Facts):
     """The same at the end of the phase."""
 
 
+class Design(_Facts):
+    """Parts of the network by name, with which its stored tensors become a torch network again."""
+
+    backbone: str
+    """Backbone of hilum, or timm/NAME."""
+    options: dict[str, int] = {}
+    """Options of the backbone."""
+    pooling: str = "average"
+    """What lies between the feature map and the head."""
+    steps: tuple[str, ...] = ("linear",)
+    """Layers of the head: linear, norm or relu, in order."""
+    epsilon: float | None = None
+    """Epsilon of the backbone's norms; None for that of the backbone."""
+
+
 class NetworkFacts(_Facts):
     """The network as it is served: outputs, input, limits and hashes, wherever it came from."""
 
@@ -67,6 +83,8 @@ class NetworkFacts(_Facts):
     """The way from a film to the network's input."""
     architecture: str = ""
     """Backbone, pooling and head in words; empty in bundles made before this field existed."""
+    design: Design | None = None
+    """Parts of the network by name; None where they are not known, as for an imported graph."""
     limits: str = ""
     """Uses the network must not have, shown first among the limits on the card."""
     model_sha256: str

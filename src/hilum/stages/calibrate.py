@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.bundle.manifest import Calibration, network_of, network_sha256
 from hilum.calibration import fit
+from hilum.calibration.size import films_for_ratio
 from hilum.domain.documents import SplitFacts
 from hilum.domain.errors import LeakError, UsageError
 from hilum.domain.record import Cohort, Split, prevalences
@@ -18,6 +19,7 @@ from hilum.files.sealed import write_sealed
 from hilum.inference.cohort import Scored, score_cohort
 from hilum.inference.engine import Engine, Precision
 from hilum.metrics.operating import choose_all, choose_shared
+from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.splits import SplitTable
 
@@ -32,6 +34,12 @@ GOALS: Mapping[Target, float | None] = {
     Target.PPV: 0.50,
 }
 """Targets that operating points are chosen for, with their default goal where one is needed."""
+
+
+_FACTOR = 1.25
+"""Width of the interval of observed / expected for which the number of films is told."""
+_LISTED = 3
+"""Findings that need the most films and are named."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +119,30 @@ def calibrate_run(
         shared_threshold=choose_shared(probabilities, states),
         fitted_on=SplitFacts.of(Split.CALIBRATE.value, scored.cohort),
         prevalence=prevalence,
-        notes=(*scored.notes, *moved, *calibrator.notes(), *refused),
+        notes=(*scored.notes, *moved, *calibrator.notes(), *refused, *_films_needed(run, cohort)),
     )
     write_sealed(calibration, run.calibration)
     return calibration
+
+
+def _films_needed(run: RunFolder, cohort: Cohort) -> tuple[str, ...]:
+    """Say how many films an imported network needs at a site, for an interval of stated width."""
+    if not isinstance(run.facts().origin, Imported):
+        return ()
+    shares = prevalences(cohort.labels, cohort.states())
+    needed = {
+        name: films_for_ratio(share, _FACTOR) for name, share in shares.items() if 0 < share < 1
+    }
+    if not needed:
+        return ()
+    most = sorted(needed, key=lambda name: -needed[name])
+    listed = ", ".join(f"{name} {needed[name]:,}" for name in most[:_LISTED])
+    more = f" (and {len(most) - _LISTED} more, at most {needed[most[_LISTED]]:,})"
+    return (
+        f"for observed / expected within a factor of {_FACTOR:g} (95 % interval), films of as many "
+        f"patients are needed: {listed}{more if len(most) > _LISTED else ''}; "
+        f"fitted on {len(cohort)}",
+    )
 
 
 def _moved(

@@ -15,7 +15,7 @@ from hilum.model import weights
 from hilum.model.classifier import Classifier
 from hilum.model.export import Parity, export_onnx
 from hilum.report.training import draw_curves
-from hilum.runs.facts import BoundFilms, NetworkFacts, RunFacts, Trained
+from hilum.runs.facts import BoundFilms, Design, NetworkFacts, RunFacts, Trained
 from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig
 from hilum.splits import SeenPatients, SplitTable
@@ -201,6 +201,7 @@ class _Source:
             labels=cohort.labels.findings,
             preprocessing=config.preprocessing,
             architecture=config.model.in_words(),
+            design=Design(backbone=config.model.backbone, options=config.model.options),
             limits=config.limits,
             model_sha256=file_sha256(run.model),
             seen_sha256=self.seen().sha256,

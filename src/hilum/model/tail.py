@@ -8,9 +8,56 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hilum.domain.findings import LabelSet
 from hilum.model.backbones import Activation, Features
+from hilum.model.classifier import Classifier, ExplainedClassifier
+from hilum.model.tokens import TokenFeatures, TokenNetwork
 
-__all__ = ["Affine", "ImportedNetwork"]
+__all__ = ["Affine", "ImportedNetwork", "assembled", "head_width", "set_epsilon"]
+
+
+def head_width(features: Features, pooling: str) -> int:
+    """Return how many values the head reads of the pooled map."""
+    return features.channels * (2 if pooling in ("average+max", "token+average") else 1)
+
+
+def set_epsilon(features: Features, epsilon: float) -> None:
+    """Set the epsilon of the backbone's norms: that of the pooled map where it has one, or all."""
+    if isinstance(features.norm, nn.LayerNorm):
+        features.norm.eps = epsilon
+        return
+    for module in features.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+            module.eps = epsilon
+
+
+def assembled(
+    features: Features, pooling: str, steps: Sequence[nn.Module], labels: LabelSet
+) -> nn.Module:
+    """Return backbone, pooling and head as one network that gives logits and heatmaps.
+
+    Args:
+        features: the backbone, filled or not.
+        pooling: as `ImportedNetwork` and `TokenNetwork` have it.
+        steps: layers of the head.
+        labels: findings of its outputs.
+
+    Raises:
+        ValueError: for layers that do not go together with the backbone.
+    """
+    only = steps[0] if len(steps) == 1 else None
+    linear = only if isinstance(only, nn.Linear) else None
+    if isinstance(features, TokenFeatures):
+        if linear is None:
+            raise ValueError("behind tokens the head must be one linear layer")
+        return TokenNetwork(features, pooling, linear)
+    if linear is not None and pooling == "average":
+        network = Classifier(features, labels)
+        network.head = linear
+        return ExplainedClassifier(network)
+    if not isinstance(features.norm, nn.Identity):
+        raise ValueError("behind a norm of the pooled map the head must be one linear layer")
+    return ImportedNetwork(features, pooling, steps)
 
 
 class Affine(nn.Module):
