@@ -238,6 +238,9 @@ class WorklistParameters(Document):
     view: Annotated[str, Field(max_length=20)] = ""
     reader: Annotated[str, Field(max_length=20)] = ""
     """Films that the reader of this pseudonym has read."""
+    patient_of: Annotated[str, Field(max_length=64)] = ""
+    """Films of the same patient as the film of this id, and that film; none where its patient is
+    not known."""
     q: Annotated[str, Field(max_length=200)] = ""
     """Part of the film's name."""
     sort: Annotated[str, Field(max_length=120)] = ""

@@ -120,8 +120,8 @@ def list_films(
     """List films a page at a time: unread first, by largest margin over a threshold.
 
     Every input is in it, failed ones too. `sort` is `priority` (the default; while the service is
-    blinded, `name`), `name`, `-name`, `added`, `-added`, `status`, `view`, `readings`, `-readings`
-    or `finding:NAME`.
+    blinded, `name`), `name`, `-name`, `added`, `-added`, `status`, `view`, `readings`, `-readings`,
+    `second_look`, `-second_look` or `finding:NAME`.
     """
     sort = wanted.sort or ("name" if parts.settings.blind else "priority")
     revealing = (
@@ -139,6 +139,7 @@ def list_films(
         finding=wanted.finding,
         view=wanted.view,
         read_by=wanted.reader,
+        patient_of=wanted.patient_of,
         text=wanted.q,
         sort=sort,
         cursor=wanted.cursor,
@@ -197,7 +198,7 @@ def found(parts: ServiceParts, film_id: str) -> FilmRow:
 
 
 def _blinded_sorts() -> frozenset[str]:
-    return BLINDED_SORTS | {"finding", "readings", "-readings"}
+    return BLINDED_SORTS | {"finding", "readings", "-readings", "second_look", "-second_look"}
 
 
 async def _kept(

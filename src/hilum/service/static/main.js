@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { button, make } from "./element.js";
 import { FilmView } from "./film.js";
 import { Keys } from "./keys.js";
+import { restoreMouse } from "./mouse.js";
 import { address, route } from "./route.js";
 import { Upload } from "./upload.js";
 import { Worklist } from "./worklist.js";
@@ -139,7 +140,8 @@ function actions(film, go, keys) {
     ["z", { help: "undo", does: on(() => film.undo()) }],
     ["ctrl+enter", { help: "commit a blinded reading", does: on(() => film.commit()) }],
     tool("h", "map on or off"),
-    tool("c", "contour at half of the map's peak"),
+    tool("c", "contour at 50 or 80 % of the map's scale, or none"),
+    tool("m", "maps of the film each on its own scale, or all on one"),
     tool("[", "map fainter"),
     tool("]", "map stronger"),
     tool("i", "black and white exchanged"),
@@ -148,6 +150,8 @@ function actions(film, go, keys) {
     tool("3", "window: lung"),
     tool("4", "window: bone"),
     tool("5", "window: mediastinum"),
+    tool("v", "next film of the same patient beside this one"),
+    tool("l", "both films zoomed and moved together, or apart"),
     tool("-", "zoom out"),
     tool("+", "zoom in"),
     tool("0", "whole film"),
@@ -184,6 +188,7 @@ function frame(session, keys, list) {
 
 async function start() {
   theme(localStorage.getItem("hilum-theme") || "dark");
+  restoreMouse();
   try {
     const session = await enter();
     if (session) await run(session);

@@ -20,13 +20,14 @@ const COLUMNS = [
   ["added", "Added", ["-added", "added"]],
   ["status", "Status", ["status"]],
   ["reader", "Readings", ["-readings", "readings"]],
-  ["second", "Second look", []],
+  ["second", "Second look", ["-second_look", "second_look"]],
 ];
 const SORTS = [
   ["priority", "unread, largest margin first"], ["name", "name"], ["-name", "name, Z to A"], ["-added", "newest first"],
   ["added", "oldest first"], ["status", "status"], ["view", "view"], ["-readings", "most readings"], ["readings", "fewest readings"],
+  ["-second_look", "second look asked for first"], ["second_look", "second look asked for last"],
 ];
-const HIDDEN_SORTS = new Set(["priority", "status", "-readings", "readings"]);
+const HIDDEN_SORTS = new Set(["priority", "status", "-readings", "readings", "-second_look", "second_look"]);
 const VIEWS = ["PA", "AP", "frontal", "LL", "other", "unknown"];
 const FIRST = 50;
 const PAGE = 200;

@@ -23,6 +23,13 @@ _LISTED = "film f LEFT JOIN result r INDEXED BY result_listed ON r.film=f.id AND
 films: the table of results has their lines too, and 10,000 films would be read with them."""
 
 
+_OF_PATIENT = (
+    "SELECT o.film FROM result t JOIN result o ON o.patient=t.patient "
+    "WHERE t.film=:patient_of AND t.patient<>'' AND o.patient<>''"
+)
+"""Films of one patient, by the pseudonym in their results: no request names a patient."""
+
+
 class WorklistState(StrEnum):
     """Parts of the worklist, as its counters name them. A film may be in several."""
 
@@ -65,6 +72,8 @@ _KEYS = {
     "view": "COALESCE(r.view, '')",
     "readings": "f.readings",
     "-readings": "f.readings",
+    "second_look": "f.second_look",
+    "-second_look": "f.second_look",
 }
 """Sort order to the expression that is sorted by; a minus before the name turns it around."""
 BLINDED_SORTS = frozenset({"priority", "status"})
@@ -80,6 +89,7 @@ class WorklistQuery:
         finding: films on which this finding is positive; empty for all.
         view: view position; empty for all.
         read_by: pseudonym of a reader who read the film; empty for all.
+        patient_of: id of a film whose patient's films are listed; empty for all.
         text: part of the film's name; empty for all.
         sort: a key of `_KEYS`, or `finding:NAME` for the most probable first.
         cursor: end of the page before; empty for the first.
@@ -91,6 +101,7 @@ class WorklistQuery:
     finding: str = ""
     view: str = ""
     read_by: str = ""
+    patient_of: str = ""
     text: str = ""
     sort: str = "priority"
     cursor: str = ""
@@ -224,6 +235,9 @@ class Worklist:
         if query.read_by:
             where.append("EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)")
             values["read_by"] = query.read_by
+        if query.patient_of:
+            where.append(f"f.id IN ({_OF_PATIENT})")
+            values["patient_of"] = query.patient_of
         if query.text:
             where.append("instr(lower(f.name), lower(:text))>0")
             values["text"] = query.text
