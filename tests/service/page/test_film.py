@@ -13,7 +13,8 @@ Look = Callable[..., Any]
 PLACES = """() => [...document.querySelectorAll('.pair .viewer')].map((one) => {
   const { state, whole, box, painter, fitted } = hilumViewer.show(one);
   const middle = (corner, side) => (box[side] / 2 - state[corner]) / (painter[side] * state.zoom);
-  return { grown: state.zoom / whole, x: middle("x", "width"), y: middle("y", "height"), ...state, fitted };
+  const shown = { ...state, grown: state.zoom / whole, fitted };
+  return { ...shown, x: middle("x", "width"), y: middle("y", "height") };
 })"""
 
 

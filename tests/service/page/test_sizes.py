@@ -26,6 +26,48 @@ def fits(seen: Any, width: int) -> None:
     assert violations(seen.page) == []
 
 
+CUT = """() => {
+  // text that its own box or one around it cuts; where an ellipsis cuts, a title must hold all
+  const cuts = (style) => ["hidden", "clip"].includes(style.overflowX);
+  const told = (one) => one.closest("[title]") || one.querySelector("[title]");
+  return [...document.querySelectorAll("body *")].filter((one) => {
+    const words = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!words || !one.checkVisibility() || one.closest(".unseen, option, svg")) return false;
+    const box = one.getBoundingClientRect();
+    for (let up = one; up !== document.body; up = up.parentElement) {
+      const style = getComputedStyle(up), edge = up.getBoundingClientRect();
+      if (["auto", "scroll"].includes(style.overflowX)) return false;
+      const inner = up === one && up.scrollWidth > up.clientWidth + 1;
+      const outer = up !== one && (box.right > edge.right + 1 || box.left < edge.left - 1);
+      if (cuts(style) && (inner || outer)) return !told(one);
+    }
+    return box.right > innerWidth + 1;
+  }).map((one) => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`);
+}"""
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_nothing_is_cut_at_twice_the_text(served: Any, look: Look, width: int) -> None:
+    seen = look(served, size=(width, 900), name=f"large{width}", bypass_csp=True, place="#/films")
+    seen.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    for place, shown in (
+        ("#/films?sort=name", ".space .row .name a"),
+        ("#/films?state=not_scored", ".failed .row .reason"),
+        ("#/overview", ".counts .count a"),
+        ("#/agreement", "#numbers h1"),
+    ):
+        seen.page.evaluate("place => { location.hash = place; }", place)
+        seen.page.locator(shown).first.wait_for()
+        assert seen.page.evaluate(CUT) == [], place
+        fits(seen, width)
+    seen.page.evaluate("location.hash = '#/films?sort=name'")
+    seen.film(1)
+    seen.press("v")
+    seen.page.locator(".beside .stage.live").wait_for()
+    assert seen.page.evaluate(CUT) == []
+    fits(seen, width)
+
+
 def everywhere(seen: Any, width: int) -> None:
     """In both themes. What fits does so in both, and axe tells them apart by contrast alone."""
     for theme in ("dark", "light"):
@@ -41,6 +83,10 @@ def test_every_state_fits_and_axe_finds_nothing(served: Any, look: Look, width: 
     seen.page.evaluate("location.hash = '#/films?state=not_scored'")
     seen.page.locator(".failed .row .reason").first.wait_for()
     everywhere(seen, width)
+    for page, shown in (("overview", ".counts .count a"), ("agreement", "#numbers h1")):
+        seen.page.evaluate("page => { location.hash = page; }", f"#/{page}")
+        seen.page.locator(shown).first.wait_for()
+        everywhere(seen, width)
     seen.page.evaluate("location.hash = '#/films?sort=name'")
     seen.page.locator(".counters .all[aria-current]").wait_for()
     seen.film(1)

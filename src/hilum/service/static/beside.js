@@ -111,7 +111,7 @@ export class Beside {
     const film = await api.film(id);
     const element = make("div", { class: "stage", tabindex: 0, role: "application", dataset: { film: id }, "aria-label": `Film ${film.name}, beside the other` });
     const caption = make("p", { class: "words" });
-    const head = make("header", { class: "film-head" }, make("div", {}, make("h3", {}, make("bdi", { text: film.name })), caption),
+    const head = make("header", { class: "film-head" }, make("div", {}, make("h3", { title: film.name }, make("bdi", { text: film.name })), caption),
       make("span", { class: "steps" }, make("a", { href: address(route().query, id), text: "Open" }), button("✕", () => this.close(), { "aria-label": "Close the film beside", title: "Close the film beside" })));
     this.pane.replaceChildren(head, make("div", { class: "panel" }, make("figure", { class: "viewer alone" }, element)));
     this.pane.hidden = false;

@@ -5,6 +5,7 @@ import { button, make, toggle } from "./element.js";
 import { Findings, inOrder } from "./findings.js";
 import { conflict } from "./conflict.js";
 import { Overlay } from "./overlay.js";
+import { isPhone } from "./route.js";
 import { PRESETS, ahead, pictureOf, windowOf } from "./picture.js";
 import { Verdict } from "./verdict.js";
 import { JUDGMENTS, STATUSES, findingName } from "./words.js";
@@ -105,9 +106,9 @@ export class FilmView {
     const status = film.blinded && film.state === "done" ? "scored" : result?.status || film.state;
     this.title = make("header", { class: "film-head" },
       button("☰ Films", () => this.does.list(), { class: "to-list" }),
-      make("h2", {}, make("bdi", { text: film.name })),
+      make("h2", { title: film.name }, make("bdi", { text: film.name })),
       make("span", { class: `chip ${status}`, text: STATUSES[status] || status }),
-      make("span", { class: "facts" }, make("bdi", { text: facts })),
+      make("span", { class: "facts", title: facts }, make("bdi", { text: facts })),
       make("span", { class: "steps" }, button("↑", () => this.does.go(-1), { "aria-label": "Film before", title: "Film before (K)" }), button("↓", () => this.does.go(1), { "aria-label": "Next film", title: "Next film (J)" })));
   }
 
@@ -232,7 +233,7 @@ export class FilmView {
   }
 
   draw() {
-    if (!this.writable || !this.findings.chosen || matchMedia("(max-width: 599px)").matches) return;
+    if (!this.writable || !this.findings.chosen || isPhone()) return;
     if (this.overlay.drawing) this.overlay.end(null);
     else {
       this.overlay.begin(this.findings.chosen);

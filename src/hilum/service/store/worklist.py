@@ -30,6 +30,18 @@ _OF_PATIENT = (
 """Films of one patient, by the pseudonym in their results: no request names a patient."""
 
 
+_CODED = "EXISTS (SELECT 1 FROM json_each(r.line, '$.codes') c WHERE c.value=:code)"
+_FILTERS = {
+    "view": "r.view=:view",
+    "status": "r.status=:status",
+    "code": _CODED,
+    "read_by": "EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)",
+    "patient_of": f"f.id IN ({_OF_PATIENT})",
+    "text": "instr(lower(f.name), lower(:text))>0",
+}
+"""Fields of a query that narrow the list, each with its test."""
+
+
 class WorklistState(StrEnum):
     """Parts of the worklist, as its counters name them. A film may be in several."""
 
@@ -88,6 +100,8 @@ class WorklistQuery:
         state: part of the list.
         finding: films on which this finding is positive; empty for all.
         view: view position; empty for all.
+        status: of the result; empty for all.
+        code: reason code of the result; empty for all.
         read_by: pseudonym of a reader who read the film; empty for all.
         patient_of: id of a film whose patient's films are listed; empty for all.
         text: part of the film's name; empty for all.
@@ -100,6 +114,8 @@ class WorklistQuery:
     state: WorklistState = WorklistState.ALL
     finding: str = ""
     view: str = ""
+    status: str = ""
+    code: str = ""
     read_by: str = ""
     patient_of: str = ""
     text: str = ""
@@ -229,18 +245,10 @@ class Worklist:
                 )
             where.append("instr(r.positives, :finding)>0")
             values["finding"] = f"|{query.finding}|"
-        if query.view:
-            where.append("r.view=:view")
-            values["view"] = query.view
-        if query.read_by:
-            where.append("EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)")
-            values["read_by"] = query.read_by
-        if query.patient_of:
-            where.append(f"f.id IN ({_OF_PATIENT})")
-            values["patient_of"] = query.patient_of
-        if query.text:
-            where.append("instr(lower(f.name), lower(:text))>0")
-            values["text"] = query.text
+        for field, test in _FILTERS.items():
+            if value := getattr(query, field):
+                where.append(test)
+                values[field] = value
         return where, values
 
 
