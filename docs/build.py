@@ -79,6 +79,7 @@ def _openapi() -> str:
 
 def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.bundle.manifest import Manifest
+    from hilum.domain.documents.agreement import ReaderAgreement
     from hilum.domain.documents.audit import Audit
     from hilum.domain.documents.comparison import CalibrationEffect, Comparison
     from hilum.domain.documents.evaluation import Evaluation
@@ -90,6 +91,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.runs.facts import RunFacts
 
     models = {
+        "agreement": ReaderAgreement,
         "audit": Audit,
         "bundle": Manifest,
         "calibration_effect": CalibrationEffect,

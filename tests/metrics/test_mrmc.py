@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
-from sklearn.metrics import cohen_kappa_score
 
 from hilum.metrics.delong import delong
-from hilum.metrics.kappa import cohen_kappa
 from hilum.metrics.mrmc import against_one, obuchowski_rockette
 
 PRINTED = [[0.9196, 0.8588, 0.9039, 0.9731, 0.8298], [0.9478, 0.9053, 0.9217, 0.9994, 0.9300]]
@@ -110,15 +108,3 @@ def test_shapes_and_ends() -> None:
     three = obuchowski_rockette(np.random.default_rng(0).random((3, 4)), np.eye(12))
     assert three.difference is None
     assert 0.0 <= three.p <= 1.0
-
-
-def test_kappa_is_scikit_learn_s() -> None:
-    rng = np.random.default_rng(0)
-    for kinds in (2, 4):
-        a, b = rng.integers(kinds, size=(2, 60))
-        assert cohen_kappa(a, b) == pytest.approx(cohen_kappa_score(a, b), abs=1e-12)
-    assert cohen_kappa([], []) is None
-    assert cohen_kappa(["a", "a"], ["a", "a"]) is None
-    assert cohen_kappa([True, False], [False, True]) == -1.0
-    with pytest.raises(ValueError, match="both readers must have"):
-        cohen_kappa([1], [1, 0])

@@ -194,24 +194,30 @@ def test_keys_and_buttons_change_the_layers_and_nothing_is_loaded(
     assert seen.troubles == []
 
 
-def test_the_contour_runs_where_the_map_has_half_of_its_peak(look: Callable[..., Opened]) -> None:
+def test_the_contour_runs_where_the_map_has_its_share(look: Callable[..., Opened]) -> None:
     seen = look()
     seen.stage.hover()
     plain = seen.picture()
-    seen.page.keyboard.press("c")
     seen.page.keyboard.press("h")
-    lined = seen.picture()
-    bright = (lined > 200).all(-1) & ~(plain > 150).all(-1)
-    bright[-30:] = False
-    rows, columns = np.nonzero(bright)
-    assert len(rows) > 100
-    state = seen.state()
     heat = levels(PREPROCESSING.to_film(heatmap(), SHAPE)) / 255.0
-    at = ((rows + 0.5 - state["y"]) / state["zoom"], (columns + 0.5 - state["x"]) / state["zoom"])
-    found = heat[at[0].astype(int), at[1].astype(int)]
-    slope = 255 / (1000 / 7) / 255 / state["zoom"]  # of the map, for each pixel of the screen
-    assert np.abs(np.median(found) - 0.5) < 2 * slope
-    assert np.percentile(np.abs(found - 0.5), 95) < 5 * slope
+    for share in (0.5, 0.8):
+        seen.page.keyboard.press("c")
+        state = seen.state()
+        assert state["contour"] == share
+        bright = (seen.picture() > 200).all(-1) & ~(plain > 150).all(-1)
+        bright[-30:] = False
+        rows, columns = np.nonzero(bright)
+        assert len(rows) > 50
+        at = [
+            ((cells + 0.5 - state[corner]) / state["zoom"]).astype(int)
+            for cells, corner in ((rows, "y"), (columns, "x"))
+        ]
+        found = heat[at[0], at[1]]
+        slope = 255 / (1000 / 7) / 255 / state["zoom"]  # of the map, for each pixel of the screen
+        assert np.abs(np.median(found) - share) < 2 * slope
+        assert np.percentile(np.abs(found - share), 95) < 5 * slope
+    seen.page.keyboard.press("c")
+    assert seen.state()["contour"] == 0
 
 
 @pytest.mark.parametrize("window", [(0.5, 0.5), (0.2, 0.3), (0.7, 2.0)])
@@ -316,7 +322,7 @@ def test_a_click_or_enter_opens_the_full_window_with_the_same_stage(
         "() => document.querySelector('.full .stage')?.dataset.name === '00.png'"
     )
     page.keyboard.press("?")
-    assert page.locator("dialog.key-list").get_by_text("contour at half").is_visible()
+    assert page.locator("dialog.key-list").get_by_text("contour at 50 or 80 %").is_visible()
     page.keyboard.press("Escape")
     assert page.locator("dialog").count() == 1
     page.keyboard.press("Escape")

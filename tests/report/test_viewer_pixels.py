@@ -101,12 +101,12 @@ def cells() -> np.ndarray:
     return found
 
 
-def map_of(grid: np.ndarray) -> dict:
+def map_of(grid: np.ndarray, finding: str = "Mass") -> dict:
     preprocessing = Preprocessing()
     place = vars(preprocessing.placement(SHAPE))
     peak = float(preprocessing.to_film(grid, SHAPE).max())
     return {
-        "finding": "Mass",
+        "finding": finding,
         "values": grid.ravel().tolist(),
         "rows": grid.shape[0],
         "columns": grid.shape[1],
@@ -168,7 +168,7 @@ def test_the_map_is_the_heatmap_in_the_colors_of_the_overlay(shown: Page, plain:
     values, film = film_of(8)
     values[:] = 90
     film["data"] = base64.b64encode(values.astype(np.uint8).tobytes()).decode()
-    begun(shown, plain, film, map_of(cells()))
+    begun(shown, plain, film, map_of(cells()), map_of(0.5 * cells(), "Nodule"))
     on_film = Preprocessing().to_film(cells(), SHAPE)
     level = np.rint(255.0 * on_film / on_film.max()).astype(int)
     wanted = mixed(Style.PLASMA)[90][level].astype(int)
@@ -177,24 +177,37 @@ def test_the_map_is_the_heatmap_in_the_colors_of_the_overlay(shown: Page, plain:
     # Canvas2D enlarges or shrinks a layer of 320 px: a level beside it, where colors change fast
     assert away.max() <= (9 if plain else 3)
     assert away.mean() <= 1.0
+    # on the scale of a map that is twice as high, each level is half
+    half = mixed(Style.PLASMA)[90][np.rint(127.5 * on_film / on_film.max()).astype(int)].astype(int)
+    found = picture(shown, finding="Nodule", map=True, shared=True)
+    assert np.abs(found - half).mean() <= 1.0
+    assert np.abs(picture(shown, shared=False) - wanted).mean() <= 1.0
     assert (picture(shown, map=False) == 90).all()
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_the_contour_runs_at_half_of_the_peak(shown: Page, plain: bool) -> None:
+def test_the_contour_runs_at_a_share_of_the_scale(shown: Page, plain: bool) -> None:
     values, film = film_of(8)
     values[:] = 90
     film["data"] = base64.b64encode(values.astype(np.uint8).tobytes()).decode()
-    begun(shown, plain, film, map_of(cells()))
-    lined = picture(shown, finding="Mass", map=False, contour=True)
-    rows, columns = np.nonzero((lined > 180).all(-1))
-    assert len(rows) > 40
+    begun(shown, plain, film, map_of(cells()), map_of(0.5 * cells(), "Nodule"))
     on_film = Preprocessing().to_film(cells(), SHAPE)
     share = on_film / on_film.max()
     slope = np.hypot(*np.gradient(share))
-    away = np.abs(share - 0.5)[rows, columns] / slope[rows, columns]
-    assert np.median(away) < 1.0
-    assert np.percentile(away, 95) < 2.5
+    for finding, contour, shared, at in (
+        ("Mass", 0.5, False, 0.5),
+        ("Mass", 0.8, False, 0.8),
+        ("Mass", 0.5, True, 0.5),
+        ("Nodule", 0.8, False, 0.8),
+    ):
+        lined = picture(shown, finding=finding, map=False, contour=contour, shared=shared)
+        rows, columns = np.nonzero((lined > 180).all(-1))
+        assert len(rows) > 40
+        away = np.abs(share - at)[rows, columns] / slope[rows, columns]
+        assert np.median(away) < 1.0
+        assert np.percentile(away, 95) < 2.5
+    weak = picture(shown, finding="Nodule", map=False, contour=0.8, shared=True)
+    assert (weak == 90).all(), "a map of half the height reaches no 80 % of the shared scale"
 
 
 def test_the_palette_is_that_of_the_layers(shown: Page) -> None:

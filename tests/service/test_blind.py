@@ -65,14 +65,22 @@ def test_nothing_of_the_model_is_in_a_recorded_session(blind: Running, predicted
         {"finding": "Mass"},
         {"state": "conflict"},
         {"reader": "R2"},
+        {"status": "warn"},
+        {"code": "EMPTY_HEATMAP"},
+        {"sort": "-second_look"},
     ):
         assert get("/v1/films", **refused).json()["code"] == "BLINDED", refused
-    assert anna.get("/v1/export/labels.csv").json()["code"] == "BLINDED"
+    for path in ("/v1/export/labels.csv", "/v1/agreement"):
+        assert anna.get(path).json()["code"] == "BLINDED"
+        assert ben.get(path).status_code == 200
+    counted = get("/v1/summary").json()
+    assert counted["counts"] == page["counts"]
+    empty = ("findings", "statuses", "reasons", "readers")
+    assert not any(counted[part] for part in empty), counted
     text = "".join(recorded)
     assert '"probability"' not in text
     assert '"positives":["' not in text
     assert not [number for number in numbers_of(predicted) if number in text]
-    assert ben.get("/v1/export/labels.csv").status_code == 200
 
 
 def test_both_readings_are_kept_and_readers_do_not_see_each_other(blind: Running) -> None:

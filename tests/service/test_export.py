@@ -62,6 +62,40 @@ def test_three_readers_make_a_dataset(
     )
     assert code in (0, 3), err
     assert json.loads(out)
+    found = json.loads((labels / "agreement.json").read_text("utf-8"))
+    assert found == readers[0].get("/v1/agreement").json()
+    names = [one.get("/v1/session").json()["reader"] for one in readers]
+    said_by = [(name, dict(zip(names, words, strict=True))) for name, words in given.items()]
+    agree_as_recounted(said_by, found, predicted)
+    blinded = readers[0].get("/v1/agreement", params={"blinded": True}).json()
+    assert (blinded["readings"], blinded["findings"]) == (0, [])
+
+
+def agree_as_recounted(
+    said_by: list[tuple[str, dict[str, str]]], found: dict[str, Any], predicted: Path
+) -> None:
+    """Each pair's kappa on the mass is scikit-learn's, from the words and the results."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    lines = map(json.loads, (predicted / "results.jsonl").read_text("ascii").splitlines())
+    called = {True: "present", False: "absent"}
+    model = {
+        one["image_id"]: called[one["findings"]["Mass"]["positive"]]
+        for one in lines
+        if one["findings"]
+    }
+    said = [words | {"model": model[name]} for name, words in said_by]
+    mass = next(one for one in found["findings"] if one["finding"] == "Mass")
+    assert len(mass["pairs"]) == 6
+    for pair in mass["pairs"]:
+        both = [(one[pair["one"]], one[pair["other"]]) for one in said]
+        both = [one for one in both if set(one) <= {"present", "absent"}]
+        assert pair["films"] == len(both)
+        expected = metrics.cohen_kappa_score(*zip(*both, strict=True))
+        value = pair["kappa"]["value"]
+        assert (value is None and expected != expected) or value == pytest.approx(expected)
+    among = [one["kappa"]["value"] for one in mass["pairs"] if one["other"] != "model"]
+    assert mass["readers"]["value"] == pytest.approx(sum(among) / 3)
+    assert found["notice"].startswith("hilum is research software")
 
 
 def test_an_export_has_no_formula_and_says_where_it_is_from(review: Running) -> None:

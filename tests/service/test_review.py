@@ -111,6 +111,35 @@ def test_counts_and_filters_agree(review: Running) -> None:
     assert client.get("/v1/films", params={"limit": 201}).json()["code"] == "REQUEST_INVALID"
 
 
+def test_each_count_of_the_summary_is_a_part_of_the_list(review: Running) -> None:
+    client = review.client("review", name="counter")
+
+    def listed(**query: str) -> int:
+        return len(client.get("/v1/films", params={"limit": 200, **query}).json()["films"])
+
+    film = client.get("/v1/films").json()["films"][-1]
+    put = {"json": {"second_look": True}, "headers": {"If-Match": '"0"'}}
+    assert client.put(film["links"]["verdict"], **put).status_code in (201, 409)
+    found = client.get("/v1/summary").json()
+    assert found["counts"] == client.get("/v1/films").json()["counts"]
+    parts = {
+        "status": found["statuses"],
+        "view": found["views"],
+        "finding": {one["finding"]: one["positive"] for one in found["findings"]},
+        "reader": {one["reader"]: one["films"] for one in found["readers"]},
+    }
+    for name, counts in parts.items():
+        assert counts, name
+        for value, films in counts.items():
+            assert listed(**{name: value}) == films, (name, value)
+    assert sum(found["statuses"].values()) == found["counts"]["all"]
+    for one in found["reasons"]:
+        part = "" if one["scored"] else "not_scored"
+        shown = listed(code=one["code"], **({"state": part} if part else {}))
+        assert (shown, bool(one["sentence"])) == (one["films"], True), one
+    assert listed(status="ok' OR 1=1 --") == listed(code="' OR 1=1") == 0
+
+
 def test_readings_are_versions_with_both_sides_of_a_conflict(review: Running) -> None:
     anna, ben = review.client("review", name="anna"), review.client("review", name="ben")
     film = anna.get("/v1/films", params={"limit": 1}).json()["films"][0]

@@ -103,7 +103,7 @@ def export(
     store: Annotated[Path, typer.Argument(help="Folder of the service.")],
     out: Out,
 ) -> None:
-    """Write readings as a dataset: labels.csv, with boxes.csv and verdicts.jsonl beside it.
+    """Write readings as a dataset: labels.csv; beside it boxes, every version, and agreement.
 
     `hilum check`, `evaluate --labels` and `train --data` read the folder. Several readers of a film
     are merged by --votes.

@@ -259,13 +259,18 @@ def _kappas(cases: _Cases) -> list[Kappa]:
     found: list[Kappa] = []
     for first, second in combinations(cases.ratings, 2):
         both = cases.where(~np.isnan(cases.ratings[first]) & ~np.isnan(cases.ratings[second]))
-        kappa = cohen_kappa(both.calls(first), both.calls(second))
+        kappa = _kappa(both.calls(first), both.calls(second))
         found.append(Kappa(first=first, second=second, kappa=kappa, n=len(both.truth)))
     for name in cases.ratings:
         own = cases.where(~np.isnan(cases.ratings[name]))
-        kappa = cohen_kappa(own.calls(name), _model_calls(own, name))
+        kappa = _kappa(own.calls(name), _model_calls(own, name))
         found.append(Kappa(first=name, second=MODEL, kappa=kappa, n=len(own.truth)))
     return found
+
+
+def _kappa(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float | None:
+    kappa = float(cohen_kappa(one, other)[0])
+    return None if math.isnan(kappa) else kappa
 
 
 def _model_calls(cases: _Cases, name: str) -> NDArray[np.bool_]:

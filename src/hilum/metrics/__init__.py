@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hilum.metrics.comparison import holm
     from hilum.metrics.corp import reliability_curve
     from hilum.metrics.decision import net_benefit
+    from hilum.metrics.kappa import cohen_kappa
     from hilum.metrics.localization import energy_share, pointing_game, region_iou
     from hilum.metrics.ranking import (
         auroc,
@@ -34,6 +35,7 @@ __all__ = [
     "average_precision",
     "brier",
     "brier_skill",
+    "cohen_kappa",
     "debiased_l2",
     "ece",
     "ece_null_95",
@@ -56,6 +58,7 @@ _PLACES = {
     "average_precision": "hilum.metrics.ranking",
     "brier": "hilum.metrics.reliability",
     "brier_skill": "hilum.metrics.reliability",
+    "cohen_kappa": "hilum.metrics.kappa",
     "debiased_l2": "hilum.metrics.reliability",
     "ece": "hilum.metrics.reliability",
     "ece_null_95": "hilum.metrics.reliability",

@@ -1,45 +1,57 @@
-"""Cohen's kappa: agreement of two readers beyond chance."""
+"""Cohen's kappa: how far two readers agree on a finding, beyond what chance would give them."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
-__all__ = ["cohen_kappa"]
+__all__ = ["cohen_kappa", "kappas_of_counts"]
 
 
-def cohen_kappa(first: ArrayLike, second: ArrayLike) -> float | None:
-    """Return how far two readers agree beyond what their own rates give by chance.
+def cohen_kappa(
+    one: NDArray[np.bool_],
+    other: NDArray[np.bool_],
+    weights: NDArray[np.integer] | None = None,
+) -> NDArray[np.float64]:
+    """Return Cohen's kappa of two readers who called the same films: `(o - e) / (1 - e)`.
 
-    `(p_o - p_e) / (1 - p_e)`: p_o is the share of cases on which they agree, p_e the same of two
-    readers with these rates who look at nothing. It falls with rare findings, so kappas of
-    findings with other prevalences cannot be compared.
+    `o` is the share of films on which they agree, `e` the share expected of two readers who call
+    as often and know nothing of each other. 1 is full agreement and 0 what chance gives; where
+    both call every film alike `e` is 1, and there is no kappa. It depends on how often the finding
+    is called: two readers of a rare finding can agree on 95 % of films and have a kappa near 0.
 
     Args:
-        first: (n,) categories of one reader.
-        second: (n,) of the other, on the same cases.
+        one: (N,) calls, True for present.
+        other: (N,) likewise.
+        weights: (R, N) how often each film counts in each resample; once each by default.
 
     Returns:
-        In [-1, 1]; None without a case, or where both always give one same category.
+        (R,) kappas, in [-1, 1]; NaN where there is none. R is 1 without weights.
 
-    Raises:
-        ValueError: for different numbers of cases.
+    Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
 
-    Source: Cohen 1960; equal to scikit-learn's `cohen_kappa_score`.
-
-    >>> cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0])
-    0.5
-    >>> cohen_kappa([1, 1], [1, 1]) is None
-    True
+    >>> calls = np.array([True, True, False, False])
+    >>> cohen_kappa(calls, np.array([True, False, False, False])).tolist()
+    [0.5]
     """
-    a, b = np.asarray(first), np.asarray(second)
-    if a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"both readers must have (n,) cases; got {a.shape} and {b.shape}")
-    if not len(a):
-        return None
-    kinds, code = np.unique(np.concatenate((a, b)), return_inverse=True)
-    shares = [np.bincount(half, minlength=len(kinds)) / len(a) for half in np.split(code, 2)]
-    by_chance = float(shares[0] @ shares[1])
-    if by_chance >= 1.0:
-        return None
-    return (float((a == b).mean()) - by_chance) / (1.0 - by_chance)
+    if weights is None:
+        weights = np.ones((1, len(one)), np.int64)
+    cells = np.stack([one & other, one & ~other, ~one & other, ~one & ~other], axis=-1)
+    return kappas_of_counts(np.asarray(weights, np.float64) @ cells.astype(np.float64))
+
+
+def kappas_of_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return kappas of tables of two readers; NaN where a table is empty, or chance explains all.
+
+    Args:
+        counts: (..., 4) films that both call, only the first, only the second, and neither.
+
+    >>> kappas_of_counts(np.array([[20.0, 5.0, 10.0, 15.0], [0.0, 0.0, 0.0, 9.0]])).round(3)
+    array([0.4, nan])
+    """
+    both, first, second, neither = np.moveaxis(counts, -1, 0)
+    films = both + first + second + neither
+    agreed = (both + neither) * films
+    expected = (both + first) * (both + second) + (neither + first) * (neither + second)
+    room = films * films - expected
+    return np.divide(agreed - expected, room, out=np.full_like(room, np.nan), where=room > 0)

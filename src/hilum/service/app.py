@@ -18,11 +18,20 @@ from hilum.service.access import Needs
 from hilum.service.documents import ProblemDocument
 from hilum.service.parts import ServiceParts
 from hilum.service.problems import PROBLEM_TYPE, ServiceError, problem_body
-from hilum.service.routes import exports, films, page, pictures, sessions, status, verdicts
+from hilum.service.routes import (
+    exports,
+    films,
+    numbers,
+    page,
+    pictures,
+    sessions,
+    status,
+    verdicts,
+)
 
 __all__ = ["application", "openapi_text"]
 
-_PARTS = (status, films, pictures, verdicts, exports, sessions, page)
+_PARTS = (status, films, pictures, verdicts, numbers, exports, sessions, page)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "REQUEST_INVALID"}
 _NO_TELEMETRY = {

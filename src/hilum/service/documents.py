@@ -18,14 +18,18 @@ __all__ = [
     "BundleDocument",
     "FilmDocument",
     "FilmLinks",
+    "FindingSummary",
     "HistoryDocument",
     "Judgment",
     "ProblemDocument",
+    "ReaderProgress",
     "ReadingDocument",
+    "ReasonSummary",
     "SessionDocument",
     "SessionRequest",
     "StaleVerdictDocument",
     "SubmittedFilm",
+    "SummaryDocument",
     "TopFinding",
     "VerdictDocument",
     "VerdictRequest",
@@ -236,8 +240,15 @@ class WorklistParameters(Document, defer_build=False):
     finding: Annotated[str, Field(max_length=100)] = ""
     """Films on which this finding is positive."""
     view: Annotated[str, Field(max_length=20)] = ""
+    status: Annotated[str, Field(max_length=20)] = ""
+    """Films whose result has this status."""
+    code: Annotated[str, Field(max_length=60)] = ""
+    """Films whose result has this reason code."""
     reader: Annotated[str, Field(max_length=20)] = ""
     """Films that the reader of this pseudonym has read."""
+    patient_of: Annotated[str, Field(max_length=64)] = ""
+    """Films of the same patient as the film of this id, and that film; none where its patient is
+    not known."""
     q: Annotated[str, Field(max_length=200)] = ""
     """Part of the film's name."""
     sort: Annotated[str, Field(max_length=120)] = ""
@@ -254,6 +265,48 @@ class WorklistDocument(Document):
     """The cursor of the next page."""
     counts: dict[WorklistState, int]
     """Films in each part of the list; while blinded, without those that tell what was found."""
+    notice: str = NOT_A_DEVICE
+
+
+class FindingSummary(Document):
+    """How often one finding was called."""
+
+    finding: str
+    positive: int
+    """Films on which it is at or above its threshold."""
+    scored: int
+    """Films with a probability for it; some may not have been called."""
+
+
+class ReasonSummary(Document):
+    """How many films carry one reason code."""
+
+    code: str
+    sentence: str
+    scored: bool
+    """Whether these are films with scores; the same code of others is another entry."""
+    films: int
+
+
+class ReaderProgress(Document):
+    """How many films one reader has read."""
+
+    reader: str
+    name: str
+    films: int
+
+
+class SummaryDocument(Document):
+    """All films in counts; while blinded, without those that tell what was found."""
+
+    counts: dict[WorklistState, int]
+    statuses: dict[str, int]
+    views: dict[str, int]
+    findings: tuple[FindingSummary, ...]
+    """Most frequent first."""
+    reasons: tuple[ReasonSummary, ...]
+    readers: tuple[ReaderProgress, ...]
+    blinded: bool
     notice: str = NOT_A_DEVICE
 
 

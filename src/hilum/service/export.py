@@ -5,52 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hilum.domain.notice import NOT_A_DEVICE
-from hilum.domain.radiograph import ViewPosition
 from hilum.files.atomic import write_atomic
 from hilum.report.batch.clinical_csv import cell
-from hilum.report.batch.results_jsonl import result_of
+from hilum.service.agreement import agreement_json
 from hilum.service.parts import Store, utc
-from hilum.service.store.verdicts import StoredVerdict, StoredVerdicts, newest_of_each
+from hilum.service.read_films import ReadFilm, findings_of, read_films
+from hilum.service.store.verdicts import StoredVerdict
 
-__all__ = ["FINDINGS", "boxes_csv", "labels_csv", "verdicts_jsonl", "write_labels"]
+__all__ = ["boxes_csv", "labels_csv", "verdicts_jsonl", "write_labels"]
 
-FINDINGS = "findings"
-"""Setting of a store with the findings of its bundle, in order."""
 _CELLS = {"present": "1", "absent": "0", "uncertain": "-1"}
 _ABOUT = ("image_id", "patient_id", "view", "reader")
 _PROVENANCE = (
     *("read_at", "blinded", "reading_version", "bundle", "thresholds"),
     *("agree_with_rest", "unreadable", "second_look", "notice"),
 )
-
-
-@dataclass(frozen=True)
-class _ReadFilm:
-    """A film that was read.
-
-    Attributes:
-        image_id: its name, unique among the films that were read.
-        patient: pseudonym; the film's name where the film has none.
-        view: view position.
-        readings: all versions, oldest first.
-    """
-
-    image_id: str
-    patient: str
-    view: str
-    readings: Sequence[StoredVerdict]
-
-    @property
-    def newest(self) -> list[StoredVerdict]:
-        """The newest reading of each reader."""
-        return list(newest_of_each(self.readings).values())
 
 
 def labels_csv(store: Store) -> str:
@@ -60,7 +33,7 @@ def labels_csv(store: Store) -> str:
     readers of a film are several rows, which `hilum check` and `evaluate` merge by `--votes`. A
     finding that no reader judged on any film has no column.
     """
-    films = list(_films(store))
+    films = list(read_films(store))
     judged = {
         finding
         for film in films
@@ -68,7 +41,7 @@ def labels_csv(store: Store) -> str:
         for finding, word in reading.body.get("findings", {}).items()
         if word in _CELLS
     }
-    findings = [finding for finding in _findings(store) if finding in judged]
+    findings = [finding for finding in findings_of(store) if finding in judged]
     rows = [
         [*_about(film, reading), *_judged(findings, reading), *_provenance(reading)]
         for film in films
@@ -87,7 +60,7 @@ def boxes_csv(store: Store) -> str:
             *(f"{box[side]:.6g}" for side in ("x", "y", "width", "height")),
             *_provenance(reading),
         ]
-        for film in _films(store)
+        for film in read_films(store)
         for reading in film.newest
         for box in reading.body.get("boxes", ())
     ]
@@ -109,47 +82,29 @@ def verdicts_jsonl(store: Store) -> str:
             **reading.body,
             "notice": NOT_A_DEVICE,
         }
-        for film in _films(store)
+        for film in read_films(store)
         for reading in film.readings
     )
     return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
 
 def write_labels(store: Store, out: Path) -> list[Path]:
-    """Write labels.csv, verdicts.jsonl and boxes.csv into a folder.
+    """Write labels.csv, verdicts.jsonl, boxes.csv and agreement.json into a folder.
 
     `labels.csv` alone is a table of films and findings, so that the folder is a dataset.
     """
-    made = {"labels.csv": labels_csv, "verdicts.jsonl": verdicts_jsonl, "boxes.csv": boxes_csv}
+    made = {
+        "labels.csv": labels_csv,
+        "verdicts.jsonl": verdicts_jsonl,
+        "boxes.csv": boxes_csv,
+        "agreement.json": agreement_json,
+    }
     for name, text in made.items():
         write_atomic(out / name, text(store).encode("utf-8"), durable=True)
     return [out / name for name in made]
 
 
-def _films(store: Store) -> Iterator[_ReadFilm]:
-    everything = list(StoredVerdicts(store.database, apart=False).everything())
-    grouped = [
-        (name, [verdict for _, verdict in rows])
-        for (name, _), rows in groupby(everything, key=lambda row: (row[0], row[1].film))
-    ]
-    names = Counter(name for name, _ in grouped)
-    for name, readings in grouped:
-        film = store.films.film(readings[0].film)
-        if film is None:
-            continue
-        image_id = name if names[name] == 1 else f"{film.id[:8]}/{name}"
-        result = result_of(film.line) if film.line else None
-        patient = result.patient if result is not None else ""
-        known = result is not None and result.view is not ViewPosition.UNKNOWN
-        view = result.view.value if result is not None and known else ""
-        yield _ReadFilm(image_id, patient or image_id, view, readings)
-
-
-def _findings(store: Store) -> list[str]:
-    return json.loads(store.films.setting(FINDINGS) or "[]")
-
-
-def _about(film: _ReadFilm, reading: StoredVerdict) -> list[str]:
+def _about(film: ReadFilm, reading: StoredVerdict) -> list[str]:
     return [cell(film.image_id), cell(film.patient), film.view, reading.reader]
 
 

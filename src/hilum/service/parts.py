@@ -21,7 +21,7 @@ from hilum.service.store.database import Database
 from hilum.service.store.films import FilmRow, FilmState, StoredFilms
 from hilum.service.store.tokens import AccessToken, StoredTokens
 from hilum.service.store.verdicts import StoredVerdicts
-from hilum.service.store.worklist import Worklist
+from hilum.service.store.worklist import BLINDED_STATES, Worklist, WorklistState
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -148,6 +148,12 @@ class ServiceParts:
     def may_see(self, film: str, caller: AccessToken) -> bool:
         """Return whether a caller may see what the model, and other readers, found on a film."""
         return not self.settings.blind or self.verdicts.has_read(film, caller.reader)
+
+    def shown_counts(self, caller: AccessToken) -> dict[WorklistState, int]:
+        """Return the films in each part of the list; while blinded, of those that tell nothing."""
+        counts = self.worklist.counts(caller.reader)
+        hidden = {*BLINDED_STATES, WorklistState.SECOND_LOOK} if self.settings.blind else set()
+        return {state: films for state, films in counts.items() if state not in hidden}
 
     def state_of(self, film: FilmRow) -> str:
         """Return the film's state in the words of the API."""

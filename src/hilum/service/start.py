@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilum.service.export import FINDINGS
 from hilum.service.folder import FolderPictures, load_folder
 from hilum.service.parts import BundleOnShow, ServiceParts, Store
+from hilum.service.read_films import FINDINGS
 from hilum.service.settings import ServiceSettings
 
 if TYPE_CHECKING:

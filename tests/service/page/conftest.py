@@ -124,12 +124,10 @@ def look(browser: Any) -> Iterator[Look]:
         if record:
             seen.record()
         context.add_init_script(f"localStorage.setItem('hilum-theme', '{theme}')")
-        seen.page.goto(f"{running.url}/")
+        seen.page.goto(f"{running.url}/{place}")
         seen.page.get_by_label("Token").fill(running.token(*(scopes or ("review",)), name=name))
         seen.page.keyboard.press("Enter")
         seen.page.locator("main:not([data-view=start], [data-view=sign-in])").wait_for()
-        if place:
-            seen.page.evaluate("place => { location.hash = place; }", place)
         return seen
 
     yield call
@@ -146,9 +144,9 @@ def served(start: Any, predicted: Path, tmp_path_factory: pytest.TempPathFactory
     return start("--results", predicted, store=tmp_path_factory.mktemp("served") / "store")
 
 
-@pytest.fixture
-def alone(start: Any, predicted: Path, tmp_path: Path) -> Iterator[Any]:
-    """A review with a store of its own."""
-    running = start("--results", predicted, store=tmp_path / "store")
+@pytest.fixture(scope="module")
+def alone(start: Any, predicted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A review of a file's own, for tests that count versions: each takes a film of its own."""
+    running = start("--results", predicted, store=tmp_path_factory.mktemp("alone") / "store")
     yield running
     running.stop()

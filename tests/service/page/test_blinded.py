@@ -13,9 +13,10 @@ pytestmark = pytest.mark.slow
 Look = Callable[..., Any]
 
 
-@pytest.fixture
-def blind(start: Any, predicted: Path, tmp_path: Path) -> Iterator[Any]:
-    running = start("--results", predicted, "--blind", store=tmp_path / "store")
+@pytest.fixture(scope="module")
+def blind(start: Any, predicted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    store = tmp_path_factory.mktemp("blind") / "store"
+    running = start("--results", predicted, "--blind", store=store)
     yield running
     running.stop()
 

@@ -3,7 +3,8 @@
 //
 //   const stage = hilumViewer.show(figure, painter, { bare });   // a .viewer with a .stage in it;
 //                                                     // bare: without controls, which the page has
-//   stage.state; stage.set({ zoom, x, y, center, width, invert, finding, map, opacity, contour });
+//   stage.state; stage.set({ zoom, x, y, center, width, invert, finding, map, opacity, contour,
+//                                shared });   // contour: 0 (none), 0.5 or 0.8 of the map's peak
 //   stage.fit(); stage.actual(); stage.zoomBy(factor, x, y); stage.reset();
 //
 // A painter knows where pixels come from and nothing of pointers, keys or buttons:
@@ -14,12 +15,18 @@
 //     paint(state, box) }         // state as above; box is the stage's size in CSS pixels
 //
 // zoom: CSS pixels a film pixel. x, y: where the film's corner lies on the stage. center, width:
-// the window, as shares of the film's range. ImagePainter, below, shows <img> elements and reads no
+// the window, as shares of the film's range. shared: all maps of the film on one scale, which a
+// painter whose `scales` is true can do. ImagePainter, below, shows <img> elements and reads no
 // pixel, so it works on file:, where a canvas may not. Without this script the first map shows.
 // A .viewer that is .alone fills its page: the wheel zooms at once, and a click opens nothing.
+// hilumViewer.hands says what a drag with the left, middle and right button does.
 const hilumViewer = (() => {
-  const START = { center: 0.5, width: 1, invert: false, map: true, opacity: 0.62, contour: false };
-  const HALF = 0.8181;  // alpha of a map's half peak, as layer_palette() in ramp.py has it
+  const START = { center: 0.5, width: 1, invert: false, map: true, opacity: 0.62, contour: 0, shared: false };
+  // Where a map's share of its peak can be read from its picture, as layer_palette() in ramp.py has
+  // it: alpha rises up to 0.6, and green from 0.3 on. The row of a matrix that makes alpha of it.
+  const CUTS = new Map([[0.5, ["0 0 0 1 0", 0.8181]], [0.8, ["0 1 0 0 0", 0.6525]]]);
+  const NEXT_CONTOUR = new Map([[0, 0.5], [0.5, 0.8], [0.8, 0]]);
+  const hands = { left: "window", middle: "move", right: "move" };
   const SVG = "http://www.w3.org/2000/svg";
   const stages = new WeakMap();
   let hovered = null, spaceHeld = false, count = 0;
@@ -83,6 +90,8 @@ const hilumViewer = (() => {
       const gray = ["R", "G", "B"].map((band) => svg(`feFunc${band}`, { type: "linear" }));
       const fade = svg("feFuncA", { type: "linear" });
       const cut = (slope, at) => svg("feFuncA", { type: "linear", slope, intercept: 0.5 - slope * at });
+      const matrix = svg("feColorMatrix", { in: "SourceGraphic" });
+      const sharp = svg("feFuncA", { type: "linear", slope: 255 });
       const smooth = svg("feGaussianBlur", {});
       const grow = (result) => svg("feMorphology", { in: "half", operator: "dilate", result });
       const [line, halo] = [grow("line"), grow("halo")];
@@ -94,7 +103,7 @@ const hilumViewer = (() => {
       this.sheet.append(svg("svg", { class: "filters", "aria-hidden": "true" },
         svg("filter", { id: `${name}-window`, ...area }, svg("feComponentTransfer", {}, ...gray)),
         svg("filter", { id: `${name}-contour`, ...area },
-          svg("feComponentTransfer", { in: "SourceAlpha" }, cut(255, HALF)), smooth,
+          matrix, svg("feComponentTransfer", {}, sharp), smooth,
           svg("feComponentTransfer", { result: "half" }, cut(4, 0.5)),
           line, halo,
           ...ring("#000000", "halo", "dark"), ...ring("#ffffff", "line", "light"),
@@ -109,7 +118,10 @@ const hilumViewer = (() => {
             band.setAttribute("intercept", 0.5 - (sign * center) / width);
           }
         },
-        contour({ map, opacity, zoom }) {
+        contour({ map, opacity, zoom, contour }) {
+          const [row, at] = CUTS.get(contour);
+          matrix.setAttribute("values", `0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 ${row}`);
+          sharp.setAttribute("intercept", 0.5 - 255 * at);
           fade.setAttribute("slope", map ? opacity : 0);
           smooth.setAttribute("stdDeviation", 1.2 / zoom);  // the same on the screen at every zoom
           line.setAttribute("radius", 2 / zoom);
@@ -179,6 +191,7 @@ const hilumViewer = (() => {
       const at = findings.indexOf(this.state.finding) + by + findings.length;
       if (findings.length) this.set({ finding: findings[at % findings.length], map: true });
     }
+    contour() { this.set({ contour: NEXT_CONTOUR.get(this.state.contour) }); }
     reset() { this.set(START); this.fit(); }
   }
 
@@ -193,7 +206,7 @@ const hilumViewer = (() => {
   // What each key and button does. A key is matched in lower case.
   const ACTIONS = new Map([
     ["h", { words: "Map", does: (s) => s.set({ map: !s.state.map }), on: (state) => state.map, maps: true, help: "map on or off" }],
-    ["c", { words: "Contour", does: (s) => s.set({ contour: !s.state.contour }), on: (state) => state.contour, maps: true, help: "contour at half of the map's peak" }],
+    ["c", { words: "Contour", does: (s) => s.contour(), on: (state) => state.contour > 0, says: ({ contour }) => contour ? `Contour ${100 * contour} %` : "Contour", maps: true, help: "contour at 50 or 80 % of the map's peak, or none" }],
     ["f", { does: (s, back) => s.step(back ? -1 : 1), help: "map of the next finding (Shift: of the one before)" }],
     ["[", { does: (s) => s.set({ opacity: s.state.opacity - 0.1 }), help: "map fainter" }],
     ["]", { does: (s) => s.set({ opacity: s.state.opacity + 0.1 }), help: "map stronger" }],
@@ -215,13 +228,18 @@ const hilumViewer = (() => {
   ];
 
   function button(stage, key) {
-    const { words, name, does, on, help } = ACTIONS.get(key);
+    const { words, name, does, on, says, help } = ACTIONS.get(key);
     const shown = key.length === 1 ? key.toUpperCase() : "Enter";
     const made = make("button", { type: "button", textContent: words, title: `${name || help} (${shown})` });
     if (name) made.setAttribute("aria-label", name);
     if (key === "enter") made.className = "widen";
     made.addEventListener("click", () => does(stage, false));
-    if (on) made.sync = (state) => made.setAttribute("aria-pressed", on(state));
+    if (on) {
+      made.sync = (state) => {
+        made.setAttribute("aria-pressed", on(state));
+        if (says) made.textContent = says(state);
+      };
+    }
     return made;
   }
 
@@ -362,9 +380,9 @@ const hilumViewer = (() => {
     const touch = event.pointerType === "touch";
     pointers.set(event.pointerId, [event.clientX, event.clientY]);
     const zoomed = stage.element.classList.contains("zoomed");
-    const panning = event.button === 2 || spaceHeld || (touch && zoomed);
-    const windowing = !touch || stage.element.closest("dialog, .viewer.alone");
-    drag = { stage, moved: 0, button: event.button, mode: panning ? "pan" : windowing ? "window" : "none" };
+    const ours = stage.element.closest("dialog, .viewer.alone");
+    const held = touch ? (zoomed ? "move" : ours ? "window" : "none") : hands[["left", "middle", "right"][event.button]] || "none";
+    drag = { stage, moved: 0, button: event.button, from: [event.clientX, event.clientY], mode: spaceHeld ? "move" : held };
     stage.element.setPointerCapture(event.pointerId);
     stage.element.focus({ preventScroll: true });
     if (!touch) event.preventDefault();
@@ -385,7 +403,11 @@ const hilumViewer = (() => {
       drag.moved += 100;
       stage.zoomBy(span(now) / span(before), ...middle);
       stage.pan(dx / 2, dy / 2);
-    } else if (drag.mode === "pan") stage.pan(dx, dy);
+    } else if (drag.mode === "move") stage.pan(dx, dy);
+    else if (drag.mode === "zoom") {
+      const corner = stage.element.getBoundingClientRect();
+      stage.zoomBy(Math.exp(-dy * 0.006), drag.from[0] - corner.x, drag.from[1] - corner.y);
+    }
     else if (drag.mode === "window" && drag.moved > 3) stage.window(-dx / 400, -dy / 400);
     pointers.set(event.pointerId, now);
   }
@@ -463,5 +485,5 @@ const hilumViewer = (() => {
   }
 
   start();
-  return { ImagePainter, Stage, show, open };
+  return { ImagePainter, Stage, show, open, hands };
 })();

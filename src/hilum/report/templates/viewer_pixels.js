@@ -61,7 +61,7 @@ const hilumPixels = (() => {
       }
     }
     const peak = map.peak ?? values.reduce((most, value) => Math.max(most, value), 0);
-    return { wide, high, peak, levels: values.map((value) => (peak > 0 ? clamp(value / peak) : 0)) };
+    return { wide, high, peak, values };
   }
 
   // Window and inversion as one line: share of white = slope * value + offset.
@@ -81,7 +81,7 @@ const hilumPixels = (() => {
     precision highp float; precision highp int; precision highp usampler2D;
     uniform usampler2D film; uniform sampler2D grid; uniform sampler2D colors;
     uniform vec2 corner, size, cells; uniform vec4 place; uniform vec3 view; uniform vec2 window;
-    uniform float peak, opacity; uniform bool map, contour;
+    uniform float peak, opacity, contour; uniform bool map;
     out vec4 shown;
     float pixel(ivec2 at) { return float(texelFetch(film, clamp(at, ivec2(0), ivec2(size) - 1), 0).r); }
     float between(vec2 at) {
@@ -106,17 +106,33 @@ const hilumPixels = (() => {
         float h = level(at);
         vec4 over = texelFetch(colors, ivec2(int(clamp(h, 0.0, 1.0) * 255.0 + 0.5), 0), 0);
         if (map) color = mix(color, over.rgb, over.a * opacity);
-        float away = abs(h - 0.5) / max(fwidth(h), 1e-6);
-        if (contour) color = mix(mix(vec3(1.0), vec3(0.0), smoothstep(0.8, 1.2, away)), color, smoothstep(1.6, 2.2, away));
+        float away = abs(h - contour) / max(fwidth(h), 1e-6);
+        if (contour > 0.0) color = mix(mix(vec3(1.0), vec3(0.0), smoothstep(0.8, 1.2, away)), color, smoothstep(1.6, 2.2, away));
       }
       shown = vec4(inside ? color : vec3(0.0), 1.0);
     }`;
 
+  // Peaks of the maps of a film, each found when it is first needed: a film may have many.
+  class Peaks {
+    constructor(film, maps) {
+      Object.assign(this, { film, maps, known: new Map() });
+    }
+
+    of(map) {
+      const { width, height } = this.film;
+      if (!this.known.has(map)) this.known.set(map, map.peak ?? layer(map, width, height).peak);
+      return this.known.get(map);
+    }
+
+    // What a level of 1 stands for: the map's own peak, or the highest of all maps of the film.
+    scale(map, shared) {
+      return shared ? Math.max(...this.maps.map((one) => this.of(one))) : this.of(map);
+    }
+  }
+
   class Glass {
-    constructor(canvas, film, maps) {
-      this.film = film;
-      this.maps = maps;
-      this.peaks = new Map();  // found when a map is first shown: a film may have many
+    constructor(canvas, film, maps, peaks) {
+      Object.assign(this, { film, maps, peaks });
       this.gl = canvas.getContext("webgl2", { alpha: false, antialias: false, premultipliedAlpha: false });
       if (this.gl) this.begin();
     }
@@ -152,12 +168,6 @@ const hilumPixels = (() => {
       gl.texImage2D(gl.TEXTURE_2D, 0, inner, width, height, 0, format, type, data);
     }
 
-    peak(map) {
-      const { width, height } = this.film;
-      if (!this.peaks.has(map.finding)) this.peaks.set(map.finding, layer(map, width, height).peak);
-      return this.peaks.get(map.finding);
-    }
-
     paint(state, canvas, ratio) {
       const { gl } = this;
       const map = (state.map || state.contour) && this.maps.find((one) => one.finding === state.finding);
@@ -168,21 +178,21 @@ const hilumPixels = (() => {
         gl.uniform2f(this.at("cells"), map.columns, map.rows);
         this.finding = map.finding;
       }
-      gl.uniform1f(this.at("peak"), map ? this.peak(map) : 0);
+      gl.uniform1f(this.at("peak"), map ? this.peaks.scale(map, state.shared) : 0);
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.uniform2f(this.at("corner"), state.x * ratio, state.y * ratio);
       gl.uniform3f(this.at("view"), state.zoom * ratio, canvas.height, 0);
       gl.uniform2f(this.at("window"), ...line(this.film, state));
       gl.uniform1f(this.at("opacity"), state.opacity);
       gl.uniform1i(this.at("map"), state.map ? 1 : 0);
-      gl.uniform1i(this.at("contour"), state.contour ? 1 : 0);
+      gl.uniform1f(this.at("contour"), state.contour);
       gl.drawArrays(gl.TRIANGLES, 0, 3);
     }
   }
 
   class Paper {
-    constructor(canvas, film, maps) {
-      this.film = film;
+    constructor(canvas, film, maps, peaks) {
+      Object.assign(this, { film, peaks });
       this.context = canvas.getContext("2d", { alpha: false });
       this.copy = new OffscreenCanvas(film.width, film.height).getContext("2d");
       this.drawn = "";
@@ -205,15 +215,19 @@ const hilumPixels = (() => {
       this.drawn = key;
     }
 
-    layer(finding) {
+    layer({ finding, shared }) {
       const found = this.layers.get(finding);
-      if (!found || found.canvas) return found;
-      const { wide, high, levels } = layer(found.map, this.film.width, this.film.height);
+      if (!found) return found;
+      const scale = this.peaks.scale(found.map, shared);
+      if (found.scale === scale) return found;
+      const { wide, high, values } = layer(found.map, this.film.width, this.film.height);
+      const levels = values.map((value) => (scale > 0 ? clamp(value / scale) : 0));
       const colors = new Uint32Array(palette().buffer);
       const pixels = Uint32Array.from(levels, (level) => colors[Math.round(255 * level)]);
       found.canvas = new OffscreenCanvas(wide, high);
       found.canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), wide, high), 0, 0);
-      found.contour = contour(levels, wide, high);
+      found.contours = new Map([0.5, 0.8].map((at) => [at, contour(levels, wide, high, at)]));
+      found.scale = scale;
       return found;
     }
 
@@ -225,14 +239,14 @@ const hilumPixels = (() => {
       context.fillRect(0, 0, canvas.width, canvas.height);
       context.imageSmoothingQuality = "high";
       context.drawImage(this.copy.canvas, ...box);
-      const found = this.layer(state.finding);
+      const found = this.layer(state);
       if (!found) return;
       context.globalAlpha = state.map ? state.opacity : 0;
       context.drawImage(found.canvas, ...box);
       context.globalAlpha = 1;
       if (!state.contour) return;
       const path = new Path2D();
-      path.addPath(found.contour, new DOMMatrix([box[2], 0, 0, box[3], box[0], box[1]]));
+      path.addPath(found.contours.get(state.contour), new DOMMatrix([box[2], 0, 0, box[3], box[0], box[1]]));
       for (const [color, width] of [["#000000", 4], ["#ffffff", 2]]) {
         context.strokeStyle = color;
         context.lineWidth = width * ratio;
@@ -241,10 +255,10 @@ const hilumPixels = (() => {
     }
   }
 
-  // Marching squares at half of the peak, in shares of the film's sides.
-  function contour(levels, wide, high) {
+  // Marching squares at a share of the scale, in shares of the film's sides.
+  function contour(levels, wide, high, share) {
     const path = new Path2D();
-    const at = (row, column) => levels[row * wide + column] - 0.5;
+    const at = (row, column) => levels[row * wide + column] - share;
     for (let row = 0; row + 1 < high; row += 1) {
       for (let column = 0; column + 1 < wide; column += 1) {
         const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
@@ -252,8 +266,8 @@ const hilumPixels = (() => {
           const next = corners[(side + 1) % 4];
           const [a, b] = [at(...one), at(...next)];
           if (a < 0 === b < 0) return [];
-          const share = a / (a - b);
-          return [one.map((value, axis) => value + share * (next[axis] - value))];
+          const along = a / (a - b);
+          return [one.map((value, axis) => value + along * (next[axis] - value))];
         });
         for (let side = 0; side + 1 < cuts.length; side += 2) {
           path.moveTo((cuts[side][1] + 0.5) / wide, (cuts[side][0] + 0.5) / high);
@@ -269,11 +283,13 @@ const hilumPixels = (() => {
       this.width = film.width;
       this.height = film.height;
       this.findings = maps.map((map) => map.finding);
+      this.scales = maps.length > 1;
       this.ready = Promise.resolve();
       this.canvas = document.createElement("canvas");
       this.canvas.className = "pixels";
-      const glass = plain ? null : new Glass(this.canvas, film, maps);
-      this.by = glass && glass.gl ? glass : new Paper(this.canvas, film, maps);
+      const peaks = new Peaks(film, maps);
+      const glass = plain ? null : new Glass(this.canvas, film, maps, peaks);
+      this.by = glass && glass.gl ? glass : new Paper(this.canvas, film, maps, peaks);
       this.kind = this.by === glass ? "webgl2" : "2d";
       stage.prepend(this.canvas);
       this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());

@@ -36,6 +36,8 @@ export const session = () => json("/v1/session");
 export const begin = (token) => json("/v1/session", { method: "POST", ...body({ token }) });
 export const end = () => send("/v1/session", { method: "DELETE" });
 export const bundle = () => json("/v1/bundle");
+export const summary = () => json("/v1/summary");
+export const agreement = (blinded) => json(`/v1/agreement?blinded=${blinded}`);
 export const film = (id) => json(`/v1/films/${encodeURIComponent(id)}`);
 export const history = (id) => json(`/v1/films/${encodeURIComponent(id)}/history`);
 export const bytes = async (path, signal) => (await send(path, { signal })).arrayBuffer();

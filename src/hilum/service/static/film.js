@@ -1,9 +1,11 @@
 // One film: its stage with tools, its findings, and the reading of whoever looks.
 import * as api from "./api.js";
+import { Beside } from "./beside.js";
 import { button, make, toggle } from "./element.js";
 import { Findings, inOrder } from "./findings.js";
 import { conflict } from "./conflict.js";
 import { Overlay } from "./overlay.js";
+import { isPhone } from "./route.js";
 import { PRESETS, ahead, pictureOf, windowOf } from "./picture.js";
 import { Verdict } from "./verdict.js";
 import { JUDGMENTS, STATUSES, findingName } from "./words.js";
@@ -14,7 +16,7 @@ const NOTE_MS = 900;
 export class FilmView {
   // does: { go(by), updated(id, reading), list() } of the page.
   constructor(element, findings, context, does) {
-    Object.assign(this, { element, context, does, verdicts: new Map(), film: null, run: 0 });
+    Object.assign(this, { element, context, does, verdicts: new Map(), beside: new Beside(), film: null, run: 0 });
     this.findings = new Findings(findings, {
       choose: (name) => this.choose(name),
       judge: (name, judgment) => this.judge(judgment, name),
@@ -91,6 +93,8 @@ export class FilmView {
 
   dispose() {
     this.painter?.close?.();
+    this.beside.close();
+    this.beside.main = null;
     Object.assign(this, { stage: null, painter: null, overlay: null });
   }
 
@@ -102,9 +106,9 @@ export class FilmView {
     const status = film.blinded && film.state === "done" ? "scored" : result?.status || film.state;
     this.title = make("header", { class: "film-head" },
       button("☰ Films", () => this.does.list(), { class: "to-list" }),
-      make("h2", {}, make("bdi", { text: film.name })),
+      make("h2", { title: film.name }, make("bdi", { text: film.name })),
       make("span", { class: `chip ${status}`, text: STATUSES[status] || status }),
-      make("span", { class: "facts" }, make("bdi", { text: facts })),
+      make("span", { class: "facts", title: facts }, make("bdi", { text: facts })),
       make("span", { class: "steps" }, button("↑", () => this.does.go(-1), { "aria-label": "Film before", title: "Film before (K)" }), button("↓", () => this.does.go(1), { "aria-label": "Next film", title: "Next film (J)" })));
   }
 
@@ -113,7 +117,9 @@ export class FilmView {
     const figure = make("figure", { class: "viewer alone" }, element);
     const panel = make("div", { class: "panel" }, figure);
     this.dispose();
-    this.element.replaceChildren(this.title, panel);
+    const { beside } = this;
+    this.element.replaceChildren(this.title, beside.strip, make("div", { class: "pair" }, panel, beside.pane));
+    beside.show(this.film);
     const { links, name } = this.film;
     // the small picture is there at once, the film's own pixels a moment later
     if (links.pixels && links.preview) element.append(make("img", { class: "first", src: links.preview, alt: "" }));
@@ -140,6 +146,7 @@ export class FilmView {
     element.append(this.readout);
     this.stage = hilumViewer.show(figure, made.painter, { bare: true });
     this.element.append(this.tools());
+    beside.main = this.stage;
     this.stage.changed = (state) => this.painted(state);
     this.stage.set({ map: false, finding: this.findings.chosen });
     await made.painter.ready;
@@ -160,7 +167,9 @@ export class FilmView {
     const group = (words, ...children) => make("span", { class: "group", role: "group", "aria-label": words }, ...children);
     const { stage } = this;
     this.map = toggle("Map", () => this.press("h"), { title: "Map on or off (H)" });
-    this.contour = toggle("Contour", () => this.press("c"), { title: "Contour at half of the map's peak (C)" });
+    this.contour = toggle("Contour", () => this.press("c"), { title: "Contour at 50 or 80 % of the map's scale, or none (C)" });
+    this.scale = toggle("Own scale", () => this.press("m"), { title: "Each map on its own scale, or all maps of the film on one (M)" });
+    this.ramp = make("span", { class: "map-ramp" });
     this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Opacity of the map" });
     this.opacity.addEventListener("input", () => stage.set({ opacity: Number(this.opacity.value) }));
     this.invert = toggle("Invert", () => this.press("i"), { title: "Black and white exchanged (I)" });
@@ -168,7 +177,7 @@ export class FilmView {
     this.presets = PRESETS.map(([key, words, help]) => toggle(words, () => this.press(key), { title: `${help} (${key})` }));
     this.missing = make("span", { class: "missing" });
     return make("div", { class: "tools", role: "group", "aria-label": "Film tools" },
-      maps ? group("Map", this.map, this.contour, make("label", { class: "slide" }, make("span", { class: "map-ramp", title: "From none to the map's own maximum" }), this.opacity)) : group("Map", make("small", { text: this.film.blinded ? "Maps appear after your reading" : "No map was drawn" })),
+      maps ? group("Map", this.map, this.contour, this.painter.scales ? this.scale : null, make("label", { class: "slide" }, this.ramp, this.opacity)) : group("Map", make("small", { text: this.film.blinded ? "Maps appear after your reading" : "No map was drawn" })),
       group("Window", ...this.presets, this.invert),
       group("Zoom", button("−", () => this.press("-"), { "aria-label": "Zoom out", title: "Zoom out (-)" }), button("+", () => this.press("+"), { "aria-label": "Zoom in", title: "Zoom in (+)" }), button("Fit", () => this.press("0"), { title: "Whole film (0)" }), button("1:1", () => this.press("="), { title: "One pixel a screen pixel (=)" }), button("Reset", () => this.press("r"), { title: "As the film opened (R)" })),
       this.box, this.missing);
@@ -176,11 +185,16 @@ export class FilmView {
 
   painted(state) {
     this.overlay.paint(state);
+    this.beside.follow();
     const ratio = window.devicePixelRatio || 1;
     this.readout.textContent = `${Math.round(state.zoom * ratio * 100)} % · window ${Math.round(state.width * 100)} · level ${Math.round(state.center * 100)}`;
     if (!this.map) return;
     this.map.on = state.map;
-    this.contour.on = state.contour;
+    this.contour.on = state.contour > 0;
+    this.contour.textContent = state.contour ? `Contour ${100 * state.contour} %` : "Contour";
+    this.scale.on = state.shared;
+    this.scale.textContent = state.shared ? "Shared scale" : "Own scale";
+    this.ramp.title = state.shared ? "From none to the highest of all maps of this film" : "From none to the map's own maximum";
     this.invert.on = state.invert;
     this.opacity.value = state.opacity;
     this.opacity.setAttribute("aria-valuetext", `${Math.round(state.opacity * 100)} %`);
@@ -196,9 +210,15 @@ export class FilmView {
     const { stage } = this;
     if (!stage) return false;
     const { state } = stage;
-    if (PRESETS.some(([preset]) => preset === key)) stage.set(windowOf(key, this.shares));
+    if (PRESETS.some(([preset]) => preset === key)) {
+      stage.set(windowOf(key, this.shares));
+      this.beside.preset(key);
+    }
     else if (key === "h" && this.painter.findings.length) stage.set({ map: !state.map });
-    else if (key === "c" && this.painter.findings.length) stage.set({ contour: !state.contour });
+    else if (key === "c" && this.painter.findings.length) stage.contour();
+    else if (key === "m" && this.painter.scales) stage.set({ shared: !state.shared });
+    else if (key === "v") return this.beside.next();
+    else if (key === "l") this.beside.relink();
     else if (key === "[" || key === "]") stage.set({ opacity: state.opacity + (key === "]" ? 0.1 : -0.1) });
     else if (key === "i") stage.set({ invert: !state.invert });
     else if (key === "-") stage.zoomBy(0.8);
@@ -213,7 +233,7 @@ export class FilmView {
   }
 
   draw() {
-    if (!this.writable || !this.findings.chosen || matchMedia("(max-width: 599px)").matches) return;
+    if (!this.writable || !this.findings.chosen || isPhone()) return;
     if (this.overlay.drawing) this.overlay.end(null);
     else {
       this.overlay.begin(this.findings.chosen);

@@ -1,10 +1,11 @@
 // Every key of the page. Buttons do the same; `?` lists them.
 import { make, popup } from "./element.js";
+import { mouseChoices } from "./mouse.js";
 
 const HANDS = [
-  ["Left drag, Shift + arrows", "window: across for contrast, up and down for brightness"],
+  ["Shift + arrows", "window: across for contrast, up and down for brightness"],
   ["Wheel, two fingers", "zoom at the pointer"],
-  ["Right or space drag", "move the film"],
+  ["Space drag", "move the film"],
 ];
 
 export class Keys {
@@ -42,6 +43,6 @@ export class Keys {
     const shown = (key) => ({ arrowup: "↑", arrowdown: "↓", "ctrl+enter": "Ctrl+Enter", escape: "Esc" }[key] || key.toUpperCase());
     const rows = [...[...this.actions].filter(([, { help }]) => help).map(([key, { help }]) => [shown(key), help]), ...HANDS];
     const list = make("dl", {}, ...rows.map(([key, help]) => make("div", {}, make("dt", {}, make("kbd", { text: key })), make("dd", { text: help }))));
-    popup("Keys and mouse", "key-list", make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Keys" }, list));
+    popup("Keys and mouse", "key-list", make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Keys" }, mouseChoices(), list));
   }
 }

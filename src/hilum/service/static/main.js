@@ -3,7 +3,9 @@ import * as api from "./api.js";
 import { button, make } from "./element.js";
 import { FilmView } from "./film.js";
 import { Keys } from "./keys.js";
-import { address, route } from "./route.js";
+import { restoreMouse } from "./mouse.js";
+import { agreement, overview } from "./numbers.js";
+import { address, isPhone, route } from "./route.js";
 import { Upload } from "./upload.js";
 import { Worklist } from "./worklist.js";
 
@@ -74,7 +76,7 @@ async function run(session) {
     else say(by > 0 ? "This was the last film" : "This is the first film");
   };
   const drawer = (open) => {
-    if (matchMedia("(max-width: 599px)").matches) location.hash = address(route().query);
+    if (isPhone()) location.hash = address(route().query);
     else {
       main.classList.toggle("drawer", open);
       list.rows.focus(Math.max(0, list.indexOf(route().film)));
@@ -91,10 +93,20 @@ async function run(session) {
   part("film").addEventListener("pointerdown", () => main.classList.remove("drawer"));
 
   let shown = null;
+  const places = placesOf(session);
   async function follow() {
     const here = route();
-    if (shown === address(here.query, here.film)) return;
-    shown = address(here.query, here.film);
+    const asked = here.page || address(here.query, here.film);
+    // numbers are of now: coming back to them asks again
+    if (shown === asked && !here.page) return;
+    shown = asked;
+    places(here.page);
+    if (here.page) {
+      film.close();
+      main.dataset.view = "numbers";
+      await (here.page === "overview" ? overview : agreement)(part("numbers")).catch((error) => part("numbers").replaceChildren(make("p", { class: "nothing", text: error.message })));
+      return;
+    }
     main.dataset.view = here.film ? "film" : "list";
     main.classList.remove("drawer");
     say("");
@@ -113,6 +125,20 @@ async function run(session) {
     history.replaceState(null, "", `${location.pathname}${address(session.blinded ? {} : { state: "unread" })}`);
   }
   await follow();
+}
+
+// The pages of this one, as links; those that its reader may not see are left out.
+function placesOf(session) {
+  const list = address(session.blinded ? {} : { state: "unread" });
+  const compares = session.scopes.includes(session.blinded ? "admin" : "review");
+  const shown = [["", "Films", list], ["overview", "Overview", "#/overview"], ["agreement", "Agreement", "#/agreement"]]
+    .filter(([page]) => page !== "agreement" || compares)
+    .map(([page, text, href]) => [page, make("a", { href, text })]);
+  document.querySelector(".places").replaceChildren(...shown.map(([, link]) => link));
+  return (now) => shown.forEach(([page, link]) => {
+    if (page === (now || "")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  });
 }
 
 function actions(film, go, keys) {
@@ -139,7 +165,8 @@ function actions(film, go, keys) {
     ["z", { help: "undo", does: on(() => film.undo()) }],
     ["ctrl+enter", { help: "commit a blinded reading", does: on(() => film.commit()) }],
     tool("h", "map on or off"),
-    tool("c", "contour at half of the map's peak"),
+    tool("c", "contour at 50 or 80 % of the map's scale, or none"),
+    tool("m", "maps of the film each on its own scale, or all on one"),
     tool("[", "map fainter"),
     tool("]", "map stronger"),
     tool("i", "black and white exchanged"),
@@ -148,6 +175,8 @@ function actions(film, go, keys) {
     tool("3", "window: lung"),
     tool("4", "window: bone"),
     tool("5", "window: mediastinum"),
+    tool("v", "next film of the same patient beside this one"),
+    tool("l", "both films zoomed and moved together, or apart"),
     tool("-", "zoom out"),
     tool("+", "zoom in"),
     tool("0", "whole film"),
@@ -184,6 +213,7 @@ function frame(session, keys, list) {
 
 async function start() {
   theme(localStorage.getItem("hilum-theme") || "dark");
+  restoreMouse();
   try {
     const session = await enter();
     if (session) await run(session);

@@ -20,14 +20,16 @@ const COLUMNS = [
   ["added", "Added", ["-added", "added"]],
   ["status", "Status", ["status"]],
   ["reader", "Readings", ["-readings", "readings"]],
-  ["second", "Second look", []],
+  ["second", "Second look", ["-second_look", "second_look"]],
 ];
 const SORTS = [
   ["priority", "unread, largest margin first"], ["name", "name"], ["-name", "name, Z to A"], ["-added", "newest first"],
   ["added", "oldest first"], ["status", "status"], ["view", "view"], ["-readings", "most readings"], ["readings", "fewest readings"],
+  ["-second_look", "second look asked for first"], ["second_look", "second look asked for last"],
 ];
-const HIDDEN_SORTS = new Set(["priority", "status", "-readings", "readings"]);
+const HIDDEN_SORTS = new Set(["priority", "status", "-readings", "readings", "-second_look", "second_look"]);
 const VIEWS = ["PA", "AP", "frontal", "LL", "other", "unknown"];
+const NARROW_REM = 72;  // what the columns need; a narrower list has two lines a film
 const FIRST = 50;
 const PAGE = 200;
 const SCORED = new Set(["ok", "warn", "scored"]);
@@ -65,6 +67,7 @@ export class Worklist {
       ? SORTS.filter(([sort]) => !HIDDEN_SORTS.has(sort))
       : [...SORTS, ...names.map(([name, text]) => [`finding:${name}`, `most probable ${text}`])];
     this.sort = chosen("sort", "Order", sorts);
+    this.extra = make("p", { class: "extra" });
     this.summary = make("p", { class: "summary", role: "status" });
     this.head = make("div", { class: "row head", role: "row", "aria-rowindex": 1 });
     this.body = make("div", { class: "rows", role: "rowgroup" });
@@ -74,7 +77,7 @@ export class Worklist {
     this.element.append(
       make("div", { class: "list-filters" }, this.back, this.counters,
         make("div", { class: "fields" }, this.search, this.finding, this.view, make("label", {}, make("span", { text: "Order" }), this.sort))),
-      this.summary, this.table, this.apart);
+      this.extra, this.summary, this.table, this.apart);
     this.rows = new Rows(this.body, (index) => this.row(index), (last) => this.ensure(last));
     this.body.addEventListener("keydown", (event) => this.typed(event));
     new ResizeObserver(() => this.resize()).observe(this.element);
@@ -155,8 +158,8 @@ export class Worklist {
     this.cursor = page.next || "";
     this.done = !page.next;
     this.counts = page.counts;
-    const { q, finding, view, reader, state } = this.query;
-    const known = q || finding || view || reader ? 0 : page.counts[state || "all"] || 0;
+    const { q, finding, view, reader, status, code, state } = this.query;
+    const known = q || finding || view || reader || status || code ? 0 : page.counts[state || "all"] || 0;
     const apart = state ? this.failed.size : page.counts.not_scored || 0;
     this.total = this.done ? this.films.length : Math.max(known - apart, this.films.length + 1);
     this.count();
@@ -171,6 +174,8 @@ export class Worklist {
     this.counters.replaceChildren(...COUNTERS.filter(([, key]) => key in this.counts).map(([value, key, words]) =>
       make("a", { href: address({ ...rest, state: value }), class: key, "aria-current": (state || "") === value ? "true" : null },
         words, " ", make("b", { text: this.counts[key].toLocaleString("en") }))));
+    const extra = [["status", "Outcome", STATUSES[rest.status] || rest.status], ["code", "Reason", rest.code], ["reader", "Read by", rest.reader]].filter(([field]) => rest[field]);
+    this.extra.replaceChildren(...extra.map(([field, words, value]) => button(`${words}: ${value} ✕`, () => this.filter(field, ""), { title: `Films of any ${words.toLowerCase()}` })));
     this.summary.textContent = this.films.length ? "" : state === "unread" ? "Every film of this part of the list is read." : "No film here.";
     const failed = this.query.state !== "not_scored" && this.counts.not_scored;
     this.apart.replaceChildren(...(failed ? [
@@ -194,12 +199,14 @@ export class Worklist {
   }
 
   rowHeight() {
-    if (this.query?.state === "not_scored") return 104;
-    return this.element.clientWidth < 720 ? 64 : 46;
+    // in CSS the same, as rem: rows grow with the text of the page
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    return rem * (this.query?.state === "not_scored" ? 6.5 : this.element.clientWidth < NARROW_REM * rem ? 4 : 2.875);
   }
 
   resize() {
-    this.element.classList.toggle("narrow", this.element.clientWidth < 720);
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.element.classList.toggle("narrow", this.element.clientWidth < NARROW_REM * rem);
     if (this.query && this.rowHeight() !== this.rows.height) this.rows.set(this.total, this.rowHeight());
   }
 

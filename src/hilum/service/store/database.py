@@ -42,6 +42,7 @@ CREATE TABLE result (
 CREATE INDEX result_sop ON result (sop) WHERE sop <> '';
 CREATE INDEX result_listed ON result
     (film, bundle, status, view, priority, positives, near, scores);
+CREATE INDEX result_patient ON result (patient, film) WHERE patient <> '';
 CREATE INDEX film_name ON film (name, id);
 CREATE INDEX film_added ON film (added, id);
 CREATE INDEX film_queued ON film (added, id) WHERE state = 'queued';

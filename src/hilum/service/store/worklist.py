@@ -23,6 +23,25 @@ _LISTED = "film f LEFT JOIN result r INDEXED BY result_listed ON r.film=f.id AND
 films: the table of results has their lines too, and 10,000 films would be read with them."""
 
 
+_OF_PATIENT = (
+    "SELECT o.film FROM result t JOIN result o ON o.patient=t.patient "
+    "WHERE t.film=:patient_of AND t.patient<>'' AND o.patient<>''"
+)
+"""Films of one patient, by the pseudonym in their results: no request names a patient."""
+
+
+_CODED = "EXISTS (SELECT 1 FROM json_each(r.line, '$.codes') c WHERE c.value=:code)"
+_FILTERS = {
+    "view": "r.view=:view",
+    "status": "r.status=:status",
+    "code": _CODED,
+    "read_by": "EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)",
+    "patient_of": f"f.id IN ({_OF_PATIENT})",
+    "text": "instr(lower(f.name), lower(:text))>0",
+}
+"""Fields of a query that narrow the list, each with its test."""
+
+
 class WorklistState(StrEnum):
     """Parts of the worklist, as its counters name them. A film may be in several."""
 
@@ -65,6 +84,8 @@ _KEYS = {
     "view": "COALESCE(r.view, '')",
     "readings": "f.readings",
     "-readings": "f.readings",
+    "second_look": "f.second_look",
+    "-second_look": "f.second_look",
 }
 """Sort order to the expression that is sorted by; a minus before the name turns it around."""
 BLINDED_SORTS = frozenset({"priority", "status"})
@@ -79,7 +100,10 @@ class WorklistQuery:
         state: part of the list.
         finding: films on which this finding is positive; empty for all.
         view: view position; empty for all.
+        status: of the result; empty for all.
+        code: reason code of the result; empty for all.
         read_by: pseudonym of a reader who read the film; empty for all.
+        patient_of: id of a film whose patient's films are listed; empty for all.
         text: part of the film's name; empty for all.
         sort: a key of `_KEYS`, or `finding:NAME` for the most probable first.
         cursor: end of the page before; empty for the first.
@@ -90,7 +114,10 @@ class WorklistQuery:
     state: WorklistState = WorklistState.ALL
     finding: str = ""
     view: str = ""
+    status: str = ""
+    code: str = ""
     read_by: str = ""
+    patient_of: str = ""
     text: str = ""
     sort: str = "priority"
     cursor: str = ""
@@ -218,15 +245,10 @@ class Worklist:
                 )
             where.append("instr(r.positives, :finding)>0")
             values["finding"] = f"|{query.finding}|"
-        if query.view:
-            where.append("r.view=:view")
-            values["view"] = query.view
-        if query.read_by:
-            where.append("EXISTS (SELECT 1 FROM verdict w WHERE w.film=f.id AND w.reader=:read_by)")
-            values["read_by"] = query.read_by
-        if query.text:
-            where.append("instr(lower(f.name), lower(:text))>0")
-            values["text"] = query.text
+        for field, test in _FILTERS.items():
+            if value := getattr(query, field):
+                where.append(test)
+                values[field] = value
         return where, values
 
 
