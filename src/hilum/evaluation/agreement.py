@@ -29,7 +29,7 @@ _CELLS = ("both", "only_one", "only_other", "neither")
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """What two callers said of the films that both called.
+    """What two callers made of the films that both called.
 
     Attributes:
         one, other: their names.
@@ -72,17 +72,17 @@ def agreement_on(
         resamples: draws of patients.
 
     Example:
-        >>> said = {"R1": np.array([1, 1, 0, 0], np.int8), "R2": np.array([1, 0, 0, 0], np.int8)}
-        >>> one, = agreement_on({"Mass": said}, np.array(list("abcd")), np.random.default_rng(0))
+        >>> both = {"R1": np.array([1, 1, 0, 0], np.int8), "R2": np.array([1, 0, 0, 0], np.int8)}
+        >>> one, = agreement_on({"Mass": both}, np.array(list("abcd")), np.random.default_rng(0))
         >>> one.readers.value, one.pairs[0].films, one.model.value
         (0.5, 4, None)
     """
     tables = {
         finding: [
-            _Table.of((one, other), said[one], said[other])
-            for one, other in combinations(sorted(said, key=_model_last), 2)
+            _Table.of((one, other), of[one], of[other])
+            for one, other in combinations(sorted(of, key=_model_last), 2)
         ]
-        for finding, said in calls.items()
+        for finding, of in calls.items()
     }
     tables = {finding: own for finding, own in tables.items() if own}
     every = [table for own in tables.values() for table in own]

@@ -1,4 +1,4 @@
-"""What readers said of films: a folder with a table a reader, or one table with a reader column."""
+"""Readings of films: a folder with a table a reader, or one table with a reader column."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _read(path: Path, cohort: Cohort) -> Readings:
 
 
 def readings_of_votes(place: Path, voted: Cohort, cohort: Cohort) -> list[Readings]:
-    """Return what each reader of a table with a column `reader` said.
+    """Return the readings of a table with a column `reader`, by reader.
 
     Args:
         place: the table, for messages.

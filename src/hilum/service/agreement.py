@@ -42,9 +42,9 @@ def agreement_of(store: Store, blinded_only: bool = False) -> ReaderAgreement:
         for finding in findings_of(store)
     }
     known = {
-        finding: said
-        for finding, said in calls.items()
-        if any((said[reader] != _OPEN).any() for reader in readers)
+        finding: own
+        for finding, own in calls.items()
+        if any((own[reader] != _OPEN).any() for reader in readers)
     }
     patients = np.array([film.patient for film in films], np.str_)
     return ReaderAgreement(

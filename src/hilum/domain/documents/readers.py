@@ -66,9 +66,9 @@ class ReaderNumbers(Document):
     """Reader less model, paired by case."""
     place: Place
     auroc: Interval
-    """Of the reader's ratings; null where the reader gave decisions."""
+    """The reader's, from ratings; null where the reader gave decisions."""
     model_auroc: Interval
-    """Of the model, on the reader's cases."""
+    """The model's, on the reader's cases."""
 
 
 class PanelTest(Document):

@@ -199,7 +199,7 @@ class _QueuePlace:
 
     def __init__(self, queue: FilmQueue) -> None:
         self._queue = queue
-        self._taken = False
+        self._reserved = False
 
     def take(self) -> None:
         """Take the place.
@@ -209,13 +209,13 @@ class _QueuePlace:
         """
         if not self._queue.reserve():
             raise _queue_full()
-        self._taken = True
+        self._reserved = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._taken:
+        if self._reserved:
             self._queue.release()
 
 
