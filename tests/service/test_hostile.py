@@ -206,7 +206,10 @@ def test_heads_that_are_none_are_refused(scoring: Running, admin: Client, line: 
     del admin
 
 
-CHANGES = "open,openat,openat2,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,mkdirat"
+CHANGES = (
+    "open,openat,openat2,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,"
+    "mkdir,mkdirat"
+)
 CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+)")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND")
