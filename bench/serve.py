@@ -1,10 +1,11 @@
 """A film through HTTP beside the same film in Python: latency and films a second, as ratios.
 
-    python -m bench serve [--films FOLDER] [--count 60]
+    python -m bench serve [--films FOLDER] [--count 60] [--work FOLDER] [--only peer]
 
 A service is started in a process of its own. Its answers include the write to disk, the reading in
 a confined process and the row in the books. All contenders take turns on the same films, each film
-with bytes that are new. Run it on a quiet machine.
+with bytes that are new. Last, a DenseNet-121 of 224 px (`bench predict` has the same) behind
+hilum's service and behind the usual one of FastAPI and torch. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from pathlib import Path
 import httpx
 
 from bench.clock import busy
-from bench.material import films_in
+from bench.material import bundle_in, films_in
 from hilum.batch.run import run_batch
 from hilum.batch.score import BatchRequest
 from hilum.bundle import Bundle
@@ -34,6 +35,8 @@ from hilum.bundle import Bundle
 CLIENTS = 4
 LATENCY = (1.6, 2.0)
 """Bars of the service's p50 and p95 beside `Bundle.predict`."""
+PEER = 5.0
+"""Films a second beside the usual service."""
 THROUGHPUT = 0.85
 """Bar of the service's films a second beside `hilum predict --tables-only`."""
 
@@ -43,19 +46,64 @@ def main(words: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench serve")
     parser.add_argument("--films", type=Path)
     parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--work", type=Path, help="keep the bundle here, for the next")
+    parser.add_argument("--only", choices=("ratios", "peer"), help="one half of it")
     given = parser.parse_args(list(words))
     print(busy())
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         paths = films_in(root) if given.films is None else sorted(given.films.glob("*.png"))
         films = [path.read_bytes() for path in paths[: given.count]]
-        bundle = Bundle.load("starter")
-        with served(root / "store") as service:
-            client = service.client
-            with ThreadPoolExecutor(CLIENTS) as clients:  # each lane starts its reader
-                list(clients.map(lambda data: send(client, data), fresh(films[: 2 * CLIENTS])))
-            latency(films, bundle, client, root)
-            throughput(films, bundle, client, root)
+        if given.only != "peer":
+            ratios(films, root)
+        if given.only != "ratios":
+            beside_peer(films, bundle_in(given.work or root), root)
+
+
+def ratios(films: Sequence[bytes], root: Path) -> None:
+    """Measure the service beside hilum without it."""
+    bundle = Bundle.load("starter")
+    with served(root / "store") as service:
+        client = service.client
+        warm(client, films)
+        latency(films, bundle, client, root)
+        throughput(films, bundle, client, root)
+
+
+def warm(client: httpx.Client, films: Sequence[bytes]) -> None:
+    """Let each lane start its reader."""
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(lambda data: send(client, data), fresh(films[: 2 * CLIENTS])))
+
+
+def beside_peer(films: Sequence[bytes], bundle: Path, root: Path) -> None:
+    """Measure films a second of a DenseNet-121 behind hilum, and behind FastAPI and torch."""
+    from bench.peer_service import peer_served
+
+    found: list[float] = []
+    with served(root / "store-of-peer", str(bundle)) as service, peer_served() as peer:
+        warm(service.client, films)
+        for turn in range(4):
+            hilum = rate(lambda data: send(service.client, data), list(fresh(films)))
+            other = rate(lambda data: post(peer, data), list(fresh(films)))
+            if turn:  # the first warms up
+                found.append(hilum / other)
+                print(f"{CLIENTS} clients: hilum {hilum:.1f} films/s, torch {other:.1f} films/s")
+    print(f"ratio {statistics.median(found):.2f} (aim {PEER:.0f})")
+
+
+def rate(one: Callable[[bytes], None], films: Sequence[bytes]) -> float:
+    """Return films a second of several clients at once."""
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(one, films))
+    return len(films) / (time.perf_counter() - begun)
+
+
+def post(peer: httpx.Client, data: bytes) -> None:
+    """Send a film to the peer."""
+    headers = {"Content-Type": "application/octet-stream"}
+    peer.post("/predict", content=data, headers=headers).raise_for_status()
 
 
 def latency(films: Sequence[bytes], bundle: Bundle, client: httpx.Client, root: Path) -> None:
@@ -92,10 +140,7 @@ def throughput(films: Sequence[bytes], bundle: Bundle, client: httpx.Client, roo
             bundle, sorted(inbox.iterdir()), root / f"out-{turn}", BatchRequest(pictures=None)
         )
         batch = len(sent) / (time.perf_counter() - begun)
-        begun = time.perf_counter()
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(lambda data: send(client, data), sent))
-        http = len(sent) / (time.perf_counter() - begun)
+        http = rate(lambda data: send(client, data), sent)
         if turn:  # the first warms up
             ratios.append(http / batch)
             print(f"{CLIENTS} clients {http:.0f} films/s, batch {batch:.0f} films/s")
@@ -136,8 +181,8 @@ class Service:
 
 
 @contextmanager
-def served(store: Path) -> Iterator[Service]:
-    """Start a service, and yield it with a client."""
+def served(store: Path, bundle: str = "starter") -> Iterator[Service]:
+    """Start a service of a bundle, and yield it with a client."""
     hilum = str(Path(sys.executable).with_name("hilum"))
     command = [hilum, "serve", "token", "add", "bench", "--scope", "admin", "--store", str(store)]
     token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -146,7 +191,7 @@ def served(store: Path) -> Iterator[Service]:
         port = taken.getsockname()[1]
     process = subprocess.Popen(
         [
-            *(hilum, "serve", "starter", "--store", str(store), "--port", str(port)),
+            *(hilum, "serve", bundle, "--store", str(store), "--port", str(port)),
             *("--uploads-per-minute", "1000000"),
         ],
         stdout=subprocess.PIPE,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,3 +204,77 @@ def test_heads_that_are_none_are_refused(scoring: Running, admin: Client, line: 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
     assert kept(scoring) == before
     del admin
+
+
+CHANGES = (
+    "open,openat,openat2,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,"
+    "mkdir,mkdirat"
+)
+CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+)")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND")
+
+
+@contextmanager
+def traced(running: Running, told: Path) -> Iterator[None]:
+    """Let strace write down which files the service and its readers make, open to write or move."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    pids = [running.process.pid]
+    for task in Path(f"/proc/{running.process.pid}/task").glob("*/children"):
+        pids += [int(pid) for pid in task.read_text("ascii").split()]
+    attached = [word for pid in pids for word in ("-p", str(pid))]
+    command = [strace, "-f", "-s", "4096", "-e", f"trace={CHANGES}", "-o", str(told), *attached]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        if "attached" not in line:
+            pytest.skip(f"strace may not attach here: {line.strip()}")
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        process.wait(30)
+        process.stderr.close()
+
+
+def changed(told: Path) -> set[str]:
+    """Paths that were made, moved or opened to write."""
+    found: set[str] = set()
+    for line in told.read_text("utf-8", "replace").splitlines():
+        call = CALL.search(line)
+        if call is None or call[3].startswith("-"):
+            continue
+        if "open" in call[1] and not any(flag in call[2] for flag in WRITING):
+            continue
+        found.update(QUOTED.findall(call[2]))
+    return found
+
+
+@pytest.mark.slow
+def test_nothing_is_written_outside_the_store(
+    scoring: Running, admin: Client, send: Send, films: list[Path], tmp_path: Path
+) -> None:
+    good = films[0].read_bytes()
+    send(admin, good + b"outside", "good.png")
+    with traced(scoring, tmp_path / "calls"):
+        for number, name in enumerate(NAMES[::2]):
+            data = (good + name.encode(), good[: 100 * number], b"GIF89a;<script>", bytes(99))
+            film = send(admin, data[number % 4] + str(number).encode(), name).json()
+            for kind in ("pixels", "preview", "maps"):
+                if film["links"][kind]:
+                    answer = admin.get(film["links"][kind])
+                    assert answer.status_code == 200, film["result"]
+            reading = {"findings": {"Mass": "present"}, "note": name.replace("\0", "")}
+            admin.put(film["links"]["verdict"], json=reading, headers={"If-Match": '"0"'})
+        for table in ("labels.csv", "boxes.csv", "verdicts.jsonl"):
+            assert admin.get(f"/v1/export/{table}").status_code == 200
+        assert admin.delete(film["links"]["self"]).status_code == 204
+    paths = changed(tmp_path / "calls")
+    inside = {path for path in paths if Path(path).is_relative_to(scoring.store)}
+    assert any("/objects/" in path for path in inside), "strace saw what was to be seen"
+    assert any("/derived/" in path for path in inside)
+    assert paths - inside <= {"/dev/null", "/proc/self/oom_score_adj"}
+    assert not [path for path in inside if ".." in path or "evil" in path or "passwd" in path]

@@ -13,7 +13,7 @@ import numpy as np
 
 from hilum.batch.score import FilmScoring
 from hilum.bundle.analysis import Analysis, ScreenedFilm
-from hilum.domain.errors import FilmError, Status
+from hilum.domain.errors import FilmError, ReasonCode, Status
 from hilum.explain.caption import Caption
 from hilum.explain.files import PictureFormat
 from hilum.explain.ramp import Style
@@ -27,6 +27,13 @@ from hilum.service.store.films import FilmRow
 
 __all__ = ["DerivedPictures", "framed", "maps_kind", "maps_of"]
 
+_NOT_DECODED = frozenset(
+    {
+        *(ReasonCode.FORMAT_NOT_ALLOWED, ReasonCode.MULTI_FRAME),
+        *(ReasonCode.DECODE_LIMIT, ReasonCode.DIMENSIONS_EXCEED_LIMIT),
+    }
+)
+"""Reasons to reject a file before there is a picture of it."""
 _ALIGNED = 4
 """Data of a frame begin at a multiple of these bytes, so that a page can view them as floats."""
 
@@ -101,7 +108,10 @@ class DerivedPictures:
 
     def offers(self, film: FilmRow) -> Mapping[str, bool]:
         """Return which of `preview`, `pixels` and `maps` a film can have."""
-        seen = film.scored or film.facts.get("status") == Status.REJECT
+        facts = film.facts
+        looked_at = facts.get("status") == Status.REJECT
+        decoded = looked_at and not _NOT_DECODED & set(facts.get("codes", ()))
+        seen = film.scored or decoded
         return {"preview": seen, "pixels": seen, "maps": film.scored}
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
