@@ -197,7 +197,7 @@ def test_every_style_says_what_its_colors_mean() -> None:
 
 
 def test_what_a_crop_left_out_is_hatched() -> None:
-    """Outside the square that the network saw, and nowhere in it; all of it seen changes nothing."""
+    """Outside the square that the network saw, and nowhere in it."""
     plain = render(film(), spot())
     assert np.array_equal(render(film(), spot(), seen=(0, 0, 300, 260)), plain)
     marked = render(film(), spot(), seen=(20, 0, 260, 260))
