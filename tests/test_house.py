@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "hilum"
 GOLDEN = ROOT / "tests" / "golden"
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.stem != "__main__")
-LAB = {"model", "training", "importing"}
+LAB = {"model", "training", "importing", "exporting"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Offences = Iterator[tuple[int, str]]

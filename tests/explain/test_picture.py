@@ -194,3 +194,20 @@ def test_every_style_says_what_its_colors_mean() -> None:
         said, notice = SAID.long(style, empty=False)
         assert "raised the score" in said
         assert notice == captions.NOT_A_DEVICE
+
+
+def test_what_a_crop_left_out_is_hatched() -> None:
+    """Outside the square that the network saw, and nowhere in it."""
+    plain = render(film(), spot())
+    assert np.array_equal(render(film(), spot(), seen=(0, 0, 300, 260)), plain)
+    marked = render(film(), spot(), seen=(20, 0, 260, 260))
+    changed = (marked != plain).any(axis=2)
+    assert changed[:20].any()
+    assert changed[280:].any()
+    assert not changed[20:280].any()
+    caption = Caption("Mass", 0.73, 0.41)
+    panels = [
+        render(film(), spot(), caption=caption, panel=True, seen=seen)
+        for seen in (None, (20, 0, 260, 260))
+    ]
+    assert not np.array_equal(*panels)
