@@ -57,6 +57,22 @@ def test_failed_inputs_stand_apart_with_their_reason(served: Any, look: Look) ->
     assert seen.page.locator("img[src=x]").count() == 0
 
 
+def test_counts_of_the_overview_lead_to_their_films(served: Any, look: Look) -> None:
+    seen = look(served, place="#/overview")
+    seen.page.locator(".places [aria-current]", has_text="Overview").wait_for()
+    for title, shown in (("Positive findings", ".finding"), ("Outcome", ".chip")):
+        row = seen.page.locator(".card", has_text=title).locator("tr").last
+        films = int(row.locator(".count").inner_text())
+        row.locator(".count a").click()
+        seen.listed()
+        assert seen.page.locator(f".space .row:has({shown})").count() == films, title
+        seen.page.go_back()
+        seen.page.locator("#numbers h1", has_text="Overview").wait_for()
+    tile = seen.page.locator(".tiles a", has_text="Films")
+    counted = served.client("read").get("/v1/films").json()["counts"]["all"]
+    assert tile.inner_text().split() == [str(counted), "Films"]
+
+
 def test_numbers_are_those_of_the_results(served: Any, look: Look) -> None:
     seen = look(served)
     seen.film()

@@ -72,6 +72,12 @@ def test_a_film_is_added_scored_and_shown_with_its_map(
     inner = (slice(60, -60), slice(60, -60))
     assert (plain[inner].max(-1) - plain[inner].min(-1)).max() <= 2
     assert (colored[inner].max(-1) - colored[inner].min(-1)).max() > 60
+    seen.press("ArrowDown", "m")
+    seen.page.get_by_role("button", name="Shared scale").wait_for()
+    shared = picture(seen)
+    seen.press("m")
+    assert np.abs(shared - picture(seen))[inner].mean() > 0.2, "one of two maps is the higher"
+    seen.press("ArrowUp")
     seen.press("]", "ArrowDown", "c", "3", "i", "h", "0")
     inverted = picture(seen)
     assert np.abs(inverted[inner] - plain[inner]).mean() > 20

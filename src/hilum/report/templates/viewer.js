@@ -360,10 +360,12 @@ const hilumViewer = (() => {
     element.focus();
   }
 
-  // The stage of a figure; null while its page still fetches what it is to show.
+  // The stage of a figure; null while its page still fetches what it is to show. One that is
+  // .alone is begun by its page, which has the controls.
   function stageOf(figure) {
     const element = figure.querySelector(".stage");
-    return stages.has(element) || element.querySelector(".sheet") ? show(figure) : null;
+    const ours = !figure.matches(".alone") && element.querySelector(".sheet");
+    return stages.has(element) || ours ? show(figure) : null;
   }
 
   function stageAt(target) {

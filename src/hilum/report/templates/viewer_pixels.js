@@ -77,17 +77,33 @@ const hilumPixels = (() => {
       vec2 corner = vec2(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0);
       gl_Position = vec4(corner, 0.0, 1.0);
     }`;
-  const FRAGMENT = `#version 300 es
+  const HEAD = `#version 300 es
     precision highp float; precision highp int; precision highp usampler2D;
-    uniform usampler2D film; uniform sampler2D grid; uniform sampler2D colors;
-    uniform vec2 corner, size, cells; uniform vec4 place; uniform vec3 view; uniform vec2 window;
-    uniform float peak, opacity, contour; uniform bool map;
-    out vec4 shown;
+    uniform vec2 corner, size; uniform vec3 view;
+    vec2 place_of() { return (vec2(gl_FragCoord.x, view.y - gl_FragCoord.y) - corner) / view.x; }`;
+  // The film as large as it is shown, in 16 bits: made anew when it is zoomed or moved, so that a
+  // drag of the window reads one value a pixel and not up to 64.
+  const SAMPLE = `${HEAD}
+    uniform usampler2D film; uniform float fine;
+    out uint sampled;
     float pixel(ivec2 at) { return float(texelFetch(film, clamp(at, ivec2(0), ivec2(size) - 1), 0).r); }
     float between(vec2 at) {
       vec2 low = floor(at - 0.5), share = at - 0.5 - low; ivec2 i = ivec2(low);
       return mix(mix(pixel(i), pixel(i + ivec2(1, 0)), share.x), mix(pixel(i + ivec2(0, 1)), pixel(i + 1), share.x), share.y);
     }
+    void main() {
+      vec2 at = place_of();
+      int taps = view.x >= 1.0 ? 1 : int(min(4.0, ceil(1.0 / view.x)));
+      float sum = 0.0;
+      for (int y = 0; y < taps; y++) for (int x = 0; x < taps; x++)
+        sum += between(at + (vec2(x, y) + 0.5) / (float(taps) * view.x) - 0.5 / view.x);
+      sampled = uint(clamp(fine * sum / float(taps * taps) + 0.5, 0.0, 65535.0));
+    }`;
+  const FRAGMENT = `${HEAD}
+    uniform usampler2D sampled; uniform sampler2D grid; uniform sampler2D colors;
+    uniform vec2 cells, window; uniform vec4 place;
+    uniform float peak, opacity, contour; uniform bool map;
+    out vec4 shown;
     float cell(ivec2 at) { return texelFetch(grid, clamp(at, ivec2(0), ivec2(cells) - 1), 0).r; }
     float level(vec2 at) {
       vec2 on = clamp((place.xy + at / size * place.zw) * cells - 0.5, vec2(0.0), cells - 1.0);
@@ -95,13 +111,10 @@ const hilumPixels = (() => {
       return mix(mix(cell(i), cell(i + ivec2(1, 0)), share.x), mix(cell(i + ivec2(0, 1)), cell(i + 1), share.x), share.y) / peak;
     }
     void main() {
-      vec2 at = (vec2(gl_FragCoord.x, view.y - gl_FragCoord.y) - corner) / view.x;
+      vec2 at = place_of();
       bool inside = all(greaterThanEqual(at, vec2(0.0))) && all(lessThan(at, size));
-      int taps = view.x >= 1.0 ? 1 : int(min(4.0, ceil(1.0 / view.x)));
-      float sum = 0.0;
-      for (int y = 0; y < taps; y++) for (int x = 0; x < taps; x++)
-        sum += between(at + (vec2(x, y) + 0.5) / (float(taps) * view.x) - 0.5 / view.x);
-      vec3 color = vec3(clamp(window.x * sum / float(taps * taps) + window.y, 0.0, 1.0));
+      float gray = float(texelFetch(sampled, ivec2(gl_FragCoord.xy), 0).r);
+      vec3 color = vec3(clamp(window.x * gray + window.y, 0.0, 1.0));
       if (peak > 0.0) {
         float h = level(at);
         vec4 over = texelFetch(colors, ivec2(int(clamp(h, 0.0, 1.0) * 255.0 + 0.5), 0), 0);
@@ -137,10 +150,10 @@ const hilumPixels = (() => {
       if (this.gl) this.begin();
     }
 
-    begin() {
-      const { gl, film } = this;
+    program(fragment) {
+      const { gl } = this;
       const program = gl.createProgram();
-      for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+      for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, fragment]]) {
         const shader = gl.createShader(kind);
         gl.shaderSource(shader, source);
         gl.compileShader(shader);
@@ -148,44 +161,93 @@ const hilumPixels = (() => {
       }
       gl.linkProgram(program);
       if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program) || "no program");
-      gl.useProgram(program);
-      this.at = (name) => gl.getUniformLocation(program, name);
+      const places = new Map();
+      return {
+        use: () => gl.useProgram(program),
+        at(name) {
+          if (!places.has(name)) places.set(name, gl.getUniformLocation(program, name));
+          return places.get(name);
+        },
+      };
+    }
+
+    begin() {
+      const { gl, film } = this;
+      this.sampler = this.program(SAMPLE);
+      this.shower = this.program(FRAGMENT);
+      this.fine = Math.max(1, Math.floor(65535 / Math.max(film.high, 1)));
+      this.target = gl.createFramebuffer();
+      this.seen = "";
       gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
       const deep = film.pixels instanceof Uint16Array;
       this.texture(0, deep ? gl.R16UI : gl.R8UI, film.width, film.height, gl.RED_INTEGER, deep ? gl.UNSIGNED_SHORT : gl.UNSIGNED_BYTE, film.pixels);
       this.texture(2, gl.RGBA8, 256, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(palette().buffer));
-      ["film", "grid", "colors"].forEach((name, unit) => gl.uniform1i(this.at(name), unit));
-      gl.uniform2f(this.at("size"), film.width, film.height);
+      this.sampler.use();
+      gl.uniform1i(this.sampler.at("film"), 0);
+      gl.uniform1f(this.sampler.at("fine"), this.fine);
+      this.shower.use();
+      ["grid", "colors", "sampled"].forEach((name, at) => gl.uniform1i(this.shower.at(name), at + 1));
       this.finding = null;
     }
 
     texture(unit, inner, width, height, format, type, data) {
       const { gl } = this;
       gl.activeTexture(gl.TEXTURE0 + unit);
-      gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+      const made = gl.createTexture();
+      gl.bindTexture(gl.TEXTURE_2D, made);
       for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, side, gl.NEAREST);
       for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, side, gl.CLAMP_TO_EDGE);
       gl.texImage2D(gl.TEXTURE_2D, 0, inner, width, height, 0, format, type, data);
+      return made;
+    }
+
+    // Where the film lies on the canvas, for the program in use.
+    lie({ x, y, zoom }, canvas, ratio, program) {
+      const { gl, film } = this;
+      gl.uniform2f(program.at("corner"), x * ratio, y * ratio);
+      gl.uniform2f(program.at("size"), film.width, film.height);
+      gl.uniform3f(program.at("view"), zoom * ratio, canvas.height, 0);
+    }
+
+    sample(state, canvas, ratio) {
+      const { gl } = this;
+      const key = [state.x, state.y, state.zoom, ratio, canvas.width, canvas.height].join(" ");
+      if (key === this.seen) return;
+      const size = `${canvas.width} ${canvas.height}`;
+      gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
+      if (size !== this.size || !this.seen) {
+        if (this.kept) gl.deleteTexture(this.kept);
+        this.kept = this.texture(3, gl.R16UI, canvas.width, canvas.height, gl.RED_INTEGER, gl.UNSIGNED_SHORT, null);
+        gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.kept, 0);
+        this.size = size;
+      }
+      this.sampler.use();
+      this.lie(state, canvas, ratio, this.sampler);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+      this.seen = key;
     }
 
     paint(state, canvas, ratio) {
       const { gl } = this;
+      gl.viewport(0, 0, canvas.width, canvas.height);
+      this.sample(state, canvas, ratio);
+      this.shower.use();
+      this.lie(state, canvas, ratio, this.shower);
       const map = (state.map || state.contour) && this.maps.find((one) => one.finding === state.finding);
       if (map && this.finding !== map.finding) {
         this.texture(1, gl.R32F, map.columns, map.rows, gl.RED, gl.FLOAT, map.values);
         const { top, left, width, height, size } = map.place;
-        gl.uniform4f(this.at("place"), left / size, top / size, width / size, height / size);
-        gl.uniform2f(this.at("cells"), map.columns, map.rows);
+        gl.uniform4f(this.shower.at("place"), left / size, top / size, width / size, height / size);
+        gl.uniform2f(this.shower.at("cells"), map.columns, map.rows);
         this.finding = map.finding;
       }
-      gl.uniform1f(this.at("peak"), map ? this.peaks.scale(map, state.shared) : 0);
-      gl.viewport(0, 0, canvas.width, canvas.height);
-      gl.uniform2f(this.at("corner"), state.x * ratio, state.y * ratio);
-      gl.uniform3f(this.at("view"), state.zoom * ratio, canvas.height, 0);
-      gl.uniform2f(this.at("window"), ...line(this.film, state));
-      gl.uniform1f(this.at("opacity"), state.opacity);
-      gl.uniform1i(this.at("map"), state.map ? 1 : 0);
-      gl.uniform1f(this.at("contour"), state.contour);
+      gl.uniform1f(this.shower.at("peak"), map ? this.peaks.scale(map, state.shared) : 0);
+      const [slope, offset] = line(this.film, state);
+      gl.uniform2f(this.shower.at("window"), slope / this.fine, offset);
+      gl.uniform1f(this.shower.at("opacity"), state.opacity);
+      gl.uniform1i(this.shower.at("map"), state.map ? 1 : 0);
+      gl.uniform1f(this.shower.at("contour"), state.contour);
       gl.drawArrays(gl.TRIANGLES, 0, 3);
     }
   }

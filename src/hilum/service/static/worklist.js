@@ -220,7 +220,7 @@ export class Worklist {
     const failed = film.status && !SCORED.has(film.status);
     const picture = failed ? make("span", { role: "cell", class: "picture" },
       film.links.preview ? make("img", { src: film.links.preview, alt: "", loading: "lazy" }) : make("span", { text: "no picture" })) : null;
-    const about = film.patient ? make("small", { text: film.patient }) : null;
+    const about = film.patient ? make("small", { text: film.patient, title: film.patient }) : null;
     return make("div", { class: `row${here ? " here" : ""}${film.reading.read_by_me ? " read" : ""}`, role: "row" },
       ...(failed ? [picture, cell("name", link), cell("reason", make("bdi", { text: film.message || STATUSES[film.status] }), " ", make("code", { text: film.codes.join(", ") }))]
         : [cell("priority", ...this.priority(film)), cell("name", link, about), cell("top", ...this.top(film))]),
