@@ -117,7 +117,7 @@ def study_readers(
     Args:
         probabilities: (N, L) of the model.
         cohort: the N films with their truth; its labels are those of the readings.
-        readers: what each reader said.
+        readers: ratings of each reader.
         request: names and choices.
 
     Raises:
@@ -290,13 +290,13 @@ def _majorities(cases: _Cases) -> list[MajorityWithout]:
         read = (~np.isnan(ratings)).sum(axis=0)
         calls = (ratings >= cases.called_at).sum(axis=0) * 2 > read
         kept = cases.where(read > 0)
-        said = calls[read > 0]
+        majority = calls[read > 0]
         found.append(
             MajorityWithout(
                 without=without,
-                n=len(said),
-                sensitivity=_rate(kept, said, kept.truth),
-                specificity=_rate(kept, ~said, ~kept.truth),
+                n=len(majority),
+                sensitivity=_rate(kept, majority, kept.truth),
+                specificity=_rate(kept, ~majority, ~kept.truth),
             )
         )
     return found

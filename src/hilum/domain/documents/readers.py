@@ -66,9 +66,9 @@ class ReaderNumbers(Document):
     """Reader less model, paired by case."""
     place: Place
     auroc: Interval
-    """Of the reader's ratings; null where the reader gave decisions."""
+    """Area of the reader's ratings; null where the reader gave decisions."""
     model_auroc: Interval
-    """Of the model, on the reader's cases."""
+    """Area of the model's scores, on the reader's cases."""
 
 
 class PanelTest(Document):
