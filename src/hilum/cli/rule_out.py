@@ -39,6 +39,32 @@ Of = Annotated[
     list[str] | None,
     typer.Option(help="Findings to bound, or any (default: any).", rich_help_panel=MODEL),
 ]
+TableOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Folder to write to, for a table (a run's rule goes into the run).",
+        rich_help_panel=OUTPUT,
+        callback=writable,
+    ),
+]
+Miss = Annotated[float, typer.Option(help="Miss rate to stay below.", rich_help_panel=MODEL)]
+Confidence = Annotated[float, typer.Option(help="Confidence of the bound.", rich_help_panel=MODEL)]
+Unit = Annotated[
+    Literal["patient", "film"], typer.Option(help="Unit of the rate.", rich_help_panel=MODEL)
+]
+Ppv = Annotated[
+    float | None,
+    typer.Option(
+        help="Predictive value to bound for flagged films (default: flag none).",
+        rich_help_panel=MODEL,
+    ),
+]
+Draws = Annotated[
+    int,
+    typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
+]
 
 
 def rule_out(
@@ -46,44 +72,20 @@ def rule_out(
         Path, typer.Argument(help="A calibrated run, or a table of predictions (CSV or TSV).")
     ],
     labels: Labels = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            help="Folder to write to, for a table (a run's rule goes into the run).",
-            rich_help_panel=OUTPUT,
-            callback=writable,
-        ),
-    ] = None,
-    miss: Annotated[
-        float, typer.Option(help="Miss rate to stay below.", rich_help_panel=MODEL)
-    ] = 0.02,
-    confidence: Annotated[
-        float, typer.Option(help="Confidence of the bound.", rich_help_panel=MODEL)
-    ] = 0.95,
-    unit: Annotated[
-        Literal["patient", "film"], typer.Option(help="Unit of the rate.", rich_help_panel=MODEL)
-    ] = "patient",
+    out: TableOut = None,
+    miss: Miss = 0.02,
+    confidence: Confidence = 0.95,
+    unit: Unit = "patient",
     of: Of = None,
     within: Within = "",
-    ppv: Annotated[
-        float | None,
-        typer.Option(
-            help="Predictive value to bound for flagged films (default: flag none).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    ppv: Ppv = None,
     trained_on: TrainedOn = None,
     uncertain: Uncertain = None,
     blank: Blank = None,
     no_finding: NoFinding = None,
     views: Views = None,
     label_set: LabelSet = None,
-    resamples: Annotated[
-        int,
-        typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
-    ] = 500,
+    resamples: Draws = 500,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,

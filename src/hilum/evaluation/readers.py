@@ -117,7 +117,7 @@ def study_readers(
     Args:
         probabilities: (N, L) of the model.
         cohort: the N films with their truth; its labels are those of the readings.
-        readers: the readings of each reader.
+        readers: ratings of each reader.
         request: names and choices.
 
     Raises:

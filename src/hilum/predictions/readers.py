@@ -1,4 +1,4 @@
-"""Readings of films: a folder with a table a reader, or one table with a reader column."""
+"""Readings of films by readers: a folder with a table a reader, or one with a reader column."""
 
 from __future__ import annotations
 
@@ -68,8 +68,11 @@ def _read(path: Path, cohort: Cohort) -> Readings:
     row_of = {name: row for row, name in enumerate(cohort.image_ids())}
     rows = [row_of[name] for name in scores.cohort.image_ids()]
     for at, finding in enumerate(scores.findings):
-        if finding in cohort.labels and np.isnan(values[:, cohort.labels.index(finding)]).all():
-            values[rows, cohort.labels.index(finding)] = scores.values[:, at]
+        if finding is None or finding not in cohort.labels:
+            continue
+        column = cohort.labels.index(finding)
+        if np.isnan(values[:, column]).all():  # the first of several columns counts
+            values[rows, column] = scores.values[:, at]
     if np.isnan(values).all():
         raise DatasetError(
             f"a reader's table must have a column named after a finding; {path.name} has none of "
@@ -79,7 +82,7 @@ def _read(path: Path, cohort: Cohort) -> Readings:
 
 
 def readings_of_votes(place: Path, voted: Cohort, cohort: Cohort) -> list[Readings]:
-    """Return the readings of a table with a column `reader`, by reader.
+    """Return the ratings of each reader of a table with a column `reader`.
 
     Args:
         place: the table, for messages.

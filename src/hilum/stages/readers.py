@@ -105,7 +105,7 @@ def _notes(cohort: Cohort, readers: list[Readings]) -> list[str]:
         "right"
     ]
     if len(readers) == 1:
-        notes.append("one reader: this holds for no reader at large")
+        notes.append("one reader: readers at large are not tested")
     if NO_PATIENTS in cohort.notes:
         notes.append("patients are not known: each film counts as a patient")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def rule_out_run(
     engine = engine_of(run, calibration.precision)
 
     def films(split: Split) -> _Films:
-        step = None if advance is None else lambda a, b: advance(f"reading {split.value}", a, b)
+        step = None if advance is None else partial(advance, f"reading {split.value}")
         scored = score_cohort(engine, split_of(run, split, data), step)
         probabilities = calibration.calibrator.apply(scored.logits)
         name = f"{split.value} of {run.films().split_name}"
@@ -193,7 +194,7 @@ def _called(probabilities: Probabilities, calibration: Calibration) -> NDArray[n
     thresholds = calibration.thresholds()
     limits = [thresholds.get(name) for name in probabilities.labels]
     line = np.array([np.inf if limit is None else limit for limit in limits])
-    return (probabilities.values >= line).any(axis=1)
+    return np.asarray((probabilities.values >= line).any(axis=1), np.bool_)
 
 
 def _uncalibrated(calibration: Calibration) -> tuple[str, ...]:

@@ -66,9 +66,9 @@ class ReaderNumbers(Document):
     """Reader less model, paired by case."""
     place: Place
     auroc: Interval
-    """The reader's, from ratings; null where the reader gave decisions."""
+    """Area of the reader's ratings; null where the reader gave decisions."""
     model_auroc: Interval
-    """The model's, on the reader's cases."""
+    """Area of the model's scores, on the reader's cases."""
 
 
 class PanelTest(Document):
