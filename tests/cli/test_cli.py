@@ -74,8 +74,8 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 def test_every_verb_of_the_design_is_there() -> None:
     promised = (
         *("demo", "phantom", "check", "cache", "train", "import", "calibrate", "evaluate"),
-        *("compare", "errors", "audit", "localize", "bundle", "predict", "merge", "report"),
-        "doctor",
+        *("compare", "errors", "audit", "rule-out", "readers", "localize", "bundle", "export"),
+        *("predict", "merge", "report", "doctor"),
     )
     assert promised == VERBS
 

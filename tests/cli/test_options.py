@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from hilum.batch.patients import Phi
 from hilum.cli.app import app
+from hilum.domain.documents.rule_out import MissUnit
 from hilum.domain.findings import label_sets
 from hilum.domain.members import members
 from hilum.domain.policy import Blank, Conflict, Uncertain, Views, Votes
@@ -40,7 +41,9 @@ LISTS = {
     "--precision": tuple(Precision),
     "--style": tuple(Style),
     "--target": tuple(GOALS),
+    "--to": ("onnx", "openvino", "safetensors", "torchscript", "hf", "timm"),
     "--uncertain": tuple(Uncertain),
+    "--unit": tuple(MissUnit),
     "--views": tuple(Views),
     "--votes": tuple(Votes),
     "layout": ("nih", "chexpert"),
@@ -49,7 +52,8 @@ LISTS = {
 FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
-    *("weights", "--profile", "--accept-license", "--mirror", "--dicom"),
+    *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
+    "--backbone",
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

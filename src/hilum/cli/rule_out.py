@@ -29,7 +29,7 @@ from hilum.cli.terminal import columns, progress, say
 __all__ = ["rule_out"]
 
 Within = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Attributes with thresholds of their own: view,sex,age (default: none).",
         rich_help_panel=MODEL,
@@ -44,7 +44,7 @@ TableOut = Annotated[
     typer.Option(
         "-o",
         "--out",
-        help="Folder to write to, for a table (a run's rule goes into the run).",
+        help="Folder to write to; a table needs one (default: into the run).",
         rich_help_panel=OUTPUT,
         callback=writable,
     ),
@@ -77,7 +77,7 @@ def rule_out(
     confidence: Confidence = 0.95,
     unit: Unit = "patient",
     of: Of = None,
-    within: Within = "",
+    within: Within = None,
     ppv: Ppv = None,
     trained_on: TrainedOn = None,
     uncertain: Uncertain = None,
@@ -111,7 +111,7 @@ def rule_out(
             confidence=confidence,
             unit=unit,
             of=_names(of),
-            within=within,
+            within=within or "",
             ppv=ppv,
             trained_on=trained_on,
             policy=policy,
