@@ -204,7 +204,7 @@ class _QueuePlace:
 
     def __init__(self, queue: FilmQueue) -> None:
         self._queue = queue
-        self._taken = False
+        self._held = False
 
     def take(self) -> None:
         """Take the place.
@@ -214,13 +214,13 @@ class _QueuePlace:
         """
         if not self._queue.reserve():
             raise _queue_full()
-        self._taken = True
+        self._held = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._taken:
+        if self._held:
             self._queue.release()
 
 
