@@ -161,7 +161,7 @@ def report(load: Load) -> None:
 
 def wait_for_results(load: Load) -> int:
     """Wait until each film that was taken has its result; return how many have none."""
-    own, missing = load.service.client, 0
+    own, missing, state = load.service.client, 0, ""
     for film in load.taken:
         for _ in range(600):
             state = own.get(f"/v1/films/{film}").json()["state"]

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -23,6 +23,7 @@ import torch
 import uvicorn
 from fastapi import Body, FastAPI
 from PIL import Image
+from torch import Tensor
 from torchvision import transforms
 from torchvision.models import densenet121
 
@@ -35,7 +36,7 @@ _TO_START_S = 300.0
 def application() -> FastAPI:
     """Return the service: one route, which scores what is posted to it."""
     network = densenet121(num_classes=FINDINGS).eval()
-    change = transforms.Compose(
+    change: Callable[[Image.Image], Tensor] = transforms.Compose(
         [
             transforms.Resize((SIDE, SIDE)),
             transforms.ToTensor(),
@@ -56,7 +57,7 @@ def application() -> FastAPI:
 
 
 @contextmanager
-def peer_served() -> Iterator[httpx.Client]:
+def peer_served() -> Generator[httpx.Client]:
     """Start the service in a process of its own, and yield a client of it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,8 +72,7 @@ def ratios(films: Sequence[bytes], root: Path) -> None:
 
 def warm(client: httpx.Client, films: Sequence[bytes]) -> None:
     """Let each lane start its reader."""
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        list(clients.map(lambda data: send(client, data), fresh(films[: 2 * CLIENTS])))
+    rate(lambda data: send(client, data), list(fresh(films[: 2 * CLIENTS])))
 
 
 def beside_peer(films: Sequence[bytes], bundle: Path, root: Path) -> None:
@@ -181,7 +180,7 @@ class Service:
 
 
 @contextmanager
-def served(store: Path, bundle: str = "starter") -> Iterator[Service]:
+def served(store: Path, bundle: str = "starter") -> Generator[Service]:
     """Start a service of a bundle, and yield it with a client."""
     hilum = str(Path(sys.executable).with_name("hilum"))
     command = [hilum, "serve", "token", "add", "bench", "--scope", "admin", "--store", str(store)]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -216,7 +216,7 @@ WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND")
 
 
 @contextmanager
-def traced(running: Running, told: Path) -> Iterator[None]:
+def traced(running: Running, told: Path) -> Generator[None]:
     """Let strace write down which files the service and its readers make, open to write or move."""
     strace = shutil.which("strace")
     if strace is None:
@@ -258,7 +258,7 @@ def test_nothing_is_written_outside_the_store(
     scoring: Running, admin: Client, send: Send, films: list[Path], tmp_path: Path
 ) -> None:
     good = films[0].read_bytes()
-    send(admin, good + b"outside", "good.png")
+    film = send(admin, good + b"outside", "good.png").json()
     with traced(scoring, tmp_path / "calls"):
         for number, name in enumerate(NAMES[::2]):
             data = (good + name.encode(), good[: 100 * number], b"GIF89a;<script>", bytes(99))

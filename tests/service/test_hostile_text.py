@@ -184,14 +184,23 @@ def test_the_page_shows_texts_as_they_are_and_runs_none(
     page = context.new_page()
     troubles: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda message: troubles.append(message.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
+
+    def said(message: Any) -> None:
+        troubles.append(message.text)
+
+    def failed(error: Any) -> None:
+        troubles.append(str(error))
+
+    def asked(request: Any) -> None:
+        requests.append(request.url)
 
     def opened(dialog: Any) -> None:
         troubles.append(dialog.message)
         dialog.dismiss()
 
+    page.on("console", said)
+    page.on("pageerror", failed)
+    page.on("request", asked)
     page.on("dialog", opened)
     name = SCRIPTS[0]
     page.goto(f"{own.url}/")

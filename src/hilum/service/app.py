@@ -106,6 +106,9 @@ def _schema(app: FastAPI) -> dict[str, Any]:
             if "422" in answers:
                 content = {PROBLEM_TYPE: {"schema": reference}}
                 answers["422"] = {"description": "Unprocessable Content", "content": content}
+            for number, answer in answers.items():
+                if int(number) >= 400 and "application/json" in answer.get("content", {}):
+                    answer["content"][PROBLEM_TYPE] = answer["content"].pop("application/json")
     return schema
 
 
