@@ -192,7 +192,7 @@ def _share(
 
 
 _LARGEST = 1e6
-"""Observed / expected beyond which it is only told that next to nothing was expected."""
+"""Observed / expected beyond which only the reason is reported: next to nothing was expected."""
 
 
 def observed_expected(entries: Entries) -> Interval:
