@@ -15,7 +15,7 @@ def films_for_ratio(prevalence: float, factor: float) -> int:
     Calibration in the large (Riley et al. 2021): with n films of which a share p has the finding,
     `SE(ln O/E) = sqrt((1 - p) / (n p))`, so `n = (1 - p) / p (1.96 / ln factor)^2`. The films must
     be of as many patients; of several films a patient more are needed. It says nothing about the
-    slope, nor about how well films with a finding are separated from the others.
+    slope, nor about how well findings are separated.
 
     Args:
         prevalence: share of films with the finding, in (0, 1).

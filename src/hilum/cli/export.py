@@ -36,7 +36,7 @@ def export(
 ) -> None:
     """Write a bundle's network for other libraries, compared with it.
 
-    The exported network is read back and scores the drawn films of the bundle's self-test. How far
+    The exported network is read back and given the drawn films of the bundle's self-test. How far
     it is from the bundle stands in export.json; where it is too far, nothing is written.
     """
     from hilum.exporting.export import export_bundle

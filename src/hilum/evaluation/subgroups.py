@@ -186,7 +186,7 @@ def _share(
 
 
 _LARGEST = 1e6
-"""Observed / expected beyond which only the reason stands: next to nothing was expected."""
+"""Observed / expected beyond which only the reason is reported: next to nothing was expected."""
 
 
 def observed_expected(entries: Entries) -> Interval:

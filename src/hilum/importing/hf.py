@@ -37,7 +37,7 @@ def is_hf_folder(path: Path) -> bool:
 
 
 def hf_profile(folder: Path, changes: Mapping[str, Any]) -> Profile:
-    """Return the profile that a folder's own files state; the rest is requested by name.
+    """Return the profile that a folder's own files state; the rest must be set by name.
 
     Args:
         folder: with config.json, preprocessor_config.json (or timm's configuration) and weights.
@@ -91,7 +91,7 @@ def _network(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "single_label_classification": "softmax",
     }.get(str(config.get("problem_type")))
     if output is None:
-        # what the outputs mean is not in the files: requested as `output`
+        # what the outputs mean is not in the files: it must be set as `output`
         return tree
     tree["output"] = output
     if output == "softmax" and names is not None and len(names) == 2:

@@ -37,7 +37,7 @@ GOALS: Mapping[Target, float | None] = {
 
 
 _FACTOR = 1.25
-"""Width of the interval of observed / expected for which the number of films is stated."""
+"""Width of the interval of observed / expected for which the number of films is reported."""
 _LISTED = 3
 """Findings that need the most films and are named."""
 
