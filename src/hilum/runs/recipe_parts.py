@@ -72,8 +72,8 @@ class ModelConfig(Part):
         'densenet121 (growth_rate 4), global average pooling, linear head'
         """
         options = ", ".join(f"{name} {value}" for name, value in self.options.items())
-        listed = f"({options})" if options else ""
-        return f"{self.backbone} {listed}, global average pooling, linear head"
+        listed = f" ({options})" if options else ""
+        return f"{self.backbone}{listed}, global average pooling, linear head"
 
 
 class Weighting(StrEnum):

@@ -86,7 +86,8 @@ def test_numbers_are_those_of_the_results(served: Any, look: Look) -> None:
         ours, theirs = row.locator("b").inner_text(), row.locator(".numbers small").inner_text()
         theirs = theirs.strip().removeprefix("threshold ")
         shown = [float(text.strip("<>%")) / 100 for text in (ours, theirs)]
-        assert shown == pytest.approx([one["probability"], one["threshold"]], abs=0.0006)
+        # "<0.1%" of 0.0004 is 0.0006 away
+        assert shown == pytest.approx([one["probability"], one["threshold"]], abs=0.001)
         bar = row.locator(".bar .fill")
         start = float(bar.get_attribute("x"))
         assert (start >= 50) is above
