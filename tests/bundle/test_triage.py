@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hilum.batch.score import reject_conflict
+from hilum.batch.run import run_batch
+from hilum.batch.score import BatchRequest, reject_conflict
 from hilum.bundle.bundle import Bundle
 from hilum.bundle.triage import RULE_OUT, TriageFacts, read_rule, triage
 from hilum.bundle.write import BundleParts
@@ -179,6 +181,29 @@ def test_a_bundle_carries_the_rule_and_sorts_films(ruled: Path, toy: Path) -> No
     doubled = more.predict(film).triage
     assert doubled is not None
     assert doubled.way is TriageWay.REFER
+
+
+def test_every_row_of_a_batch_has_its_way(ruled: Path, toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no film")
+    films = [*sorted((toy / "films" / "images").iterdir())[:2], tmp_path / "broken.png"]
+    out = tmp_path / "out"
+    bundle = Bundle.load(ruled / "bundle")
+    batch = run_batch(bundle, films, out, BatchRequest(pictures=None)).batch
+    assert bundle.rule is not None
+    results = list(batch.results)
+    for result in results:
+        assert result.triage is not None
+        assert result.triage.rule == bundle.rule.rule_sha256
+        careful = result.status is not Status.OK or bool(result.positives)
+        assert (result.triage.way is TriageWay.RULE_OUT) is not careful
+    broken = next(one for one in results if one.image_id == "broken.png").triage
+    assert broken is not None
+    assert broken.reason == "it was not scored"
+    with (out / "final_clinical_report.csv").open(newline="") as file:
+        ways = [row["triage"] for row in csv.DictReader(file)]
+    assert ways == [result.triage.way.value for result in results if result.triage]
+    page = (out / "report.html").read_text("utf-8")
+    assert "the bundle&#39;s rule" in page or "Referred to a reader" in page
 
 
 def test_a_rule_of_another_calibration_is_refused(ruled: Path, tmp_path: Path) -> None:

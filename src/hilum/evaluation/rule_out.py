@@ -24,12 +24,14 @@ from hilum.domain.documents.rule_out import (
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 from hilum.metrics.comparison import holm
-from hilum.metrics.resampling import interval, patient_resamples, share
+from hilum.metrics.resampling import Segments, interval, patient_resamples, share
 
 __all__ = ["CheckRequest", "check_rule", "risk_coverage"]
 
 COVERAGES = tuple(np.linspace(0.05, 1.0, 20).round(2).tolist())
 """Shares of films ruled out at which the risk is given."""
+STEPS = 400
+"""Steps of the ranking in which resamples are added up."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,29 @@ class CheckRequest:
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """One rule's films, which of them it rules out, and resampled weights of them."""
+    """One rule's films, which of them it rules out, and resampled weights of all films.
+
+    Attributes:
+        films: labeled, of the rule's stratum.
+        rows: (n,) their columns of the weights.
+        ruled: (n,) whether ruled out.
+        weights: (R, N) float32, exact for counts.
+    """
 
     films: RuleFilms
+    rows: NDArray[np.intp]
     ruled: NDArray[np.bool_]
-    weights: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def share(self, part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> Interval:
+        """Return the share of some films that are of a part, with its interval by patient."""
+        if not whole.any():
+            return Interval(value=None, reason="no such film")
+        columns = np.zeros((self.weights.shape[1], 2), np.float32)
+        columns[self.rows] = np.column_stack((part & whole, whole))
+        sums = (self.weights @ columns).astype(np.float64)
+        value = float((part & whole).sum() / whole.sum())
+        return interval(value, share(sums[:, 0], sums[:, 1]), "no such film")
 
 
 def check_rule(
@@ -78,15 +98,17 @@ def check_rule(
     weights = np.concatenate(list(patient_resamples(cohort.patients(), request.resamples, rng)))
     checks: list[StratumCheck] = []
     curves: list[RiskCoverage] = []
+    light = weights.astype(np.float32)
     served = [one for one in rule.rules if one.threshold is not None]
     for target in rule.of:
         films, known = _labeled_films(rule, probabilities, cohort, target, called)
-        curves.append(risk_coverage(target, films, weights[:, known]))
+        rows = np.flatnonzero(known)
+        curves.append(risk_coverage(target, films, weights, rows))
         for one in (one for one in served if one.finding == target):
             inside = (groups == one.stratum)[known]
             own = films.where(inside)
             ruled = own.scores < (one.threshold or 0.0)
-            tried = _Tried(own, ruled, weights[:, known][:, inside])
+            tried = _Tried(own, rows[inside], ruled, light)
             checks.append(_check(rule, one, tried, len(served)))
     adjusted = holm([check.p_holm for check in checks])
     return RuleCheck(
@@ -100,48 +122,58 @@ def check_rule(
     )
 
 
-def risk_coverage(target: str, films: RuleFilms, weights: NDArray[np.int32]) -> RiskCoverage:
+def risk_coverage(
+    target: str, films: RuleFilms, weights: NDArray[np.int32], rows: NDArray[np.intp]
+) -> RiskCoverage:
     """Return the share with the finding among the films ruled out first, by their share of all.
 
-    Films are ruled out from the lowest score up; tied films in a fixed order.
+    Films are ruled out from the lowest score up; tied films in a fixed order. Resamples are added
+    up in at most 400 steps of the ranking, and their areas moved by what that changes in the
+    films' own area.
 
     Args:
         target: a finding, or `any`.
         films: labeled.
-        weights: (R, n) how often each film stands in each resample of patients.
+        weights: (R, N) how often each film stands in each resample of patients.
+        rows: (n,) columns of the weights that the films are.
     """
     order = np.argsort(films.scores, kind="stable")
     positive = films.positive[order].astype(np.float64)
-    value = _risk(positive, np.ones((1, len(positive))))
-    resampled = _risk(positive, weights[:, order].astype(np.float64))
-    oracle = _risk(np.sort(positive), np.ones((1, len(positive))))
+    n = len(positive)
+    ends = np.unique(np.linspace(0, n, min(n, STEPS) + 1).astype(np.intp))[1:]
+    step = Segments(rows[order], ends)
+    found = Segments(rows[order], ends, positive)
+    resampled = _risk(step.sums(weights), found.sums(weights))
+    once = np.zeros((1, weights.shape[1]), np.int32)
+    once[:, rows] = 1
+    coarse = _risk(step.sums(once), found.sums(once))
+    own = _risk(np.ones((1, n)), positive[None])
+    oracle = _risk(np.ones((1, n)), np.sort(positive)[None])
+    moved = own[1] - coarse[1]
     absent = "no film"
     return RiskCoverage(
         finding=target,
         coverage=COVERAGES,
         risk=tuple(
-            interval(float(value[0][0, at]), resampled[0][:, at], absent)
+            interval(float(own[0][0, at]), resampled[0][:, at], absent)
             for at in range(len(COVERAGES))
         ),
-        area=interval(float(value[1][0]), resampled[1], absent),
+        area=interval(float(own[1][0]), resampled[1] + moved, absent),
         area_oracle=float(oracle[1][0]),
         area_random=float(positive.mean()),
     )
 
 
 def _risk(
-    positive: NDArray[np.float64], weights: NDArray[np.float64]
+    weights: NDArray[np.float64], positives: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (R, coverages) risks and (R,) areas, of films in the order of their scores."""
-    films = np.cumsum(weights, axis=1)
-    found = np.cumsum(weights * positive, axis=1)
+    """Return (R, coverages) risks and (R,) areas, of weights in the order of the scores."""
+    films, found = np.cumsum(weights, axis=1), np.cumsum(positives, axis=1)
     risk = share(found, films)
-    total = films[:, -1:]
-    at = np.array(
-        [np.searchsorted(row, np.array(COVERAGES) * row[-1] - 1e-9) for row in films], np.intp
-    ).clip(max=films.shape[1] - 1)
-    area = share(np.nansum(risk * weights, axis=1), total[:, 0])
-    return np.take_along_axis(risk, at, axis=1), area
+    wanted = np.array(COVERAGES)
+    at = np.array([np.searchsorted(row, wanted * row[-1] - 1e-9) for row in films], np.intp)
+    area = share(np.nansum(risk * weights, axis=1), films[:, -1])
+    return np.take_along_axis(risk, at.clip(max=films.shape[1] - 1), axis=1), area
 
 
 def _labeled_films(
@@ -178,9 +210,9 @@ def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> Stratu
         patients=len(np.unique(films.patients)),
         positive_films=int(positive.sum()),
         positive_patients=len(np.unique(own)),
-        ruled_out=_share(tried, ruled, every),
-        ruled_out_negatives=_share(tried, ruled, ~positive),
-        miss_by_film=_share(tried, ruled, positive),
+        ruled_out=tried.share(ruled, every),
+        ruled_out_negatives=tried.share(ruled, ~positive),
+        miss_by_film=tried.share(ruled, positive),
         miss_by_patient=_share_by_patient(tried),
         by_film=miss_bound(missed, own, error, MissUnit.FILM),
         by_patient=miss_bound(missed, own, error, MissUnit.PATIENT),
@@ -211,16 +243,6 @@ def _judged(check: StratumCheck, p: float | None, rule: RuleOut) -> StratumCheck
     return check.model_copy(update={"p_holm": p, "verdict": verdict})
 
 
-def _share(tried: _Tried, part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> Interval:
-    """Return the share of some films that are of a part, with its interval by patient."""
-    if not whole.any():
-        return Interval(value=None, reason="no such film")
-    columns = np.column_stack((part & whole, whole)).astype(np.float64)
-    sums = tried.weights.astype(np.float64) @ columns
-    value = float((part & whole).sum() / whole.sum())
-    return interval(value, share(sums[:, 0], sums[:, 1]), "no such film")
-
-
 def _share_by_patient(tried: _Tried) -> Interval:
     """Return the mean over patients of the share of their films with the finding missed."""
     positive = tried.films.positive
@@ -230,6 +252,6 @@ def _share_by_patient(tried: _Tried) -> Interval:
         tried.films.patients[positive], return_index=True, return_inverse=True
     )
     missed = np.bincount(code, tried.ruled[positive]) / np.bincount(code)
-    weights = tried.weights[:, positive][:, first].astype(np.float64)
+    weights = tried.weights[:, tried.rows[positive][first]].astype(np.float64)
     resampled = share(weights @ missed, weights @ np.ones(len(ids)))
     return interval(float(missed.mean()), resampled, "no film with the finding")

@@ -82,7 +82,7 @@ def _check_head(rule: RuleOut) -> str:
         return ""
     return (
         f"Checked on {check.split.images:,} films of {check.split.patients:,} patients "
-        f"({check.split.name}), look {check.look}."
+        f"({check.split.name}), look {check.look}. Columns film and patient are miss rates."
     )
 
 
@@ -163,8 +163,8 @@ def _sentences(rule: RuleOut) -> Iterator[str]:
         if one.flag_threshold is not None:
             yield f"{_name(one.finding, one.stratum)}: {rule.flag_guarantee(one)}"
     yield (
-        "* what the rule bounds; the other unit's number is of these films alone and no "
-        "guarantee; ~ approximate (design effect)"
+        "the star marks what the rule bounds; the other unit's number is of these films alone "
+        "and no guarantee; ~ approximate (design effect)"
     )
     yield (
         "a miss rate per film and one per patient differ: a patient with many films counts once "
