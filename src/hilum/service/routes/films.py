@@ -24,12 +24,7 @@ from hilum.service.parts import ServiceParts
 from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.store.films import FilmRow, FilmState, NewFilm
 from hilum.service.store.tokens import AccessToken
-from hilum.service.store.worklist import (
-    BLINDED_SORTS,
-    BLINDED_STATES,
-    WorklistQuery,
-    WorklistState,
-)
+from hilum.service.store.worklist import BLINDED_SORTS, BLINDED_STATES, WorklistQuery
 from hilum.service.views import film_document, links_of, listed_film
 
 if TYPE_CHECKING:
@@ -116,13 +111,13 @@ def list_films(
     """List films a page at a time: unread first, by largest margin over a threshold.
 
     Every input is in it, failed ones too. `sort` is `priority` (the default; while the service is
-    blinded, `name`), `name`, `-name`, `added`, `-added`, `status`, `view`, `readings`, `-readings`
-    or `finding:NAME`.
+    blinded, `name`), `name`, `-name`, `added`, `-added`, `status`, `view`, `readings`, `-readings`,
+    `second_look`, `-second_look` or `finding:NAME`.
     """
     sort = wanted.sort or ("name" if parts.settings.blind else "priority")
     revealing = (
         wanted.state in BLINDED_STATES
-        or bool(wanted.finding or wanted.reader)
+        or bool(wanted.finding or wanted.reader or wanted.status or wanted.code)
         or sort.partition(":")[0] in _blinded_sorts()
     )
     if parts.settings.blind and revealing:
@@ -134,7 +129,10 @@ def list_films(
         state=wanted.state,
         finding=wanted.finding,
         view=wanted.view,
+        status=wanted.status,
+        code=wanted.code,
         read_by=wanted.reader,
+        patient_of=wanted.patient_of,
         text=wanted.q,
         sort=sort,
         cursor=wanted.cursor,
@@ -144,10 +142,7 @@ def list_films(
         page = parts.worklist.page(query)
     except UsageError as error:
         raise ServiceError(400, "QUERY_INVALID", str(error)) from None
-    counts = parts.worklist.counts(caller.reader)
-    if parts.settings.blind:
-        hidden = {*BLINDED_STATES, WorklistState.SECOND_LOOK}
-        counts = {one: number for one, number in counts.items() if one not in hidden}
+    counts = parts.shown_counts(caller)
     document = WorklistDocument(
         films=tuple(listed_film(parts, one, caller) for one in page.films),
         next=page.cursor or None,
@@ -193,7 +188,7 @@ def found(parts: ServiceParts, film_id: str) -> FilmRow:
 
 
 def _blinded_sorts() -> frozenset[str]:
-    return BLINDED_SORTS | {"finding", "readings", "-readings"}
+    return BLINDED_SORTS | {"finding", "readings", "-readings", "second_look", "-second_look"}
 
 
 class _QueuePlace:
@@ -204,7 +199,7 @@ class _QueuePlace:
 
     def __init__(self, queue: FilmQueue) -> None:
         self._queue = queue
-        self._held = False
+        self._reserved = False
 
     def take(self) -> None:
         """Take the place.
@@ -214,13 +209,13 @@ class _QueuePlace:
         """
         if not self._queue.reserve():
             raise _queue_full()
-        self._held = True
+        self._reserved = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._held:
+        if self._reserved:
             self._queue.release()
 
 
