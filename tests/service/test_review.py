@@ -140,6 +140,17 @@ def test_each_count_of_the_summary_is_a_part_of_the_list(review: Running) -> Non
     assert listed(status="ok' OR 1=1 --") == listed(code="' OR 1=1") == 0
 
 
+def test_films_of_a_patient_are_those_and_no_others(review: Running) -> None:
+    client = review.client("read")
+    films = client.get("/v1/films", params={"limit": 200}).json()["films"]
+    assert len({film["patient"] for film in films}) > 2
+    for film in films:
+        asked = {"limit": 200, "patient_of": film["id"]}
+        own = [one["id"] for one in client.get("/v1/films", params=asked).json()["films"]]
+        same = [one["id"] for one in films if film["patient"] and one["patient"] == film["patient"]]
+        assert sorted(own) == sorted(same)
+
+
 def test_readings_are_versions_with_both_sides_of_a_conflict(review: Running) -> None:
     anna, ben = review.client("review", name="anna"), review.client("review", name="ben")
     film = anna.get("/v1/films", params={"limit": 1}).json()["films"][0]
