@@ -307,7 +307,7 @@ def test_a_click_or_enter_opens_the_full_window_with_the_same_stage(
     page.keyboard.press("i")
     page.keyboard.press("Enter")
     dialog = page.locator("dialog.full")
-    assert dialog.get_by_text("not a medical device").is_visible()
+    dialog.get_by_text("not a medical device").wait_for()
     box = dialog.locator(".stage").bounding_box()
     assert box is not None
     assert box["width"] == 1400
@@ -322,15 +322,16 @@ def test_a_click_or_enter_opens_the_full_window_with_the_same_stage(
         "() => document.querySelector('.full .stage')?.dataset.name === '00.png'"
     )
     page.keyboard.press("?")
-    assert page.locator("dialog.key-list").get_by_text("contour at 50 or 80 %").is_visible()
+    page.locator("dialog.key-list").get_by_text("contour at 50 or 80 %").wait_for()
     page.keyboard.press("Escape")
+    page.locator("dialog.key-list").wait_for(state="detached")
     assert page.locator("dialog").count() == 1
     page.keyboard.press("Escape")
     page.wait_for_function("() => document.querySelector('dialog') === null")
     assert page.evaluate("document.activeElement.dataset.name") == "00.png"
     assert page.locator(".panel .viewer").count() == 12
     seen.stage.click()
-    assert page.locator("dialog.full").is_visible()
+    page.locator("dialog.full").wait_for()
     page.get_by_role("button", name="Close").click()
     assert page.locator("dialog").count() == 0
     assert [url for url in seen.requests[before:] if "/00" in url] == []
