@@ -328,7 +328,7 @@ def test_a_click_or_enter_opens_the_full_window_with_the_same_stage(
     assert page.locator("dialog").count() == 1
     page.keyboard.press("Escape")
     page.wait_for_function("() => document.querySelector('dialog') === null")
-    assert page.evaluate("document.activeElement.dataset.name") == "00.png"
+    page.wait_for_function("() => document.activeElement.dataset.name === '00.png'")
     assert page.locator(".panel .viewer").count() == 12
     seen.stage.click()
     page.locator("dialog.full").wait_for()
