@@ -120,6 +120,12 @@ def test_the_page_has_the_same_colors_opacity_and_half_peak() -> None:
     assert np.abs(np.array(stops) - ramp(Style.PLASMA)[at]).max() <= 2
     assert f"opacity: {OPACITY};" in template("viewer.css")
     assert f"opacity: {OPACITY}," in template("viewer.js")
-    half = re.search(r"const HALF = ([0-9.]+);", template("viewer.js"))
-    assert half is not None
-    assert layer_palette()[127, 3] < 255 * float(half[1]) < layer_palette()[128, 3]
+    cuts = re.search(r"const CUTS = (.*?);", template("viewer.js"))
+    assert cuts is not None
+    at = {
+        float(of): float(cut)
+        for of, cut in re.findall(r'\[([0-9.]+), \[".*?", ([0-9.]+)\]', cuts[1])
+    }
+    palette = layer_palette()
+    assert palette[127, 3] < 255 * at[0.5] < palette[128, 3]  # alpha, which rises until 0.6
+    assert palette[203, 1] < 255 * at[0.8] < palette[205, 1]  # green

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 HILUM = str(Path(sys.executable).with_name("hilum"))
-NAMED = ("input", "image_id", "film", "heatmaps", "maps")
+NAMED = ("input", "image_id", "patient", "film", "heatmaps", "maps")
 
 
 def results_of(folder: Path) -> dict[str, dict[str, object]]:
@@ -123,7 +123,7 @@ def test_hostile_bytes_get_a_row_with_a_code(scoring: Running, send: Send, kind:
     client = scoring.client("admin")
     name = "../../../etc/\r\nX-Evil: 1\u2028<svg onload=alert(1)>=cmd|.png"
     answer = send(client, HOSTILE[kind], name)
-    assert answer.status_code == 201
+    assert answer.status_code in (200, 201)  # another test may have sent the same bytes
     result = answer.json()["result"]
     assert result["status"] in ("error", "reject", "skip")
     assert len(result["codes"]) == 1

@@ -15,13 +15,14 @@ from hilum.cli.options import (
     LabelSet,
     NoFinding,
     Out,
+    Quiet,
     Seed,
     Uncertain,
     Views,
     Votes,
     label_policy,
 )
-from hilum.cli.terminal import columns
+from hilum.cli.terminal import columns, say
 
 __all__ = ["readers"]
 
@@ -63,6 +64,7 @@ def readers(
     ] = 1000,
     seed: Seed = 0,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare a model with readers of the same films.
 
@@ -75,6 +77,7 @@ def readers(
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
     words |= {"votes": votes, "label_set": label_set}
+    say(f"each interval: {resamples:,} resamples of patients", quiet)
     study = api.readers(
         predictions,
         readers,
