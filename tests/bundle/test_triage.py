@@ -13,11 +13,11 @@ import pytest
 from hilum.batch.run import run_batch
 from hilum.batch.score import BatchRequest, reject_conflict
 from hilum.bundle.bundle import Bundle
-from hilum.bundle.triage import RULE_OUT, TriageFacts, read_rule, triage
+from hilum.bundle.triage import TriageFacts, read_rule, triage
 from hilum.bundle.write import BundleParts
 from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.results import FindingResult, ImageResult
-from hilum.domain.documents.rule_out import MissUnit, RuleOut, StratumRule, TriageWay
+from hilum.domain.documents.rule_out import RULE_OUT, MissUnit, RuleOut, StratumRule, TriageWay
 from hilum.domain.errors import BundleError, ReasonCode, Status
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition

@@ -15,7 +15,7 @@ from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.bundle.triage import refer
 from hilum.confined.child import Child
 from hilum.domain.documents.results import ImageResult, ThresholdSource
-from hilum.domain.documents.rule_out import FilmTriage, TriageWay
+from hilum.domain.documents.rule_out import FilmTriage
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.map_layer import map_layer
@@ -32,6 +32,10 @@ __all__ = [
     "ScoredInput",
     "reject_conflict",
 ]
+
+
+_NOT_SCORED = "it was not scored"
+"""Why a rule refers a film without scores."""
 
 
 @dataclass(frozen=True)
@@ -309,12 +313,12 @@ class FilmScoring:
     def _referred(self, reason: str) -> FilmTriage | None:
         """Return the triage of a film that the rule says nothing of; None without a rule."""
         rule = self.bundle.rule
-        return None if rule is None else refer(rule, reason)
+        return None if rule is None else refer(rule.rule_sha256, reason)
 
     def _result(self, item: Input, **fields: Any) -> ImageResult:
         """Return a result of this bundle and request."""
         by_hand = self.request.threshold is not None
-        fields.setdefault("triage", self._referred("it was not scored"))
+        fields.setdefault("triage", self._referred(_NOT_SCORED))
         return ImageResult(
             input=item.name,
             image_id=item.image_id,
@@ -346,9 +350,7 @@ def reject_conflict(result: ImageResult, first: str) -> ImageResult:
         accession_number=result.accession_number,
         film=result.film,
         threshold_source=result.threshold_source,
-        triage=None
-        if result.triage is None
-        else FilmTriage(way=TriageWay.REFER, reason="it was not scored", rule=result.triage.rule),
+        triage=None if result.triage is None else refer(result.triage.rule, _NOT_SCORED),
         bundle=result.bundle,
         precision=result.precision,
     )

@@ -14,9 +14,9 @@ from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
 from hilum.bundle.source import Source, film_of, films_of
-from hilum.bundle.triage import RULE_OUT, read_rule
+from hilum.bundle.triage import read_rule
 from hilum.domain.documents.evaluation import Evaluation
-from hilum.domain.documents.rule_out import RuleOut
+from hilum.domain.documents.rule_out import RULE_OUT, RuleOut
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.explain.ramp import Style

@@ -11,17 +11,21 @@ import numpy as np
 from hilum.bundle.manifest import Calibration
 from hilum.calibration.abstention.scores import rule_score, stratum_of
 from hilum.domain.documents.results import FindingResult
-from hilum.domain.documents.rule_out import ANY, FilmTriage, RuleOut, StratumRule, TriageWay
+from hilum.domain.documents.rule_out import (
+    ANY,
+    FilmTriage,
+    RuleOut,
+    StratumRule,
+    TriageWay,
+    target_words,
+)
 from hilum.domain.errors import BundleError, ReasonCode
 from hilum.domain.findings import LabelSet
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.domain.scores import Probabilities
 from hilum.files.sealed import read_sealed
 
-__all__ = ["RULE_OUT", "TriageFacts", "read_rule", "refer", "triage"]
-
-RULE_OUT = "rule_out.json"
-"""File name of the rule, in a run and in a bundle."""
+__all__ = ["TriageFacts", "read_rule", "refer", "triage"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,9 @@ def read_rule(path: Path, calibration: Calibration) -> RuleOut:
     return rule
 
 
-def refer(rule: RuleOut, reason: str) -> FilmTriage:
-    """Return the triage of a film that the rule says nothing of."""
-    return FilmTriage(way=TriageWay.REFER, reason=reason, rule=rule.rule_sha256)
+def refer(rule_sha256: str, reason: str) -> FilmTriage:
+    """Return the triage of a film that the rule with this hash says nothing of."""
+    return FilmTriage(way=TriageWay.REFER, reason=reason, rule=rule_sha256)
 
 
 def triage(rule: RuleOut, findings: Mapping[str, FindingResult], film: TriageFacts) -> FilmTriage:
@@ -70,17 +74,19 @@ def triage(rule: RuleOut, findings: Mapping[str, FindingResult], film: TriageFac
         film: what else decides.
     """
     if film.codes:
-        return refer(rule, f"the film has warnings: {', '.join(film.codes)}")
+        return refer(rule.rule_sha256, f"the film has warnings: {', '.join(film.codes)}")
     used = [*(rule.findings if ANY in rule.of else ()), *(n for n in rule.of if n != ANY)]
     if not film.as_calibrated or not all(findings[name].calibrated for name in used):
-        return refer(rule, "its probabilities are not calibrated")
+        return refer(rule.rule_sha256, "its probabilities are not calibrated")
     stratum = stratum_of(rule.within, film.view, film.sex, film.age_years)
     if stratum is None:
         attributes = ", ".join(rule.within)
-        return refer(rule, f"the rule has strata of {attributes}; this film's is unknown")
+        return refer(
+            rule.rule_sha256, f"the rule has strata of {attributes}; this film's is unknown"
+        )
     rules = rule.for_film(stratum)
     if len(rules) < len(rule.of) or any(one.threshold is None for one in rules):
-        return refer(rule, "the rule has no threshold for films of this stratum")
+        return refer(rule.rule_sha256, "the rule has no threshold for films of this stratum")
     return _sorted_out(rule, rules, findings)
 
 
@@ -111,10 +117,10 @@ def _sorted_out(
             guarantee=rule.flag_guarantee(flags[0]),
         )
     if positive:
-        return refer(rule, f"at or above the operating point: {', '.join(positive)}")
+        return refer(rule.rule_sha256, f"at or above the operating point: {', '.join(positive)}")
     above = [one for one in rules if scores[one.finding] >= (one.threshold or 0.0)]
     if above:
-        return refer(rule, _against(above[0], scores, above=True))
+        return refer(rule.rule_sha256, _against(above[0], scores, above=True))
     return FilmTriage(
         way=TriageWay.RULE_OUT,
         reason=_against(rules[0], scores, above=False),
@@ -129,10 +135,9 @@ def _may_name(rule: RuleOut) -> bool:
 
 
 def _against(one: StratumRule, scores: Mapping[str, float], *, above: bool) -> str:
-    what = "any finding" if one.finding == ANY else one.finding
     score = scores[one.finding]
     limits = (one.threshold, one.flag_threshold)
     passed = [limit for limit in limits if limit is not None and (score >= limit) is above]
     limit = passed[-1] if above else passed[0]
     side = "at or above" if above else "below"
-    return f"its score of {what} is {side} {limit:.3g}"
+    return f"its score of {target_words(one.finding)} is {side} {limit:.3g}"

@@ -18,7 +18,8 @@ from hilum.bundle.manifest import (
     read_calibration,
     read_evaluation,
 )
-from hilum.bundle.triage import RULE_OUT, read_rule
+from hilum.bundle.triage import read_rule
+from hilum.domain.documents.rule_out import RULE_OUT
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph

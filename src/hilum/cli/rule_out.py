@@ -9,7 +9,6 @@ import typer
 
 from hilum.cli.options import (
     MODEL,
-    OTHER,
     OUTPUT,
     Blank,
     Json,
@@ -17,6 +16,7 @@ from hilum.cli.options import (
     LabelSet,
     NoFinding,
     Quiet,
+    Resamples,
     Seed,
     TrainedOn,
     Uncertain,
@@ -61,10 +61,6 @@ Ppv = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-Draws = Annotated[
-    int,
-    typer.Option(min=100, help="Patient resamples for each interval.", rich_help_panel=OTHER),
-]
 
 
 def rule_out(
@@ -85,7 +81,7 @@ def rule_out(
     no_finding: NoFinding = None,
     views: Views = None,
     label_set: LabelSet = None,
-    resamples: Draws = 500,
+    resamples: Resamples = 500,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -97,6 +93,7 @@ def rule_out(
     of the labels, per film and per patient.
     """
     from hilum import api
+    from hilum.domain.documents.rule_out import RULE_OUT
     from hilum.report.rule_out import printed
 
     words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
@@ -120,7 +117,7 @@ def rule_out(
             advance=step,
             remark=lambda line: say(line, quiet),
         )
-    written = (out or subject) / "rule_out.json"
+    written = (out or subject) / RULE_OUT
     if as_json:
         typer.echo(written.read_text("utf-8"), nl=False)
         return

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.agreement import FindingAgreement, PairAgreement
-from hilum.metrics.kappa import kappas_of_counts
+from hilum.metrics.kappa import kappas_of_counts, pair_cells
 from hilum.metrics.resampling import interval, mean_present, patient_resamples
 
-__all__ = ["MODEL", "RESAMPLES", "agreement_on"]
+__all__ = ["MODEL", "NOT_CALLED", "RESAMPLES", "agreement_on"]
 
 MODEL = "model"
 """Name of the model beside readers."""
 RESAMPLES = 2000
-_OPEN = -1
+NOT_CALLED = -1
+"""A film that a caller did not call, or called uncertain."""
 _NO_KAPPA = "no kappa: no film was called by both, or both called every film alike"
 _NO_PAIR = "no two readers called the same film, or all called every film alike"
 _NO_MODEL = "no reader called a film that the model called, or all called every film alike"
@@ -44,12 +45,8 @@ class _Table:
 
     @classmethod
     def of(cls, names: tuple[str, str], one: NDArray[np.int8], other: NDArray[np.int8]) -> _Table:
-        both = (one != _OPEN) & (other != _OPEN)
-        first, second = one == 1, other == 1
-        cells = np.stack(
-            [first & second, first & ~second, ~first & second, ~first & ~second], axis=-1
-        )
-        return cls(*names, both, (cells & both[:, None]).astype(np.float64))
+        both = (one != NOT_CALLED) & (other != NOT_CALLED)
+        return cls(*names, both, pair_cells(one == 1, other == 1) * both[:, None])
 
 
 def agreement_on(

@@ -23,6 +23,7 @@ from hilum.domain.documents.readers import (
 from hilum.domain.errors import DatasetError
 from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
+from hilum.evaluation.agreement import MODEL
 from hilum.metrics.delong import delong
 from hilum.metrics.delong import interval as delong_interval
 from hilum.metrics.kappa import cohen_kappa
@@ -33,7 +34,6 @@ from hilum.predictions.readers import Readings
 
 __all__ = ["StudyRequest", "study_readers"]
 
-MODEL = "model"
 _SLACK = 1e-12
 _ABSENT = "a class is absent among these cases"
 _SENSITIVITY = "sensitivity at each reader's own specificity, reader less model"

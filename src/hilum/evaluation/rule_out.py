@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.abstention.bounds import miss_bound, p_path
-from hilum.calibration.abstention.fit import labeled_for, strata
-from hilum.calibration.abstention.scores import rule_score
+from hilum.calibration.abstention.bounds import miss_bound, p_value
+from hilum.calibration.abstention.fit import films_for, strata
 from hilum.calibration.abstention.thresholds import RuleFilms
 from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.rule_out import (
@@ -101,7 +100,7 @@ def check_rule(
     light = weights.astype(np.float32)
     served = [one for one in rule.rules if one.threshold is not None]
     for target in rule.of:
-        films, known = _labeled_films(rule, probabilities, cohort, target, called)
+        films, known = films_for(probabilities, cohort, target, rule.findings, called)
         rows = np.flatnonzero(known)
         curves.append(risk_coverage(target, films, weights, rows))
         for one in (one for one in served if one.finding == target):
@@ -176,21 +175,6 @@ def _risk(
     return np.take_along_axis(risk, at.clip(max=films.shape[1] - 1), axis=1), area
 
 
-def _labeled_films(
-    rule: RuleOut,
-    probabilities: Probabilities,
-    cohort: Cohort,
-    target: str,
-    called: NDArray[np.bool_] | None,
-) -> tuple[RuleFilms, NDArray[np.bool_]]:
-    known, positive = labeled_for(cohort, target)
-    scores = rule_score(probabilities, target, rule.findings)
-    if called is not None:
-        scores = np.where(called, 1.0, scores)
-    _, patients = np.unique(cohort.patients(), return_inverse=True)
-    return RuleFilms(scores, positive, patients).where(known), known
-
-
 def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> StratumCheck:
     films, ruled, positive = tried.films, tried.ruled, tried.films.positive
     error = 1.0 - rule.confidence
@@ -200,8 +184,7 @@ def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> Stratu
         flagged = films.scores >= one.flag_threshold
     p = None
     if len(own):
-        ordered = own[np.argsort(~missed, kind="stable")]
-        p = float(p_path(ordered, rule.miss, error, rule.unit)[int(missed.sum())])
+        p = p_value(missed, own, rule.miss, error, rule.unit)
     every = np.ones(len(ruled), np.bool_)
     return StratumCheck(
         finding=one.finding,
@@ -230,9 +213,7 @@ def _verdict(
     if not len(own):
         return RuleVerdict.NO_POSITIVES
     # a rate above the target is a rate of films found below 1 less the target
-    found_first = own[np.argsort(missed, kind="stable")]
-    p = p_path(found_first, 1.0 - rule.miss, error, rule.unit)
-    above = p[int((~missed).sum())] <= error
+    above = p_value(~missed, own, 1.0 - rule.miss, error, rule.unit) <= error
     return RuleVerdict.CONTRADICTED if above else RuleVerdict.NOT_CONTRADICTED
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cohen_kappa", "kappas_of_counts"]
+__all__ = ["cohen_kappa", "kappas_of_counts", "pair_cells"]
 
 
 def cohen_kappa(
@@ -36,8 +36,17 @@ def cohen_kappa(
     """
     if weights is None:
         weights = np.ones((1, len(one)), np.int64)
+    return kappas_of_counts(np.asarray(weights, np.float64) @ pair_cells(one, other))
+
+
+def pair_cells(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return (N, 4) a 1 for each film: both call, only the first, only the second, or neither.
+
+    >>> pair_cells(np.array([True]), np.array([False]))
+    array([[0., 1., 0., 0.]])
+    """
     cells = np.stack([one & other, one & ~other, ~one & other, ~one & ~other], axis=-1)
-    return kappas_of_counts(np.asarray(weights, np.float64) @ cells.astype(np.float64))
+    return cells.astype(np.float64)
 
 
 def kappas_of_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:

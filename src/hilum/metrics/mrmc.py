@@ -82,10 +82,10 @@ def obuchowski_rockette(
     else:
         error = ms_tr + readers * max(cov2 - cov3, 0.0)
         df = math.inf if ms_tr == 0.0 else error**2 * free / ms_tr**2
-    f, p = _f_test(ms_t, error, modalities - 1, df)
+    test = _f_test(ms_t, error, modalities - 1, df)
     if modalities > 2:
-        return Mrmc(None, None, None, f, df, p)
-    return _with_interval(float(means[1] - means[0]), 2.0 * error / readers, (f, df, p))
+        return Mrmc(None, None, None, *test)
+    return _with_interval(float(means[1] - means[0]), 2.0 * error / readers, test)
 
 
 def against_one(differences: NDArray[np.float64], covariance: NDArray[np.float64]) -> Mrmc:
@@ -118,22 +118,18 @@ def against_one(differences: NDArray[np.float64], covariance: NDArray[np.float64
     error = ms_r + readers * max(cov2, 0.0)
     df = math.inf if ms_r == 0.0 else error**2 * (readers - 1) / ms_r**2
     mean = float(differences.mean())
-    return _with_interval(mean, error / readers, _with_f(readers * mean**2, error, df))
+    return _with_interval(mean, error / readers, _f_test(readers * mean**2, error, 1, df))
 
 
-def _with_f(ms: float, error: float, df: float) -> tuple[float, float, float]:
-    f, p = _f_test(ms, error, 1, df)
-    return f, df, p
-
-
-def _f_test(ms: float, error: float, free: int, df: float) -> tuple[float, float]:
+def _f_test(ms: float, error: float, free: int, df: float) -> tuple[float, float, float]:
+    """Return the statistic, its degrees of freedom and p."""
     from scipy import stats
 
     if error <= 0.0:
-        return (math.inf, 0.0) if ms > 0.0 else (0.0, 1.0)
+        return (math.inf, df, 0.0) if ms > 0.0 else (0.0, df, 1.0)
     f = ms / error
     p = stats.chi2.sf(free * f, free) if math.isinf(df) else stats.f.sf(f, free, df)
-    return f, float(p)
+    return f, df, float(p)
 
 
 def _with_interval(mean: float, variance: float, test: tuple[float, float, float]) -> Mrmc:

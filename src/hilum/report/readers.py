@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.readers import FindingReaders, Kappa, PanelTest, ReaderStudy
-from hilum.report.parts.markdown import EXPLICIT, cell, document, table
+from hilum.evaluation.agreement import MODEL
+from hilum.report.parts.markdown import cell, cells_table, document
 from hilum.report.parts.text import columned, wrapped
 
 __all__ = ["markdown", "printed"]
@@ -63,12 +64,12 @@ def markdown(study: ReaderStudy) -> str:
             )
             for name, one in found.readers.items()
         ]
-        parts.append(_table(_LONG, rows))
+        parts.append(cells_table(_LONG, rows))
         kappas = [
             (k.first, k.second, "–" if k.kappa is None else f"{k.kappa:.3f}", f"{k.n:,}")
             for k in found.kappas
         ]
-        parts.append(_table(("reader", "with", "kappa", "cases"), kappas))
+        parts.append(cells_table(("reader", "with", "kappa", "cases"), kappas))
         majority = [
             (
                 f"without {m.without}" if m.without else "all",
@@ -78,15 +79,11 @@ def markdown(study: ReaderStudy) -> str:
             )
             for m in found.majority
         ]
-        parts.append(_table(("majority", "cases", "sensitivity", "specificity"), majority))
+        parts.append(cells_table(("majority", "cases", "sensitivity", "specificity"), majority))
         parts.append("\n".join(f"- {line}" for line in _sentences(found)))
     parts.append("\n".join(f"- {cell(note)}" for note in study.notes))
-    parts.append(f"{study.notice}.")
+    parts.append(study.notice)
     return document(parts)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return table(header, [[cell(word) for word in row] for row in rows], "lr", EXPLICIT)
 
 
 def _head(study: ReaderStudy) -> str:
@@ -108,8 +105,8 @@ def _words(finding: str, found: FindingReaders) -> str:
 def _sentences(found: FindingReaders) -> Iterator[str]:
     yield _panel(found.sensitivity_test)
     yield _panel(found.auroc_test)
-    among = _mean([one for one in found.kappas if one.second != "model"])
-    own = _mean([one for one in found.kappas if one.second == "model"])
+    among = _mean([one for one in found.kappas if one.second != MODEL])
+    own = _mean([one for one in found.kappas if one.second == MODEL])
     yield f"mean kappa: among readers {among}; with the model, at each one's specificity, {own}"
     every = found.majority[0]
     yield (

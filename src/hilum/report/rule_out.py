@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.rule_out import (
-    ANY,
     MissBound,
     MissUnit,
     RiskCoverage,
     RuleOut,
     StratumCheck,
     StratumRule,
+    target_words,
 )
-from hilum.report.parts.markdown import EXPLICIT, cell, document, table
+from hilum.report.parts.markdown import cell, cells_table, document
 from hilum.report.parts.text import columned, wrapped
 
 __all__ = ["markdown", "printed"]
@@ -44,26 +44,22 @@ def printed(rule: RuleOut, width: int) -> str:
 def markdown(rule: RuleOut) -> str:
     """Return the same as a document, with the risk by coverage and its intervals."""
     parts = ["# Rule-out rule", _head(rule)]
-    parts.append(_table(_FIT, [_fit_row(one, rule) for one in rule.rules]))
+    parts.append(cells_table(_FIT, [_fit_row(one, rule) for one in rule.rules]))
     parts += [f"- {cell(line)}" for line in _refused(rule, 10_000)]
     if rule.check is not None:
         rows = [_long_check_row(one) for one in rule.check.rules]
         parts += ["## Check on films that it was not chosen on", _check_head(rule)]
-        parts.append(_table(_CHECK, rows))
+        parts.append(cells_table(_CHECK, rows))
         for curve in rule.check.curves:
             parts += [f"## Risk by coverage: {cell(curve.finding)}", _curve_words(curve)]
             risks = [
                 (f"{share:.0%}", risk.short())
                 for share, risk in zip(curve.coverage, curve.risk, strict=True)
             ]
-            parts.append(_table(("ruled out", "share with a finding among them"), risks))
+            parts.append(cells_table(("ruled out", "share with a finding among them"), risks))
     parts += ["## What this bounds", "\n".join(f"- {line}" for line in _sentences(rule))]
-    parts.append(f"{rule.notice}.")
+    parts.append(rule.notice)
     return document(parts)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return table(header, [[cell(word) for word in row] for row in rows], "lr", EXPLICIT)
 
 
 def _head(rule: RuleOut) -> str:
@@ -87,7 +83,7 @@ def _check_head(rule: RuleOut) -> str:
 
 
 def _name(finding: str, stratum: str) -> str:
-    target = "any finding" if finding == ANY else finding
+    target = target_words(finding)
     return f"{target} ({stratum})" if stratum else target
 
 

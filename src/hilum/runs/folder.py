@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from hilum.domain.documents.rule_out import RULE_OUT
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.findings import LabelSet
 from hilum.files.atomic import atomic_file
@@ -123,7 +124,7 @@ class RunFolder:
     @property
     def rule_out(self) -> Path:
         """The rule-out rule and its check on test."""
-        return self.root / "rule_out.json"
+        return self.root / RULE_OUT
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of the `best` or `last` weights, or of the `state`."""

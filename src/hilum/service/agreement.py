@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.domain.documents.agreement import ReaderAgreement
-from hilum.evaluation.agreement import MODEL, RESAMPLES, agreement_on
+from hilum.evaluation.agreement import MODEL, NOT_CALLED, RESAMPLES, agreement_on
 from hilum.service.parts import Store
 from hilum.service.read_films import ReadFilm, findings_of, read_films
 from hilum.service.store.verdicts import StoredVerdict, newest_of_each
@@ -16,7 +16,6 @@ from hilum.service.store.verdicts import StoredVerdict, newest_of_each
 __all__ = ["agreement_json", "agreement_of"]
 
 _CALLS = {"present": 1, "absent": 0}
-_OPEN = -1
 _SEED = 0
 
 
@@ -44,7 +43,7 @@ def agreement_of(store: Store, blinded_only: bool = False) -> ReaderAgreement:
     known = {
         finding: own
         for finding, own in calls.items()
-        if any((own[reader] != _OPEN).any() for reader in readers)
+        if any((own[reader] != NOT_CALLED).any() for reader in readers)
     }
     patients = np.array([film.patient for film in films], np.str_)
     return ReaderAgreement(
@@ -72,10 +71,10 @@ def _calls_of(
 ) -> NDArray[np.int8]:
     bodies = (own[reader].body if reader in own else {} for own in newest)
     words = (body.get("findings", {}).get(finding, "") for body in bodies)
-    return np.array([_CALLS.get(word, _OPEN) for word in words], np.int8)
+    return np.array([_CALLS.get(word, NOT_CALLED) for word in words], np.int8)
 
 
 def _model(film: ReadFilm, finding: str) -> int:
     found = (film.film.facts.get("findings") or {}).get(finding) or {}
     positive = found.get("positive")
-    return _OPEN if positive is None else int(positive)
+    return NOT_CALLED if positive is None else int(positive)

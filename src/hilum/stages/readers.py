@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum.datasets import open_dataset
@@ -13,11 +13,12 @@ from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, digest
 from hilum.evaluation.readers import StudyRequest, study_readers
 from hilum.files.sealed import file_sha256, write_sealed
-from hilum.predictions.read import Predictions, read_predictions
+from hilum.predictions.read import read_predictions
 from hilum.predictions.readers import Readings, read_readers, readings_of_votes
 from hilum.report.readers import markdown
 from hilum.splits import recognize
 from hilum.stages.evaluate import LEDGER, count_look
+from hilum.stages.films import in_order
 
 __all__ = ["ReadersRequest", "compare_with_readers"]
 
@@ -57,7 +58,7 @@ def compare_with_readers(
     if not readers.exists():
         raise UsageError(f"--readers must name a folder or a table; {readers} is not there")
     read = read_predictions(table, settle(open_dataset(labels), request.policy))
-    cohort = _with_findings(read)
+    cohort = in_order(read.cohort, read.probabilities.labels)
     if readers.is_dir():
         found = read_readers(readers, cohort)
     else:
@@ -86,17 +87,6 @@ def compare_with_readers(
     write_sealed(study, out / "readers.json")
     (out / "readers.md").write_text(markdown(study), "utf-8")
     return study
-
-
-def _with_findings(read: Predictions) -> Cohort:
-    """Return the truth of the findings that the table has."""
-    labels = read.probabilities.labels
-    columns = read.cohort.labels.columns(labels.findings)
-    records = tuple(
-        replace(record, states=tuple(record.states[column] for column in columns), votes=())
-        for record in read.cohort.records
-    )
-    return replace(read.cohort, labels=labels, records=records)
 
 
 def _notes(cohort: Cohort, readers: list[Readings]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.calibration.abstention.fit import RuleRequest, RuleSource, fit_rule
 from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS
-from hilum.domain.documents.rule_out import MissUnit, RuleOut
+from hilum.domain.documents.rule_out import RULE_OUT, MissUnit, RuleOut
 from hilum.domain.errors import UsageError
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split, digest, patient_folds
@@ -30,7 +31,7 @@ from hilum.runs.folder import RunFolder
 from hilum.splits import certify, check_disjoint, refuse_leak
 from hilum.stages.calibrate import engine_of
 from hilum.stages.evaluate import LEDGER, count_look
-from hilum.stages.films import split_of, training_films
+from hilum.stages.films import in_order, split_of, training_films
 
 __all__ = ["RuleOutRequest", "rule_out_run", "rule_out_table", "today"]
 
@@ -142,8 +143,8 @@ def rule_out_table(table: Path, labels: Path, out: Path, request: RuleOutRequest
         known = training_films(request.trained_on, dataset)
         refuse_leak(certify(known, read.cohort, films_behind(read.cohort, dataset)))
     fold = patient_folds(read.cohort.patients().tolist(), _HALVES, request.seed)
-    columns = read.cohort.labels.columns(read.probabilities.labels.findings)
-    own, other = (_half(read.cohort, read.probabilities, columns, fold == h) for h in (0, 1))
+    cohort = in_order(read.cohort, read.probabilities.labels)
+    own, other = (_half(cohort, read.probabilities, fold == half) for half in (0, 1))
     source = replace(
         _source(own, table.name, file_sha256(table), request),
         findings=read.probabilities.labels.findings,
@@ -160,19 +161,9 @@ def rule_out_table(table: Path, labels: Path, out: Path, request: RuleOutRequest
     return rule
 
 
-def _half(
-    cohort: Cohort,
-    probabilities: Probabilities,
-    columns: list[int],
-    inside: NDArray[np.bool_],
-) -> _Films:
-    """Return one half of a table's patients, with the findings that the table has."""
-    records = tuple(
-        replace(record, states=tuple(record.states[column] for column in columns))
-        for record, kept in zip(cohort.records, inside, strict=True)
-        if kept
-    )
-    half = replace(cohort, labels=probabilities.labels, records=records)
+def _half(cohort: Cohort, probabilities: Probabilities, inside: NDArray[np.bool_]) -> _Films:
+    """Return one half of a table's patients."""
+    half = replace(cohort, records=tuple(compress(cohort.records, inside)))
     own = Probabilities(probabilities.values[inside], probabilities.labels)
     return _Films(half, own, None, "half of the patients of the table")
 
@@ -221,5 +212,5 @@ def _checked(
 
 
 def _write(rule: RuleOut, folder: Path) -> None:
-    write_sealed(rule, folder / "rule_out.json")
+    write_sealed(rule, folder / RULE_OUT)
     (folder / "rule_out.md").write_text(markdown(rule), "utf-8")

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from hilum.domain.documents.rule_out import MissBound, MissUnit
 
-__all__ = ["BoundMethod", "method_for", "miss_bound", "p_path", "positives_needed"]
+__all__ = [
+    "BoundMethod",
+    "method_for",
+    "miss_bound",
+    "p_path",
+    "p_value",
+    "positives_needed",
+    "units_of",
+]
 
 _FEW_PATIENTS = 5
 """Missed patients below which a design effect cannot be estimated; the worst case is taken."""
@@ -45,6 +53,15 @@ def positives_needed(limit: float, error: float) -> int:
     [59, 149, 299, 598]
     """
     return math.ceil(math.log(error) / math.log1p(-limit))
+
+
+def units_of(patients: NDArray[np.intp], unit: MissUnit) -> int:
+    """Return how many units some films are: films, or their patients.
+
+    >>> units_of(np.array([0, 0, 2]), MissUnit.PATIENT), units_of(np.array([0, 0]), MissUnit.FILM)
+    (2, 2)
+    """
+    return len(patients) if unit is MissUnit.FILM else len(np.unique(patients))
 
 
 def method_for(patients: NDArray[np.intp], unit: MissUnit) -> BoundMethod:
@@ -106,6 +123,22 @@ def p_path(
     return _design_effect(patients, limit)
 
 
+def p_value(
+    missed: NDArray[np.bool_],
+    patients: NDArray[np.intp],
+    limit: float,
+    error: float,
+    unit: MissUnit,
+) -> float:
+    """Test that the miss rate is at or above a limit; as `p_path`, for one set of missed films.
+
+    >>> round(p_value(np.zeros(59, bool), np.arange(59), 0.05, 0.05, MissUnit.FILM), 3)
+    0.048
+    """
+    ordered = patients[np.argsort(~missed, kind="stable")]
+    return float(p_path(ordered, limit, error, unit)[int(missed.sum())])
+
+
 def miss_bound(
     missed: NDArray[np.bool_], patients: NDArray[np.intp], error: float, unit: MissUnit
 ) -> MissBound:
@@ -120,19 +153,17 @@ def miss_bound(
     >>> miss_bound(np.zeros(59, bool), np.arange(59), 0.05, MissUnit.FILM).upper < 0.05
     True
     """
-    units = len(np.unique(patients)) if unit is MissUnit.PATIENT else len(patients)
+    units = units_of(patients, unit)
     method = method_for(patients, unit).value
     if not len(patients):
         return MissBound(observed=None, upper=None, n=0, method=method)
-    ordered = patients[np.argsort(~missed, kind="stable")]
-    count = int(missed.sum())
     low, high = _observed(missed, patients, unit), 1.0
     observed = low
     for _ in range(_STEPS):
         middle = (low + high) / 2.0
         if middle in (low, high):
             break
-        if p_path(ordered, middle, error, unit)[count] <= error:
+        if p_value(missed, patients, middle, error, unit) <= error:
             high = middle
         else:
             low = middle

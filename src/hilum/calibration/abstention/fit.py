@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.abstention.bounds import miss_bound, positives_needed
+from hilum.calibration.abstention.bounds import miss_bound, positives_needed, units_of
 from hilum.calibration.abstention.scores import rule_score, stratum_of
 from hilum.calibration.abstention.thresholds import (
     Goal,
@@ -17,13 +17,16 @@ from hilum.calibration.abstention.thresholds import (
     rule_out_threshold,
 )
 from hilum.domain.documents import SplitFacts
-from hilum.domain.documents.rule_out import ANY, MissUnit, RuleOut, StratumRule
+from hilum.domain.documents.rule_out import ANY, MissUnit, RuleOut, StratumRule, target_words
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 
-__all__ = ["RuleRequest", "RuleSource", "fit_rule", "labeled_for", "needs", "strata"]
+__all__ = [
+    *("RuleRequest", "RuleSource", "films_for", "fit_rule"),
+    *("labeled_for", "needs", "strata"),
+]
 
 UNKNOWN_STRATUM = "unknown"
 """Name of the films whose stratum is not known: they are referred."""
@@ -135,6 +138,30 @@ def labeled_for(cohort: Cohort, target: str) -> tuple[NDArray[np.bool_], NDArray
     return positive | negative, positive
 
 
+def films_for(
+    probabilities: Probabilities,
+    cohort: Cohort,
+    target: str,
+    findings: Sequence[str],
+    called: NDArray[np.bool_] | None,
+) -> tuple[RuleFilms, NDArray[np.bool_]]:
+    """Return the films that are labeled for a target, and which of the cohort's (N,) they are.
+
+    Args:
+        probabilities: (N, L) calibrated.
+        cohort: the N films.
+        target: a finding, or `any`.
+        findings: what makes the score of `any`.
+        called: (N,) films with a finding at or above its operating point, whose score is 1.
+    """
+    known, positive = labeled_for(cohort, target)
+    scores = rule_score(probabilities, target, findings)
+    if called is not None:
+        scores = np.where(called, 1.0, scores)
+    _, patients = np.unique(cohort.patients(), return_inverse=True)
+    return RuleFilms(scores, positive, patients).where(known), known
+
+
 def fit_rule(
     probabilities: Probabilities, cohort: Cohort, request: RuleRequest, source: RuleSource
 ) -> RuleOut:
@@ -205,20 +232,15 @@ def _refuse_unknown(probabilities: Probabilities, request: RuleRequest, source: 
 def _films(
     probabilities: Probabilities, cohort: Cohort, target: str, source: RuleSource
 ) -> tuple[RuleFilms, NDArray[np.bool_]]:
-    """Return all films of a target, and which of them are labeled."""
-    known, positive = labeled_for(cohort, target)
-    if not known.any() or not positive.any():
+    """Return the labeled films of a target to fit on, and which of the cohort's they are."""
+    films, known = films_for(probabilities, cohort, target, source.findings, source.called)
+    if not films.positive.any():
         raise DatasetError(
-            f"a rule needs films with and without {'any finding' if target == ANY else target}; "
+            f"a rule needs films with and without {target_words(target)}; "
             f"of {len(cohort):,} films {int(known.sum()):,} are labeled and "
-            f"{int(positive.sum()):,} positive. Calibrate with more films"
+            f"{int(films.positive.sum()):,} positive. Calibrate with more films"
         )
-    scores = rule_score(probabilities, target, source.findings)
-    if source.called is not None:
-        scores = np.where(source.called, 1.0, scores)
-    _, patients = np.unique(cohort.patients(), return_inverse=True)
-    every = RuleFilms(scores, positive, patients)
-    return every.where(known), known
+    return films, known
 
 
 def _family(rooms: Sequence[RuleFilms], goal: Goal) -> int:
@@ -226,18 +248,15 @@ def _family(rooms: Sequence[RuleFilms], goal: Goal) -> int:
 
     That depends on who has a finding and on no score, so the refused ones need no share.
     """
-    units = sorted((_units(films, goal.unit) for films in rooms), reverse=True)
+    units = sorted(
+        (units_of(films.patients[films.positive], goal.unit) for films in rooms), reverse=True
+    )
     enough = [
         family
         for family, count in enumerate(units, start=1)
         if count >= positives_needed(goal.limit, goal.error / family)
     ]
     return max(enough, default=1)
-
-
-def _units(films: RuleFilms, unit: MissUnit) -> int:
-    own = films.patients[films.positive]
-    return len(own) if unit is MissUnit.FILM else len(np.unique(own))
 
 
 def _rule(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.abstention.bounds import p_path, positives_needed
+from hilum.calibration.abstention.bounds import p_path, p_value, positives_needed, units_of
 from hilum.domain.documents.rule_out import MissUnit
 
 __all__ = ["Cut", "Goal", "RuleFilms", "flag_threshold", "rule_out_threshold"]
@@ -84,7 +84,7 @@ def rule_out_threshold(films: RuleFilms, goal: Goal) -> Cut:
     order = np.argsort(films.scores[films.positive], kind="stable")
     missed_at = films.scores[films.positive][order]
     patients = films.patients[films.positive][order]
-    units = len(patients) if goal.unit is MissUnit.FILM else len(np.unique(patients))
+    units = units_of(patients, goal.unit)
     needed = positives_needed(goal.limit, goal.error)
     if units < needed:
         return Cut(
@@ -136,14 +136,10 @@ def flag_threshold(films: RuleFilms, goal: Goal, floor: float = 0.0) -> float | 
     needed = FLAG_START * positives_needed(goal.limit, goal.error)
     for threshold in FLAG_GRID[floor <= FLAG_GRID]:
         flagged = films.where(films.scores >= threshold)
-        units = len(flagged.scores)
-        if goal.unit is MissUnit.PATIENT:
-            units = len(np.unique(flagged.patients))
-        if units < needed:
+        if units_of(flagged.patients, goal.unit) < needed:
             continue
-        wrong_first = flagged.patients[np.argsort(flagged.positive, kind="stable")]
-        p = p_path(wrong_first, goal.limit, goal.error, goal.unit)
-        if p[int((~flagged.positive).sum())] > goal.error:
+        wrong = ~flagged.positive
+        if p_value(wrong, flagged.patients, goal.limit, goal.error, goal.unit) > goal.error:
             break
         found = float(threshold)
     return found

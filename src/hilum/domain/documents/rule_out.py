@@ -13,6 +13,7 @@ from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
     "ANY",
+    "RULE_OUT",
     "FilmTriage",
     "MissBound",
     "MissUnit",
@@ -23,10 +24,22 @@ __all__ = [
     "StratumCheck",
     "StratumRule",
     "TriageWay",
+    "target_words",
 ]
 
 ANY = "any"
 """The target of a rule on any finding at all."""
+RULE_OUT = "rule_out.json"
+"""File name of the rule, in a run and in a bundle."""
+
+
+def target_words(finding: str) -> str:
+    """Return the target of a rule in words.
+
+    >>> target_words("Mass"), target_words(ANY)
+    ('Mass', 'any finding')
+    """
+    return "any finding" if finding == ANY else finding
 
 
 class MissUnit(StrEnum):
@@ -221,7 +234,7 @@ class RuleOut(Document):
             rule: of this document.
             named: whether to name the stratum, which may say the sex and age of a patient.
         """
-        units = f"{self.unit.value}s with {self._what(rule.finding)}"
+        units = f"{self.unit.value}s with {target_words(rule.finding)}"
         rate = (
             f"of {units}, the mean share of films ruled out"
             if self.unit is MissUnit.PATIENT
@@ -241,10 +254,6 @@ class RuleOut(Document):
         prevalence = self.prevalence.get(rule.finding, 0.0)
         return (
             f"of flagged {self.unit.value}s, at least {self.ppv or 0.0:.0%} have "
-            f"{self._what(rule.finding)} with {self.confidence:.0%} confidence, where the "
+            f"{target_words(rule.finding)} with {self.confidence:.0%} confidence, where the "
             f"prevalence is {prevalence:.1%} (labels of {self.population}, {self.date})"
         )
-
-    @staticmethod
-    def _what(finding: str) -> str:
-        return "any finding" if finding == ANY else finding

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from hilum.report.parts.text import shown
 
-__all__ = ["ALIGNED", "EXPLICIT", "TIGHT", "TableForm", "cell", "code", "document", "table", "text"]
+__all__ = [
+    *("ALIGNED", "EXPLICIT", "TIGHT", "TableForm"),
+    *("cell", "cells_table", "code", "document", "table", "text"),
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,17 @@ def table(
     first, *rest = (f"| {' | '.join(line)} |" for line in lines)
     ruled = f"|{form.gap}{f'{form.gap}|{form.gap}'.join(rule)}{form.gap}|"
     return "\n".join((first, ruled, *rest))
+
+
+def cells_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    r"""Return a table of words from outside, whose columns but the first are numbers.
+
+    >>> print(cells_table(("Reader", "n"), [("a|b", "12")]))
+    | Reader | n |
+    | :-- | --: |
+    | a\|b | 12 |
+    """
+    return table(header, [[cell(word) for word in row] for row in rows], "lr", EXPLICIT)
 
 
 def _stretched(rule: str, width: int) -> str:
