@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from hilum.exporting.rebuild import design_of, rebuilt
 from hilum.importing.profile import checked
 from hilum.model.backbones import backbone
 from hilum.model.tail import Affine
+from hilum.runs.facts import Design
+from hilum.runs.recipe_parts import ModelConfig
 
 Said = Callable[..., tuple[int, str, str]]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -170,6 +173,14 @@ def test_the_shipped_bundle_is_exported_by_the_name_of_its_backbone(tmp_path: Pa
     """It was written before bundles said their backbone, with its kernels as float16."""
     found = export_bundle("starter", "safetensors", tmp_path / "starter", "timm/resnet10t")
     assert found.heatmaps is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"growth_rate": 4, "width": 8}])
+def test_a_backbone_is_read_from_the_words_of_an_older_bundle(options: dict[str, int]) -> None:
+    words = ModelConfig(backbone="timm/resnet10t", options=options).in_words()
+    network = SimpleNamespace(design=None, architecture=words)
+    older: Any = SimpleNamespace(manifest=SimpleNamespace(facts=SimpleNamespace(network=network)))
+    assert design_of(older) == Design(backbone="timm/resnet10t", options=options)
 
 
 def test_a_network_in_8_bits_stays_a_graph(

@@ -134,8 +134,8 @@ def write(file: Path, profile: Profile, out: Path, accept: str = "") -> RunFolde
 def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:
     import yaml
 
-    from hilum.importing.hf import HF_PROFILE, hf_profile, is_hf_folder
-    from hilum.importing.profile import load_profile, shipped_profiles
+    from hilum.importing.hf import hf_profile, is_hf_folder
+    from hilum.importing.profile import HF_PROFILE, load_profile, shipped_profiles
 
     fields: dict[str, Any] = {}
     for change in changes:

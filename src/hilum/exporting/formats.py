@@ -27,11 +27,11 @@ from hilum.exporting.hub import (
 from hilum.exporting.parity import Forward
 from hilum.exporting.rebuild import design_of, rebuilt
 from hilum.model.backbones import Features
+from hilum.model.weights import COUNTER
 
 __all__ = ["FORMATS", "Written"]
 
 WEIGHTS = "model.safetensors"
-_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _published_names(network: nn.Module) -> dict[str, str]:
     before = "network." if inner is not network else ""
     names: dict[str, str] = {}
     for name in network.state_dict():
-        if name.endswith(_COUNTER):
+        if name.endswith(COUNTER):
             continue
         short = name.removeprefix(before)
         for ours, theirs in (
@@ -202,7 +202,7 @@ def _write_hub(bundle: Bundle, backbone: str, folder: Path, transformers: bool) 
     (folder / "README.md").write_text(hub_card(bundle, lost, transformers), "utf-8")
     network = timm.create_model(name, num_classes=len(bundle.labels), **arguments)
     read = load_file(folder / WEIGHTS)
-    counters = {k: v for k, v in network.state_dict().items() if k.endswith(_COUNTER)}
+    counters = {k: v for k, v in network.state_dict().items() if k.endswith(COUNTER)}
     network.load_state_dict({**counters, **read})
     notes = (
         "no heatmaps, calibrator, operating points or input gate: logits alone",

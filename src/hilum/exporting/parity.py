@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from hilum.bundle.bundle import Bundle
+from hilum.domain.documents import Document
 from hilum.domain.errors import BundleError
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.files.sealed import file_sha256
@@ -26,10 +26,8 @@ _TOLERANCE = {False: 1e-4, True: 5e-2}
 a graph with convolutions in 8 bits is computed otherwise by each library."""
 
 
-class Compared(BaseModel):
+class Compared(Document):
     """Everything in export.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     notice: str = NOT_A_DEVICE
     format: str
@@ -52,7 +50,7 @@ class Compared(BaseModel):
     """Largest value of the bundle's heatmaps."""
     notes: tuple[str, ...] = ()
     """What the format does not carry."""
-    files: dict[str, str] = {}
+    files: dict[str, str]
     """sha256 of each exported file by name."""
 
 

@@ -15,17 +15,15 @@ from torch import nn
 
 from hilum.bundle.bundle import Bundle
 from hilum.domain.errors import BundleError, UsageError
-from hilum.model.backbones import Features, backbone
-from hilum.model.tail import Affine, assembled, head_width, set_epsilon
-from hilum.model.tokens import TOKEN_POOLINGS, token_features
+from hilum.model.tail import Affine, assembled, features_for, head_width, set_epsilon
+from hilum.model.weights import COUNTER
 from hilum.runs.facts import Design
 
 __all__ = ["design_of", "rebuilt", "stored_tensors"]
 
 _HALF = ".half"
-_COUNTER = "num_batches_tracked"
 _WORDS = re.compile(
-    r"(?P<backbone>\S+) (?:\((?P<options>[\w ,]+)\))?, global average pooling, linear head"
+    r"(?P<backbone>[^\s,]+) ?(?:\((?P<options>[\w ,]+)\))?, global average pooling, linear head"
 )
 
 
@@ -53,7 +51,6 @@ def design_of(bundle: Bundle, named: str = "") -> Design:
 
     Raises:
         UsageError: when it is not known.
-
     """
     network = bundle.manifest.facts.network
     if network.design is not None:
@@ -78,21 +75,19 @@ def rebuilt(bundle: Bundle, design: Design) -> nn.Module:
     """
     tensors = stored_tensors(bundle.root / "model.onnx")
     channels = bundle.manifest.preprocessing.channels
+    features = features_for(design.backbone, design.pooling, channels, design.options)
+    if design.epsilon is not None:
+        set_epsilon(features, design.epsilon)
+    width = head_width(features, design.pooling)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(0)
-        if design.pooling in TOKEN_POOLINGS:
-            features: Features = token_features(design.backbone, channels, design.options)
+        if design.steps == ("linear",):
+            steps: tuple[nn.Module, ...] = (nn.Linear(width, len(bundle.labels)),)
         else:
-            features = backbone(design.backbone).build(channels, design.options)
-        if design.epsilon is not None:
-            set_epsilon(features, design.epsilon)
-        steps = _steps(design, head_width(features, design.pooling), tensors)
-        if len(steps) == 1:
-            steps = (nn.Linear(head_width(features, design.pooling), len(bundle.labels)),)
+            steps = _steps(design, width, tensors)
         network = assembled(features, design.pooling, steps, bundle.labels)
     with torch.no_grad():
         for name, own in network.state_dict().items():
-            if name.endswith(_COUNTER):
+            if name.endswith(COUNTER):
                 continue
             stored = tensors.get(name)
             if stored is None or stored.shape != tuple(own.shape):

@@ -19,6 +19,7 @@ from hilum.confined.serve import Answer, Answering, serve
 from hilum.domain.errors import HilumError
 from hilum.importing.onnx_file import read_onnx
 from hilum.importing.read import read_weights
+from hilum.importing.records import WeightFile
 
 __all__ = ["PIECE_BYTES", "main"]
 
@@ -36,14 +37,18 @@ class _Reader:
         """Answer `read` with names, `graph` with a graph, `tensors` with bytes from a number on."""
         if request.head["do"] == "tensors":
             return self._pieces(int(request.head["begin"]))
-        if request.head["do"] == "graph":
-            return self._graph(Path(request.head["path"]))
+        path = Path(request.head["path"])
         try:
-            file = read_weights(Path(request.head["path"]))
+            if request.head["do"] == "graph":
+                return {}, (read_onnx(path),)
+            return self._contents(read_weights(path))
         except HilumError as error:
             return {"error": str(error), "kind": type(error).__name__}, ()
         except MemoryError:
             return {"error": "the file needs more memory than a reader may use", "kind": ""}, ()
+
+    def _contents(self, file: WeightFile) -> Answer:
+        """Answer with the names in a file, whose tensors are kept for later."""
         entries = [
             (key, name, tensor.dtype.str, tensor.shape)
             for key, held in file.holders.items()
@@ -58,15 +63,6 @@ class _Reader:
             "settings": file.settings,
         }
         return head, ()
-
-    def _graph(self, path: Path) -> Answer:
-        """Answer with one ONNX graph, its tensors inside."""
-        try:
-            return {}, (read_onnx(path),)
-        except HilumError as error:
-            return {"error": str(error), "kind": type(error).__name__}, ()
-        except MemoryError:
-            return {"error": "the file needs more memory than a reader may use", "kind": ""}, ()
 
     def _pieces(self, begin: int) -> Answer:
         blobs: list[memoryview] = []

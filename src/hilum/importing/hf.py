@@ -10,12 +10,10 @@ from typing import Any
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.importing.hf_networks import network_of_config
-from hilum.importing.profile import Profile, checked
+from hilum.importing.profile import HF_PROFILE, Profile, checked
 
-__all__ = ["HF_PROFILE", "hf_profile", "is_hf_folder"]
+__all__ = ["hf_profile", "is_hf_folder"]
 
-HF_PROFILE = "hf-image-classification"
-"""Name of the profile that is made from the files of a folder."""
 _CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
 _LONGEST = 10_000_000
 _RULES = {0: "nearest", 2: "pil-bilinear", 3: "pil-bicubic"}

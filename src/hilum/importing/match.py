@@ -19,12 +19,12 @@ from hilum.importing.records import WeightFile
 from hilum.model.backbones import Features
 from hilum.model.published import HEAD_NORM, with_timm_names
 from hilum.model.tail import Affine, set_epsilon
+from hilum.model.weights import COUNTER
 
 __all__ = ["Matched", "filled"]
 
-_COUNTER = "num_batches_tracked"
 _LEFT: Mapping[str, str] = {
-    rf"(^|\.){_COUNTER}$": "a counter that nothing reads",
+    rf"(^|\.){COUNTER}$": "a counter that nothing reads",
     r"(^|\.)op_threshs$": "operating points, which the profile has",
     r"(^|\.)relative_position_index$": "positions, which the network counts itself",
 }
@@ -59,7 +59,7 @@ def filled(features: Features, file: WeightFile, profile: Profile, where: str) -
     _agree(file, profile, where)
     own = dict(features.extractor.state_dict())
     own |= {f"{HEAD_NORM}{name}": tensor for name, tensor in features.norm.state_dict().items()}
-    wanted = [name for name in own if not name.endswith(_COUNTER)]
+    wanted = [name for name in own if not name.endswith(COUNTER)]
     key, named, prefix = _holder(file, profile, wanted, where)
     placed: dict[str, str] = {}
     for name in wanted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from hilum.domain.errors import BundleError
@@ -13,9 +12,8 @@ from hilum.importing.match import filled
 from hilum.importing.profile import Profile
 from hilum.importing.records import WeightFile
 from hilum.importing.untrained import signs_of_no_training
-from hilum.model.backbones import Features, backbone
-from hilum.model.tail import Affine, assembled, head_width
-from hilum.model.tokens import TOKEN_POOLINGS, token_features
+from hilum.model.backbones import Features
+from hilum.model.tail import Affine, assembled, features_for, head_width
 from hilum.runs.facts import Design
 
 __all__ = ["Built", "build_network"]
@@ -51,7 +49,8 @@ def build_network(file: WeightFile, profile: Profile, where: str) -> Built:
     Raises:
         BundleError: when tensors are missing, misshapen, not finite, or have no place.
     """
-    features = _features(profile)
+    channels = profile.input.channels
+    features = features_for(profile.backbone, profile.pooling, channels, profile.options)
     matched = filled(features, file, profile, where)
     network = _network(features, matched.steps, profile, where)
     signs = signs_of_no_training(matched)
@@ -64,16 +63,6 @@ def build_network(file: WeightFile, profile: Profile, where: str) -> Built:
         epsilon=matched.epsilon,
     )
     return Built(network.eval(), matched.used, matched.left, signs, design)
-
-
-def _features(profile: Profile) -> Features:
-    """Build the backbone with random weights."""
-    channels, options = profile.input.channels, profile.options
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(0)
-        if profile.pooling in TOKEN_POOLINGS:
-            return token_features(profile.backbone, channels, options)
-        return backbone(profile.backbone).build(channels, options)
 
 
 def _network(

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from hilum.domain.errors import BundleError
 from hilum.importing.profile import FROM_FILE, Profile
 
-__all__ = ["Tailed", "with_tail"]
+__all__ = ["OWN", "Tailed", "with_tail"]
 
 _THROUGH = frozenset({"Identity", "Cast", "Dropout"})
 _FLAT = frozenset({"Flatten", "Reshape", "Squeeze", "Identity", "Dropout"})
@@ -123,7 +123,7 @@ def with_tail(model: onnx.ModelProto, profile: Profile, where: str) -> Tailed:
     return Tailed(model, original, logits, notes)
 
 
-_OWN = "net/"
+OWN = "net/"
 """Start of all names of the foreign graph, so that none is one of ours."""
 
 
@@ -132,12 +132,12 @@ def _prefix(model: onnx.ModelProto) -> None:
     graph = model.graph
     for node in graph.node:
         for names in (node.input, node.output):
-            renamed = [f"{_OWN}{name}" if name else "" for name in names]
+            renamed = [f"{OWN}{name}" if name else "" for name in names]
             del names[:]
             names.extend(renamed)
     for parts in (graph.input, graph.output, graph.initializer, graph.value_info):
         for part in parts:
-            part.name = f"{_OWN}{part.name}"
+            part.name = f"{OWN}{part.name}"
 
 
 def _fix_shape(given: Any, profile: Profile) -> None:
@@ -158,7 +158,7 @@ def _input(graph: _Graph, profile: Profile) -> Any:
     if len(found) != 1:
         raise BundleError(
             f"{graph.where} must have one input, the images; it has "
-            f"{', '.join(one.name[len(_OWN) : 40] for one in found) or 'none'}"
+            f"{', '.join(one.name[len(OWN) : 40] for one in found) or 'none'}"
         )
     kind = found[0].type.tensor_type
     sides = [side.dim_value or None for side in kind.shape.dim]
@@ -174,14 +174,14 @@ def _input(graph: _Graph, profile: Profile) -> Any:
 
 def _logits(graph: _Graph, profile: Profile) -> tuple[str, str | None]:
     """Return the tensor of the logits, and the kind of what bounds them behind it."""
-    names = [output.name.removeprefix(_OWN) for output in graph.model.graph.output]
+    names = [output.name.removeprefix(OWN) for output in graph.model.graph.output]
     wanted = "" if profile.head == (FROM_FILE,) else profile.head[0].removeprefix("output ")
     if (wanted or len(names) != 1) and wanted not in names:
         raise BundleError(
             f"{graph.where} must have the output that the profile names; it has "
             f"{', '.join(name[:40] for name in names)}. Add --set 'head=[output NAME]'"
         )
-    name = graph.back(f"{_OWN}{wanted or names[0]}", _THROUGH)
+    name = graph.back(f"{OWN}{wanted or names[0]}", _THROUGH)
     node = graph.made_by.get(name)
     if node is None or node.op_type not in _BOUNDED:
         return name, None

@@ -16,8 +16,18 @@ from hilum.files.sealed import first_fault
 from hilum.imaging.preprocess import Preprocessing
 from hilum.runs.facts import SeenFilms
 
-__all__ = ["FROM_FILE", "NEEDED_INPUT", "ONNX", "Profile", "load_profile", "shipped_profiles"]
+__all__ = [
+    "FROM_FILE",
+    "HF_PROFILE",
+    "NEEDED_INPUT",
+    "ONNX",
+    "Profile",
+    "load_profile",
+    "shipped_profiles",
+]
 
+HF_PROFILE = "hf-image-classification"
+"""Name of the profile that is made from the files of a folder."""
 ONNX = "onnx"
 """Backbone of a profile whose file is a graph, which is served as it is."""
 FROM_FILE = "as in the file"
@@ -154,7 +164,7 @@ def load_profile(word: str, changes: Mapping[str, Any]) -> Profile:
         from hilum.importing.draft import library_tree
 
         return checked(library_tree(library, network), word, changes)
-    if word == "hf-image-classification":
+    if word == HF_PROFILE:
         raise UsageError(f"profile {word} is made from the files of a folder; name that folder")
     folder = files("hilum.importing").joinpath("profiles")
     shipped = folder.joinpath(f"{word}.yaml")

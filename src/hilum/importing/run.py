@@ -97,10 +97,11 @@ def _write(
 ) -> None:
     profile = request.profile
     prep = profile.input
-    served = write_network(source[0], profile, run.model, films)
+    rasters = np.stack([prep.raster(film) for film in films])
+    served = write_network(source[0], profile, run.model, rasters)
     sha256 = file_sha256(run.model)
     engine = Engine(run.model, prep, profile.outputs)
-    golden = engine.run(np.stack([prep.raster(film) for film in films])).logits.values
+    golden = engine.run(rasters).logits.values
     _refuse_other_scores(golden, profile, source[0])
     network = NetworkFacts(
         name=profile.name,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilum.domain.errors import BundleError
-from hilum.domain.radiograph import Radiograph
 from hilum.importing.profile import ONNX, Profile
 from hilum.importing.reading import read_confined, read_graph_confined
 from hilum.runs.facts import Design
@@ -42,21 +42,19 @@ class Served:
     design: Design | None = None
 
 
-def write_network(source: Path, profile: Profile, out: Path, films: Sequence[Radiograph]) -> Served:
+def write_network(source: Path, profile: Profile, out: Path, rasters: NDArray[Any]) -> Served:
     """Read a file in a confined process, and write the graph that serves.
 
     Args:
         source: file of tensors, or an ONNX graph where the profile's backbone is `onnx`.
         profile: what the file does not say.
         out: the `.onnx` file to write.
-        films: drawn films to compare on.
+        rasters: (B, S, S) drawn films to compare on, as the preprocessing has them.
 
     Raises:
         BundleError: for a file that cannot be read, or does not fit the profile.
     """
-    prep = profile.input
-    rasters: Any = np.stack([prep.raster(film) for film in films])
-    images = prep.normalize(rasters)
+    images = profile.input.normalize(rasters)
     if profile.backbone == ONNX:
         return _from_graph(source, profile, out, images)
     return _from_tensors(source, profile, out, images)
@@ -95,7 +93,7 @@ def _shares(network: Any, images: Any) -> tuple[str, ...]:
 def _from_graph(source: Path, profile: Profile, out: Path, images: Any) -> Served:
     import onnx
 
-    from hilum.importing.onnx_tail import with_tail
+    from hilum.importing.onnx_tail import OWN, with_tail
 
     data = read_graph_confined(source)
     tailed = with_tail(onnx.load_model_from_string(data), profile, source.name)
@@ -105,7 +103,7 @@ def _from_graph(source: Path, profile: Profile, out: Path, images: Any) -> Serve
     got = _answers(data, "logits", images, source.name)
     own = _answers(tailed.original, tailed.logits, images, source.name)
     gap = _gap(got, own, profile, source.name)
-    used = {tensor.name.removeprefix("net/"): tensor.name for tensor in model.graph.initializer}
+    used = {tensor.name.removeprefix(OWN): tensor.name for tensor in model.graph.initializer}
     return Served("onnx", {"logits": gap}, tailed.notes, used)
 
 

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hilum.domain.findings import LabelSet
-from hilum.model.backbones import Activation, Features
+from hilum.model.backbones import Activation, Features, backbone
 from hilum.model.classifier import Classifier, ExplainedClassifier
-from hilum.model.tokens import TokenFeatures, TokenNetwork
+from hilum.model.tokens import TOKEN_POOLINGS, TokenFeatures, TokenNetwork, token_features
 
-__all__ = ["Affine", "ImportedNetwork", "assembled", "head_width", "set_epsilon"]
+__all__ = [
+    "Affine",
+    "ImportedNetwork",
+    "assembled",
+    "features_for",
+    "head_width",
+    "set_epsilon",
+]
+
+
+def features_for(name: str, pooling: str, channels: int, options: Mapping[str, int]) -> Features:
+    """Build the backbone that goes before a pooling, on the CPU and with the same weights always.
+
+    Args:
+        name: backbone of hilum, or timm/NAME.
+        pooling: as `ImportedNetwork` and `TokenNetwork` have it.
+        channels: of the images.
+        options: of the backbone.
+
+    Raises:
+        UsageError: for a backbone or options that are not known.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(0)
+        if pooling in TOKEN_POOLINGS:
+            return token_features(name, channels, options)
+        return backbone(name).build(channels, options)
 
 
 def head_width(features: Features, pooling: str) -> int:

@@ -240,13 +240,13 @@ def load_backbone(network: Classifier, path: Path) -> None:
             f"got {path}{f', {what}' if what else ''}"
         )
     holders = {"": _read(path)[0]} if _is_safetensors(path) else _read_torch(path)
-    wanted = {name for name in _own(network.backbone) if not name.endswith(_COUNTER)}
+    wanted = {name for name in _own(network.backbone) if not name.endswith(COUNTER)}
     tensors, contents = choose(holders, wanted, str(path))
     _fill_backbone(network.backbone, tensors, str(path), contents)
 
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
-_COUNTER = "num_batches_tracked"
+COUNTER = "num_batches_tracked"
 """Ending of the names of counters, which older files lack and nothing reads."""
 _TO_HEADER = 8
 """Bytes before the header of a safetensors file, which is JSON."""
@@ -343,7 +343,7 @@ def _fill_backbone(
         # a deeper sister has all our tensors and more; a head is none of our parts
         if name.split(".")[0] in parts and name not in extractor:
             raise BundleError(f"{source}: tensor {name} is of another network than the run's")
-    found = {name: own[name] for name in own if name.endswith(_COUNTER)} | tensors
+    found = {name: own[name] for name in own if name.endswith(COUNTER)} | tensors
     first = _first_convolution(features.extractor)
     if first in found and found[first].ndim == 4:
         found[first] = _adapted(found[first], own[first].shape[1])

@@ -111,8 +111,9 @@ class DerivedPictures:
         facts = film.facts
         looked_at = facts.get("status") == Status.REJECT
         decoded = looked_at and not _NOT_DECODED & set(facts.get("codes", ()))
-        seen = film.scored or decoded
-        return {"preview": seen, "pixels": seen, "maps": film.scored}
+        scored = film.scored
+        seen = scored or decoded
+        return {"preview": seen, "pixels": seen, "maps": scored}
 
     def overlays(self, film: FilmRow) -> tuple[str, ...]:
         """Return the findings whose overlay can be requested: all of a scored film."""

@@ -58,7 +58,6 @@ class Guard:
         self._inner = inner
         self._settings = settings
         self._busy: Counter[str] = Counter()
-        self._working = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,7 +68,6 @@ class Guard:
         answer = _Answer(send)
         address = (scope.get("client") or ("", 0))[0]
         self._busy[address] += 1
-        self._working += 1
         limits = self._settings.limits
         upload = scope["method"] == "POST" and scope["path"] == _UPLOAD
         most = limits.film_bytes if upload else limits.json_bytes
@@ -90,7 +88,6 @@ class Guard:
             await answer.problem(problem)
         finally:
             body.let_go()
-            self._working -= 1
             self._busy[address] -= 1
             if not self._busy[address]:
                 del self._busy[address]
@@ -102,7 +99,7 @@ class Guard:
             raise ServiceError(
                 429, "TOO_MANY_REQUESTS", "fewer requests at a time", {"Retry-After": "1"}
             )
-        if self._working > settings.limits.requests:
+        if self._busy.total() > settings.limits.requests:
             raise ServiceError(
                 503, "TOO_BUSY", "too many requests at a time; send it again", {"Retry-After": "1"}
             )

@@ -24,8 +24,13 @@ from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 
 __all__ = [
-    *("RuleRequest", "RuleSource", "films_for", "fit_rule"),
-    *("labeled_for", "needs", "strata"),
+    "RuleRequest",
+    "RuleSource",
+    "films_for",
+    "fit_rule",
+    "labeled_for",
+    "needs",
+    "strata",
 ]
 
 UNKNOWN_STRATUM = "unknown"

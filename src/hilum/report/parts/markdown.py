@@ -9,8 +9,16 @@ from dataclasses import dataclass
 from hilum.report.parts.text import shown
 
 __all__ = [
-    *("ALIGNED", "EXPLICIT", "TIGHT", "TableForm"),
-    *("cell", "cells_table", "code", "document", "table", "text"),
+    "ALIGNED",
+    "EXPLICIT",
+    "TIGHT",
+    "TableForm",
+    "cell",
+    "cells_table",
+    "code",
+    "document",
+    "table",
+    "text",
 ]
 
 

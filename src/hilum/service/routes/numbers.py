@@ -34,35 +34,34 @@ def summary(parts: Parts, caller: Viewer) -> SummaryDocument:
 
     They describe these films; they are no prevalence.
     """
-    counts = parts.shown_counts(caller)
     tally = StoreTally.of(parts.store.database)
-    blind = parts.settings.blind
+    counts, views = parts.shown_counts(caller), dict(tally.views.most_common())
+    if parts.settings.blind:
+        return SummaryDocument(
+            counts=counts,
+            views=views,
+            blinded=True,
+            statuses={},
+            findings=(),
+            reasons=(),
+            readers=(),
+        )
     names = parts.store.tokens.names()
     findings = sorted(parts.bundle.findings, key=lambda one: -tally.positives[one])
     return SummaryDocument(
         counts=counts,
-        views=dict(tally.views.most_common()),
-        blinded=blind,
-        statuses={} if blind else dict(tally.statuses.most_common()),
-        findings=()
-        if blind
-        else tuple(
-            FindingSummary(
-                finding=one,
-                positive=tally.positives[one],
-                scored=tally.scored,
-            )
+        views=views,
+        blinded=False,
+        statuses=dict(tally.statuses.most_common()),
+        findings=tuple(
+            FindingSummary(finding=one, positive=tally.positives[one], scored=tally.scored)
             for one in findings
         ),
-        reasons=()
-        if blind
-        else tuple(
+        reasons=tuple(
             ReasonSummary(code=code, sentence=REASONS[ReasonCode(code)], scored=scored, films=films)
             for (code, scored), films in tally.codes.most_common()
         ),
-        readers=()
-        if blind
-        else tuple(
+        readers=tuple(
             ReaderProgress(reader=reader, name=names.get(reader, ""), films=films)
             for reader, films in sorted(tally.readers.items())
         ),

@@ -14,7 +14,10 @@ from typing import Any
 from hilum.service.store.database import Database, Row
 from hilum.service.store.events import Happening, append_event, digest_of
 
-__all__ = ["FilmRow", "FilmState", "NewFilm", "NewResult", "StoredFilms", "parted"]
+__all__ = ["SCORED", "FilmRow", "FilmState", "NewFilm", "NewResult", "StoredFilms", "parted"]
+
+SCORED = "r.status IN ('ok', 'warn')"
+"""Test of a result `r` that has scores."""
 
 _SERVICE = "service"
 """Actor of what no reader does."""
@@ -244,8 +247,8 @@ class StoredFilms:
     def holder_of(self, sop: str, pixels: str, film: str) -> str | None:
         """Return the name of a scored film that has this DICOM identity and other pixels."""
         row = self._database.one(
-            "SELECT f.name FROM result r JOIN film f ON f.id=r.film WHERE r.sop=? AND r.pixels<>? "
-            "AND r.film<>? AND r.status IN ('ok', 'warn') ORDER BY r.made LIMIT 1",
+            "SELECT f.name FROM result r JOIN film f ON f.id=r.film "  # noqa: S608
+            f"WHERE r.sop=? AND r.pixels<>? AND r.film<>? AND {SCORED} ORDER BY r.made LIMIT 1",
             (sop, pixels, film),
         )
         return None if row is None else row["name"]

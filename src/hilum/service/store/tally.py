@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from hilum.domain.errors import Status
 from hilum.service.store.database import Database
-from hilum.service.store.films import parted
+from hilum.service.store.films import SCORED, parted
 
 __all__ = ["StoreTally"]
 
@@ -48,7 +49,7 @@ class StoreTally:
             for finding in parted(row["positives"]):
                 positives[finding] += row["films"]
         codes = database.all(
-            "SELECT c.value AS code, r.status IN ('ok', 'warn') AS scored, COUNT(*) AS films "  # noqa: S608
+            f"SELECT c.value AS code, {SCORED} AS scored, COUNT(*) AS films "  # noqa: S608
             f"FROM {_RESULTS} JOIN json_each(r.line, '$.codes') c GROUP BY c.value, scored"
         )
         readers = database.all(
@@ -58,7 +59,7 @@ class StoreTally:
             statuses,
             views,
             positives,
-            sum(films for status, films in statuses.items() if status in ("ok", "warn")),
+            sum(films for status, films in statuses.items() if Status(status).scored),
             Counter({(row["code"], bool(row["scored"])): row["films"] for row in codes}),
             Counter({row["reader"]: row["films"] for row in readers}),
         )

@@ -11,11 +11,10 @@ from typing import Any
 
 from hilum.domain.errors import UsageError
 from hilum.service.store.database import Database, Row
-from hilum.service.store.films import FilmRow, parted
+from hilum.service.store.films import SCORED, FilmRow, parted
 
 __all__ = ["ListedFilm", "Worklist", "WorklistPage", "WorklistQuery", "WorklistState"]
 
-_SCORED = "r.status IN ('ok', 'warn')"
 _MINE = "EXISTS (SELECT 1 FROM verdict v WHERE v.film=f.id AND v.reader=:me)"
 
 _LISTED = "film f LEFT JOIN result r INDEXED BY result_listed ON r.film=f.id AND r.bundle=f.bundle"
@@ -66,7 +65,7 @@ _STATES = {
     WorklistState.READ: _MINE,
     WorklistState.POSITIVE: "r.positives<>''",
     WorklistState.NEAR: "r.positives='' AND r.near<>''",
-    WorklistState.NOT_SCORED: f"r.status IS NOT NULL AND NOT {_SCORED}",
+    WorklistState.NOT_SCORED: f"r.status IS NOT NULL AND NOT {SCORED}",
     WorklistState.CONFLICT: "f.conflict=1",
     WorklistState.SECOND_LOOK: "f.second_look=1",
     WorklistState.QUEUED: "f.state='queued'",
