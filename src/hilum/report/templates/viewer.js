@@ -25,7 +25,8 @@ const hilumViewer = (() => {
   // Where a map's share of its peak can be read from its picture, as layer_palette() in ramp.py has
   // it: alpha rises up to 0.6, and green from 0.3 on. The row of a matrix that makes alpha of it.
   const CUTS = new Map([[0.5, ["0 0 0 1 0", 0.8181]], [0.8, ["0 1 0 0 0", 0.6525]]]);
-  const NEXT_CONTOUR = new Map([[0, 0.5], [0.5, 0.8], [0.8, 0]]);
+  const CONTOURS = [0, ...CUTS.keys()];
+  const contourWords = ({ contour }) => contour ? `Contour ${100 * contour} %` : "Contour";
   const hands = { left: "window", middle: "move", right: "move" };
   const SVG = "http://www.w3.org/2000/svg";
   const stages = new WeakMap();
@@ -191,7 +192,7 @@ const hilumViewer = (() => {
       const at = findings.indexOf(this.state.finding) + by + findings.length;
       if (findings.length) this.set({ finding: findings[at % findings.length], map: true });
     }
-    contour() { this.set({ contour: NEXT_CONTOUR.get(this.state.contour) }); }
+    contour() { this.set({ contour: CONTOURS[(CONTOURS.indexOf(this.state.contour) + 1) % CONTOURS.length] }); }
     reset() { this.set(START); this.fit(); }
   }
 
@@ -206,7 +207,7 @@ const hilumViewer = (() => {
   // What each key and button does. A key is matched in lower case.
   const ACTIONS = new Map([
     ["h", { words: "Map", does: (s) => s.set({ map: !s.state.map }), on: (state) => state.map, maps: true, help: "map on or off" }],
-    ["c", { words: "Contour", does: (s) => s.contour(), on: (state) => state.contour > 0, says: ({ contour }) => contour ? `Contour ${100 * contour} %` : "Contour", maps: true, help: "contour at 50 or 80 % of the map's peak, or none" }],
+    ["c", { words: "Contour", does: (s) => s.contour(), on: (state) => state.contour > 0, says: contourWords, maps: true, help: "contour at 50 or 80 % of the map's peak, or none" }],
     ["f", { does: (s, back) => s.step(back ? -1 : 1), help: "map of the next finding (Shift: of the one before)" }],
     ["[", { does: (s) => s.set({ opacity: s.state.opacity - 0.1 }), help: "map fainter" }],
     ["]", { does: (s) => s.set({ opacity: s.state.opacity + 0.1 }), help: "map stronger" }],
@@ -487,5 +488,5 @@ const hilumViewer = (() => {
   }
 
   start();
-  return { ImagePainter, Stage, show, open, hands };
+  return { ImagePainter, Stage, show, open, hands, contourWords };
 })();

@@ -288,9 +288,13 @@ const hilumPixels = (() => {
       const pixels = Uint32Array.from(levels, (level) => colors[Math.round(255 * level)]);
       found.canvas = new OffscreenCanvas(wide, high);
       found.canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), wide, high), 0, 0);
-      found.contours = new Map([0.5, 0.8].map((at) => [at, contour(levels, wide, high, at)]));
-      found.scale = scale;
+      Object.assign(found, { scale, levels, contours: new Map() });
       return found;
+    }
+
+    outline({ canvas: { width, height }, levels, contours }, share) {
+      if (!contours.has(share)) contours.set(share, contour(levels, width, height, share));
+      return contours.get(share);
     }
 
     paint(state, canvas, ratio) {
@@ -308,7 +312,7 @@ const hilumPixels = (() => {
       context.globalAlpha = 1;
       if (!state.contour) return;
       const path = new Path2D();
-      path.addPath(found.contours.get(state.contour), new DOMMatrix([box[2], 0, 0, box[3], box[0], box[1]]));
+      path.addPath(this.outline(found, state.contour), new DOMMatrix([box[2], 0, 0, box[3], box[0], box[1]]));
       for (const [color, width] of [["#000000", 4], ["#ffffff", 2]]) {
         context.strokeStyle = color;
         context.lineWidth = width * ratio;

@@ -191,7 +191,7 @@ export class FilmView {
     if (!this.map) return;
     this.map.on = state.map;
     this.contour.on = state.contour > 0;
-    this.contour.textContent = state.contour ? `Contour ${100 * state.contour} %` : "Contour";
+    this.contour.textContent = hilumViewer.contourWords(state);
     this.scale.on = state.shared;
     this.scale.textContent = state.shared ? "Shared scale" : "Own scale";
     this.ramp.title = state.shared ? "From none to the highest of all maps of this film" : "From none to the map's own maximum";

@@ -2,7 +2,6 @@
 import { make } from "./element.js";
 
 const KEPT = "hilum-mouse";
-const PLAIN = { left: "window", middle: "move", right: "move" };
 const DOES = { window: "Window: contrast and brightness", move: "Move the film", zoom: "Zoom" };
 
 export function restoreMouse() {
@@ -12,12 +11,12 @@ export function restoreMouse() {
   } catch {
     // what another page of this address wrote is no choice
   }
-  for (const [side, plain] of Object.entries(PLAIN)) hilumViewer.hands[side] = kept[side] in DOES ? kept[side] : plain;
+  for (const side of Object.keys(hilumViewer.hands)) if (kept[side] in DOES) hilumViewer.hands[side] = kept[side];
 }
 
 // Three choices, which count at once.
 export function mouseChoices() {
-  const choices = Object.keys(PLAIN).map((side) => {
+  const choices = Object.keys(hilumViewer.hands).map((side) => {
     const options = Object.entries(DOES).map(([value, text]) => make("option", { value, text, selected: hilumViewer.hands[side] === value }));
     const made = make("select", { name: side }, ...options);
     made.addEventListener("change", () => {

@@ -2,14 +2,10 @@
 import * as api from "./api.js";
 import { draw, make, toggle } from "./element.js";
 import { address } from "./route.js";
-import { STATUSES, findingName } from "./words.js";
+import { SCORED, STATUSES, findingName } from "./words.js";
 
-const COUNTS = [["all", ""], ["unread", "unread"], ["read", "read"], ["positive", "positive"], ["near", "near"],
-  ["not_scored", "not_scored"], ["conflict", "conflict"], ["second_look", "second_look"], ["queued", "queued"]];
 const NAMES = { all: "Films", unread: "Unread by you", read: "Read by you", positive: "With a positive finding", near: "Near a threshold",
   not_scored: "Not scored", conflict: "Readers differ", second_look: "Second look", queued: "Waiting" };
-
-const SCORED = new Set(["ok", "warn"]);
 
 const number = (value) => value.toLocaleString("en");
 const bar = (share) => draw("svg", { class: "count-bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -28,14 +24,14 @@ function table(title, note, rows) {
 // Every count is a link to the films that it counts.
 export async function overview(element) {
   const found = await api.summary();
-  const counts = COUNTS.filter(([key]) => key in found.counts && (found.counts[key] || ["all", "unread", "read"].includes(key)));
+  const counts = Object.keys(NAMES).filter((key) => key in found.counts && (found.counts[key] || ["all", "unread", "read"].includes(key)));
   const rows = (counted, make_) => Object.entries(counted).map(([value, films]) => ({ films, ...make_(value) }));
   element.replaceChildren(make("div", { class: "page" },
     make("h1", { text: "Overview" }),
     make("p", { class: "note", text: found.blinded
       ? "Readers are blinded: only what tells nothing of the model or of other readers is counted."
       : "Counts of the films in this service; each leads to its films. They are no prevalence: thresholds trade misses against false calls." }),
-    make("ul", { class: "tiles" }, ...counts.map(([key, state]) => make("li", {}, make("a", { href: address({ state }) },
+    make("ul", { class: "tiles" }, ...counts.map((key) => make("li", {}, make("a", { href: address({ state: key === "all" ? "" : key }) },
       make("b", { text: number(found.counts[key]) }), make("span", { text: NAMES[key] }))))),
     make("div", { class: "cards" },
       table("Positive findings", "Films at or above the threshold of each finding; the bar is their share of scored films.", found.findings.filter((one) => one.positive)

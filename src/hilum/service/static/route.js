@@ -11,7 +11,10 @@ export function route() {
 }
 
 // Whether the page has the layout of a phone: by its width in the size of its text, as page.css has it.
-export const isPhone = () => innerWidth < 37.5 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+export const isPhone = () => innerWidth < 37.5 * rem();
+
+// CSS pixels of a rem: the layout grows with the text of the page.
+export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 export function address(query, film = null) {
   const kept = FIELDS.filter((key) => query[key]).map((key) => [key, query[key]]);

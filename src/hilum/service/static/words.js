@@ -57,6 +57,9 @@ export function factor(value) {
 
 export const JUDGMENTS = { present: "Present", absent: "Absent", uncertain: "Uncertain", not_judged: "Not judged" };
 
+// Statuses of films with scores; `scored` stands for them while a reader is blinded.
+export const SCORED = new Set(["ok", "warn", "scored"]);
+
 export const STATUSES = {
   ok: "Scored", warn: "Scored, with a warning", scored: "Scored", reject: "Refused", skip: "Skipped",
   error: "Not readable", queued: "Waiting", reading: "Being read",

@@ -2,9 +2,9 @@
 import * as api from "./api.js";
 import { button, make } from "./element.js";
 import { marginBar } from "./margin_bar.js";
-import { address } from "./route.js";
+import { address, rem } from "./route.js";
 import { Rows } from "./rows.js";
-import { STATUSES, clock, factor, findingName, pair } from "./words.js";
+import { SCORED, STATUSES, clock, factor, findingName, pair } from "./words.js";
 
 const COUNTERS = [
   ["", "all", "All"], ["unread", "unread", "Unread"], ["positive", "positive", "Positive"],
@@ -32,7 +32,6 @@ const VIEWS = ["PA", "AP", "frontal", "LL", "other", "unknown"];
 const NARROW_REM = 72;  // what the columns need; a narrower list has two lines a film
 const FIRST = 50;
 const PAGE = 200;
-const SCORED = new Set(["ok", "warn", "scored"]);
 
 export class Worklist {
   // changed(): the list has other films than before.
@@ -198,15 +197,14 @@ export class Worklist {
     this.table.classList.toggle("failed", this.query.state === "not_scored");
   }
 
-  rowHeight() {
-    // in CSS the same, as rem: rows grow with the text of the page
-    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    return rem * (this.query?.state === "not_scored" ? 6.5 : this.element.clientWidth < NARROW_REM * rem ? 4 : 2.875);
+  get narrow() { return this.element.clientWidth < NARROW_REM * rem(); }
+
+  rowHeight() {  // in CSS the same
+    return rem() * (this.query?.state === "not_scored" ? 6.5 : this.narrow ? 4 : 2.875);
   }
 
   resize() {
-    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    this.element.classList.toggle("narrow", this.element.clientWidth < NARROW_REM * rem);
+    this.element.classList.toggle("narrow", this.narrow);
     if (this.query && this.rowHeight() !== this.rows.height) this.rows.set(this.total, this.rowHeight());
   }
 
