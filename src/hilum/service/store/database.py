@@ -22,8 +22,11 @@ Write = Callable[[sqlite3.Connection], T]
 _VERSION = 1
 _BUSY_S = 10.0
 """Seconds to wait for another process, such as `hilum serve token`, that is writing."""
-_READING = 8
-"""Connections that read at a time; a read beyond them waits for one."""
+_READING = 4
+"""Connections that read at a time; a read beyond them waits for one.
+
+All are opened with the store, so that a service holds as many files after months as at its start.
+"""
 _TABLES = """
 CREATE TABLE film (
     id TEXT PRIMARY KEY, sha256 TEXT, name TEXT NOT NULL, suffix TEXT NOT NULL,
@@ -103,6 +106,7 @@ class Database:
         except UsageError:
             self.close()
             raise
+        self._idle += [self._open() for _ in range(_READING)]
 
     def write(self, work: Write[T]) -> T:
         """Run a function in a transaction of the writer thread; wait until the disk has it."""
@@ -148,7 +152,7 @@ class Database:
         with self._free:
             with self._lock:
                 lent = self._idle.pop() if self._idle else None
-            lent = lent or self._open()
+            lent = lent or self._open()  # a read that comes while the store closes
             try:
                 yield lent
             finally:
