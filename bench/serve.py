@@ -155,8 +155,8 @@ def fresh(films: Sequence[bytes]) -> Iterator[bytes]:
         yield data + str(next(_NUMBERS)).encode()
 
 
-def send(client: httpx.Client, data: bytes) -> None:
-    """Send a film until it is taken, and wait for its result."""
+def send(client: httpx.Client, data: bytes) -> str:
+    """Send a film until it is taken, wait for its result, and return its id."""
     while True:
         answer = client.post("/v1/films", content=data, headers={"Prefer": "wait=60"})
         if answer.status_code not in (429, 503):
@@ -164,6 +164,7 @@ def send(client: httpx.Client, data: bytes) -> None:
         time.sleep(0.05)
     if answer.status_code not in (200, 201):
         sys.exit(f"a film was answered {answer.status_code}: {answer.text[:200]}")
+    return str(answer.json()["id"])
 
 
 def percentile(values: Sequence[float], part: int) -> float:

@@ -99,11 +99,19 @@ const hilumPixels = (() => {
         sum += between(at + (vec2(x, y) + 0.5) / (float(taps) * view.x) - 0.5 / view.x);
       sampled = uint(clamp(fine * sum / float(taps * taps) + 0.5, 0.0, 65535.0));
     }`;
-  const FRAGMENT = `${HEAD}
-    uniform usampler2D sampled; uniform sampler2D grid; uniform sampler2D colors;
-    uniform vec2 cells, window; uniform vec4 place;
-    uniform float peak, opacity, contour; uniform bool map;
+  // The window over what was sampled. A renderer without a GPU pays for what a branch passes over,
+  // so a film without a map has a program of its own.
+  const WINDOW = `${HEAD}
+    uniform usampler2D sampled; uniform vec2 window;
     out vec4 shown;
+    vec3 gray() { return vec3(clamp(window.x * float(texelFetch(sampled, ivec2(gl_FragCoord.xy), 0).r) + window.y, 0.0, 1.0)); }
+    bool inside(vec2 at) { return all(greaterThanEqual(at, vec2(0.0))) && all(lessThan(at, size)); }`;
+  const PLAIN = `${WINDOW}
+    void main() { shown = vec4(inside(place_of()) ? gray() : vec3(0.0), 1.0); }`;
+  const MAPPED = `${WINDOW}
+    uniform sampler2D grid; uniform sampler2D colors;
+    uniform vec2 cells; uniform vec4 place;
+    uniform float peak, opacity, contour; uniform bool map;
     float cell(ivec2 at) { return texelFetch(grid, clamp(at, ivec2(0), ivec2(cells) - 1), 0).r; }
     float level(vec2 at) {
       vec2 on = clamp((place.xy + at / size * place.zw) * cells - 0.5, vec2(0.0), cells - 1.0);
@@ -112,17 +120,13 @@ const hilumPixels = (() => {
     }
     void main() {
       vec2 at = place_of();
-      bool inside = all(greaterThanEqual(at, vec2(0.0))) && all(lessThan(at, size));
-      float gray = float(texelFetch(sampled, ivec2(gl_FragCoord.xy), 0).r);
-      vec3 color = vec3(clamp(window.x * gray + window.y, 0.0, 1.0));
-      if (peak > 0.0) {
-        float h = level(at);
-        vec4 over = texelFetch(colors, ivec2(int(clamp(h, 0.0, 1.0) * 255.0 + 0.5), 0), 0);
-        if (map) color = mix(color, over.rgb, over.a * opacity);
-        float away = abs(h - contour) / max(fwidth(h), 1e-6);
-        if (contour > 0.0) color = mix(mix(vec3(1.0), vec3(0.0), smoothstep(0.8, 1.2, away)), color, smoothstep(1.6, 2.2, away));
-      }
-      shown = vec4(inside ? color : vec3(0.0), 1.0);
+      vec3 color = gray();
+      float h = level(at);
+      vec4 over = texelFetch(colors, ivec2(int(clamp(h, 0.0, 1.0) * 255.0 + 0.5), 0), 0);
+      if (map) color = mix(color, over.rgb, over.a * opacity);
+      float away = abs(h - contour) / max(fwidth(h), 1e-6);
+      if (contour > 0.0) color = mix(mix(vec3(1.0), vec3(0.0), smoothstep(0.8, 1.2, away)), color, smoothstep(1.6, 2.2, away));
+      shown = vec4(inside(at) ? color : vec3(0.0), 1.0);
     }`;
 
   // Peaks of the maps of a film, each found when it is first needed: a film may have many.
@@ -174,7 +178,8 @@ const hilumPixels = (() => {
     begin() {
       const { gl, film } = this;
       this.sampler = this.program(SAMPLE);
-      this.shower = this.program(FRAGMENT);
+      this.plain = this.program(PLAIN);
+      this.mapped = null;  // made with the first map that is shown
       this.fine = Math.max(1, Math.floor(65535 / Math.max(film.high, 1)));
       this.target = gl.createFramebuffer();
       this.seen = "";
@@ -185,9 +190,17 @@ const hilumPixels = (() => {
       this.sampler.use();
       gl.uniform1i(this.sampler.at("film"), 0);
       gl.uniform1f(this.sampler.at("fine"), this.fine);
-      this.shower.use();
-      ["grid", "colors", "sampled"].forEach((name, at) => gl.uniform1i(this.shower.at(name), at + 1));
+      this.plain.use();
+      gl.uniform1i(this.plain.at("sampled"), 3);
       this.finding = null;
+    }
+
+    forMaps() {
+      if (this.mapped) return this.mapped;
+      this.mapped = this.program(MAPPED);
+      this.mapped.use();
+      ["grid", "colors", "sampled"].forEach((name, at) => this.gl.uniform1i(this.mapped.at(name), at + 1));
+      return this.mapped;
     }
 
     texture(unit, inner, width, height, format, type, data) {
@@ -232,23 +245,31 @@ const hilumPixels = (() => {
       const { gl } = this;
       gl.viewport(0, 0, canvas.width, canvas.height);
       this.sample(state, canvas, ratio);
-      this.shower.use();
-      this.lie(state, canvas, ratio, this.shower);
       const map = (state.map || state.contour) && this.maps.find((one) => one.finding === state.finding);
-      if (map && this.finding !== map.finding) {
+      const peak = map ? this.peaks.scale(map, state.shared) : 0;
+      const program = peak > 0 ? this.forMaps() : this.plain;
+      program.use();
+      this.lie(state, canvas, ratio, program);
+      const [slope, offset] = line(this.film, state);
+      gl.uniform2f(program.at("window"), slope / this.fine, offset);
+      if (peak > 0) this.lay(map, peak, state);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    }
+
+    // A map over the film, for the program in use.
+    lay(map, peak, state) {
+      const { gl, mapped } = this;
+      if (this.finding !== map.finding) {
         this.texture(1, gl.R32F, map.columns, map.rows, gl.RED, gl.FLOAT, map.values);
         const { top, left, width, height, size } = map.place;
-        gl.uniform4f(this.shower.at("place"), left / size, top / size, width / size, height / size);
-        gl.uniform2f(this.shower.at("cells"), map.columns, map.rows);
+        gl.uniform4f(mapped.at("place"), left / size, top / size, width / size, height / size);
+        gl.uniform2f(mapped.at("cells"), map.columns, map.rows);
         this.finding = map.finding;
       }
-      gl.uniform1f(this.shower.at("peak"), map ? this.peaks.scale(map, state.shared) : 0);
-      const [slope, offset] = line(this.film, state);
-      gl.uniform2f(this.shower.at("window"), slope / this.fine, offset);
-      gl.uniform1f(this.shower.at("opacity"), state.opacity);
-      gl.uniform1i(this.shower.at("map"), state.map ? 1 : 0);
-      gl.uniform1f(this.shower.at("contour"), state.contour);
-      gl.drawArrays(gl.TRIANGLES, 0, 3);
+      gl.uniform1f(mapped.at("peak"), peak);
+      gl.uniform1f(mapped.at("opacity"), state.opacity);
+      gl.uniform1i(mapped.at("map"), state.map ? 1 : 0);
+      gl.uniform1f(mapped.at("contour"), state.contour);
     }
   }
 
