@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -124,6 +127,27 @@ def test_tables_hold_no_formula(own: Running, sent: list[tuple[str, str]]) -> No
     lines = client.get("/v1/export/verdicts.jsonl").text.splitlines()
     notes = {json.loads(line)["film"]: json.loads(line)["note"] for line in lines}
     assert notes == {film: text for text, film in sent}
+
+
+@pytest.mark.slow
+def test_a_spreadsheet_finds_no_formula(
+    own: Running, sent: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """LibreOffice opens the tables, and one with a formula, to show that it would find it."""
+    program = shutil.which("soffice")
+    if program is None:
+        pytest.skip("LibreOffice is not installed (Debian: libreoffice-calc-nogui)")
+    client = own.client("review")
+    tables = [tmp_path / name for name in ("labels.csv", "boxes.csv", "formula.csv")]
+    for table in tables[:2]:
+        table.write_bytes(client.get(f"/v1/export/{table.name}").content)
+    tables[2].write_text("a,b\n=1+1,2\n")
+    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+    words = [program, profile, "--headless", "--convert-to", "fods", "--outdir", tmp_path, *tables]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    opened = [table.with_suffix(".fods").read_text("utf-8") for table in tables]
+    assert ["table:formula" in one for one in opened] == [False, False, True]
+    assert opened[0].count("<table:table-row") >= len(sent)
 
 
 @pytest.fixture(scope="module")
