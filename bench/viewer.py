@@ -1,4 +1,4 @@
-"""The service's page in a browser: time to a film's first paint, and frames while a window is dragged.
+"""The service's page in a browser: time to a film's first paint, and frames of a dragged window.
 
     python -m bench viewer [--films FOLDER] [--gpu]
 
@@ -137,8 +137,9 @@ def dragged(page: Any, words: str, bar: float) -> None:
     found = page.evaluate(DRAGGED, DRAG_S)
     gaps = found["gaps"][1:]
     drawn = "WebGL2" if found["webgl"] else "Canvas2D"
+    rate = len(gaps) / (sum(gaps) / 1000)
     print(
-        f"window dragged {words}: {len(gaps) / (sum(gaps) / 1000):.0f} frames/s (at least {bar:.0f}), "
+        f"window dragged {words}: {rate:.0f} frames/s (at least {bar:.0f}), "
         f"longest gap {max(gaps):.0f} ms, {drawn}, canvas {found['width']} x {found['height']}"
     )
 
