@@ -91,7 +91,7 @@ def beside_peer(films: Sequence[bytes], bundle: Path, root: Path) -> None:
     print(f"ratio {statistics.median(found):.2f} (aim {PEER:.0f})")
 
 
-def rate(one: Callable[[bytes], None], films: Sequence[bytes]) -> float:
+def rate(one: Callable[[bytes], object], films: Sequence[bytes]) -> float:
     """Return films a second of several clients at once."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:

@@ -40,7 +40,7 @@ OPENED = """(id) => new Promise((done) => {
   const begun = performance.now();
   const look = () => {
     const stage = document.querySelector(`.stage.live[data-film='${id}']`);
-    if (!stage) return requestAnimationFrame(look);
+    if (!stage) return setTimeout(look, 5);
     const gl = stage.querySelector("canvas").getContext("webgl2"), one = new Uint8Array(4);
     requestAnimationFrame(() => {
       if (gl) gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, one);
