@@ -39,6 +39,7 @@ from hilum.cli import (
     serve,
     terminal,
     train,
+    upgrade,
 )
 from hilum.cli.dicom_option import DicomCommand
 from hilum.domain.errors import HilumError, UsageError, suggestion
@@ -120,6 +121,7 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
+app.command()(upgrade.upgrade)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(export.export)
