@@ -109,7 +109,7 @@ def compare_bundles(
         findings=labels.findings,
         only_old=tuple(n for n in sides[0].manifest.labels if n not in labels),
         only_new=tuple(n for n in sides[1].manifest.labels if n not in labels),
-        flips=flips(films),
+        flips=flips(films, *(one.manifest.calibration.thresholds() for one in sides)),
         groups=group_changes(films),
         rule_out=_rule_out(sides, films, also.ruled_out),
         served=also.served,

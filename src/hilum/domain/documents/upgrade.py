@@ -99,6 +99,9 @@ class FindingFlips(Document):
     """Positive by the old bundle, negative by the new one."""
     share: Interval
     """Mean over patients of the share of their films that flipped."""
+    threshold_old: float | None = None
+    """Operating point of the old bundle, and of the new one; null where there is none."""
+    threshold_new: float | None = None
     examples: tuple[FlipExample, ...] = ()
 
 

@@ -34,6 +34,7 @@ from hilum.metrics.resampling import NORMAL_975
 __all__ = [
     "INTERVALS",
     "PairedFilms",
+    "Thresholds",
     "auroc_change",
     "counted_findings",
     "finding_changes",
@@ -90,8 +91,20 @@ class PairedFilms:
         return np.unique(self.cohort.patients(), return_inverse=True)[1]
 
 
-def flips(films: PairedFilms) -> dict[str, FindingFlips]:
-    """Count the calls that flip, finding by finding, with the films that moved furthest."""
+Thresholds = Mapping[str, float | None]
+"""Operating point by finding."""
+
+
+def flips(
+    films: PairedFilms, old: Thresholds | None = None, new: Thresholds | None = None
+) -> dict[str, FindingFlips]:
+    """Count the calls that flip, finding by finding, with the films that moved furthest.
+
+    Args:
+        films: scored by both.
+        old: operating points of the old bundle, to be shown.
+        new: those of the new one.
+    """
     found: dict[str, FindingFlips] = {}
     patients, states = films.patients(), films.cohort.states()
     for column, name in enumerate(films.cohort.labels):
@@ -105,6 +118,8 @@ def flips(films: PairedFilms) -> dict[str, FindingFlips]:
             gained=int(gained.sum()),
             lost=int((moved & ~gained).sum()),
             share=share_interval(moved[both], patients[both]),
+            threshold_old=(old or {}).get(name),
+            threshold_new=(new or {}).get(name),
             examples=(
                 *_examples(films, column, gained, states),
                 *_examples(films, column, moved & ~gained, states),
