@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         rule_out,
         train,
         upgrade,
+        worklist,
     )
     from hilum.bundle.bundle import Bundle
 
@@ -43,13 +44,14 @@ __all__ = [
     "splits",
     "train",
     "upgrade",
+    "worklist",
 ]
 
 __version__ = "0.1.0"
 
 _VERBS = (
     *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    *("train", "upgrade"),
+    *("train", "upgrade", "worklist"),
 )
 
 

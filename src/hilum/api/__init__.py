@@ -5,7 +5,7 @@ They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on firs
 
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
-from hilum.api.trust import readers, rule_out, upgrade
+from hilum.api.trust import readers, rule_out, upgrade, worklist
 
 __all__ = [
     "audit",
@@ -18,4 +18,5 @@ __all__ = [
     "rule_out",
     "train",
     "upgrade",
+    "worklist",
 ]

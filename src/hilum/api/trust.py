@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
     from hilum.domain.documents.upgrade import Upgrade
+    from hilum.domain.documents.worklist import WorklistRun
     from hilum.domain.policy import LabelPolicy
     from hilum.domain.record import Cohort
 
-__all__ = ["readers", "rule_out", "upgrade"]
+__all__ = ["readers", "rule_out", "upgrade", "worklist"]
 
 
 def rule_out(
@@ -298,3 +299,70 @@ def _predicted(
     finished = run_batch(bundle, list_films([str(film) for film in films]), out, request, step)
     scored = finished.batch.tally.statuses.total() - finished.resumed
     return (time.monotonic() - begun) / scored if scored else None
+
+
+def worklist(
+    results: Path | str | None = None,
+    *,
+    policy: str = "rule-out-last",
+    first: Sequence[str] = (),
+    readers: int = 2,
+    reading_minutes: float = 4.0,
+    reading_spread: float = 0.8,
+    films_a_day: float | None = None,
+    arrivals: Path | str | None = None,
+    labels: Path | str | None = None,
+    label_policy: LabelPolicy | None = None,
+    days: float = 5.0,
+    runs: int = 20,
+    out: Path | str | None = None,
+    seed: int = 0,
+) -> WorklistRun:
+    """Simulate a reading list under a policy, beside first come, first served.
+
+    Both orders have the same films, arrivals and reading times, so the change is theirs alone.
+
+    Args:
+        results: the folder of a finished `hilum predict`; None for an invented example.
+        policy: `first-come`, `priority` or `rule-out-last`.
+        first: findings that come first, with the priority policy; none for all.
+        readers: at work day and night.
+        reading_minutes: mean reading time.
+        reading_spread: standard deviation of reading times over their mean; log-normal.
+        films_a_day: that arrive, spread over the hours as in the example; None for its 430.
+        arrivals: a table with a column `time`, and `image_id` where films are named.
+        labels: films with their labels; None to take the calls for what a film has.
+        label_policy: what the labels count as.
+        days: of arrivals in each run, after one that is not measured.
+        runs: repetitions, behind the intervals.
+        out: where worklist.json and worklist.md are written; None to write nothing.
+        seed: of all randomness.
+
+    Raises:
+        DatasetError: for labels or arrivals that do not fit the films.
+        UsageError: for a policy that the films cannot follow, or readers who cannot keep up.
+
+    Example:
+        >>> run = worklist(policy="first-come", runs=2, days=0.5)
+        >>> run.synthetic, {group.change.value for group in run.groups}
+        (True, {0.0})
+    """
+    from hilum.domain.documents.worklist import ListPolicy
+    from hilum.domain.findings import find
+    from hilum.stages.worklist import simulate_list
+    from hilum.worklist.simulate import ARRIVALS_BY_HOUR, Scenario
+
+    times = 1.0 if films_a_day is None else films_a_day / sum(ARRIVALS_BY_HOUR)
+    scenario = Scenario(
+        policy=choice(ListPolicy, policy, "policy"),
+        first=tuple(find(name).name for name in first),
+        readers=readers,
+        reading_minutes=reading_minutes,
+        reading_spread=reading_spread,
+        by_hour=tuple(rate * times for rate in ARRIVALS_BY_HOUR),
+        days=days,
+        runs=runs,
+        seed=seed,
+    )
+    truth = None if labels is None else _truth(Path(labels), label_policy)
+    return simulate_list(path_of(results), scenario, truth, path_of(arrivals), path_of(out))

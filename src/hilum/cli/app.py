@@ -40,6 +40,7 @@ from hilum.cli import (
     terminal,
     train,
     upgrade,
+    worklist,
 )
 from hilum.cli.dicom_option import DicomCommand
 from hilum.domain.errors import HilumError, UsageError, suggestion
@@ -122,6 +123,7 @@ app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
 app.command()(upgrade.upgrade)
+app.command()(worklist.worklist)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(export.export)

@@ -152,9 +152,7 @@ def simulate(films: ListFilms, scenario: Scenario) -> WorklistRun:
     for run in range(scenario.runs):
         rng = np.random.default_rng([scenario.seed, run])
         drawn, came = _arrivals(films, scenario, rng)
-        takes = reading_times(
-            len(came), scenario.reading_minutes, scenario.reading_spread, rng
-        )
+        takes = reading_times(len(came), scenario.reading_minutes, scenario.reading_spread, rng)
         plain = turnarounds(came, takes, np.zeros(len(came), np.int8), scenario.readers)
         own = turnarounds(came, takes, ranks[drawn], scenario.readers)
         kept = came >= _warm_up(films)
