@@ -121,6 +121,7 @@ def readers(
     out: Path | str,
     *,
     called_at: float = 0.5,
+    margin: float = 0.05,
     policy: LabelPolicy | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -133,6 +134,7 @@ def readers(
         labels: the truth: a dataset's folder, or one of its tables.
         out: where readers.json and readers.md are written.
         called_at: rating from which on a reader calls a finding positive.
+        margin: how much worse than the mean reader still counts as no worse.
         policy: what the truth's labels count as.
         resamples: patient resamples behind each interval.
         seed: of the resamples.
@@ -152,6 +154,7 @@ def readers(
 
     request = ReadersRequest(
         called_at=called_at,
+        margin=margin,
         policy=LabelPolicy() if policy is None else policy,
         resamples=resamples,
         seed=seed,

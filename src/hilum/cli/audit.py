@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,7 +36,7 @@ def audit(
         list[str] | None,
         typer.Option(
             "--claim",
-            help="Claims to check, such as 'auroc=0.844, Effusion.ap=51%' (default: none).",
+            help="Claims, such as 'auroc=0.844, Effusion.ap=51%, expert-level' (default: none).",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -49,6 +49,29 @@ def audit(
             rich_help_panel=INPUT,
         ),
     ] = None,
+    readers: Annotated[
+        Path | None,
+        typer.Option(
+            "--readers",
+            help="Panel for expert-level: folder with a table a reader, or one (default: none).",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    truth: Annotated[
+        Literal["experts", "reports"] | None,
+        typer.Option(
+            "--truth",
+            help="Who set the labels (default: what is known of the dataset).",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            help="Sensitivity less than the mean reader's that is still expert-level.",
+            rich_help_panel=MODEL,
+        ),
+    ] = 0.05,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +90,8 @@ def audit(
     """Check claims made of a table of predictions, and the table.
 
     Each claim gets a verdict: reproduced, inside or outside the interval, meaningless (with the
-    reason), or not computable. A claim that fails is a result: the exit code is 0.
+    reason), or not computable; expert-level is supported, not separable, refuted or untestable. A
+    claim that fails is a result: the exit code is 0.
     """
     from hilum import api
     from hilum.report.audit import markdown
@@ -78,6 +102,9 @@ def audit(
         claim or (),
         trained_on=trained_on,
         label_order=label_order,
+        readers=readers,
+        truth=truth,
+        margin=margin,
         out=out,
         resamples=resamples,
         seed=seed,

@@ -53,6 +53,12 @@ def readers(
             help="Rating from which on a reader calls a finding positive.", rich_help_panel=OTHER
         ),
     ] = 0.5,
+    margin: Annotated[
+        float,
+        typer.Option(
+            help="How much worse than the mean reader counts as no worse.", rich_help_panel=OTHER
+        ),
+    ] = 0.05,
     uncertain: Uncertain = None,
     blank: Blank = None,
     no_finding: NoFinding = None,
@@ -82,6 +88,7 @@ def readers(
         labels,
         out,
         called_at=called_at,
+        margin=margin,
         policy=label_policy(**words),
         resamples=resamples,
         seed=seed,
