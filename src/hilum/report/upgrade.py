@@ -137,8 +137,9 @@ class _Row:
 def printed(found: Upgrade, width: int) -> str:
     """Return the comparison for a terminal of `width` columns."""
     films = found.films
+    drawn = "SYNTHETIC FILMS. " if found.synthetic else ""
     lines = wrapped(
-        f"{found.new.name} ({found.new.id}) beside {found.old.name} ({found.old.id}) on "
+        f"{drawn}{found.new.name} ({found.new.id}) beside {found.old.name} ({found.old.id}) on "
         f"{films.images:,} films of {films.patients:,} patients that both scored",
         width,
     )

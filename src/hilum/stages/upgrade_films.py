@@ -148,7 +148,9 @@ class LoadedSide:
         """Return whether a film has scores."""
         return self.rows[key].scores is not None
 
-    def columns(self, keys: Sequence[str], labels: LabelSet) -> tuple[Probabilities, NDArray]:
+    def columns(
+        self, keys: Sequence[str], labels: LabelSet
+    ) -> tuple[Probabilities, NDArray[np.int8]]:
         """Return (N, L) probabilities and calls of scored films, in the order of some labels."""
         at = [self.manifest.labels.index(name) for name in labels]
         rows = [self.rows[key] for key in keys]

@@ -199,7 +199,7 @@ def _ranks(films: ListFilms, scenario: Scenario) -> NDArray[np.int8]:
                 f"{', '.join(films.findings)}"
             )
     columns = [films.findings.index(name) for name in first]
-    return (~films.called[:, columns].any(axis=1)).astype(np.int8)
+    return np.asarray(~films.called[:, columns].any(axis=1), np.int8)
 
 
 def _busy(films: ListFilms, scenario: Scenario) -> float:
@@ -229,7 +229,11 @@ def _arrivals(
 def _groups(films: ListFilms, drawn: NDArray[np.intp]) -> Mapping[str, NDArray[np.bool_]]:
     present = films.present[drawn]
     found = {name: present[:, column] for column, name in enumerate(films.findings)}
-    found = {_ALL: np.ones(len(drawn), np.bool_), **found, _NONE: ~present.any(axis=1)}
+    found = {
+        _ALL: np.ones(len(drawn), np.bool_),
+        **found,
+        _NONE: np.asarray(~present.any(axis=1), np.bool_),
+    }
     if films.ruled_out is not None:
         found[_RULED] = films.ruled_out[drawn]
     return found

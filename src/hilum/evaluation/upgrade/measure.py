@@ -311,7 +311,7 @@ def group_changes(films: PairedFilms) -> tuple[GroupChange, ...]:
         counted = counted_findings(films, kept)
         change = auroc_change(films, counted, kept)
         few = f"no finding has {FEWEST} positive films and a negative one"
-        moved = films.flipped[kept].any(axis=1)
+        moved = np.asarray(films.flipped[kept].any(axis=1), np.bool_)
         found.append(
             GroupChange(
                 attribute=attribute,
