@@ -21,67 +21,73 @@ from hilum.cli.options import (
 
 __all__ = ["audit"]
 
+TruthLabels = Annotated[
+    Path,
+    typer.Option("--labels", help="Labels: a dataset folder or one table.", rich_help_panel=INPUT),
+]
+Claims = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--claim",
+        help="Claims, such as 'auroc=0.844, Effusion.ap=51%, expert-level' (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+LabelOrder = Annotated[
+    str | None,
+    typer.Option(
+        "--label-order",
+        help="Order of unnamed columns: a label set, 'alphabetical', or names (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
+Panel = Annotated[
+    Path | None,
+    typer.Option(
+        "--readers",
+        help="Panel for expert-level: folder with a table a reader, or one (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
+TruthBy = Annotated[
+    Literal["experts", "reports"] | None,
+    typer.Option(
+        "--truth",
+        help="Who set the labels (default: what is known of the dataset).",
+        rich_help_panel=INPUT,
+    ),
+]
+Margin = Annotated[
+    float,
+    typer.Option(
+        help="Sensitivity less than the mean reader's that is still expert-level.",
+        rich_help_panel=MODEL,
+    ),
+]
+MaybeOut = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help="Folder to write to (default: print only).",
+        rich_help_panel=OUTPUT,
+        callback=writable,
+    ),
+]
+
 
 def audit(
     predictions: Annotated[
         Path, typer.Argument(help="Table of scores (CSV or TSV): one row per film.")
     ],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            "--labels", help="Labels: a dataset folder or one table.", rich_help_panel=INPUT
-        ),
-    ],
-    claim: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--claim",
-            help="Claims, such as 'auroc=0.844, Effusion.ap=51%, expert-level' (default: none).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    labels: TruthLabels,
+    claim: Claims = None,
     trained_on: TrainedOn = None,
-    label_order: Annotated[
-        str | None,
-        typer.Option(
-            "--label-order",
-            help="Order of unnamed columns: a label set, 'alphabetical', or names (default: none).",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    readers: Annotated[
-        Path | None,
-        typer.Option(
-            "--readers",
-            help="Panel for expert-level: folder with a table a reader, or one (default: none).",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    truth: Annotated[
-        Literal["experts", "reports"] | None,
-        typer.Option(
-            "--truth",
-            help="Who set the labels (default: what is known of the dataset).",
-            rich_help_panel=INPUT,
-        ),
-    ] = None,
-    margin: Annotated[
-        float,
-        typer.Option(
-            help="Sensitivity less than the mean reader's that is still expert-level.",
-            rich_help_panel=MODEL,
-        ),
-    ] = 0.05,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            help="Folder to write to (default: print only).",
-            rich_help_panel=OUTPUT,
-            callback=writable,
-        ),
-    ] = None,
+    label_order: LabelOrder = None,
+    readers: Panel = None,
+    truth: TruthBy = None,
+    margin: Margin = 0.05,
+    out: MaybeOut = None,
     as_json: Json = False,
     resamples: Resamples = 2000,
     seed: Seed = 0,
