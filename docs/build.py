@@ -87,6 +87,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.inspection import DatasetInspection
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
+    from hilum.domain.documents.upgrade import Upgrade
+    from hilum.domain.documents.worklist import WorklistRun
     from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
 
@@ -104,6 +106,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "rule_out": RuleOut,
         "run": RunFacts,
         "sanity": Sanity,
+        "upgrade": Upgrade,
+        "worklist": WorklistRun,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {"results": schema(), **made}

@@ -15,6 +15,7 @@ from typer.main import get_command
 from hilum.batch.patients import Phi
 from hilum.cli.app import app
 from hilum.domain.documents.rule_out import MissUnit
+from hilum.domain.documents.worklist import ListPolicy
 from hilum.domain.findings import label_sets
 from hilum.domain.members import members
 from hilum.domain.policy import Blank, Conflict, Uncertain, Views, Votes
@@ -38,10 +39,12 @@ LISTS = {
     "--no-finding": tuple(Conflict),
     "--phi": tuple(Phi),
     "--pictures-as": tuple(PictureFormat),
+    "--policy": tuple(ListPolicy),
     "--precision": tuple(Precision),
     "--style": tuple(Style),
     "--target": tuple(GOALS),
     "--to": ("onnx", "openvino", "safetensors", "torchscript", "hf", "timm"),
+    "--truth": ("experts", "reports"),
     "--uncertain": tuple(Uncertain),
     "--unit": tuple(MissUnit),
     "--views": tuple(Views),
@@ -53,7 +56,7 @@ FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
-    "--backbone",
+    *("--backbone", "--first", "films"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 
@@ -77,7 +80,7 @@ EVERY = [pytest.param(verb, one, id=f"{verb} {one.opts[0]}") for verb, one in pa
 CLOSED = [
     pytest.param(verb, one, id=f"{verb} {one.opts[0]}")
     for verb, one in parameters()
-    if one.opts[0] in LISTS
+    if one.opts[0] in LISTS and one.type_descriptor.is_choice  # `upgrade --policy` is a file
 ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from hilum.metrics.delong import delong
-from hilum.metrics.mrmc import against_one, obuchowski_rockette
+from hilum.metrics.mrmc import against_one, obuchowski_rockette, panel_size
 
 PRINTED = [[0.9196, 0.8588, 0.9039, 0.9731, 0.8298], [0.9478, 0.9053, 0.9217, 0.9994, 0.9300]]
 """Wilcoxon areas of 5 readers, 2 modalities, 45 positive and 69 negative cases (Van Dyke 1993)."""
@@ -108,3 +108,30 @@ def test_shapes_and_ends() -> None:
     three = obuchowski_rockette(np.random.default_rng(0).random((3, 4)), np.eye(12))
     assert three.difference is None
     assert 0.0 <= three.p <= 1.0
+
+
+def test_a_panel_of_the_size_asked_for_decides_in_four_of_five_studies() -> None:
+    """Readers and cases drawn anew: the upper bound stays below the margin in 80 % of studies."""
+    rng = np.random.default_rng(2)
+    apart, chance, cov2, cases, margin = 0.02, 0.04**2, 0.03**2, 100, 0.08
+
+    def share(readers: int, many: int) -> float:
+        times = many / cases
+        covariance = np.full((readers, readers), cov2) + np.eye(readers) * chance
+        shown = 0
+        for _ in range(400):
+            own = rng.normal(0, apart, readers) + rng.normal(0, math.sqrt(chance / times), readers)
+            found = against_one(own + rng.normal(0, math.sqrt(cov2 / times)), covariance / times)
+            shown += found.high is not None and found.high < margin
+        return shown / 400
+
+    # differences with exactly the variance that such readers have
+    unit = np.array([-1.0, 0.0, 1.0, -0.5, 0.5])
+    measured = unit / unit.std(ddof=1) * math.sqrt(apart**2 + chance)
+    covariance = np.full((5, 5), cov2) + np.eye(5) * chance
+    size = panel_size(measured, covariance, cases, margin)
+    assert size is not None
+    assert size.readers == 5
+    assert 0.74 < share(size.readers, size.cases) < 0.92
+    assert share(size.readers, size.cases // 3) < 0.6
+    assert panel_size(measured + margin, covariance, cases, margin) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from hilum.api.lab import Advance, Remark
-    from hilum.domain.documents.audit import Audit
+    from hilum.domain.documents.audit import Audit, ExpertClaim
     from hilum.domain.documents.comparison import Comparison
     from hilum.domain.documents.evaluation import Evaluation
     from hilum.domain.findings import LabelSet
@@ -180,6 +181,9 @@ def audit(
     *,
     trained_on: Path | str | None = None,
     label_order: str | None = None,
+    readers: Path | str | None = None,
+    truth: str | None = None,
+    margin: float = 0.05,
     out: Path | str | None = None,
     resamples: int = 2000,
     seed: int = 0,
@@ -191,9 +195,13 @@ def audit(
     Args:
         predictions: a CSV of scores with a row a film.
         labels: the dataset or table with the labels.
-        claims: such as "auroc=0.844", "Effusion.ap=51%" or "f1@0.5=0.4".
+        claims: such as "auroc=0.844", "Effusion.ap=51%", "f1@0.5=0.4" or "expert-level".
         trained_on: what the model was trained on, to name leaks: films, split table, run, bundle.
         label_order: what the columns are: a label set, "alphabetical", or names with commas.
+        readers: for "expert-level", a folder with a table for each reader, or one table with a
+            column `reader`; None where there are none, and the claim cannot be tested.
+        truth: who set the labels, `experts` or `reports`; None for what is known of the dataset.
+        margin: how much less sensitive than the mean reader still counts as expert-level.
         out: where to write audit.json and audit.md; None to write nothing.
         resamples: patient resamples behind each interval.
         seed: of resamples and draws.
@@ -212,6 +220,7 @@ def audit(
     from hilum.auditing.audit import AuditRequest
     from hilum.auditing.audit import audit as audit_scores
     from hilum.auditing.claims import read_claims
+    from hilum.auditing.expert import expert_claims
     from hilum.datasets import open_dataset
     from hilum.files.sealed import file_sha256
     from hilum.predictions.levels import films_behind
@@ -219,7 +228,8 @@ def audit(
     from hilum.stages.films import training_films
 
     table = Path(predictions)
-    read = read_claims(claims)
+    numbers, experts = expert_claims(claims)
+    read = read_claims(numbers)
     cohort = open_dataset(Path(labels))
     scores = read_scores(table, cohort)
     if label_order is not None:
@@ -235,11 +245,53 @@ def audit(
         seed=seed,
     )
     found = audit_scores(scores, request)
+    if experts:
+        panel = _Panel(table, Path(labels), path_of(readers), truth, margin)
+        judged = tuple(panel.judge(claim, cohort, (resamples, seed)) for claim in experts)
+        found = found.model_copy(update={"experts": judged})
     if out is not None:
         from hilum.report.audit import markdown
 
         _write(found, Path(out), "audit", markdown(found))
     return found
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Readers beside a model, and the truth that both are measured by."""
+
+    table: Path
+    labels: Path
+    readers: Path | None
+    truth: str | None
+    margin: float
+
+    def judge(self, claim: tuple[str, str], cohort: Cohort, draws: tuple[int, int]) -> ExpertClaim:
+        """Judge a claim to be as good as experts."""
+        from hilum.auditing.expert import EXPERT_TRUTH, judge_expert, untestable
+        from hilum.stages.readers import ReadersRequest, measure_readers
+
+        if self.truth not in (None, "experts", "reports"):
+            raise UsageError(f"--truth must be experts or reports; got '{self.truth}'")
+        by_experts = self.truth == "experts" or (
+            self.truth is None and cohort.dataset in EXPERT_TRUTH
+        )
+        words = f"labels of {cohort.dataset}, set by experts"
+        if self.truth == "experts":
+            words += ", as --truth says"
+        if not by_experts:
+            mined = f"labels of {cohort.dataset}, not known to be set by experts"
+            why = (
+                "labels mined from reports are no experts: who agrees with them is as good as the "
+                "miner. Where experts set these, say so with --truth experts"
+            )
+            return untestable(claim, why, mined, self.margin)
+        if self.readers is None:
+            why = "no reader is here to be compared with; name a panel with --readers"
+            return untestable(claim, why, words, self.margin)
+        request = ReadersRequest(margin=self.margin, resamples=draws[0], seed=draws[1])
+        study = measure_readers(self.table, self.readers, self.labels, request)
+        return judge_expert(claim, study, words)
 
 
 def is_table(place: Path) -> bool:

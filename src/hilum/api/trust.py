@@ -1,4 +1,4 @@
-"""What a hospital asks beyond one number: which films may wait, and is it as good as readers."""
+"""Trust beyond one number: rule-out, readers, upgrades and what triage does to the list."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from hilum.api.lab import Advance, Remark
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
+    from hilum.domain.documents.upgrade import Upgrade
+    from hilum.domain.documents.worklist import WorklistRun
     from hilum.domain.policy import LabelPolicy
+    from hilum.domain.record import Cohort
 
-__all__ = ["readers", "rule_out"]
+__all__ = ["readers", "rule_out", "upgrade", "worklist"]
 
 
 def rule_out(
@@ -118,6 +121,7 @@ def readers(
     out: Path | str,
     *,
     called_at: float = 0.5,
+    margin: float = 0.05,
     policy: LabelPolicy | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -130,6 +134,7 @@ def readers(
         labels: the truth: a dataset's folder, or one of its tables.
         out: where readers.json and readers.md are written.
         called_at: rating from which on a reader calls a finding positive.
+        margin: how much worse than the mean reader still counts as no worse.
         policy: what the truth's labels count as.
         resamples: patient resamples behind each interval.
         seed: of the resamples.
@@ -149,8 +154,218 @@ def readers(
 
     request = ReadersRequest(
         called_at=called_at,
+        margin=margin,
         policy=LabelPolicy() if policy is None else policy,
         resamples=resamples,
         seed=seed,
     )
     return compare_with_readers(Path(predictions), Path(readers), Path(labels), Path(out), request)
+
+
+def upgrade(
+    old: Path | str,
+    new: Path | str,
+    films: Sequence[Path | str],
+    out: Path | str,
+    *,
+    labels: Path | str | None = None,
+    policy: Path | str | None = None,
+    label_policy: LabelPolicy | None = None,
+    tables_only: bool = False,
+    threads: int = 2,
+    advance: Advance | None = None,
+) -> Upgrade:
+    """Compare a new bundle with the old one on the same films, and let a policy decide.
+
+    Both predict the films into `out/old` and `out/new`, as `hilum predict` does, and go on where
+    they were stopped. Or give two folders of finished predictions in place of the films, the old
+    bundle's first: nothing is scored again then, and speed is not measured.
+
+    Args:
+        old: the bundle that serves: its folder, or the name of one that ships with hilum.
+        new: the one that may replace it.
+        films: files, folders, globs or lists; or two folders of finished predictions.
+        out: where upgrade.json and upgrade.html are written.
+        labels: films with their labels; None to compare calls alone.
+        policy: a YAML file of limits; None to decide nothing.
+        label_policy: what the labels count as.
+        tables_only: whether to draw no heatmaps and no previews.
+        threads: of the processor.
+        advance: progress callback.
+
+    Returns:
+        The comparison. Its `verdict` is `allowed`, `stopped`, `not enough films` or `no policy`.
+
+    Raises:
+        BundleError: for a bundle that is damaged, or a rule of a different bundle.
+        UsageError: for a policy that cannot be read, or films without a score by both.
+        LeakError: when every labeled film is of a patient that a bundle has seen.
+
+    Example:
+        >>> upgrade("starter", "starter", [], "out")
+        Traceback (most recent call last):
+        ...
+        hilum.domain.errors.UsageError: an upgrade is tried on films; got none. Name files, folders
+        or two folders of finished predictions
+    """
+    from hilum.bundle.bundle import locate
+    from hilum.bundle.manifest import Manifest
+    from hilum.evaluation.upgrade.policy import policy_sha256, read_policy
+    from hilum.files.sealed import read_sealed
+    from hilum.stages.upgrade import UpgradeRequest, compare_bundles
+    from hilum.stages.upgrade_films import RESULTS, UpgradeSide
+
+    if not films:
+        raise UsageError(
+            "an upgrade is tried on films; got none. Name files, folders or two folders of "
+            "finished predictions"
+        )
+    roots = (locate(old), locate(new))
+    for root in roots:  # before a film is scored
+        read_sealed(Manifest, root / "bundle.json")
+    text = "" if policy is None else _text(Path(policy))
+    chosen = None if policy is None else read_policy(text, Path(policy).name)
+    if chosen is not None and chosen.needs_labels and labels is None:
+        raise UsageError("a policy with limits on AUROC, sensitivity or specificity needs --labels")
+    truth = None if labels is None else _truth(Path(labels), label_policy)
+    place = Path(out)
+    finished = [Path(film) for film in films if (Path(film) / RESULTS).is_file()]
+    if len(finished) == len(films) == len(roots):
+        sides = [UpgradeSide(*one) for one in zip(roots, finished, strict=True)]
+    elif finished:
+        raise UsageError(
+            f"give films, or two folders of finished predictions, the old bundle's first; "
+            f"{finished[0]} holds predictions"
+        )
+    else:
+        job = (films, tables_only, threads)
+        sides = [
+            UpgradeSide(root, place / name, _predicted(root, job, place / name, advance))
+            for name, root in zip(("old", "new"), roots, strict=True)
+        ]
+    return compare_bundles(
+        sides[0],
+        sides[1],
+        place,
+        UpgradeRequest(
+            labels=truth,
+            labels_name="" if labels is None else Path(labels).name,
+            policy=chosen,
+            policy_sha256=policy_sha256(text) if text else "",
+        ),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"a policy must be a file of YAML; {path}: {reason}") from None
+
+
+def _truth(labels: Path, policy: LabelPolicy | None) -> Cohort:
+    from hilum.datasets import open_dataset
+    from hilum.domain.policy import LabelPolicy, settle
+
+    return settle(open_dataset(labels), LabelPolicy() if policy is None else policy)
+
+
+def _predicted(
+    root: Path,
+    job: tuple[Sequence[Path | str], bool, int],
+    out: Path,
+    advance: Advance | None,
+) -> float | None:
+    """Predict the films with one bundle; return seconds a film, None where none was scored now."""
+    import time
+
+    from hilum.batch.inputs import list_films
+    from hilum.batch.patients import Phi, default_key, load_patients
+    from hilum.batch.run import run_batch
+    from hilum.batch.score import BatchRequest
+    from hilum.bundle import Bundle
+    from hilum.explain.request import Pictures
+
+    films, tables_only, threads = job
+    bundle = Bundle.load(root, threads=threads)
+    request = BatchRequest(
+        pictures=None if tables_only else Pictures(),
+        patients=load_patients(Phi.PSEUDONYM, default_key(), out),
+    )
+    begun = time.monotonic()
+
+    def step(done: int, total: int) -> None:
+        if advance is not None:
+            advance(f"scoring films with the {out.name} bundle", done, total)
+
+    finished = run_batch(bundle, list_films([str(film) for film in films]), out, request, step)
+    scored = finished.batch.tally.statuses.total() - finished.resumed
+    return (time.monotonic() - begun) / scored if scored else None
+
+
+def worklist(
+    results: Path | str | None = None,
+    *,
+    policy: str = "rule-out-last",
+    first: Sequence[str] = (),
+    readers: int = 2,
+    reading_minutes: float = 4.0,
+    reading_spread: float = 0.8,
+    films_a_day: float | None = None,
+    arrivals: Path | str | None = None,
+    labels: Path | str | None = None,
+    label_policy: LabelPolicy | None = None,
+    days: float = 5.0,
+    runs: int = 20,
+    out: Path | str | None = None,
+    seed: int = 0,
+) -> WorklistRun:
+    """Simulate a reading list under a policy, beside first come, first served.
+
+    Both orders have the same films, arrivals and reading times, so the change is theirs alone.
+
+    Args:
+        results: the folder of a finished `hilum predict`; None for an invented example.
+        policy: `first-come`, `priority` or `rule-out-last`.
+        first: findings that come first, with the priority policy; none for all.
+        readers: at work day and night.
+        reading_minutes: mean reading time.
+        reading_spread: standard deviation of reading times over their mean; log-normal.
+        films_a_day: that arrive, spread over the hours as in the example; None for its 430.
+        arrivals: a table with a column `time`, and `image_id` where films are named.
+        labels: films with their labels; None to take the calls for what a film has.
+        label_policy: what the labels count as.
+        days: of arrivals in each run, after one that is not measured.
+        runs: repetitions, behind the intervals.
+        out: where worklist.json and worklist.md are written; None to write nothing.
+        seed: of all randomness.
+
+    Raises:
+        DatasetError: for labels or arrivals that do not fit the films.
+        UsageError: for a policy that the films cannot follow, or readers who cannot keep up.
+
+    Example:
+        >>> run = worklist(policy="first-come", runs=2, days=0.5)
+        >>> run.synthetic, {group.change.value for group in run.groups}
+        (True, {0.0})
+    """
+    from hilum.domain.documents.worklist import ListPolicy
+    from hilum.domain.findings import find
+    from hilum.stages.worklist import simulate_list
+    from hilum.worklist.simulate import ARRIVALS_BY_HOUR, Scenario
+
+    times = 1.0 if films_a_day is None else films_a_day / sum(ARRIVALS_BY_HOUR)
+    scenario = Scenario(
+        policy=choice(ListPolicy, policy, "policy"),
+        first=tuple(find(name).name for name in first),
+        readers=readers,
+        reading_minutes=reading_minutes,
+        reading_spread=reading_spread,
+        by_hour=tuple(rate * times for rate in ARRIVALS_BY_HOUR),
+        days=days,
+        runs=runs,
+        seed=seed,
+    )
+    truth = None if labels is None else _truth(Path(labels), label_policy)
+    return simulate_list(path_of(results), scenario, truth, path_of(arrivals), path_of(out))

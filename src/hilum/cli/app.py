@@ -39,6 +39,8 @@ from hilum.cli import (
     serve,
     terminal,
     train,
+    upgrade,
+    worklist,
 )
 from hilum.cli.dicom_option import DicomCommand
 from hilum.domain.errors import HilumError, UsageError, suggestion
@@ -120,6 +122,8 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
+app.command()(upgrade.upgrade)
+app.command()(worklist.worklist)
 app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(export.export)

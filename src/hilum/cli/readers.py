@@ -27,19 +27,33 @@ from hilum.cli.terminal import columns, say
 
 __all__ = ["readers"]
 
+Panel = Annotated[
+    Path,
+    typer.Option(
+        "--readers",
+        help="Folder with a table a reader, or one table with a column reader.",
+        rich_help_panel=INPUT,
+    ),
+]
+CalledAt = Annotated[
+    float,
+    typer.Option(
+        help="Rating from which on a reader calls a finding positive.", rich_help_panel=OTHER
+    ),
+]
+Margin = Annotated[
+    float,
+    typer.Option(
+        help="How much worse than the mean reader counts as no worse.", rich_help_panel=OTHER
+    ),
+]
+
 
 def readers(
     predictions: Annotated[
         Path, typer.Argument(help="The model's predictions (CSV or TSV): one row per film.")
     ],
-    readers: Annotated[
-        Path,
-        typer.Option(
-            "--readers",
-            help="Folder with a table a reader, or one table with a column reader.",
-            rich_help_panel=INPUT,
-        ),
-    ],
+    readers: Panel,
     labels: Annotated[
         Path,
         typer.Option(
@@ -47,12 +61,8 @@ def readers(
         ),
     ],
     out: Out,
-    called_at: Annotated[
-        float,
-        typer.Option(
-            help="Rating from which on a reader calls a finding positive.", rich_help_panel=OTHER
-        ),
-    ] = 0.5,
+    called_at: CalledAt = 0.5,
+    margin: Margin = 0.05,
     uncertain: Uncertain = None,
     blank: Blank = None,
     no_finding: NoFinding = None,
@@ -82,6 +92,7 @@ def readers(
         labels,
         out,
         called_at=called_at,
+        margin=margin,
         policy=label_policy(**words),
         resamples=resamples,
         seed=seed,

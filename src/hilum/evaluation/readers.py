@@ -27,17 +27,19 @@ from hilum.evaluation.agreement import MODEL
 from hilum.metrics.delong import delong
 from hilum.metrics.delong import interval as delong_interval
 from hilum.metrics.kappa import cohen_kappa
-from hilum.metrics.mrmc import Mrmc, against_one
+from hilum.metrics.mrmc import against_one, panel_size
 from hilum.metrics.ranking import Ranking
 from hilum.metrics.resampling import interval, patient_resamples, share
 from hilum.predictions.readers import Readings
 
-__all__ = ["StudyRequest", "study_readers"]
+__all__ = ["MARGIN", "StudyRequest", "study_readers"]
 
 _SLACK = 1e-12
 _ABSENT = "a class is absent among these cases"
 _SENSITIVITY = "sensitivity at each reader's own specificity, reader less model"
 _AUROC = "AUROC of ratings, reader less model"
+MARGIN = 0.05
+"""How much worse than the mean reader counts as no worse, unless another margin is stated."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class StudyRequest:
         model: name of the predictions.
         split: name of the films.
         called_at: rating from which on a reader calls a finding positive.
+        margin: how much worse than the mean reader still counts as no worse.
         resamples, seed: of the intervals.
         provenance: hashes.
         notes: what the user should know, a line each.
@@ -56,6 +59,7 @@ class StudyRequest:
     model: str
     split: str
     called_at: float = 0.5
+    margin: float = MARGIN
     resamples: int = 1000
     seed: int = 0
     provenance: tuple[tuple[str, str], ...] = ()
@@ -146,7 +150,7 @@ def study_readers(
         if not ratings or not cases.both_classes:
             skipped.append(finding)
             continue
-        found[finding] = _finding(cases)
+        found[finding] = _finding(cases, request.margin)
     if not found:
         raise DatasetError(
             "a reader study needs a finding with readings and with positive and negative truth; "
@@ -167,7 +171,7 @@ def study_readers(
     )
 
 
-def _finding(cases: _Cases) -> FindingReaders:
+def _finding(cases: _Cases, margin: float) -> FindingReaders:
     numbers = {name: _reader(cases, name) for name in cases.ratings}
     places = [one.place for one in numbers.values()]
     return FindingReaders(
@@ -179,8 +183,8 @@ def _finding(cases: _Cases) -> FindingReaders:
         below=places.count(Place.BELOW),
         kappas=tuple(_kappas(cases)),
         majority=tuple(_majorities(cases)),
-        sensitivity_test=_sensitivity_test(cases),
-        auroc_test=_auroc_test(cases),
+        sensitivity_test=_sensitivity_test(cases, margin),
+        auroc_test=_auroc_test(cases, margin),
     )
 
 
@@ -307,7 +311,7 @@ def _majorities(cases: _Cases) -> list[MajorityWithout]:
     return found
 
 
-def _sensitivity_test(every: _Cases) -> PanelTest:
+def _sensitivity_test(every: _Cases, margin: float) -> PanelTest:
     cases = every.complete
     if why := _untestable(cases):
         return _untested(_SENSITIVITY, cases, why)
@@ -315,10 +319,10 @@ def _sensitivity_test(every: _Cases) -> PanelTest:
     own = np.array([_gaps(cases, name, one)[1][0] for name in cases.ratings])
     drawn = np.stack([_gaps(cases, name, cases.weights)[1] for name in cases.ratings])
     valid = ~np.isnan(drawn).any(axis=0)
-    return _tested(_SENSITIVITY, cases, against_one(own, np.cov(drawn[:, valid])))
+    return _tested(_SENSITIVITY, cases, (own, np.cov(drawn[:, valid])), margin)
 
 
-def _auroc_test(every: _Cases) -> PanelTest:
+def _auroc_test(every: _Cases, margin: float) -> PanelTest:
     if not all(map(_are_ratings, every.ratings.values())):
         return _untested(_AUROC, every, "readers gave decisions, not ratings")
     cases = every.complete
@@ -330,7 +334,7 @@ def _auroc_test(every: _Cases) -> PanelTest:
         return _untested(_AUROC, cases, found.reason)
     c = found.covariance
     gaps = c[:-1, :-1] - c[:-1, -1:] - c[-1:, :-1] + c[-1, -1]
-    return _tested(_AUROC, cases, against_one(found.values[:-1] - found.values[-1], gaps))
+    return _tested(_AUROC, cases, (found.values[:-1] - found.values[-1], gaps), margin)
 
 
 def _are_ratings(values: NDArray[np.float64]) -> bool:
@@ -349,14 +353,35 @@ def _untested(what: str, cases: _Cases, reason: str) -> PanelTest:
     return PanelTest(what=what, readers=count, n=len(cases.truth), difference=None, reason=reason)
 
 
-def _tested(what: str, cases: _Cases, found: Mrmc) -> PanelTest:
+def _tested(
+    what: str,
+    cases: _Cases,
+    measured: tuple[NDArray[np.float64], NDArray[np.float64]],
+    margin: float,
+) -> PanelTest:
+    """Test the mean reader less the model.
+
+    Args:
+        what: the number, in words.
+        cases: that all readers read.
+        measured: (R,) differences and (R, R) their covariance over cases.
+        margin: how much worse counts as no worse.
+    """
+    found, n = against_one(*measured), len(cases.truth)
+    no_worse = None if found.high is None else found.high < margin
+    size = None if no_worse else panel_size(*measured, n, margin)
     return PanelTest(
         what=what,
         readers=len(cases.ratings),
-        n=len(cases.truth),
+        n=n,
         difference=found.difference,
         low=found.low,
         high=found.high,
         df=None if math.isinf(found.df) else found.df,
         p=found.p,
+        margin=margin,
+        no_worse=no_worse,
+        better=None if found.high is None else found.high < 0.0,
+        readers_needed=None if size is None else size.readers,
+        cases_needed=None if size is None else size.cases,
     )

@@ -22,8 +22,10 @@ from hilum.metrics.resampling import NORMAL_975, normal_interval
 __all__ = [
     "FEWEST",
     "Metadata",
+    "groups_of",
     "mean_auroc",
     "observed_expected",
+    "ordered_groups",
     "subgroups",
     "within_views",
 ]
@@ -47,12 +49,12 @@ def subgroups(cohort: Cohort, split: ScoredSplit) -> tuple[Subgroup, ...]:
     """
     return tuple(
         _subgroup(attribute, group, np.array([g == group for g in groups]), split)
-        for attribute, groups in _groups(cohort.records)
-        for group in _ordered(attribute, groups)
+        for attribute, groups in groups_of(cohort.records)
+        for group in ordered_groups(attribute, groups)
     )
 
 
-def _groups(records: Iterable[Record]) -> Iterator[tuple[str, list[str]]]:
+def groups_of(records: Iterable[Record]) -> Iterator[tuple[str, list[str]]]:
     """Give each attribute with the group of each film."""
     every = list(records)
     yield "sex", [r.sex.value for r in every]
@@ -71,7 +73,7 @@ def _visit(follow_up: int | None) -> str:
     return "follow-up" if follow_up else "first"
 
 
-def _ordered(attribute: str, groups: list[str]) -> list[str]:
+def ordered_groups(attribute: str, groups: list[str]) -> list[str]:
     """Return the groups that have films, in a fixed order; unknown last."""
     order = {
         "sex": [sex.value for sex in Sex],

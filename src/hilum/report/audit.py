@@ -17,7 +17,8 @@ _NAMED = 5
 
 def markdown(audit: Audit) -> str:
     """Return the claims with their verdicts, what was met in the table, and what that rests on."""
-    return "\n".join((*_head(audit), *_claims(audit), *_remarks(audit), *_foot(audit)))
+    parts = (_head(audit), _claims(audit), _experts(audit), _remarks(audit), _foot(audit))
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(audit: Audit) -> Iterator[str]:
@@ -53,6 +54,30 @@ def _claims(audit: Audit) -> Iterator[str]:
     if any(claim.metric is ClaimMetric.ACCURACY for claim in audit.claims):
         yield "Accuracy is no headline: of a rare finding, calling every film negative has most."
         yield ""
+
+
+def _experts(audit: Audit) -> Iterator[str]:
+    """Give claims to be as good as experts, each with its panel."""
+    for claim in audit.experts:
+        yield f"## {cell(claim.claim)}: **{claim.verdict}**"
+        yield ""
+        yield f"{cell(claim.words)}. Truth: {cell(claim.truth)}."
+        yield ""
+        if claim.findings:
+            rows = (
+                (
+                    cell(one.finding),
+                    f"{one.readers}",
+                    f"{one.cases:,}",
+                    f"{one.positives:,}",
+                    one.difference.short(),
+                    f"**{one.verdict}**",
+                )
+                for one in claim.findings
+            )
+            header = ("finding", "readers", "cases", "positive", "readers less model", "verdict")
+            yield table(header, rows, "lrrrrl", EXPLICIT)
+            yield ""
 
 
 def _why(claim: ClaimResult) -> str:

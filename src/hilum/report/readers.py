@@ -122,8 +122,23 @@ def _panel(test: PanelTest) -> str:
     df = "" if test.df is None else f", {test.df:.1f} degrees of freedom"
     return (
         f"{test.what}: {test.difference:+.3f}{between}, p = {test.p:.3f}{df}; {test.readers} "
-        f"readers and {test.n:,} cases, both random"
+        f"readers and {test.n:,} cases, both random{_margin(test)}"
     )
+
+
+def _margin(test: PanelTest) -> str:
+    """Return what the test shows beside its margin, and the panel that would show more."""
+    if test.margin is None or test.no_worse is None:
+        return ""
+    if test.better:
+        return "; the model is better than the mean reader"
+    by = f"the mean reader by more than the margin of {test.margin:g}"
+    if test.no_worse:
+        return f"; the model is no worse than {by}"
+    needed = "; no panel would show it at this difference"
+    if test.cases_needed is not None:
+        needed = f"; {test.readers_needed} readers of {test.cases_needed:,} cases each would"
+    return f"; not shown to be no worse than {by}{needed}"
 
 
 def _mean(kappas: Sequence[Kappa]) -> str:

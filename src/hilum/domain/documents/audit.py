@@ -12,6 +12,9 @@ __all__ = [
     "ClaimMetric",
     "ClaimResult",
     "ClaimVerdict",
+    "ExpertClaim",
+    "ExpertFinding",
+    "ExpertVerdict",
     "Leak",
     "LeakVerdict",
     "Reason",
@@ -181,6 +184,57 @@ class Leak(Document):
     """What could not be compared, and why."""
 
 
+class ExpertVerdict(StrEnum):
+    """Verdict on a claim to be as good as readers."""
+
+    SUPPORTED = "supported"
+    """The model is shown to be no worse than the mean reader by the stated margin."""
+    NOT_SEPARABLE = "not separable"
+    """Neither that nor the opposite is shown. That is no proof that they are equal."""
+    REFUTED = "refuted"
+    """The mean reader is shown to be better, and the model not to be within the margin."""
+    UNTESTABLE = "untestable"
+    """There are no readers, too few of them, or no truth that experts set."""
+
+
+class ExpertFinding(Document):
+    """The claim on one finding."""
+
+    finding: str
+    verdict: ExpertVerdict
+    readers: int
+    cases: int
+    """Cases that all readers read."""
+    positives: int
+    """Positive cases that a reader or the model could find."""
+    difference: Interval
+    """Mean sensitivity of the readers less the model's at each reader's own specificity."""
+    p_holm: float | None
+    """That there is no difference, after Holm's correction over the findings."""
+    readers_needed: int | None = None
+    """Panel that would show the model to be no worse, in 80 % of cases."""
+    cases_needed: int | None = None
+    words: str
+
+
+class ExpertClaim(Document):
+    """A claim to be as good as experts, and what a panel of readers says of it."""
+
+    claim: str
+    """Text of the claim, as written."""
+    of: str
+    """`all findings`, or a finding."""
+    verdict: ExpertVerdict
+    margin: float
+    """How much less sensitive than the mean reader counts as no worse."""
+    readers: int
+    """Size of the panel."""
+    truth: str
+    """Source of the truth, in words."""
+    findings: tuple[ExpertFinding, ...] = ()
+    words: str
+
+
 class Audit(Document):
     """audit.json: every claim with its verdict, and the inspection of the table."""
 
@@ -200,3 +254,5 @@ class Audit(Document):
     leak: Leak | None
     notes: tuple[str, ...]
     """Notes on what was left out, and why."""
+    experts: tuple[ExpertClaim, ...] = ()
+    """Claims to be as good as experts."""

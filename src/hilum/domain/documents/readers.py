@@ -84,6 +84,17 @@ class PanelTest(Document):
     df: float | None = None
     """Hillis' degrees of freedom; null where readers do not differ, and the test is normal."""
     p: float | None = None
+    margin: float | None = None
+    """How much less sensitive (or lower in AUROC) than the mean reader a model may be and still
+    counts as no worse; stated before looking."""
+    no_worse: bool | None = None
+    """Whether the model is shown to be no worse than the mean reader by the margin."""
+    better: bool | None = None
+    """Whether the model is shown to be better than the mean reader."""
+    readers_needed: int | None = None
+    """Readers, and cases for each, of a panel that would show it to be no worse in 80 % of cases if
+    the measured difference is the true one; null where it is shown, or no panel would."""
+    cases_needed: int | None = None
     reason: str = ""
 
 

@@ -1,0 +1,1 @@
+"""Two bundles on the same films: what differs, and whether a policy lets the new one serve."""
