@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hilum import calibration, datasets, explain, imaging, metrics, splits
-    from hilum.api import audit, calibrate, check, compare, evaluate, read, readers, rule_out, train
+    from hilum.api import (
+        audit,
+        calibrate,
+        check,
+        compare,
+        deidentify,
+        evaluate,
+        read,
+        readers,
+        rule_out,
+        train,
+    )
     from hilum.bundle.bundle import Bundle
 
 __all__ = [
@@ -22,6 +33,7 @@ __all__ = [
     "check",
     "compare",
     "datasets",
+    "deidentify",
     "evaluate",
     "explain",
     "imaging",
@@ -36,8 +48,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    "train",
+    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
+    *("rule_out", "train"),
 )
 
 
