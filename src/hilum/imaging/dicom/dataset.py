@@ -124,6 +124,10 @@ def parse_whole(data: bytes) -> FileDataset:
     """
     meta, start = _meta(data)
     syntax = meta.get("TransferSyntaxUID")
+    if syntax is not None and not UID(syntax).is_transfer_syntax:
+        raise FilmError(
+            Status.REJECT, ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED, "the encoding is not known"
+        )
     try:
         if syntax == DeflatedExplicitVRLittleEndian:
             data = _inflate(data[start:])

@@ -153,10 +153,10 @@ class Engine:
                 moved = None if retired else shifted(vr, element.value, self.days)
                 return _gone(vr, need) if moved is None else moved
             case "U":
-                return self._uids(element.value) or _gone(vr, need)
+                return self._uids(element.value, False) or _gone(vr, need)
             case _:
-                if vr == "UI" and "D" in action and need in ("1", "1C", "3"):
-                    return self._uids(element.value)
+                if vr == "UI" and action == "D":
+                    return self._uids(element.value, False) or _gone(vr, need)
                 return self._instead(action, vr, need)
 
     def _instead(self, action: str, vr: str, need: str) -> Any:
@@ -192,7 +192,7 @@ class Engine:
             elif Keep.DATES in self._kept:
                 value = kept_value(vr, element.value)
         elif vr == "UI":
-            value = self._uids(element.value)
+            value = self._uids(element.value, Keep.UIDS in self._kept) or None
         elif vr in NUMBERS or vr in ("CS", "DS", "IS") or (vr in TEXTS and keyword in _HARMLESS):
             value = kept_value(vr, element.value)
         if value is None or self._echoes(keyword, vr, value):
@@ -208,18 +208,16 @@ class Engine:
             return False
         return any(self._known.echo(str(one)) for one in listed(value))
 
-    def _uids(self, value: Any) -> list[str] | str:
+    def _uids(self, value: Any, kept: bool) -> list[str] | str:
         """Return UIDs in place of others; those of the standard itself stay."""
-        made = [self._uid(str(one).strip(" \0")) for one in listed(value)]
+        made = [self._uid(str(one).strip(" \0"), kept) for one in listed(value)]
         made = [one for one in made if one]
         return made if len(made) > 1 else (made[0] if made else "")
 
-    def _uid(self, uid: str) -> str:
+    def _uid(self, uid: str, kept: bool) -> str:
         if not uid or uid in UID_dictionary:
             return uid
-        if Keep.UIDS in self._kept:
-            return valid("UI", uid)
-        return new_uid(self._secrets, uid)
+        return valid("UI", uid) if kept else new_uid(self._secrets, uid)
 
     def _sequence(
         self, element: DataElement, keyword: str, action: str, place: tuple[str, bool]

@@ -25,6 +25,8 @@ _NUMBERS = frozenset(
 _SHORTEST_NAME, _SHORTEST_NUMBER, _SHORTEST_WHOLE = 3, 4, 6
 _SHORTEST_DIGITS = 9
 """A shorter number is found in any UID, sooner or later."""
+_IDEOGRAPHS = "\u2e80"
+"""From here on are the scripts that put no blanks between words."""
 _AT_MOST = 2000
 
 
@@ -34,7 +36,7 @@ class Identifiers:
 
     Attributes:
         names: parts of names of people, in small letters.
-        numbers: ids and the like, in small letters.
+        numbers: ids and the like, in small letters, and names in writing without blanks.
         whole: complete values, as bytes in every character set that they may be written in.
     """
 
@@ -46,6 +48,7 @@ class Identifiers:
     def of(cls, source: Dataset) -> Identifiers:
         """Collect them from an object, at every depth."""
         names: set[str] = set()
+        signs: set[str] = set()
         numbers: set[str] = set()
         whole: set[bytes] = set()
         sets = [str(one) for one in listed(source.get("SpecificCharacterSet"))]
@@ -55,12 +58,13 @@ class Identifiers:
             if vr == "PN":
                 parts = re.split(r"[\W\d_]+", word.casefold())
                 names |= {part for part in parts if len(part) >= _SHORTEST_NAME}
+                signs |= {part for part in parts if len(part) > 1 and part[0] >= _IDEOGRAPHS}
             elif len(word) >= _SHORTEST_NUMBER:
                 numbers.add(word.casefold())
             shortest = _SHORTEST_DIGITS if word.isdigit() else _SHORTEST_WHOLE
             if len(word) >= shortest and len(set(word)) > 2:
                 whole |= _encoded(word, sets)
-        return cls(frozenset(names), frozenset(numbers), frozenset(whole))
+        return cls(frozenset(names), frozenset(numbers | signs), frozenset(whole))
 
     def echo(self, word: str) -> bool:
         """Return whether a value that would stay holds a name or a number.
