@@ -140,7 +140,7 @@ def types_text(folder: Path) -> str:
                     known = top.setdefault(keyword, {})
                     known[code] = _stricter(known.get(code, "3"), kind)
     lines = [
-        "# Types of DICOM PS3.3 for the objects that are de-identified, where not 3; from highdicom",
+        "# Types of DICOM PS3.3 for the objects that are de-identified, where not 3; of highdicom",
         "# (MIT). A sequence's attribute has the strictest type that it has in any of them.",
         "sequence\tattribute\ttype\tobjects",
     ]

@@ -156,9 +156,13 @@ def test_the_table_is_that_of_the_standard() -> None:
 def test_the_script_makes_the_tables_from_their_sources(tmp_path: Path) -> None:
     script = importlib.import_module("scripts.confidentiality_table")
     rows = script.rows_of_table((script.ROOT / "table.tsv").read_text("utf-8"))
+    options = script.OPTIONS.values()
     cells = [
-        [row["name"], row["tag"], *("NY"[row[key]] for key in ("retired", "in_standard_iod"))]
-        + [row["basic_profile"], *(row["options"].get(one, "") for one in script.OPTIONS.values())]
+        [
+            *(row["name"], row["tag"]),
+            *("NY"[row[key]] for key in ("retired", "in_standard_iod")),
+            *(row["basic_profile"], *(row["options"].get(one, "") for one in options)),
+        ]
         for row in rows
     ]
     body = "".join(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hilum.api.lab import Advance, Remark
-    from hilum.batch.deidentify import ExportRow
+    from hilum.batch.export_rows import ExportRow
 
 __all__ = ["deidentify"]
 
@@ -43,7 +43,8 @@ def deidentify(
         follow_links: whether links found in folders may lead out of them.
         timeout_s: seconds to read one file.
         advance: progress callback.
-        remark: takes each line of what the reader should know.
+        remark: takes each line of what the reader should know: among them how many drawn texts
+            are seen and blacked out, measured for this line; None saves the time.
 
     Returns:
         The rows of these inputs.
@@ -57,6 +58,7 @@ def deidentify(
         deidentify_films,
         options_of,
     )
+    from hilum.batch.drawn_text import measure_recall, recall_lines
     from hilum.batch.inputs import PassedOver, list_films
     from hilum.batch.patients import default_key, read_key
     from hilum.reading.process import Limits
@@ -77,4 +79,8 @@ def deidentify(
         if advance is not None:
             advance("de-identifying", done, total)
 
-    return deidentify_films(films, place, request, step)
+    rows = deidentify_films(films, place, request, step)
+    if remark is not None:
+        for line in recall_lines(measure_recall()):
+            remark(line)
+    return rows

@@ -10,25 +10,23 @@ The output folder holds nothing that names a patient::
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
-import io
-import json
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import LifoQueue
 
 from hilum import __version__
+from hilum.batch.export_rows import ExportJournal, ExportRow, write_mapping, write_table
 from hilum.batch.patients import KEY_BYTES
 from hilum.batch.walk import Listed
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError, choice
-from hilum.files.atomic import atomic_file, naming, write_atomic
+from hilum.files.atomic import write_atomic
 from hilum.files.lock import locked
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
@@ -42,7 +40,6 @@ __all__ = [
     "OBJECTS",
     "TABLE",
     "ExportRequest",
-    "ExportRow",
     "check_places",
     "deidentify_films",
     "options_of",
@@ -52,6 +49,18 @@ TABLE, JOURNAL, OBJECTS = "deidentified.csv", "deidentified.jsonl", "objects"
 _AGAIN = (ReasonCode.TIMEOUT, ReasonCode.DECODER_CRASHED, ReasonCode.READ_FAILED)
 """Codes that may be the machine's fault: such an input is looked at again."""
 _FILMS_PER_READER = 32
+_WORDS = {
+    ReasonCode.BURNED_IN_TEXT: "A line of text stands in the pixels; --clean-pixels blacks it out.",
+    ReasonCode.BURNED_IN_ANNOTATION: "The header says that text is burned into the pixels; "
+    "--clean-pixels blacks out what is found.",
+    ReasonCode.SECONDARY_CAPTURE: "A secondary capture may show a screen with names on it; "
+    "--clean-pixels exports it.",
+    ReasonCode.FORMAT_NOT_ALLOWED: "The file is not DICOM, or in color; --clean-pixels exports "
+    "color.",
+    ReasonCode.MODALITY_NOT_SUPPORTED: "The object is not a radiograph, nor a report or a "
+    "presentation of one.",
+}
+"""Reasons in the words of an export; the others are those of a batch."""
 
 
 @dataclass(frozen=True)
@@ -93,36 +102,6 @@ class ExportRequest:
         """Return a name in place of a path or of a file's hash."""
         text = f"hilum deidentify {purpose}\0{word}".encode("utf-8", "surrogatepass")
         return hmac.new(self.key, text, hashlib.sha256).hexdigest()[:32]
-
-
-@dataclass(frozen=True)
-class ExportRow:
-    """One input of an export; nothing in it is of the patient.
-
-    Attributes:
-        input: keyed hash of the input's path.
-        object: keyed hash of the input's bytes; empty where they cannot be read.
-        status: ok, reject, error or skip.
-        code: the reason; empty for ok.
-        reason: the reason in a sentence.
-        file: the object, in the output folder; empty where none was written.
-        kind: CR, DX, SC, PR, KO or a kind of report (TEXT, ESR, CSR, C3D).
-        patient: pseudonym of the patient.
-        study_instance_uid, sop_instance_uid: of the object as it is written.
-        boxes: parts of the picture that were blacked out.
-    """
-
-    input: str
-    object: str = ""
-    status: str = Status.OK.value
-    code: str = ""
-    reason: str = ""
-    file: str = ""
-    kind: str = ""
-    patient: str = ""
-    study_instance_uid: str = ""
-    sop_instance_uid: str = ""
-    boxes: int = 0
 
 
 def options_of(keep: Sequence[str], clean_pixels: bool) -> ExportOptions:
@@ -184,58 +163,24 @@ def deidentify_films(
         ChildProcessError: when the system does not let a process start.
     """
     with locked(out):
-        journal = _Journal(out / JOURNAL, request.fingerprint)
+        journal = ExportJournal(out / JOURNAL, request.fingerprint)
         work = _Work(films, out, request, journal)
         rows: list[ExportRow] = []
         for row in work.rows():
             rows.append(row)
             if advance is not None:
                 advance(len(rows), len(films))
-        _write_table(out / TABLE, journal.rows.values())
+        write_table(out / TABLE, journal.rows.values())
         if request.mapping is not None:
-            _write_mapping(request.mapping, work.mapped)
+            write_mapping(request.mapping, work.mapped)
     return rows
-
-
-class _Journal:
-    """The rows so far, on disk as they come."""
-
-    def __init__(self, path: Path, settings: str) -> None:
-        self._path = path
-        self.rows: dict[str, ExportRow] = {}
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        if lines and json.loads(lines[0] or b"{}").get("settings") != settings:
-            raise UsageError(
-                f"{path.parent} must hold an export with the same key, options and version of "
-                "hilum, or none; it holds a different one. Name another folder with -o"
-            )
-        for line in lines[1:]:
-            with suppress(ValueError, TypeError):  # the last line of a run that was killed
-                row = ExportRow(**json.loads(line))
-                self.rows[row.input] = row
-        if not lines:
-            self._append({"settings": settings})
-        elif lines[-1]:
-            self._append({})  # ends a line that was cut
-
-    def add(self, row: ExportRow) -> None:
-        """Record a row."""
-        self.rows[row.input] = row
-        self._append(asdict(row))
-
-    def _append(self, document: dict[str, object]) -> None:
-        with naming(self._path), self._path.open("ab") as file:
-            text = json.dumps(document) if document else ""
-            file.write(text.encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 class _Work:
     """One run over some inputs."""
 
     def __init__(
-        self, films: Sequence[Listed], out: Path, request: ExportRequest, journal: _Journal
+        self, films: Sequence[Listed], out: Path, request: ExportRequest, journal: ExportJournal
     ) -> None:
         self._films = films
         self._out = out
@@ -334,9 +279,7 @@ class _Work:
             )
         file = f"{OBJECTS}/{made}.dcm"
         write_atomic(self._out / file, exported.data)
-        days = days_of(
-            self._secrets, exported.identity["patient"] or exported.identity["study"]
-        )
+        days = days_of(self._secrets, exported.identity["patient"] or exported.identity["study"])
         self.mapped.append(
             {
                 "path": str(film.path).encode("utf-8", "backslashreplace").decode(),
@@ -374,36 +317,5 @@ class _Work:
 
 def _refused(name: str, made: str, error: FilmError) -> ExportRow:
     """Return the row of an input that does not leave; the error's own words may quote a header."""
-    return ExportRow(name, made, error.status.value, error.code.value, REASONS[error.code])
-
-
-def _write_table(path: Path, rows: Sequence[ExportRow] | object) -> None:
-    names = [one.name for one in fields(ExportRow)]
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, names, lineterminator="\n")
-    table.writeheader()
-    listed: list[ExportRow] = list(rows)  # pyright: ignore
-    table.writerows(asdict(row) for row in sorted(listed, key=lambda row: row.input))
-    write_atomic(path, text.getvalue().encode("utf-8"))
-
-
-def _write_mapping(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write which input became which object, for its owner alone."""
-    with atomic_file(path) as unfinished:
-        unfinished.chmod(0o600)
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, list(rows[0]) if rows else ["path"], lineterminator="\n")
-            table.writeheader()
-            table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    path.chmod(0o600)
-
-
-def _cell(value: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula, on one line."""
-    shown = value if value.isprintable() else value.encode("unicode_escape").decode("ascii")
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) and len(shown) > 4 else shown
-
-
-def counts(rows: Sequence[ExportRow]) -> Counter[str]:
-    """Return how many inputs have each outcome: the status, with the code where there is one."""
-    return Counter(f"{row.status} {row.code}".strip() for row in rows)
+    words = _WORDS.get(error.code, REASONS[error.code])
+    return ExportRow(name, made, error.status.value, error.code.value, words)

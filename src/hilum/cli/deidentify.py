@@ -24,7 +24,8 @@ KeyFile = Annotated[
 KeepWords = Annotated[
     list[str] | None,
     typer.Option(
-        help="Keep dates-shifted, dates, characteristics, device, institution, uids (default: none).",
+        help="Keep dates-shifted, dates, characteristics, device, institution, uids "
+        "(default: none).",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -74,8 +75,10 @@ def deidentify(
     blocked. deidentified.csv has a row for every input. Exit code 3: some were not exported.
     """
     from hilum import api
-    from hilum.batch.deidentify import TABLE, counts
+    from hilum.batch.deidentify import TABLE
+    from hilum.batch.export_rows import counts
 
+    remarks: list[str] = []
     with terminal.stoppable("the same command"), progress(quiet) as step:
         rows = api.deidentify(
             inputs,
@@ -87,12 +90,15 @@ def deidentify(
             follow_links=follow_links,
             timeout_s=timeout,
             advance=step,
-            remark=lambda line: say(line, quiet),
+            remark=None if quiet and not as_json else remarks.append,
         )
     found = counts(rows)
+    for line in remarks:
+        say(line, quiet)
     say(", ".join(f"{count:,} {words}" for words, count in sorted(found.items())), quiet)
     if as_json:
-        print_json({"table": str(out / TABLE), "inputs": len(rows), "outcomes": dict(found)})
+        outcomes = {"inputs": len(rows), "outcomes": dict(found), "remarks": remarks}
+        print_json({"table": str(out / TABLE), **outcomes})
     else:
         typer.echo(out / TABLE)
     if any(row.status in ("reject", "error") for row in rows):

@@ -20,12 +20,10 @@ _LONGEST = 1536
 """Longer side, in pixels, of the picture that is searched."""
 _STROKE = 13
 """Widest stroke of a letter, in pixels of that picture."""
-_CONTRAST = 22
-"""Least step, of 255 gray levels, between a stroke and what is beside it."""
-_SHARP = 18
-"""Least mean step between neighboring pixels along the edge of a mark."""
 _TALL = (5, 90)
 _WIDE = 130
+_BEYOND = 1.0
+"""Heights of the line by which a box goes beyond it at both ends: the last letter may be faint."""
 _MARGIN = 0.13
 """Share of a side, at each edge, where labels are printed: there a find counts to the edge."""
 
@@ -74,61 +72,117 @@ def text_boxes(gray: NDArray[np.float32]) -> tuple[Box, ...]:
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     found: list[Box] = []
     for bright in (picture, 255 - picture):
-        marks = _marks(bright)
-        found += [
-            _widened(box, picture.shape[:2], scale, gray.shape)
-            for box in _lines(marks, picture.shape[:2])
-        ]
-    return tuple(found)
+        raised, steps = _raised(bright)
+        strong, weak = (_marks(raised, steps, rule) for rule in (_STRONG, _WEAK))
+        found += [_grown(line, weak) for line in _lines(strong, picture.shape[:2])]
+    return tuple(_widened(box, picture.shape[:2], scale, gray.shape) for box in found)
 
 
-def _marks(picture: NDArray[np.uint8]) -> list[Box]:
-    """Return the sharp marks of letter size that are brighter than what is around them."""
+@dataclass(frozen=True)
+class _Rule:
+    """Least contrast of a mark, and least mean step between neighboring pixels, of 255 levels."""
+
+    contrast: int
+    step: int
+
+
+_STRONG, _WEAK = _Rule(22, 18), _Rule(9, 7)
+"""Rules for what starts a line of text, and for what goes on with one."""
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A letter, or several that touch.
+
+    Attributes:
+        box: around it.
+        strokes: upright strokes, about.
+    """
+
+    box: Box
+    strokes: int
+
+
+def _raised(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return how much each pixel is brighter than what is around it, and the steps beside it."""
     import cv2
 
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_STROKE, _STROKE))
     raised = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, kernel)
-    mask = np.asarray(raised > _CONTRAST, np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     steps = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+    return np.asarray(raised, np.uint8), np.asarray(steps, np.uint8)
+
+
+def _marks(raised: NDArray[np.uint8], steps: NDArray[np.uint8], rule: _Rule) -> list[_Mark]:
+    """Return the sharp marks of letter size."""
+    import cv2
+
+    mask = np.asarray(raised > rule.contrast, np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     sums = np.bincount(labels.ravel(), steps.ravel(), count)
-    marks: list[Box] = []
+    marks: list[_Mark] = []
     for number in range(1, count):
         left, top, width, height, area = (int(one) for one in stats[number])
-        tall = _TALL[0] <= height <= _TALL[1] and width <= _WIDE
-        if tall and area >= height and sums[number] / area >= _SHARP:
-            marks.append(Box(top, top + height, left, left + width))
+        if not _TALL[0] <= height <= _TALL[1] or width > _WIDE or area < height:
+            continue
+        if sums[number] / area < rule.step:
+            continue
+        strokes = 1
+        if width > 1.5 * height:
+            part = labels[top : top + height, left : left + width] == number
+            strokes = max(1, round(float((part[:, 1:] & ~part[:, :-1]).sum(axis=1).mean())))
+        marks.append(_Mark(Box(top, top + height, left, left + width), strokes))
     return marks
 
 
-def _lines(marks: list[Box], shape: tuple[int, ...]) -> list[Box]:
-    """Return groups of three or more marks of like height that stand in a row."""
+def _lines(marks: list[_Mark], shape: tuple[int, ...]) -> list[Box]:
+    """Return groups of three or more letters that stand in a row."""
     import cv2
 
     spread = np.zeros(shape, np.uint8)
     for mark in marks:
-        reach = max(3, round(0.9 * (mark.bottom - mark.top)))
-        left, right = max(0, mark.left - reach), min(shape[1], mark.right + reach)
-        cv2.rectangle(spread, (left, mark.top), (right - 1, mark.bottom - 1), 1, -1)
+        box = mark.box
+        reach = max(3, round(0.9 * (box.bottom - box.top)))
+        left, right = max(0, box.left - reach), min(shape[1], box.right + reach)
+        cv2.rectangle(spread, (left, box.top), (right - 1, box.bottom - 1), 1, -1)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(spread, connectivity=4)
-    members = np.zeros(len(stats), int)
+    letters = np.zeros(len(stats), int)
     for mark in marks:
-        members[labels[mark.top, mark.left]] += 1
+        letters[labels[mark.box.top, mark.box.left]] += mark.strokes
     lines: list[Box] = []
     for number in range(1, len(stats)):
         left, top, width, height, _ = (int(one) for one in stats[number])
-        if members[number] >= 3 and width >= 1.2 * height:
+        if letters[number] >= 3 and width >= 1.2 * height:
             lines.append(Box(top, top + height, left, left + width))
     return lines
 
 
-def _widened(
-    box: Box, shape: tuple[int, ...], scale: float, whole: tuple[int, ...]
-) -> Box:
+def _grown(line: Box, marks: list[_Mark]) -> Box:
+    """Return a line with the fainter marks that go on with it, to both sides."""
+    tall = line.bottom - line.top
+    beside = [
+        mark.box
+        for mark in marks
+        if mark.box.top < line.bottom
+        and mark.box.bottom > line.top
+        and mark.box.bottom - mark.box.top <= 1.6 * tall
+    ]
+    left, right, reach = line.left, line.right, round(1.2 * tall)
+    for box in sorted(beside, key=lambda box: box.left):
+        if box.left <= right + reach and box.right > right:
+            right = box.right
+    for box in sorted(beside, key=lambda box: -box.right):
+        if box.right >= left - reach and box.left < left:
+            left = box.left
+    return Box(line.top, line.bottom, left, right)
+
+
+def _widened(box: Box, shape: tuple[int, ...], scale: float, whole: tuple[int, ...]) -> Box:
     """Return a box on the whole picture, with a margin; to the edge where it is near one."""
-    margin = max(3, round(0.35 * (box.bottom - box.top)))
+    tall = box.bottom - box.top
+    margin, reach = max(3, round(0.35 * tall)), max(4, round(_BEYOND * tall))
     top, bottom = box.top - margin, box.bottom + margin
-    left, right = box.left - margin, box.right + margin
+    left, right = box.left - reach, box.right + reach
     if box.bottom < _MARGIN * shape[0]:
         top = 0
     if box.top > (1.0 - _MARGIN) * shape[0]:
@@ -138,6 +192,4 @@ def _widened(
     if box.left > (1.0 - _MARGIN) * shape[1]:
         right = shape[1]
     ends = [round(one / scale) for one in (top, bottom, left, right)]
-    return Box(
-        max(0, ends[0]), min(whole[0], ends[1]), max(0, ends[2]), min(whole[1], ends[3])
-    )
+    return Box(max(0, ends[0]), min(whole[0], ends[1]), max(0, ends[2]), min(whole[1], ends[3]))

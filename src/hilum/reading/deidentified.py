@@ -200,7 +200,7 @@ class HeldObject:
         """Return the new file.
 
         Args:
-            digests: in the order of the words that were asked for.
+            digests: of the words in the head, in their order.
         """
         from hilum.interchange.deidentify import deidentified
 

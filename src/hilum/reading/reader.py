@@ -66,8 +66,7 @@ class FilmReader:
         self._held: HeldObject | None = None
 
     def answer(self, request: Frame) -> Answer:
-        """Answer a request: `read`, `draw`, `pixels`, `hash`, `raster`, `thumbnail`, or the two of
-        de-identification, `hold` and `write`.
+        """Answer a request, by its `do`: one of the eight below.
 
         Where a decoder warned, the answer has `warned`: the module and class of each warning.
         """

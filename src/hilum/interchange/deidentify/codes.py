@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import CONCEPTS
+from pydicom.sr._concepts_dict import concepts as published
 from pydicom.sr.coding import Code
 
 from hilum.domain.findings import nih14
@@ -90,7 +90,7 @@ def _known() -> Mapping[tuple[str, str], dict[str, None]]:
 
     for code in (*_OWN, *(one for one in map(code_of, nih14()) if one is not None)):
         add(code.scheme_designator, code.value, code.meaning)
-    for scheme, concepts in CONCEPTS.items():
+    for scheme, concepts in published.items():
         for values in concepts.values():
             for value, (meaning, _) in values.items():
                 add(scheme, value, meaning)

@@ -15,7 +15,7 @@ from pydicom.datadict import dictionary_is_retired, dictionary_keyword, dictiona
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID_dictionary
+from pydicom.uid import UID
 
 from hilum.interchange.deidentify.codes import dummy_code, is_code, known_code
 from hilum.interchange.deidentify.identifiers import Identifiers
@@ -46,7 +46,13 @@ _BULK = frozenset(
 """Bytes that stay."""
 _STRUCTURE = frozenset(
     (
-        *("Modality", "PhotometricInterpretation", "PresentationLUTShape", "ImageType", "Laterality"),
+        *(
+            "Modality",
+            "PhotometricInterpretation",
+            "PresentationLUTShape",
+            "ImageType",
+            "Laterality",
+        ),
         *("ValueType", "RelationshipType", "ContinuityOfContent", "GraphicType", "ViewPosition"),
         *("PatientOrientation", "PresentationIntentType", "CompletionFlag", "VerificationFlag"),
         *("VOILUTFunction", "PixelIntensityRelationship", "PatientSex"),
@@ -184,7 +190,8 @@ class Engine:
         if keyword == "SpecificCharacterSet" or dictionary_is_retired(element.tag):
             return None
         if keyword in _BULK and vr not in NUMBERS:
-            return element if element.tag != _PIXEL_DATA or element is self._pixels() else None
+            nested = element.tag == _PIXEL_DATA and element is not self._source.get(_PIXEL_DATA)
+            return None if nested else element
         value: Any = None
         if vr in ("DA", "DT", "TM"):
             if Keep.DATES_SHIFTED in self._kept:
@@ -199,9 +206,6 @@ class Engine:
             return _gone(vr, need)
         return value
 
-    def _pixels(self) -> DataElement | None:
-        return self._source[_PIXEL_DATA] if _PIXEL_DATA in self._source else None
-
     def _echoes(self, keyword: str, vr: str, value: Any) -> bool:
         """Return whether a value that would stay holds a name or number of a person."""
         if vr in NUMBERS or vr in ("UI", "DA", "DT", "TM") or keyword in _STRUCTURE:
@@ -215,7 +219,7 @@ class Engine:
         return made if len(made) > 1 else (made[0] if made else "")
 
     def _uid(self, uid: str, kept: bool) -> str:
-        if not uid or uid in UID_dictionary:
+        if not uid or UID(uid).name != uid:  # the standard's own have a name
             return uid
         return valid("UI", uid) if kept else new_uid(self._secrets, uid)
 

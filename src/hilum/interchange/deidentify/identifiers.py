@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydicom.charset import convert_encodings, encode_string
@@ -104,8 +105,6 @@ def _encoded(word: str, sets: list[str]) -> set[bytes]:
     found = {word.encode("utf-8", "replace")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
+        with suppress(ValueError, LookupError):
             found.add(encode_string(word, convert_encodings(list(sets))))
-        except (ValueError, LookupError):
-            pass
     return {one for one in found if one}

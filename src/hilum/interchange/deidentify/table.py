@@ -112,7 +112,7 @@ def need_of(kind: str, sequence: str, keyword: str) -> str:
     >>> need_of("DX", "", "PatientID"), need_of("DX", "", "StudyDescription")
     ('2', '3')
     """
-    return _types().get((sequence and "*" or kind, sequence, keyword), "3")
+    return _types().get(((sequence and "*") or kind, sequence, keyword), "3")
 
 
 @cache
@@ -125,5 +125,5 @@ def _types() -> Mapping[tuple[str, str, str], str]:
 
 
 def _lines(name: str) -> list[list[str]]:
-    text = files(__package__).joinpath(name).read_text("utf-8")
+    text = files("hilum.interchange.deidentify").joinpath(name).read_text("utf-8")
     return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]

@@ -22,9 +22,9 @@ __all__ = [
 ]
 
 DUMMY = "REMOVED"
-NUMBERS = frozenset("AT FD FL SL SS SV UL US UV".split())
+NUMBERS = frozenset(["AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"])
 """Representations that are numbers of fixed size and can name nobody."""
-TEXTS = frozenset("AE LO LT PN SH ST UC UR UT".split())
+TEXTS = frozenset(["AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 """Representations in which people write."""
 
 _STAND_INS: dict[str, Any] = {
