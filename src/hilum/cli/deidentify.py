@@ -69,10 +69,11 @@ def deidentify(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write DICOM films, presentation states and reports without the patient's identity.
+    """Write DICOM objects without the patient's identity.
 
-    DICOM PS3.15, basic profile, and more goes than it asks. A film with text in its pixels is
-    blocked. deidentified.csv has a row for every input. Exit code 3: some were not exported.
+    Films, presentation states, reports and key object selections, after DICOM PS3.15. A film with
+    text in its pixels is blocked. deidentified.csv has a row for every input. Exit code 3: some
+    were not exported.
     """
     from hilum import api
     from hilum.batch.deidentify import TABLE

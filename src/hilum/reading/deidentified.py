@@ -115,13 +115,8 @@ def export(
     except FilmError as error:
         if error.code in (ReasonCode.DECODER_CRASHED, ReasonCode.TIMEOUT):
             raise
-        return Refusal(
-            status=error.status,
-            code=error.code,
-            message=error.message,
-            sha256=held.sha256,
-            settled=True,
-        )
+        words = {"status": error.status, "code": error.code, "message": error.message}
+        return Refusal.model_validate({**words, "sha256": held.sha256, "settled": True})
     return Exported(held.sha256, held.kind, held.boxes, held.identity, data)
 
 
