@@ -73,8 +73,9 @@ def text_boxes(gray: NDArray[np.float32]) -> tuple[Box, ...]:
     found: list[Box] = []
     for bright in (picture, 255 - picture):
         raised, steps = _raised(bright)
-        strong, weak = (_marks(raised, steps, rule) for rule in (_STRONG, _WEAK))
-        found += [_grown(line, weak) for line in _lines(strong, picture.shape[:2])]
+        lines = _lines(_marks(raised, steps, _STRONG), picture.shape[:2])
+        weak = _marks(raised, steps, _WEAK) if lines else []
+        found += [_grown(line, weak) for line in lines]
     return tuple(_widened(box, picture.shape[:2], scale, gray.shape) for box in found)
 
 
@@ -120,18 +121,18 @@ def _marks(raised: NDArray[np.uint8], steps: NDArray[np.uint8], rule: _Rule) -> 
     mask = np.asarray(raised > rule.contrast, np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     sums = np.bincount(labels.ravel(), steps.ravel(), count)
+    _, _, width, height, area = stats.T
+    fits = (height >= _TALL[0]) & (height <= _TALL[1]) & (width <= _WIDE) & (area >= height)
+    fits &= sums / np.maximum(area, 1) >= rule.step
+    fits[0] = False  # what is no mark
     marks: list[_Mark] = []
-    for number in range(1, count):
-        left, top, width, height, area = (int(one) for one in stats[number])
-        if not _TALL[0] <= height <= _TALL[1] or width > _WIDE or area < height:
-            continue
-        if sums[number] / area < rule.step:
-            continue
+    for number in np.flatnonzero(fits):
+        x, y, wide, tall, _ = (int(one) for one in stats[number])
         strokes = 1
-        if width > 1.5 * height:
-            part = labels[top : top + height, left : left + width] == number
+        if wide > 1.5 * tall:
+            part = labels[y : y + tall, x : x + wide] == number
             strokes = max(1, round(float((part[:, 1:] & ~part[:, :-1]).sum(axis=1).mean())))
-        marks.append(_Mark(Box(top, top + height, left, left + width), strokes))
+        marks.append(_Mark(Box(y, y + tall, x, x + wide), strokes))
     return marks
 
 
