@@ -28,7 +28,7 @@ def uid_of_digest(digest: bytes) -> str:
     """Return the UID of a hash: 2.25 and a UUID whose bits are the hash's first 128.
 
     >>> uid_of_digest(bytes(32))
-    '2.25.604462909807314587353088'
+    '2.25.604472133179351442128896'
     """
     number = int.from_bytes(digest[:16], "big")
     # version 8 and variant of RFC 9562: bits that the owner chose
