@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         calibrate,
         check,
         compare,
+        deidentify,
         evaluate,
         read,
         readers,
@@ -34,6 +35,7 @@ __all__ = [
     "check",
     "compare",
     "datasets",
+    "deidentify",
     "evaluate",
     "explain",
     "imaging",
@@ -50,8 +52,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    *("train", "upgrade", "worklist"),
+    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
+    *("rule_out", "train", "upgrade", "worklist"),
 )
 
 

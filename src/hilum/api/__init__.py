@@ -3,6 +3,7 @@
 They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on first use.
 """
 
+from hilum.api.export import deidentify
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
 from hilum.api.trust import readers, rule_out, upgrade, worklist
@@ -12,6 +13,7 @@ __all__ = [
     "calibrate",
     "check",
     "compare",
+    "deidentify",
     "evaluate",
     "read",
     "readers",

@@ -23,6 +23,7 @@ from hilum.cli import (
     calibrate,
     check,
     compare,
+    deidentify,
     demo,
     doctor,
     errors,
@@ -129,6 +130,7 @@ app.command()(bundle.bundle)
 app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
+app.command()(deidentify.deidentify)
 app.command()(report.report)
 app.add_typer(serve.app)
 app.command()(doctor.doctor)

@@ -91,7 +91,7 @@ def check(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check a dataset: counts, labels, splits, missing and bad films.
+    """Check a dataset: counts, labels, splits, missing, bad films.
 
     Exit code 3: checked to the end, and something would make training or measuring wrong.
     """

@@ -46,7 +46,7 @@ def report(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the pages of a finished batch again, or as files to send.
+    """Write pages of a finished batch again, or as files to send.
 
     With --single-file or --pdf the folder itself stays as it is.
     """

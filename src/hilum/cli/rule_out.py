@@ -86,7 +86,7 @@ def rule_out(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the score below which few films with a finding are missed.
+    """Find the score below which few with a finding are missed.
 
     The rule is frozen on a run's calibrate films and checked on its test films, and the look is
     counted. A table's patients are dealt into halves: one to choose, one to check. Miss rates are

@@ -77,6 +77,7 @@ class ReasonCode(StrEnum):
     READ_FAILED = "READ_FAILED"
     DICOM_TOO_DEEP = "DICOM_TOO_DEEP"
     DECODER_CRASHED = "DECODER_CRASHED"
+    IDENTIFIER_LEFT = "IDENTIFIER_LEFT"
     TIMEOUT = "TIMEOUT"
     # reject: read, but outside the intended use
     FORMAT_NOT_ALLOWED = "FORMAT_NOT_ALLOWED"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-__all__ = ["decoder_warnings", "quiet", "read", "read_dataset", "read_image"]
+__all__ = ["decoder_warnings", "guarded", "quiet", "read", "read_dataset", "read_image"]
 
 T = TypeVar("T")
 
@@ -101,6 +101,22 @@ def read_dataset(dataset: Dataset, name: str = "dataset") -> Radiograph:
         data = _guarded("data set", lambda: file_bytes(dataset))
         film = _decoded(data, Format.DICOM, Origin(name))
     return replace(film, sha256="")  # that of a file which nobody has
+
+
+def guarded(path: Path, work: Callable[[bytes], T]) -> T:
+    """Do something with a file's bytes; whatever goes wrong inside is a `FilmError`.
+
+    Args:
+        path: a regular file, of at most `MAX_FILE_BYTES`.
+        work: takes the bytes.
+
+    Raises:
+        FilmError: of the work, or of a file that cannot be read.
+    """
+    data = _bytes_of(path)
+    _check_length(len(data))
+    with quiet():
+        return _guarded("file", lambda: work(data))
 
 
 def _decoded(data: bytes, found: Format, origin: Origin, identity: bool = False) -> Radiograph:

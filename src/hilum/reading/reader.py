@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -36,7 +36,10 @@ from hilum.files.sealed import file_sha256
 from hilum.imaging.gate import GateRules, screen, screened
 from hilum.imaging.limits import MAX_FILE_BYTES
 from hilum.imaging.preprocess import Preprocessing, thumbnail
-from hilum.imaging.read import decoder_warnings, read
+from hilum.imaging.read import decoder_warnings, guarded, read
+
+if TYPE_CHECKING:
+    from hilum.reading.deidentified import HeldObject
 
 __all__ = ["FilmReader", "grays_of", "main"]
 
@@ -60,9 +63,10 @@ class FilmReader:
         self._preprocessing = preprocessing
         self._gate = gate
         self._film: Radiograph | None = None
+        self._held: HeldObject | None = None
 
     def answer(self, request: Frame) -> Answer:
-        """Answer a request: `read`, `draw`, `pixels`, `hash`, `raster` or `thumbnail`.
+        """Answer a request, by its `do`: one of the eight below.
 
         Where a decoder warned, the answer has `warned`: the module and class of each warning.
         """
@@ -83,6 +87,10 @@ class FilmReader:
                 return self._pixels()
             case "hash":
                 return {"sha256": _hash(Path(head["path"]))}, ()
+            case "hold":
+                return self._hold(Path(head["path"]), head)
+            case "write":
+                return self._write(head["digests"])
             case "raster":
                 return _reduced(Path(head["path"]), self._raster)
             case _:
@@ -107,6 +115,30 @@ class FilmReader:
             }
             # why it is not scored can often be seen: turned black and white, a hand, a collage
             return {"refused": refusal}, _previews(film if with_preview else None)
+
+    def _hold(self, path: Path, head: dict[str, Any]) -> Answer:
+        from hilum.reading.deidentified import ExportOptions, HeldObject, Keep
+
+        self._held = None
+        before = _stamp(path)
+        try:
+            with _memory_limit():
+                options = ExportOptions(tuple(map(Keep, head["kept"])), head["clean"])
+                self._held = guarded(path, lambda data: HeldObject(data, options))
+                return self._held.head, ()
+        except FilmError as error:
+            settled = before is not None and _stamp(path) == before
+            return {"refused": {**_fault(error), "sha256": _hash(path), "settled": settled}}, ()
+
+    def _write(self, digests: list[str]) -> Answer:
+        held, self._held = self._held, None
+        if held is None:
+            raise RuntimeError("an object must be held before it is written")
+        try:
+            with _memory_limit():
+                return {}, [held.written(digests)]
+        except FilmError as error:
+            return {"fault": _fault(error)}, ()
 
     def _ready(self, film: Radiograph, known: dict[str, Any], with_preview: bool) -> Answer:
         facts = {

@@ -7,6 +7,7 @@ import math
 import struct
 import unicodedata
 import zlib
+from contextlib import suppress
 from copy import copy
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -41,6 +43,7 @@ __all__ = [
     "number",
     "numbers",
     "parse",
+    "parse_whole",
     "text",
     "value_of",
     "verbatim",
@@ -107,6 +110,47 @@ def parse(data: bytes, more: tuple[str, ...] = ()) -> FileDataset:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def parse_whole(data: bytes) -> FileDataset:
+    """Every element of a DICOM file, with a transfer syntax; to make a different object of it.
+
+    Args:
+        data: the whole file; a deflated data set becomes Explicit VR Little Endian.
+
+    Raises:
+        FilmError: as `parse`; `DECODE_CORRUPT` (error) for bytes that are no data set.
+    """
+    meta, start = _meta(data)
+    syntax = meta.get("TransferSyntaxUID")
+    if syntax is not None and not UID(syntax).is_transfer_syntax:
+        raise FilmError(
+            Status.REJECT, ReasonCode.TRANSFER_SYNTAX_NOT_SUPPORTED, "the encoding is not known"
+        )
+    try:
+        if syntax == DeflatedExplicitVRLittleEndian:
+            data = _inflate(data[start:])
+            start, syntax = 0, ExplicitVRLittleEndian
+        check_nesting(data, start, little=syntax != ExplicitVRBigEndian)
+        dataset = dcmread(io.BytesIO(data), force=True)
+        dataset.file_meta = FileMetaDataset()
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        native = ImplicitVRLittleEndian if implicit else explicit
+        coded = syntax is not None and UID(syntax).is_encapsulated
+        dataset.file_meta.TransferSyntaxUID = UID(str(syntax)) if coded else native
+        with suppress(Exception):  # what stays ambiguous is not kept
+            correct_ambiguous_vr(dataset, bool(little))
+    except (FilmError, MemoryError):
+        raise
+    except Exception as error:
+        raise FilmError(
+            Status.ERROR,
+            ReasonCode.DECODE_CORRUPT,
+            f"a DICOM file must hold elements; reading this one ended in {type(error).__name__}. "
+            "Fetch the file again",
+        ) from None
     return dataset
 
 

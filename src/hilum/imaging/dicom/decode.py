@@ -25,7 +25,7 @@ from hilum.imaging.dicom.pixels import (
 from hilum.imaging.format import Origin
 from hilum.imaging.limits import check_dimensions
 
-__all__ = ["read_dicom"]
+__all__ = ["decoded", "read_dicom", "shown"]
 
 FILM_MODALITIES = frozenset({"CR", "DX", "RG"})
 """Computed, digital and conventional radiography. Not CT, MR, US, MG, XA, and not RF."""
@@ -74,17 +74,8 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
     Raises:
         FilmError: for an object that is no film, or a film that cannot be decoded.
     """
-    dataset = parse(data, IDENTITY if identity else ())
-    codes: Codes = _check_preamble(data) + _check_object(dataset)
-    _check_complete(dataset, data)
-    codes += _complete(dataset)
-    _check_layout(dataset)
-    codes += read_as_native(dataset, _native_bytes(dataset))
-    codes += _check_pixel_length(dataset) + _check_identity(dataset)
-    if text(dataset, "BurnedInAnnotation") == "YES":
-        codes += (ReasonCode.BURNED_IN_ANNOTATION,)
-    stored = decode(dataset)
-    pixels, met = _gray(dataset, stored)
+    dataset, stored, codes = decoded(data, IDENTITY if identity else ())
+    pixels, met = shown(dataset, stored)
     pixels, spacing_mm, stretched = squared(pixels, header.aspect(dataset))
     return Radiograph(
         pixels=pixels,
@@ -103,6 +94,30 @@ def read_dicom(data: bytes, origin: Origin, identity: bool = False) -> Radiograp
         pixels_sha256=hashlib.sha256(np.ascontiguousarray(stored.values).data).hexdigest(),
         header=identity_of(dataset) if identity else None,
     )
+
+
+def decoded(
+    data: bytes, more: tuple[str, ...] = ()
+) -> tuple[FileDataset, Decoded, tuple[ReasonCode, ...]]:
+    """The elements of a film, its stored values, and reasons to be careful with it.
+
+    Args:
+        data: the whole file.
+        more: keywords to read beside those that every film needs.
+
+    Raises:
+        FilmError: as `read_dicom`.
+    """
+    dataset = parse(data, more)
+    codes: Codes = _check_preamble(data) + _check_object(dataset)
+    _check_complete(dataset, data)
+    codes += _complete(dataset)
+    _check_layout(dataset)
+    codes += read_as_native(dataset, _native_bytes(dataset))
+    codes += _check_pixel_length(dataset) + _check_identity(dataset)
+    if text(dataset, "BurnedInAnnotation") == "YES":
+        codes += (ReasonCode.BURNED_IN_ANNOTATION,)
+    return dataset, decode(dataset), codes
 
 
 def _reject(code: ReasonCode, message: str) -> FilmError:
@@ -294,7 +309,7 @@ def _check_identity(dataset: FileDataset) -> Codes:
     return (ReasonCode.SOP_UID_MISMATCH,) if outside not in ("", inside) else ()
 
 
-def _gray(dataset: FileDataset, stored: Decoded) -> tuple[NDArray[np.float32], Codes]:
+def shown(dataset: FileDataset, stored: Decoded) -> tuple[NDArray[np.float32], Codes]:
     """Return the decoded picture as gray values in [0, 1]."""
     photometric, values = text(dataset, "PhotometricInterpretation"), stored.values
     if photometric.startswith("MONOCHROME"):

@@ -28,6 +28,7 @@ __all__ = [
     "describe",
     "evidence",
     "file_bytes",
+    "holds",
     "lacking",
     "moment",
     "new_file",
@@ -219,12 +220,17 @@ def _character_set(header: DicomHeader) -> str | list[str]:
     if not kept and all(text.isascii() for text in texts):
         return "ISO_IR 100"
     words = [word for text in texts for word in re.split("[=^]", text) if word]
-    if kept and _holds(kept, words):
+    if kept and holds(kept, words):
         return kept if len(kept) > 1 else kept[0]
     return _UTF8
 
 
-def _holds(character_set: list[str], words: list[str]) -> bool:
+def holds(character_set: list[str], words: list[str]) -> bool:
+    """Return whether a character set is known and can write some words.
+
+    >>> holds(["ISO_IR 100"], ["Müller"]), holds(["ISO_IR 100"], ["山田"])
+    (True, False)
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:

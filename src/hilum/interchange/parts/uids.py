@@ -8,7 +8,7 @@ import json
 
 from hilum.interchange import FilmResults
 
-__all__ = ["device_uid", "object_uid", "series_uid", "tracking_uid", "uid_of"]
+__all__ = ["device_uid", "object_uid", "series_uid", "tracking_uid", "uid_of", "uid_of_digest"]
 
 _PURPOSE = b"hilum uid 1\0"
 """Keeps these apart from the pseudonyms that the same key makes."""
@@ -21,7 +21,16 @@ def uid_of(key: bytes, *words: str) -> str:
     True
     """
     text = json.dumps(words).encode("ascii")
-    number = int.from_bytes(hmac.new(key, _PURPOSE + text, hashlib.sha256).digest()[:16], "big")
+    return uid_of_digest(hmac.new(key, _PURPOSE + text, hashlib.sha256).digest())
+
+
+def uid_of_digest(digest: bytes) -> str:
+    """Return the UID of a hash: 2.25 and a UUID whose bits are the hash's first 128.
+
+    >>> uid_of_digest(bytes(32))
+    '2.25.604472133179351442128896'
+    """
+    number = int.from_bytes(digest[:16], "big")
     # version 8 and variant of RFC 9562: bits that the owner chose
     number = number & ~(0xF << 76) | 0x8 << 76
     number = number & ~(0x3 << 62) | 0x2 << 62

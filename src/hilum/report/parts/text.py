@@ -137,6 +137,7 @@ REASONS: dict[ReasonCode, str] = {
     ReasonCode.NOT_AN_IMAGE_OBJECT: "The object is a document or directory, not an image.",
     ReasonCode.NOT_REGULAR_FILE: "The input is not a regular file.",
     ReasonCode.READ_FAILED: "The file could not be read from its disk or share.",
+    ReasonCode.IDENTIFIER_LEFT: "A name or number of the patient was left in the bytes.",
     ReasonCode.DECODER_CRASHED: "The file stopped the program that decodes it.",
     ReasonCode.TIMEOUT: "Decoding the file took longer than the limit.",
     ReasonCode.DUPLICATE_SOP_CONFLICT: "Two different files have this DICOM identifier.",
