@@ -386,7 +386,7 @@ def jfhealthcare(folder: Path) -> Published:
 
 def onnx_graph(folder: Path) -> Published:
     """A graph as PyTorch's exporter writes it, weights in a file beside it, and its profile."""
-    import onnx  # noqa: F401
+    import onnx
     import onnxscript  # noqa: F401
     import torchvision
 
@@ -396,7 +396,10 @@ def onnx_graph(folder: Path) -> Published:
     tree = load_profile("torchvision:resnet18", GENERIC).model_dump(mode="json")
     tree |= {"name": "graph", "backbone": "onnx", "head": ["as in the file"]}
     (folder / "onnx.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
-    return of_torch(network, torchvision_input(256))
+    # the exporter puts each norm into its convolution: the tensors are those of the graph
+    held = onnx.load(folder / "torchvision.onnx").graph.initializer
+    tensors = tuple(onnx.numpy_helper.to_array(tensor) for tensor in held)
+    return replace(of_torch(network, torchvision_input(256)), tensors=tensors)
 
 
 # Keras
