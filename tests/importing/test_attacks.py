@@ -333,6 +333,7 @@ def test_a_profile_is_plain_yaml(tmp_path: Path) -> None:
 
 TRACED = """
 import os, sys
+import h5py, hilum.importing.keras_file  # as the child does, before it is confined
 from pathlib import Path
 from hilum.domain.errors import HilumError
 from hilum.importing.onnx_file import read_onnx
@@ -389,8 +390,9 @@ def test_no_other_file_is_opened_and_nothing_is_run(tmp_path: Path) -> None:
         for turn in ("first", "second")
     )
     assert "secret" not in first
-    assert not re.search(r"\b(execve|fork|vfork|connect)\(|O_WRONLY|O_RDWR|O_CREAT", first)
-    lines = [line for line in second.splitlines() if "access" not in line and "(" in line]
+    others = "\n".join(line for line in first.splitlines() if '"/dev/null"' not in line)
+    assert not re.search(r"\b(execve|fork|vfork|connect)\(|O_WRONLY|O_RDWR|O_CREAT", others)
+    lines = [line for line in second.splitlines()[1:] if "access" not in line and "(" in line]
     assert len(lines) >= len(files)
     assert all(any(name in line for name in names) for line in lines), lines
     assert not (tmp_path / FLAG).exists()
