@@ -4,8 +4,11 @@
 
     python -m tests.make_published DIR
 
-Each style comes with the score that its own library gives a film: its forward pass behind its own
-preprocessing. Styles of libraries that are not installed are left out, and named.
+Each style comes with its tensors and with the score that its own library gives a film: its forward
+pass behind its own preprocessing. Beside each file stands the command that imports it. Styles of
+libraries that are not installed are left out, and named. jfhealthcare's network is no package: it
+is written here from its published architecture; Lightning's checkpoints are dictionaries that
+`torch.save` writes, and are written so.
 """
 
 from __future__ import annotations
@@ -14,20 +17,38 @@ import argparse
 import json
 import os
 import re
+import shlex
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 from torch import nn
 
+from hilum.importing.hf import hf_profile
+from hilum.importing.profile import HF_PROFILE, Profile, load_profile
+
 Score = Callable[[Path], np.ndarray]
 """A film's path to the logits that the library gives."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the library says of a file that it wrote.
+
+    Attributes:
+        score: of a film.
+        tensors: of the network, bit for bit, as hilum names their axes; without counters.
+    """
+
+    score: Score
+    tensors: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -36,16 +57,33 @@ class Style:
 
     Attributes:
         file: its name.
-        profile: hilum's profile.
-        write: writes it into a folder and returns the library's own score.
+        profile: hilum's profile; a YAML file of this name is written beside the file.
+        write: writes it into a folder and returns what the library says of it.
         changes: fields set in the profile.
-        inputs: side and channels of the network's input.
     """
 
     file: str
     profile: str
-    write: Callable[[Path], Score]
+    write: Callable[[Path], Published]
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def profile_in(self, folder: Path) -> Profile:
+        """Return the profile by which the file in a folder is imported."""
+        if self.profile == HF_PROFILE:
+            return hf_profile(folder / self.file, self.changes)
+        word = str(folder / self.profile) if self.profile.endswith(".yaml") else self.profile
+        return load_profile(word, self.changes)
+
+    def command(self, folder: Path) -> str:
+        """Return the command that imports the file in a folder."""
+        words = ["hilum", "import", str(folder / self.file), "-o", "RUN"]
+        if self.profile != HF_PROFILE:
+            yaml_file = self.profile.endswith(".yaml")
+            words += ["--profile", str(folder / self.profile) if yaml_file else self.profile]
+        for name, value in self.changes.items():
+            text = yaml.safe_dump(value, default_flow_style=True, width=1000)
+            words += ["--set", f"{name}={text.removesuffix('...' + chr(10)).strip()}"]
+        return shlex.join(words)
 
 
 def randomized(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -68,14 +106,16 @@ def randomized(network: nn.Module, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
-def torch_score(network: nn.Module, prepare: Callable[[Path], torch.Tensor]) -> Score:
-    """The logits of a torch network behind a library's own preprocessing."""
+def of_torch(network: nn.Module, prepare: Callable[[Path], torch.Tensor]) -> Published:
+    """The logits of a torch network behind a library's own preprocessing, and its tensors."""
 
     def score(path: Path) -> np.ndarray:
         with torch.no_grad():
             return network(prepare(path)[None])[0].numpy()
 
-    return score
+    state = network.state_dict().items()
+    tensors = (tensor.numpy() for name, tensor in state if not name.endswith("batches_tracked"))
+    return Published(score, tuple(tensors))
 
 
 # torchxrayvision
@@ -101,20 +141,20 @@ def xrv_densenet() -> nn.Module:
     return network
 
 
-def xrv_whole(folder: Path, zipped: bool) -> Score:
+def xrv_whole(folder: Path, zipped: bool) -> Published:
     network = xrv_densenet()
     name = "xrv_whole_zip.pt" if zipped else "xrv_whole_legacy.pt"
     torch.save(network, folder / name, _use_new_zipfile_serialization=zipped)
-    return torch_score(network, xrv_input(224))
+    return of_torch(network, xrv_input(224))
 
 
-def xrv_state(folder: Path) -> Score:
+def xrv_state(folder: Path) -> Published:
     network = xrv_densenet()
     torch.save(network.state_dict(), folder / "xrv_state.pth")
-    return torch_score(network, xrv_input(224))
+    return of_torch(network, xrv_input(224))
 
 
-def xrv_thresholds(folder: Path) -> Score:
+def xrv_thresholds(folder: Path) -> Published:
     """A state dict with the thresholds of another set: blank outputs are left out."""
     from torchxrayvision.models import model_urls
 
@@ -122,18 +162,18 @@ def xrv_thresholds(folder: Path) -> Score:
     thresholds = torch.tensor(model_urls["chex"]["op_threshs"])
     torch.save({**network.state_dict(), "op_threshs": thresholds}, folder / "xrv_chex.pt")
     rows = [row for row, name in enumerate(model_urls["chex"]["labels"]) if name]
-    score = torch_score(network, xrv_input(224))
-    return lambda path: score(path)[rows]
+    found = of_torch(network, xrv_input(224))
+    return replace(found, score=lambda path: found.score(path)[rows])
 
 
-def xrv_resnet(folder: Path) -> Score:
+def xrv_resnet(folder: Path) -> Published:
     import torchvision
 
     network = torchvision.models.resnet50(num_classes=18)
     network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     network = randomized(network)
     torch.save(network.state_dict(), folder / "xrv_resnet50.pt")
-    return torch_score(network, xrv_input(512))
+    return of_torch(network, xrv_input(512))
 
 
 # torchvision, timm and the re-implementations of CheXNet
@@ -171,7 +211,7 @@ def old_names(name: str) -> str:
     return re.sub(r"(denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name)
 
 
-def chexnet(folder: Path, file: str, old: bool) -> Score:
+def chexnet(folder: Path, file: str, old: bool) -> Published:
     network = randomized(DenseNet121())
     state = {
         f"module.{old_names(name) if old else name}": tensor
@@ -180,15 +220,15 @@ def chexnet(folder: Path, file: str, old: bool) -> Score:
     }
     held = {"epoch": 9, "state_dict": state, "best_loss": 0.1, "optimizer": {"state": {}}}
     torch.save(held, folder / file)
-    return torch_score(network, torchvision_input(256))
+    return of_torch(network, torchvision_input(256))
 
 
-def jrzech(folder: Path) -> Score:
+def jrzech(folder: Path) -> Published:
     """{"model": whole model, ...} in a file without a suffix."""
     network = randomized(DenseNet121())
     held = {"model": network.densenet121, "best_loss": 0.1, "epoch": 3, "rng_state": None}
     torch.save(held, folder / "checkpoint")
-    return torch_score(network, torchvision_input(224))
+    return of_torch(network, torchvision_input(224))
 
 
 GENERIC = {
@@ -206,21 +246,21 @@ def torchvision_densenet() -> nn.Module:
     return randomized(torchvision.models.densenet121(num_classes=3))
 
 
-def wrapped(folder: Path, file: str, wrap: Callable[[nn.Module], Any]) -> Score:
+def wrapped(folder: Path, file: str, wrap: Callable[[nn.Module], Any]) -> Published:
     network = torchvision_densenet()
     torch.save(wrap(network), folder / file)
-    return torch_score(network, torchvision_input(256))
+    return of_torch(network, torchvision_input(256))
 
 
-def safetensors(folder: Path) -> Score:
+def safetensors(folder: Path) -> Published:
     from safetensors.torch import save_file
 
     network = torchvision_densenet()
     save_file(network.state_dict(), folder / "torchvision.safetensors")
-    return torch_score(network, torchvision_input(256))
+    return of_torch(network, torchvision_input(256))
 
 
-def shards(folder: Path) -> Score:
+def shards(folder: Path) -> Published:
     """A Hugging Face folder in two files and an index."""
     from safetensors.torch import save_file
 
@@ -235,7 +275,7 @@ def shards(folder: Path) -> Score:
     placed = {name: file for file, part in halves.items() for name in part}
     text = json.dumps({"metadata": {}, "weight_map": placed})
     (place / "model.safetensors.index.json").write_text(text, "utf-8")
-    return torch_score(network, torchvision_input(256))
+    return of_torch(network, torchvision_input(256))
 
 
 def lightning(network: nn.Module, options: object) -> dict[str, Any]:
@@ -249,17 +289,17 @@ def lightning(network: nn.Module, options: object) -> dict[str, Any]:
     }
 
 
-def timm_resnet(folder: Path) -> Score:
+def timm_resnet(folder: Path) -> Published:
     import timm
     from timm.data import create_transform, resolve_data_config
 
     network = randomized(timm.create_model("resnet18", num_classes=3))
     torch.save(network.state_dict(), folder / "timm_resnet18.pth")
     chain: Any = create_transform(**resolve_data_config({}, model=network))
-    return torch_score(network, lambda path: chain(Image.open(path).convert("RGB")))
+    return of_torch(network, lambda path: chain(Image.open(path).convert("RGB")))
 
 
-def hidden(folder: Path) -> Score:
+def hidden(folder: Path) -> Published:
     """A head with a hidden layer, as many notebooks have it."""
     import torchvision
 
@@ -269,17 +309,97 @@ def hidden(folder: Path) -> Score:
     )
     network = randomized(network)
     torch.save({"net": network.state_dict()}, folder / "hidden.pth")
-    return torch_score(network, torchvision_input(256))
+    return of_torch(network, torchvision_input(256))
 
 
-def softmax(folder: Path) -> Score:
+def softmax(folder: Path) -> Published:
     """Two outputs that exclude each other: one finding."""
     import torchvision
 
     network = randomized(torchvision.models.resnet50(num_classes=2))
     torch.save(network.state_dict(), folder / "softmax.pth")
-    score = torch_score(network, torchvision_input(256))
-    return lambda path: score(path)[1:] - score(path)[:1]
+    found = of_torch(network, torchvision_input(256))
+
+    def score(path: Path) -> np.ndarray:
+        absent, present = found.score(path)
+        return np.array([present - absent])
+
+    return replace(found, score=score)
+
+
+# jfhealthcare
+
+
+class FiveHeads(nn.Module):
+    """jfhealthcare's network for CheXpert, from its published architecture.
+
+    DenseNet-121 and, for each finding, a 1 x 1 convolution whose sigmoid weighs the cells that it
+    then classifies (Ye et al. 2020, arXiv:2005.14480; github.com/jfhealthcare/Chexpert, the files
+    model/classifier.py and model/global_pool.py with config/example_PCAM.json). The classifier of
+    ImageNet, the norms and the attention are in the file too, and do nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        import torchvision
+
+        self.backbone = torchvision.models.densenet121()
+        for index in range(5):
+            self.add_module(f"fc_{index}", nn.Conv2d(1024, 1, 1))
+            self.add_module(f"bn_{index}", nn.BatchNorm2d(1024))
+        self.attention_map = nn.ModuleDict({"channel_attention": nn.Linear(1024, 512)})
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = torch.relu(self.backbone.features(images))
+        logits: list[torch.Tensor] = []
+        for index in range(5):
+            classify = self.get_submodule(f"fc_{index}")
+            chance = torch.sigmoid(classify(maps))
+            pooled = (maps * chance).sum((2, 3), keepdim=True) / chance.sum((2, 3), keepdim=True)
+            logits.append(classify(pooled).flatten(1))
+        return torch.cat(logits, dim=1)
+
+
+def jfhealthcare_input(path: Path) -> torch.Tensor:
+    """A film as data/utils.py prepares it: equalized, blurred, put into a corner of gray."""
+    import cv2
+
+    film = cv2.GaussianBlur(cv2.equalizeHist(cv2.imread(str(path), 0)), (3, 3), 0)
+    rows, columns = film.shape
+    longer, shorter = max(rows, columns), min(rows, columns)
+    side = round(512 / (longer / shorter))
+    film = cv2.resize(film, (512, side) if columns > rows else (side, 512))
+    square = np.full((512, 512), 128, np.float32)
+    square[: film.shape[0], : film.shape[1]] = film
+    return torch.from_numpy((square - 128.0) / 64.0).expand(3, -1, -1)
+
+
+def jfhealthcare(folder: Path) -> Published:
+    network = randomized(FiveHeads())
+    held = {"epoch": 1, "step": 9, "auc_dev_best": 0.9, "state_dict": network.state_dict()}
+    torch.save(held, folder / "jfhealthcare.ckpt")
+    return of_torch(network, jfhealthcare_input)
+
+
+# ONNX
+
+
+def onnx_graph(folder: Path) -> Published:
+    """A graph as PyTorch's exporter writes it, weights in a file beside it, and its profile."""
+    import onnx
+    import onnxscript  # noqa: F401
+    import torchvision
+
+    network = randomized(torchvision.models.resnet18(num_classes=3))
+    example = torch.zeros(1, 3, 224, 224)
+    torch.onnx.export(network, (example,), folder / "torchvision.onnx", dynamo=True, verbose=False)
+    tree = load_profile("torchvision:resnet18", GENERIC).model_dump(mode="json")
+    tree |= {"name": "graph", "backbone": "onnx", "head": ["as in the file"]}
+    (folder / "onnx.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
+    # the exporter puts each norm into its convolution: the tensors are those of the graph
+    held = onnx.load(folder / "torchvision.onnx").graph.initializer
+    tensors = tuple(onnx.numpy_helper.to_array(tensor) for tensor in held)
+    return replace(of_torch(network, torchvision_input(256)), tensors=tensors)
 
 
 # Keras
@@ -317,7 +437,13 @@ def keras_model(nested: bool) -> Any:
     return keras.Model(first, out)
 
 
-def keras_style(folder: Path, file: str, nested: bool) -> Score:
+def turned(weights: np.ndarray) -> np.ndarray:
+    """Keras's axes (height, width, in, out) in torch's order."""
+    axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(weights.ndim)
+    return weights if axes is None else weights.transpose(axes)
+
+
+def keras_style(folder: Path, file: str, nested: bool) -> Published:
     model = keras_model(nested)
     model.save(folder / file)
     import keras
@@ -330,7 +456,81 @@ def keras_style(folder: Path, file: str, nested: bool) -> Score:
             chance = keras.ops.convert_to_numpy(model(batch))[0].astype(np.float64)
         return np.log(chance / (1.0 - chance))
 
-    return score
+    tensors = (turned(keras.ops.convert_to_numpy(weight)) for weight in model.weights)
+    return Published(score, tuple(tensors))
+
+
+# Hugging Face
+
+LABELS = ("Edema", "Effusion", "Mass")
+STATED = {"seen": [], "license": "Apache-2.0", "citation": "none", "url": "none"}
+SMALL: dict[str, Any] = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 96,
+    "image_size": 64,
+    "patch_size": 16,
+}
+TRANSFORMERS: dict[str, dict[str, Any]] = {
+    "ViT": SMALL,
+    "DeiT": SMALL,
+    "Dinov2": SMALL,
+    "Swin": {
+        "embed_dim": 12,
+        "depths": [2, 2, 6, 2],
+        "num_heads": [3, 6, 12, 24],
+        "window_size": 2,
+        "image_size": 64,
+    },
+    "ResNet": {
+        "layer_type": "basic",
+        "depths": [2, 2, 2, 2],
+        "hidden_sizes": [64, 128, 256, 512],
+    },
+    "ConvNext": {"hidden_sizes": [8, 16, 32, 64], "depths": [3, 3, 9, 3]},
+}
+"""Networks of transformers in small, by the name of their classes."""
+
+
+def drawn(network: nn.Module) -> nn.Module:
+    """The network of transformers with weights that give films different logits."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            spread = 0.3 if tensor.ndim > 1 else 0.1
+            tensor.add_(spread * torch.randn(tensor.shape, generator=generator))
+            if "layer_scale" in name:
+                tensor.fill_(0.5)
+        for name, tensor in network.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+    return network.eval()
+
+
+def hf_folder(folder: Path, name: str) -> Published:
+    """A folder of the hub: configuration, image processor and weights."""
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(
+        **TRANSFORMERS[name],
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: at for at, label in enumerate(LABELS)},
+        problem_type="multi_label_classification",
+    )
+    network = drawn(getattr(transformers, f"{name}ForImageClassification")(config))
+    network.save_pretrained(folder / f"hf_{name.lower()}")
+    processor = transformers.ViTImageProcessorPil(
+        size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.25] * 3, resample=2
+    )
+    processor.save_pretrained(folder / f"hf_{name.lower()}")
+
+    def score(path: Path) -> np.ndarray:
+        given = processor([Image.open(path).convert("RGB")], return_tensors="pt")
+        with torch.no_grad():
+            return network(**given).logits[0].numpy()
+
+    return replace(of_torch(network, lambda _: torch.empty(0)), score=score)
 
 
 _TV = {"profile": "torchvision:densenet121", "changes": GENERIC}
@@ -392,6 +592,17 @@ STYLES: dict[str, Style] = {
             lambda d: keras_style(d, "optimized_densenet_chest_xray.keras", nested=False),
         ),
         Style("nested.keras", "keras-densenet121", lambda d: keras_style(d, "nested.keras", True)),
+        Style("jfhealthcare.ckpt", "jfhealthcare", jfhealthcare),
+        Style("torchvision.onnx", "onnx.yaml", onnx_graph),
+        *(
+            Style(
+                f"hf_{name.lower()}",
+                HF_PROFILE,
+                lambda d, name=name: hf_folder(d, name),
+                STATED,
+            )
+            for name in TRANSFORMERS
+        ),
         Style("flat.h5", "keras-densenet121", lambda d: keras_style(d, "flat.h5", False)),
         Style("nested.h5", "keras-densenet121", lambda d: keras_style(d, "nested.h5", True)),
     )
@@ -424,18 +635,20 @@ def write_others(folder: Path) -> dict[str, str]:
 
 
 def main(folder: Path) -> None:
-    """Write every style that can be written here."""
+    """Write every style that can be written here, and print the command that imports each."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, style in STYLES.items():
+    for style in STYLES.values():
         try:
             style.write(folder)
         except ImportError as error:
-            sys.stderr.write(f"{name}: left out, {error.name} is not installed\n")
+            sys.stderr.write(f"{style.file}: left out, {error.name} is not installed\n")
         else:
-            sys.stdout.write(f"{folder / name}\n")
-    for name in write_others(folder):
-        sys.stdout.write(f"{folder / name}\n")
+            sys.stdout.write(f"{style.command(folder)}\n")
+    for name, word in write_others(folder).items():
+        sys.stdout.write(f"{folder / name}  # refused: {word}\n")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tests.make_published DIR")
     main(Path(sys.argv[1]))

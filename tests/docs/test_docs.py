@@ -19,6 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 TUTORIAL = DOCS / "tutorial.md"
 AFTER_THE_TUTORIAL = [ROOT / "README.md", *sorted((DOCS / "how-to").glob("*.md"))]
+REAL = ROOT.parent / "shared" / "data" / "nih"
 DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
 
 FENCED = re.compile(
@@ -246,18 +247,27 @@ def test_decisions_are_numbered_and_whole() -> None:
 
 
 def follow(page: Path, folder: Path) -> None:
-    """Run a page's blocks one after the other, as its reader would."""
-    printed = ""
+    """Run a page's blocks one after the other, as its reader would.
+
+    Those that need the films of NIH run where these are, under the name `NIH`.
+    """
+    printed, skipped = "", False
     for block in blocks(page):
-        if block.mark.startswith("not run: "):
+        needs = block.mark.startswith("needs NIH: ")
+        if needs and REAL.is_dir() and not (folder / "NIH").exists():
+            (folder / "NIH").symlink_to(REAL)
+        if block.mark.startswith("not run: ") or (needs and not REAL.is_dir()):
+            skipped = needs
             continue
         if block.mark == "printed":
+            if skipped:
+                continue
             missing = [line for line in block.text.splitlines() if line not in printed]
             assert not missing, f"{missing} not in what was printed: {printed}"
-        elif block.language == "bash":
-            printed = run(["bash", "-euc", block.text], folder)
-        elif block.language == "python":
-            printed = run([sys.executable, "-c", block.text], folder)
+        elif block.language in ("bash", "python"):
+            bash = block.language == "bash"
+            given = ["bash", "-euc"] if bash else [sys.executable, "-c"]
+            printed, skipped = run([*given, block.text], folder), False
 
 
 def run(command: list[str], folder: Path) -> str:

@@ -17,6 +17,8 @@ from hilum.imaging.resize import Resize, resized
 from hilum.phantom.film import draw_example
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "nih_1024"
+SECOND_SHA256 = "dbaa1776c6dfb6acad331aeeb23957a48739f672bffb3b91cb900c9783212f29"
+"""Hash of rules of version 2, from before equalize, blur and fill existed."""
 OLD_SHA256 = "4b115c4156364f192c7dce142031f642fe3eeebe249f2d097673b2e45ce6b5e2"
 
 
@@ -108,19 +110,39 @@ def test_the_border_counts_in_scikit_images_rule() -> None:
 
 def test_version_1_knows_none_of_it() -> None:
     tree = Preprocessing().model_dump(mode="json")
-    assert not {"resize", "depth", "shorter_side"} & tree.keys()
+    later = {"resize", "depth", "shorter_side", "equalize", "blur", "fill"}
+    assert not later & tree.keys()
     assert Preprocessing.model_validate(tree) == Preprocessing()
     assert Preprocessing().sha256() == OLD_SHA256
-    for rule in ({"fit": "crop"}, {"resize": "skimage"}, {"depth": "float"}):
+    second = Preprocessing(version=2, fit=Fit.CROP, resize=Resize.SKIMAGE, depth="float")
+    assert second.sha256() == SECOND_SHA256
+    for rule in (
+        *({"fit": "crop"}, {"fit": "corner"}, {"resize": "skimage"}, {"depth": "float"}),
+        *({"equalize": True}, {"blur": 3}, {"fill": 128}),
+    ):
         with pytest.raises(ValidationError, match="version must be 2"):
             Preprocessing.model_validate(rule)
-        later = Preprocessing.model_validate({**rule, "version": 2})
-        assert later.sha256() not in (OLD_SHA256, Preprocessing(version=2).sha256())
-        assert Preprocessing.model_validate(later.model_dump(mode="json")) == later
+        made = Preprocessing.model_validate({**rule, "version": 2})
+        assert made.sha256() not in (OLD_SHA256, Preprocessing(version=2).sha256())
+        assert Preprocessing.model_validate(made.model_dump(mode="json")) == made
     with pytest.raises(ValidationError, match="shorter_side belongs to fit crop"):
         Preprocessing(version=2, shorter_side=256)
-    with pytest.raises(ValidationError, match="clahe_clip needs 8 bits"):
-        Preprocessing(version=2, depth="float", clahe_clip=2.0)
+    for rule in ({"clahe_clip": 2.0}, {"equalize": True}, {"blur": 3}):
+        with pytest.raises(ValidationError, match="need 8 bits"):
+            Preprocessing.model_validate({**rule, "version": 2, "depth": "float"})
+
+
+def test_a_map_comes_back_from_the_corner() -> None:
+    ours = Preprocessing(fit=Fit.CORNER, version=2, size=64, fill=128)
+    for shape in ((300, 200), (200, 300)):
+        film = Radiograph(np.zeros(shape, np.float32), source="film")
+        square = ours.raster(film)
+        place = ours.placement(shape)
+        assert (place.top, place.left, max(place.height, place.width)) == (0, 0, 64)
+        assert not square[: place.height, : place.width].any()
+        assert set(np.unique(square)) == {0, 128}
+        back = ours.to_film((square == 0).astype(np.float32), shape)
+        assert (back[:150, :150] == 1.0).all()
 
 
 @pytest.mark.parametrize("shorter", [None, 256])

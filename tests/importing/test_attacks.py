@@ -6,14 +6,17 @@ import io
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -328,32 +331,86 @@ def test_a_profile_is_plain_yaml(tmp_path: Path) -> None:
         load_profile("chexnet-jrzec", {})
 
 
+TRACED = """
+import os, sys
+import h5py, hilum.importing.keras_file  # as the child does, before it is confined
+from pathlib import Path
+from hilum.domain.errors import HilumError
+from hilum.importing.onnx_file import read_onnx
+from hilum.importing.read import read_weights
+
+def read_all():
+    for path in map(Path, sys.argv[1:]):
+        try:
+            (read_onnx if path.suffix == ".onnx" else read_weights)(path)
+        except HilumError:
+            pass
+
+for turn in ("first", "second"):
+    os.access(f"/{turn}-begins", 0)
+    read_all()
+    os.access(f"/{turn}-ends", 0)
+"""
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_no_other_file_is_opened_and_nothing_is_run(tmp_path: Path) -> None:
-    path = tmp_path / "x.pth"
-    path.write_bytes(zipped(calls()["os.system"]))
-    sound = tmp_path / "sound.pt"
-    torch.save({"w": torch.ones(2)}, sound)  # read first, so that all modules are loaded
+    """Sound and hostile files of each format; the first turn only loads the modules it takes."""
+    files = list(good(tmp_path).values())
+    for wrap in (legacy, zipped):
+        for number, root in enumerate(calls().values()):
+            files.append(tmp_path / f"{wrap.__name__}{number}.pth")
+            files[-1].write_bytes(wrap(root))
+    h5py = pytest.importorskip("h5py")
+    for word in ("h5", "onnx"):
+        files.append(tmp_path / f"elsewhere.{word}")
+    with h5py.File(files[-2], "w") as file:
+        file["model_weights"] = h5py.ExternalLink(str(tmp_path / "secret"), "x")
+    graph = onnx.helper.make_graph([], "g", [], [])
+    tensor = graph.initializer.add(name="w", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="../secret")
+    onnx.save(onnx.helper.make_model(graph), files[-1])
+    (tmp_path / "secret").write_bytes(b"x" * 4)
     log = tmp_path / "log"
-    code = (
-        "import hilum.importing.torch_file, hilum.importing.kinds, pathlib, os\n"
-        f"hilum.importing.torch_file.read_torch_file(pathlib.Path({str(sound)!r}))\n"
-        "b'x'.decode('cp437')\n"
-        f"os.access('/begin-{FLAG}', 0)\n"
-        f"try: hilum.importing.torch_file.read_torch_file(pathlib.Path({str(path)!r}))\n"
-        "except Exception: pass\n"
-        f"os.access('/end-{FLAG}', 0)\n"
+    calls_ = "trace=open,openat,execve,fork,vfork,connect,access,faccessat,faccessat2"
+    trace = ["strace", "-f", "-o", str(log), "-e", calls_]
+    names = [str(path) for path in files]
+    done = subprocess.run(
+        [*trace, sys.executable, "-c", TRACED, *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
-    trace = [
-        "strace",
-        "-f",
-        "-o",
-        str(log),
-        "-e",
-        "trace=open,openat,execve,access,faccessat,faccessat2",
-    ]
-    subprocess.run([*trace, sys.executable, "-c", code], check=True, capture_output=True)
-    inside = log.read_text().partition(f"/begin-{FLAG}")[2].partition(f"/end-{FLAG}")[0]
-    lines = [line for line in inside.splitlines() if "open" in line or "exec" in line]
-    assert lines
-    assert all(str(path) in line for line in lines), lines
+    assert done.returncode == 0, done.stderr
+    text = log.read_text()
+    first, second = (
+        text.partition(f"/{turn}-begins")[2].partition(f"/{turn}-ends")[0]
+        for turn in ("first", "second")
+    )
+    assert "secret" not in first
+    others = "\n".join(line for line in first.splitlines() if '"/dev/null"' not in line)
+    assert not re.search(r"\b(execve|fork|vfork|connect)\(|O_WRONLY|O_RDWR|O_CREAT", others)
+    lines = [line for line in second.splitlines()[1:] if "access" not in line and "(" in line]
+    assert len(lines) >= len(files)
+    assert all(any(name in line for name in names) for line in lines), lines
+    assert not (tmp_path / FLAG).exists()
+
+
+@pytest.mark.slow
+def test_a_file_that_fills_the_memory_is_given_up(tmp_path: Path) -> None:
+    """Three gigabytes of zeros in three megabytes, within deflate's own ratio."""
+    h5py = pytest.importorskip("h5py")
+    path = good(tmp_path)["x.h5"]
+    numbers, count = 2**24, 48
+    packed = zlib.compress(bytes(4 * numbers), 9)
+    with h5py.File(path, "a") as file:
+        bomb = file.create_dataset(
+            "model_weights/bomb", (count * numbers,), "f4", chunks=(numbers,), compression=9
+        )
+        for number in range(count):
+            bomb.id.write_direct_chunk((number * numbers,), packed)
+    assert path.stat().st_size < 5_000_000
+    with pytest.raises(BundleError, match="needs more memory than a reader may use"):
+        read_confined(path)

@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import save
 
 from hilum.domain.errors import BundleError, UsageError
+from hilum.importing import download
 from hilum.importing.download import fetched
 from hilum.importing.profile import Profile, load_profile
 
@@ -30,6 +31,7 @@ class Server:
         self.data = DATA
         self.cut = 0
         self.redirect = ""
+        self.status = 200
         self.asked: list[str | None] = []
 
 
@@ -55,6 +57,9 @@ def server(tmp_path: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
                 self.send_response(302)
                 self.send_header("Location", state.redirect)
                 self.end_headers()
+                return
+            if state.status != 200:
+                self.send_error(state.status)
                 return
             begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
             self.send_response(206 if begin else 200)
@@ -123,6 +128,19 @@ def test_what_is_no_weights_is_not_kept(server: Any, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="must have 7 bytes"):
         get(server, tmp_path / "cache", size_bytes=7)
     assert not list((tmp_path / "cache").glob("*.pt"))
+
+
+def test_a_refusal_or_an_endless_file_leaves_nothing(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server[0].status = 404
+    with pytest.raises(BundleError, match="failed: HTTP Error 404"):
+        get(server, tmp_path / "cache")
+    server[0].status = 200
+    monkeypatch.setattr(download, "_LARGEST", 5000)
+    with pytest.raises(BundleError, match=r"a download may have 5000 bytes; .* has \d+"):
+        get(server, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.p*t*"))
 
 
 def test_only_https(server: Any, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +14,25 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from hilum import Bundle
+from hilum.cli.bundle import write as write_bundle
+from hilum.cli.import_ import write as write_run
 from hilum.domain.errors import BundleError, UsageError
+from hilum.explain.caption import token_words
 from hilum.imaging.read import read
 from hilum.importing.hf import hf_profile, is_hf_folder
 from hilum.importing.hf_names import timm_names_of_transformers
 from hilum.importing.network import build_network
-from hilum.importing.profile import load_profile
+from hilum.importing.profile import checked, load_profile
 from hilum.importing.read import read_weights
 from hilum.model.tokens import TokenNetwork
 from hilum.phantom.film import draw_example
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from make_published import LABELS, SMALL, STATED, drawn
+
 pytestmark = pytest.mark.filterwarnings("ignore")
-STATED = {"seen": [], "license": "Apache-2.0", "citation": "none", "url": "none"}
-LABELS = ("Edema", "Effusion", "Mass")
-SMALL: dict[str, Any] = {
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "intermediate_size": 96,
-    "image_size": 64,
-    "patch_size": 16,
-}
-NETWORKS: dict[str, dict[str, Any]] = {
-    "ViT": SMALL,
-    "DeiT": SMALL,
-    "Dinov2": SMALL,
-    "Swin": {
-        "embed_dim": 12,
-        "depths": [2, 2, 6, 2],
-        "num_heads": [3, 6, 12, 24],
-        "window_size": 2,
-        "image_size": 64,
-    },
-    "ResNet": {
-        "layer_type": "basic",
-        "depths": [2, 2, 2, 2],
-        "hidden_sizes": [64, 128, 256, 512],
-    },
-    "ConvNext": {"hidden_sizes": [8, 16, 32, 64], "depths": [3, 3, 9, 3]},
-}
 PROCESSOR = {
     "image_processor_type": "ViTImageProcessor",
     "do_resize": True,
@@ -62,57 +44,6 @@ PROCESSOR = {
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.25, 0.25, 0.25],
 }
-
-
-def drawn(network: torch.nn.Module) -> torch.nn.Module:
-    """The network with weights that give films different logits."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, tensor in network.named_parameters():
-            spread = 0.3 if tensor.ndim > 1 else 0.1
-            tensor.add_(spread * torch.randn(tensor.shape, generator=generator))
-            if "layer_scale" in name:
-                tensor.fill_(0.5)
-        for name, tensor in network.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
-    return network.eval()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_scores_are_those_of_transformers(name: str, tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    config = getattr(transformers, f"{name}Config")(
-        **NETWORKS[name],
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: at for at, label in enumerate(LABELS)},
-        problem_type="multi_label_classification",
-    )
-    network = drawn(getattr(transformers, f"{name}ForImageClassification")(config))
-    network.save_pretrained(tmp_path / "net")
-    processor = transformers.ViTImageProcessorPil(
-        size={"height": 64, "width": 64}, image_mean=[0.5] * 3, image_std=[0.25] * 3, resample=2
-    )
-    processor.save_pretrained(tmp_path / "net")
-    films: list[Path] = []
-    for seed in (1, 2):
-        film = np.rint(draw_example("Effusion", seed=seed).pixels * 255).astype(np.uint8)
-        films.append(tmp_path / f"{seed}.png")
-        Image.fromarray(film[:, : 200 + 20 * seed]).save(films[-1])
-    given = processor([Image.open(path).convert("RGB") for path in films], return_tensors="pt")
-    with torch.no_grad():
-        want = network(**given).logits.numpy()
-    profile = hf_profile(tmp_path / "net", STATED)
-    assert profile.findings == LABELS
-    built = build_network(read_weights(tmp_path / "net"), profile, name)
-    rasters = np.stack([profile.input.raster(read(path)) for path in films])
-    with torch.no_grad():
-        logits, heatmaps = built.network(torch.from_numpy(profile.input.normalize(rasters)))
-    assert np.ptp(want) > 1e-2
-    assert np.abs(logits.numpy() - want).max() <= 1e-4 * np.ptp(want)
-    assert (heatmaps.max() > 0) == (name not in ("ViT", "DeiT"))
-    assert built.design.backbone == profile.backbone
 
 
 def folder_of(path: Path, config: dict[str, Any], processor: dict[str, Any] = PROCESSOR) -> Path:
@@ -208,16 +139,18 @@ def test_maps_of_patches_are_those_of_autograd(pooling: str) -> None:
     kept: list[torch.Tensor] = []
     extractor: Any = features.extractor
     extractor.norm.register_forward_hook(lambda *given: kept.append(given[2]) or given[2])
-    logits, heatmaps = network(images)
-    share = network.share_of_token(images)
+    logits, heatmaps, *shares = network(images)
     for finding in range(2):
         (slope,) = torch.autograd.grad(logits[:, finding].sum(), kept[0], retain_graph=True)
         patches, slopes = kept[0][:, 1:], slope[:, 1:]
         want = torch.relu((slopes.mean(dim=1, keepdim=True) * patches).sum(dim=2))
         assert (heatmaps[:, finding].flatten(1) - want).abs().max() < 1e-6
     assert (heatmaps.max() > 0) == (pooling == "token+average")
-    assert bool((share == 1).all()) == (pooling == "token")
-    assert 0 < share.min() <= share.max() <= 1
+    assert len(shares) == (pooling == "token+average")
+    for share in shares:
+        token, mean = kept[0][:, 0], kept[0][:, 1:].mean(dim=1)
+        own, rest = token @ head.weight[:, :24].T, mean @ head.weight[:, 24:].T
+        assert (share - own.abs() / (own.abs() + rest.abs())).abs().max() < 1e-6
 
 
 @pytest.mark.slow
@@ -251,3 +184,56 @@ def test_weights_of_old_folders_are_read_inertly(tmp_path: Path) -> None:
         with torch.no_grad():
             scores.append(built.network(torch.ones(1, 3, 64, 64))[0])
     assert torch.equal(*scores)
+
+
+@pytest.mark.slow
+def test_the_share_of_the_class_token_stands_beside_each_map(
+    said: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    from hilum.model.tokens import token_features
+
+    torch.manual_seed(0)
+    options = {"img_size": 64, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 3}
+    features = drawn(token_features("timm/vit_tiny_patch16_224", 1, options))
+    head = torch.nn.Linear(48, 2)
+    held = {f"classifier.{name}": tensor for name, tensor in head.state_dict().items()}
+    save_file({**features.extractor.state_dict(), **held}, tmp_path / "net.safetensors")
+    profile = checked(
+        {
+            "name": "tokens",
+            "backbone": "timm/vit_tiny_patch16_224",
+            "options": options,
+            "pooling": "token+average",
+            "head": ["linear classifier"],
+            "findings": ["Edema", "Mass"],
+            "input": {
+                **{"size": 64, "fit": "stretch", "channels": 1, "mean": [0.5], "std": [0.25]},
+                **{"resize": "area", "depth": "8"},
+            },
+            **STATED,
+        },
+        "tokens",
+        {},
+    )
+    write_run(tmp_path / "net.safetensors", profile, tmp_path / "run")
+    write_bundle(tmp_path / "run", tmp_path / "bundle")
+    film = tmp_path / "film.png"
+    pixels = np.rint(draw_example("Effusion", seed=1).pixels * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(film)
+    given = ("predict", tmp_path / "bundle", film, "-o", tmp_path / "out", "--heatmaps", "all")
+    code, _, err = said(*given, "--quiet")
+    assert code == 0, err
+    (line,) = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
+    shares = json.loads(line)["token_shares"]
+
+    bundle = Bundle.load(tmp_path / "bundle")
+    prep = bundle.manifest.preprocessing
+    image = torch.from_numpy(prep.normalize(prep.raster(read(film))[None]))
+    with torch.no_grad():
+        _, _, want = TokenNetwork(features, "token+average", head)(image)
+    assert list(shares) == ["Edema", "Mass"]
+    assert np.abs(np.array(list(shares.values())) - want[0].numpy()).max() < 1e-5
+    words = token_words(shares["Mass"])
+    assert words in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert bundle.explain(film, "Mass")["Mass"].token_share == pytest.approx(shares["Mass"])
+    assert bundle.predict(film).to_dict()["token_shares"].keys() == shares.keys()

@@ -74,9 +74,12 @@ def test_what_has_no_place_is_listed_with_the_reason(tensors: Mapping[str, np.nd
     assert heatmaps.shape[:2] == (2, 2)
 
 
-def test_each_tensor_is_missed_by_name(tensors: Mapping[str, np.ndarray]) -> None:
+@pytest.mark.parametrize(
+    "every", [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.exhaustive])]
+)
+def test_each_tensor_is_missed_by_name(every: bool, tensors: Mapping[str, np.ndarray]) -> None:
     names = [name for name in tensors if not name.endswith("num_batches_tracked")]
-    for name in [names[0], names[7], names[-1]]:
+    for name in names if every else [names[0], names[7], names[-1]]:
         rest = {key: value for key, value in tensors.items() if key != name}
         with pytest.raises(BundleError, match=f"tensor {name} is missing"):
             build(rest)
@@ -88,6 +91,10 @@ def test_each_tensor_is_missed_by_name(tensors: Mapping[str, np.ndarray]) -> Non
             build({**tensors, name: poisoned})
         with pytest.raises(BundleError, match=rf"{name.rpartition('.')[0]}.* must be"):
             build({**tensors, name: tensors[name][None]})
+        turned = tensors[name].T
+        if turned.shape != tensors[name].shape:
+            with pytest.raises(BundleError, match=rf"{name.rpartition('.')[0]}.* must"):
+                build({**tensors, name: turned})
 
 
 def test_a_transposed_kernel_and_another_heads_width_are_refused(
@@ -174,22 +181,55 @@ def test_maps_are_those_of_autograd(activation: Activation, pooling: str) -> Non
     assert heatmaps.max() > 0
 
 
-def test_probabilistic_pooling_weighs_its_own_cells() -> None:
+@pytest.mark.parametrize("normed", ["", "one", "each"])
+def test_probabilistic_pooling_weighs_its_own_cells(normed: str) -> None:
+    """Maps are those of autograd while the pooling's weights are held, and add up to the logit."""
     torch.manual_seed(0)
     features = Features(nn.Identity(), 6, Activation.NONE)
     head = nn.Linear(6, 2)
-    network = ImportedNetwork(features, "pcam", [head])
-    maps = torch.randn(2, 6, 4, 5)
+    shape = {"": (), "one": (6,), "each": (2, 6)}[normed]
+    norms = [Affine(torch.rand(shape) + 0.5, torch.randn(shape))] if normed else []
+    network = ImportedNetwork(features, "pcam", [*norms, head]).double()
+    maps = torch.randn(2, 6, 4, 5, dtype=torch.float64, requires_grad=True)
     logits, heatmaps = network(maps)
     for finding in range(2):
-        seen = torch.einsum("k,bkhw->bhw", head.weight[finding], maps)
-        chance = torch.sigmoid(seen + head.bias[finding])
+        weight, bias = head.weight[finding], head.bias[finding]
+        chance = torch.sigmoid(torch.einsum("k,bkhw->bhw", weight, maps) + bias).detach()
         share = chance / chance.sum(dim=(1, 2), keepdim=True)
         pooled = (maps * share.unsqueeze(1)).sum(dim=(2, 3))
-        torch.testing.assert_close(
-            logits[:, finding], pooled @ head.weight[finding] + head.bias[finding]
-        )
-        torch.testing.assert_close(heatmaps[:, finding], torch.relu(share * seen))
+        for norm in norms:
+            row = (finding,) if normed == "each" else ()
+            pooled = pooled * norm.scale[row] + norm.shift[row]
+        want = pooled @ weight + bias
+        assert (logits[:, finding] - want).abs().max() < 1e-12
+        (slope,) = torch.autograd.grad(want.sum(), maps, retain_graph=True)
+        map_ = torch.relu((slope * maps).sum(dim=1))
+        assert (heatmaps[:, finding] - map_).abs().max() < 1e-12
+    assert heatmaps.max() > 0
+
+
+def test_norms_of_each_finding_stand_behind_their_pooling_alone(
+    tensors: Mapping[str, np.ndarray],
+) -> None:
+    rng = np.random.default_rng(0)
+    channels = tensors["classifier.weight"].shape[1]
+    held = {name: one for name, one in tensors.items() if not name.startswith("classifier")}
+    for index in range(3):
+        held[f"fc_{index}.weight"] = rng.normal(size=(1, channels, 1, 1)).astype(np.float32)
+        held[f"fc_{index}.bias"] = rng.normal(size=1).astype(np.float32)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            drawn = rng.uniform(0.5, 1.5, channels).astype(np.float32)
+            held[f"bn_{index}.{part}"] = drawn
+    head = ["norm bn_0 bn_1 bn_2", "linear fc_0 fc_1 fc_2"]
+    built = build(held, profile(pooling="pcam", head=head))
+    assert built.network.steps[0].scale.shape == (2, channels)
+    assert built.design.steps == ("norm", "linear")
+    with pytest.raises(BundleError, match="a norm for each finding stands behind pcam alone"):
+        build(held, profile(head=head))
+    with pytest.raises(BundleError, match="one norm, or one for each of the 3 findings"):
+        build(held, profile(pooling="pcam", head=["norm bn_0 bn_1", head[1]]))
+    with pytest.raises(BundleError, match="behind pcam the head must be one linear layer"):
+        build(held, profile(pooling="pcam", head=[head[0], "relu", head[1]]))
 
 
 def test_a_draft_says_what_the_file_says_and_asks_for_the_rest(

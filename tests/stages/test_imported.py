@@ -14,11 +14,14 @@ from hilum import Bundle
 from hilum.bundle.manifest import read_calibration
 from hilum.bundle.write import BundleParts, write_bundle
 from hilum.cli.bundle import write
+from hilum.datasets import open_dataset
 from hilum.domain.errors import BundleError, DatasetError, UsageError
 from hilum.domain.record import Split
 from hilum.evaluation.compare import ComparisonRequest
+from hilum.files.sealed import read_seal
 from hilum.runs.facts import Imported, RunFacts
 from hilum.runs.folder import RunFolder
+from hilum.splits import SeenPatients, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.stages.compare import compare_runs
 from hilum.stages.evaluate import evaluate_run
@@ -92,7 +95,7 @@ def test_its_bundle_tells_where_it_is_from_and_no_word_of_training(
     card = (bundle.root / "CARD.md").read_text()
     assert (
         f"- imported from: `net.pth` (sha256 {ORIGIN.sha256[:12]}), pytorch, profile published-14\n"
-        "- films: nih, synthetic films, split `nih-official` (calibrate films sha256 "
+        "- films: nih, synthetic films, split `nih-official-site` (calibrate films sha256 "
         f"{evaluated.films().split_sha256['calibrate'][:12]}), " in card
     )
     for word in ("train", "epoch", "seed", "tune", "configuration"):
@@ -130,6 +133,61 @@ def test_parts_of_two_networks_make_no_bundle(
     with pytest.raises(BundleError, match="a bundle's preprocessing must be the one that was"):
         write_bundle(BundleParts(facts, parts.network, parts.calibration), [], tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_bundle_is_calibrated_to_a_site_and_its_next_version_names_it(
+    run: RunFolder, toy: Path, said: Said, tmp_path: Path
+) -> None:
+    first, site = tmp_path / "first", tmp_path / "site"
+    bind(run, toy / "films")
+    patients = sorted(SplitTable.read(run.split).patients(Split.CALIBRATE))
+    SeenPatients.of("drawn-nih", patients[:2]).write(run.seen)
+    calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest("sigmoid"))
+    write(run.root, first)
+    assert said("import", first, "-o", site, "--quiet")[0] == 0
+    there = RunFolder(site)
+    assert there.calibration.read_bytes() == run.calibration.read_bytes()
+    assert there.seen.read_bytes() == run.seen.read_bytes()
+    code, _, err = said("calibrate", site, "--data", toy / "films", "--method", "intercept")
+    assert code == 0
+    assert "refused, since the network has seen the patients: " in err
+    assert " of 2 patients" in err
+    table = SplitTable.read(there.split)
+    assert sorted(table.patients(Split.TRAIN)) == patients[:2]
+    assert sorted(table.patients(Split.CALIBRATE)) == patients[2:]
+
+    seal = read_seal(first / "bundle.json")
+    code, out, err = said("bundle", site, "-o", tmp_path / "second", "--json")
+    assert (code, json.loads(out)["replaces"]) == (0, seal)
+    assert f"replaces bundle {seal[:12]}" in err
+    card = (tmp_path / "second" / "CARD.md").read_text("utf-8")
+    assert f"- replaces: bundle {seal[:12]} (sha256 {seal})" in card
+    assert (tmp_path / "second" / "seen_patients.txt").read_bytes() == run.seen.read_bytes()
+    said("bundle", site, "-o", tmp_path / "same", "--quiet")
+    assert read_seal(tmp_path / "same" / "bundle.json") == read_seal(
+        tmp_path / "second" / "bundle.json"
+    )
+    assert said("calibrate", site, "--quiet")[0] == 0
+    said("bundle", site, "-o", tmp_path / "third", "--quiet")
+    replaced = Bundle.load(tmp_path / "third").manifest.replaces
+    assert replaced == read_seal(tmp_path / "second" / "bundle.json")
+
+
+def test_a_site_whose_patients_were_all_seen_is_refused(
+    run: RunFolder, toy: Path, said: Said
+) -> None:
+    patients = set(open_dataset(toy / "films").patients().tolist())
+    SeenPatients.of("drawn-nih", patients).write(run.seen)
+    code, _, err = said("calibrate", run.root, "--data", toy / "films")
+    assert code == 2
+    assert "must be calibrated on patients that it has not seen; it has seen" in err
+    assert not run.split.exists()
+
+
+def test_a_bundle_needs_no_profile(toy: Path, said: Said, tmp_path: Path) -> None:
+    code, _, err = said("import", toy / "bundle", "-o", tmp_path / "a", "--profile", "mine.yaml")
+    assert code == 2
+    assert "a bundle says everything by itself" in err
 
 
 def test_a_configuration_is_asked_of_trained_runs_only(run: RunFolder) -> None:

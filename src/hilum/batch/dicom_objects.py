@@ -258,7 +258,12 @@ def _sheet(film: ScoredFilm, request: DicomRequest, reader: ReaderProcess) -> Sh
     note = f"Bundle {film.bundle.manifest.name} {film.bundle.id}."
     picture = Picture(
         film.analysis.map_of(name),
-        Caption.of(name, found[name], f"Also positive: {others}. {note}" if others else note),
+        Caption.of(
+            name,
+            found[name],
+            f"Also positive: {others}. {note}" if others else note,
+            film.analysis.token_shares.get(name),
+        ),
         request.pictures.style,
         True,
         request.pictures.stored,

@@ -194,6 +194,7 @@ class FilmScoring:
             findings=analysis.findings,
             triage=self._referred("a heatmap could not be drawn") if failed else analysis.triage,
             heatmaps=heatmaps,
+            token_shares=analysis.token_shares,
             maps=maps,
             film=item.film if reading.preview is not None else None,
             dicom=objects.files,
@@ -261,7 +262,9 @@ class FilmScoring:
         for name in pictures.which.select(analysis.findings):
             picture = Picture(
                 analysis.map_of(name),
-                Caption.of(name, analysis.findings[name]),
+                Caption.of(
+                    name, analysis.findings[name], token_share=analysis.token_shares.get(name)
+                ),
                 pictures.style,
                 pictures.panel,
                 pictures.stored,

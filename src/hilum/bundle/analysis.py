@@ -24,7 +24,7 @@ from hilum.domain.scores import Logits
 from hilum.explain.region import regions
 from hilum.explain.request import HeatmapRequest
 from hilum.imaging.preprocess import Preprocessing
-from hilum.inference.engine import Engine
+from hilum.inference.engine import Engine, Output
 
 __all__ = ["Analysis", "ScreenedFilm", "analyze", "judge", "regions_of"]
 
@@ -46,6 +46,8 @@ class Analysis:
         views: views of the film whose logits were averaged; 1 is the film alone.
         header: the film's DICOM identity, where it was requested; never in `repr`.
         triage: ruled out, flagged or referred; None for a bundle without a rule.
+        token_shares: finding to the share of its logit that the network's class token decided, in
+            [0, 1], which no map shows; empty for a network without one.
     """
 
     status: Status
@@ -58,6 +60,7 @@ class Analysis:
     views: int
     header: DicomHeader | None = field(default=None, repr=False)
     triage: FilmTriage | None = None
+    token_shares: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def positives(self) -> list[str]:
@@ -161,7 +164,14 @@ def analyze(
         views=engine.views,
         header=film.header,
         triage=None if rule is None else triage(rule, judged, facts),
+        token_shares=_shares(output, engine.labels),
     )
+
+
+def _shares(output: Output, labels: LabelSet) -> dict[str, float]:
+    if output.token_shares is None:
+        return {}
+    return dict(zip(labels, output.token_shares[0].tolist(), strict=True))
 
 
 def judge(logits: Logits, calibration: Calibration, views: int = 1) -> dict[str, FindingResult]:

@@ -43,6 +43,7 @@ def card(manifest: Manifest, evaluation: Evaluation | None) -> str:
         f"aspect {preprocessing.fit.value}",
         *_origin(facts),
         _fitted(calibration),
+        *_replaces(manifest),
         f"- {_made(facts)}, "
         f"code sha256 {network.provenance.get('code_sha256', '')[:12]}, "
         f"hilum {network.provenance.get('hilum', '')}",
@@ -88,6 +89,15 @@ def _fitted(calibration: Calibration) -> str:
         f"films of {counted(fitted.patients, 'patient')} of the calibrate split, "
         f"in {calibration.precision.value}"
     )
+
+
+def _replaces(manifest: Manifest) -> list[str]:
+    if not manifest.replaces:
+        return []
+    return [
+        f"- replaces: bundle {manifest.replaces[:12]} (sha256 {manifest.replaces}), which had a "
+        "different calibration; its thresholds and rules do not carry over"
+    ]
 
 
 def _origin(facts: RunFacts) -> list[str]:

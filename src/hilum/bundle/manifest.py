@@ -122,6 +122,9 @@ class Manifest(_Frozen):
     gate: GateRules = GateRules()
     """Rules of the input gate. A bundle without this field has those of the installed hilum."""
     calibration: Calibration
+    replaces: str = ""
+    """Seal (sha256) of the bundle with the calibration before this one, whose thresholds do not
+    carry over; empty for the first one of its network."""
     provenance: dict[str, str]
     """Code and libraries that made the bundle."""
     files: dict[str, str]

@@ -35,6 +35,8 @@ class Explanation:
         heatmap: (H, W) float32 on the film, >= 0. Maps of two findings share one scale.
         picture: (rows, columns, 3) uint8 RGB with its words; (H, W, 3) but for a triptych.
         empty: the map is zero everywhere: no region raised the score, and none is named.
+        token_share: share of the logit that the network's class token decided, in [0, 1], which
+            the map does not show; None for a network without one.
     """
 
     finding: str
@@ -42,6 +44,7 @@ class Explanation:
     heatmap: NDArray[np.float32]
     picture: NDArray[np.uint8]
     empty: bool
+    token_share: float | None = None
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -111,8 +114,9 @@ class Prediction:
 
         Returns:
             `film`, `sha256`, `shape`, `view`, `status`, `codes`, `precision`, `runtime`, `views`,
-            `positives` (most probable first), `triage` (None without a rule), and `findings`: for
-            each the fields of `FindingResult`.
+            `positives` (most probable first), `triage` (None without a rule), `token_shares` (empty
+            for a network without a class token), and `findings`: for each the fields of
+            `FindingResult`.
         """
         film = self.film
         return {
@@ -127,6 +131,7 @@ class Prediction:
             "views": self.views,
             "positives": list(self.positives),
             "triage": None if self.triage is None else self.triage.model_dump(mode="json"),
+            "token_shares": dict(self.analysis.token_shares),
             "findings": {
                 name: finding.model_dump(mode="json") for name, finding in self.findings.items()
             },
@@ -187,7 +192,8 @@ class Prediction:
         cells = self.analysis.map_of(name)
         zones = regions_of(cells, film.shape, film.view, self._preprocessing)
         heatmap = self.heatmap(name)
-        caption = Caption.of(name, result)
+        share = self.analysis.token_shares.get(name)
+        caption = Caption.of(name, result, token_share=share)
         return Explanation(
             finding=name,
             result=result.model_copy(update={"regions": zones}),
@@ -196,4 +202,5 @@ class Prediction:
                 film, heatmap, style, caption, seen=self._preprocessing.seen(film.shape)
             ),
             empty=not zones,
+            token_share=share,
         )

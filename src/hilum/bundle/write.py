@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,7 +29,7 @@ from hilum.files.atomic import atomic_folder
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.imaging.gate import GateRules
 from hilum.inference.engine import Engine
-from hilum.runs.facts import RunFacts
+from hilum.runs.facts import BUNDLE, Imported, RunFacts
 from hilum.runs.folder import RunFolder
 
 __all__ = ["PRIVATE", "BundleParts", "write_bundle"]
@@ -48,6 +50,7 @@ class BundleParts:
         evaluation: evaluation.json of this network and calibration; None if not evaluated.
         seen: hashes of the patients that the network has seen; None where they are not known.
         rule: rule_out.json of this network and calibration; None where there is no rule.
+        replaces: seal of the bundle with the calibration before this one; empty for the first.
     """
 
     facts: RunFacts
@@ -56,6 +59,7 @@ class BundleParts:
     evaluation: Path | None = None
     seen: Path | None = None
     rule: Path | None = None
+    replaces: str = ""
 
     @classmethod
     def from_run(cls, run: RunFolder) -> Self:
@@ -74,6 +78,7 @@ class BundleParts:
             run.evaluation if run.evaluation.exists() else None,
             run.seen if run.seen.exists() else None,
             run.rule_out if run.rule_out.exists() else None,
+            _replaced(run, calibration),
         )
 
     def refuse_mixed(self) -> None:
@@ -96,6 +101,17 @@ class BundleParts:
                     f"{own[:12]}, the calibration was fitted on {fitted[:12]}. Run `hilum "
                     "calibrate` again"
                 )
+
+
+def _replaced(run: RunFolder, calibration: Calibration) -> str:
+    """Return the seal of the run's last bundle with another calibration; empty without one."""
+    lines = run.bundles.read_text("utf-8").splitlines() if run.bundles.is_file() else []
+    for line in reversed(lines):
+        with suppress(ValueError, KeyError, TypeError):
+            known = json.loads(line)
+            if known["bond"] != calibration.bond:
+                return str(known["seal"])
+    return ""
 
 
 def write_bundle(
@@ -131,13 +147,16 @@ def write_bundle(
         if parts.rule is not None:
             read_rule(parts.rule, calibration)
             shutil.copyfile(parts.rule, work / RULE_OUT)
-        public = facts.films is not None and facts.films.dataset not in PRIVATE
+        # those of an imported bundle are the patients that came with it
+        again = isinstance(facts.origin, Imported) and facts.origin.format == BUNDLE
+        public = again or (facts.films is not None and facts.films.dataset not in PRIVATE)
         if parts.seen is not None and public:
             shutil.copyfile(parts.seen, work / "seen_patients.txt")
         manifest = Manifest(
             facts=facts.for_bundle(),
             gate=gate or GateRules(),
             calibration=calibration,
+            replaces=parts.replaces,
             provenance=provenance(),
             files={},
         )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.options import MODEL, Json, Out, Quiet
-from hilum.cli.terminal import print_json
+from hilum.cli.terminal import print_json, say
 from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from hilum.bundle.bundle import Bundle
     from hilum.imaging.gate import GateRules
 
 __all__ = ["bundle", "write"]
@@ -35,16 +36,23 @@ def bundle(
     from hilum.runs.folder import RunFolder
     from hilum.stages.index import note_bundle
 
-    short = write(run, out, gate or ())
-    note_bundle(RunFolder(run), out, short)
+    made = _written(run, out, gate or ())
+    note_bundle(RunFolder(run), out, made.id)
+    replaces = made.manifest.replaces
+    if replaces:
+        say(f"replaces bundle {replaces[:12]}, which had a different calibration", quiet)
     if as_json:
-        print_json({"out": str(out), "id": short})
+        print_json({"out": str(out), "id": made.id, "replaces": replaces})
     else:
-        typer.echo(out if quiet else f"{out}  {short}")
+        typer.echo(out if quiet else f"{out}  {made.id}")
 
 
 def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     """Write the bundle and return its short id."""
+    return _written(run, out, gate).id
+
+
+def _written(run: Path, out: Path, gate: Sequence[str]) -> Bundle:
     from hilum.bundle.write import BundleParts, write_bundle
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
@@ -53,7 +61,7 @@ def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
     # drawn, since a bundle carries no patient; one is oblong, to test the geometry too
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
-    return write_bundle(BundleParts.from_run(RunFolder(run)), films, out, _rules(gate)).id
+    return write_bundle(BundleParts.from_run(RunFolder(run)), films, out, _rules(gate))
 
 
 def _rules(words: Sequence[str]) -> GateRules:

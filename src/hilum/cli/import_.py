@@ -20,7 +20,9 @@ __all__ = ["import_"]
 
 Weights = Annotated[
     str | None,
-    typer.Argument(help="File or folder of weights, or a name of --list to fetch (default: none)."),
+    typer.Argument(
+        help="File or folder of weights, a bundle, or a name of --list to fetch (default: none)."
+    ),
 ]
 ProfileName = Annotated[
     str | None,
@@ -92,7 +94,8 @@ def import_(
     """Turn published weights into a run, without running a byte.
 
     Nothing in the file is executed. What it does not say, its profile says. The license is
-    printed, and until `hilum calibrate` every output of the run says that it is not calibrated.
+    printed, and until `hilum calibrate` every output of the run says that it is not calibrated. A
+    bundle becomes a run that can be measured and calibrated on films of another site.
     """
     if listed:
         _list(as_json)
@@ -107,11 +110,15 @@ def import_(
         return
     if out is None:
         raise UsageError("hilum import needs a folder for the run. Name it with -o RUN")
-    found = _profile(weights, profile, changes or [])
-    file = _file(weights, found, mirror, offline, quiet)
-    run = write(file, found, out, accept_license or "")
+    bundle = _bundle(weights)
+    if bundle is not None:
+        run = _write_bundle(bundle, profile, changes, out)
+    else:
+        found = _profile(weights, profile, changes or [])
+        file = _file(weights, found, mirror, offline, quiet)
+        run = write(file, found, out, accept_license or "")
+        say(f"license: {found.license}. {found.terms or f'Cite: {found.citation}'}", quiet)
     facts = run.facts()
-    say(f"license: {found.license}. {found.terms or f'Cite: {found.citation}'}", quiet)
     for note in facts.network.notes:
         say(note, quiet)
     if as_json:
@@ -129,6 +136,27 @@ def write(file: Path, profile: Profile, out: Path, accept: str = "") -> RunFolde
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
     return import_weights(ImportRequest(file, profile, accept), out, films)
+
+
+def _bundle(weights: str) -> Path | None:
+    from hilum.bundle.bundle import shipped
+
+    path = Path(weights)
+    if not path.exists():
+        return shipped().get(weights)
+    return path if (path / "bundle.json").is_file() else None
+
+
+def _write_bundle(
+    root: Path, profile: str | None, changes: list[str] | None, out: Path
+) -> RunFolder:
+    from hilum.importing.bundle_run import import_bundle
+
+    if profile is not None or changes:
+        raise UsageError(
+            f"a bundle says everything by itself; {root} is one. Leave out --profile and --set"
+        )
+    return import_bundle(root, out)
 
 
 def _profile(weights: str, word: str | None, changes: list[str]) -> Profile:

@@ -11,7 +11,7 @@ from hilum.explain.ramp import Style
 if TYPE_CHECKING:  # a reader draws captions that it is sent, and loads no document
     from hilum.domain.documents.results import FindingResult
 
-__all__ = ["Caption"]
+__all__ = ["Caption", "token_words"]
 
 _EVIDENCE = "Supporting evidence, not the location of disease."
 _EMPTY = "Empty heatmap: no region raised the score."
@@ -33,6 +33,8 @@ class Caption:
         threshold: the finding's operating point; None where it has none.
         calibrated: False where the probability is the plain sigmoid of the logit.
         note: what else stands below a panel, such as the bundle.
+        token_share: share of the logit that the network's class token decided, in [0, 1], which
+            the map does not show; None for a network without one.
 
     >>> caption = Caption("Pleural_Thickening", 0.731, 0.41)
     >>> caption.title, caption.decision
@@ -44,11 +46,19 @@ class Caption:
     threshold: float | None = None
     calibrated: bool = True
     note: str = ""
+    token_share: float | None = None
 
     @classmethod
-    def of(cls, finding: str, result: FindingResult, note: str = "") -> Self:
+    def of(
+        cls,
+        finding: str,
+        result: FindingResult,
+        note: str = "",
+        token_share: float | None = None,
+    ) -> Self:
         """Return the words for one finding of a film that was scored."""
-        return cls(finding, result.probability, result.threshold, result.calibrated, note)
+        known = (result.probability, result.threshold, result.calibrated)
+        return cls(finding, *known, note, token_share)
 
     @property
     def title(self) -> str:
@@ -70,12 +80,28 @@ class Caption:
     def short(self, empty: bool) -> str:
         """Return one line, for a picture that is all film."""
         map_is = f"{_EMPTY} " if empty else ""
-        return f"{self.title}. {map_is}{_EVIDENCE} Research software, not a medical device."
+        words = f"{map_is}{self._share}{_EVIDENCE}"
+        return f"{self.title}. {words} Research software, not a medical device."
 
     def long(self, style: Style, empty: bool) -> tuple[str, str]:
         """Return the meaning of the colors, and what the software is."""
         text = _EMPTY if empty else f"{_MOST[style]}: regions that raised the score."
-        return f"{text} {_EVIDENCE}", f"{NOT_A_DEVICE} {self.note}".strip()
+        return f"{text} {self._share}{_EVIDENCE}", f"{NOT_A_DEVICE} {self.note}".strip()
+
+    @property
+    def _share(self) -> str:
+        if self.token_share is None:
+            return ""
+        return f"{token_words(self.token_share)} "
+
+
+def token_words(share: float) -> str:
+    """Return what a class token decided of a logit, in a sentence.
+
+    >>> token_words(0.431)
+    'The class token decided 43 % of the logit, which no map shows.'
+    """
+    return f"The class token decided {round(100 * share)} % of the logit, which no map shows."
 
 
 def _shown(share: float) -> str:

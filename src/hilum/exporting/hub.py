@@ -159,12 +159,18 @@ def preprocessor_config(bundle: Bundle) -> tuple[dict[str, Any], tuple[str, ...]
     lost: list[str] = []
     if prep.fit is Fit.PAD:
         lost.append("films are padded to a square with black, which these processors do not do")
+    if prep.fit is Fit.CORNER:
+        lost.append("films are put into the corner of a square, which these processors do not do")
     if prep.resize not in _RULES:
         lost.append(f"films are resized by the rule `{prep.resize.value}`, which they do not have")
     if prep.depth is Depth.FLOAT:
         lost.append("resized films are not rounded to 8 bits")
     if prep.clahe_clip:
         lost.append(f"the contrast is equalized (CLAHE, clip limit {prep.clahe_clip:g})")
+    if prep.equalize:
+        lost.append("the histogram of the film is equalized before it is resized")
+    if prep.blur:
+        lost.append(f"the film is blurred by a Gaussian of {prep.blur} px before it is resized")
     return tree, tuple(lost)
 
 

@@ -108,7 +108,8 @@ def _steps(design: Design, width: int, tensors: dict[str, NDArray[Any]]) -> tupl
         if kind == "relu":
             steps.append(nn.ReLU())
         elif kind == "norm":
-            steps.append(Affine(torch.ones(width), torch.zeros(width)))
+            shape = tensors.get(f"steps.{number}.scale", np.empty(width)).shape
+            steps.append(Affine(torch.ones(shape), torch.zeros(shape)))
         else:
             rows = tensors.get(f"steps.{number}.weight", np.empty((1, width))).shape[0]
             steps.append(nn.Linear(width, rows))

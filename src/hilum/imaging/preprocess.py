@@ -11,7 +11,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -26,11 +25,20 @@ from pydantic import (
 )
 
 from hilum.domain.radiograph import Radiograph
-from hilum.imaging.resize import Resize, resized
+from hilum.imaging.resize import (
+    Resize,
+    axis_weights,
+    beside_centers,
+    enhanced,
+    resampled,
+    resized,
+)
 
 __all__ = ["THUMBNAIL_SIDE", "Depth", "Fit", "Placement", "Preprocessing", "thumbnail"]
 
-_LATER = ("resize", "depth", "shorter_side")
+_LATEST = ("equalize", "blur", "fill")
+"""Fields that version 2 writes only where they are not the default, since it once had none."""
+_LATER = ("resize", "depth", "shorter_side", *_LATEST)
 """Fields that version 1 does not have."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -46,6 +54,8 @@ class Fit(StrEnum):
     """Fill the square; the aspect is lost, as in most published training scripts."""
     CROP = "crop"
     """Keep the aspect and fill the square: what is beyond it at the longer sides is not seen."""
+    CORNER = "corner"
+    """Keep the aspect and put the film into the upper left corner of the square."""
 
 
 class Depth(StrEnum):
@@ -115,16 +125,23 @@ class Preprocessing(BaseModel):
     shorter_side: Annotated[int, Field(ge=32)] | None = None
     """Side in pixels to which the film's shorter side is resized before the crop (version 2). None
     cuts the largest centered square out of the film, and resizes that."""
+    equalize: bool = False
+    """Equalize the histogram of the whole film in 256 levels, before it is resized (version 2)."""
+    blur: Literal[0, 3, 5, 7] = 0
+    """Side in pixels of OpenCV's Gaussian blur of the whole film, before it is resized; 0 for no
+    blur (version 2)."""
+    fill: Annotated[int, Field(ge=0, le=255)] = 0
+    """Gray level of the square beyond the film (version 2)."""
 
     @model_validator(mode="after")
     def _rules_of_version(self) -> Self:
-        later = self.fit is Fit.CROP or any(
+        later = self.fit in (Fit.CROP, Fit.CORNER) or any(
             getattr(self, name) != type(self).model_fields[name].default for name in _LATER
         )
         if later and self.version == 1:
             raise ValueError(
-                "preprocessing.version must be 2 for fit crop, resize, depth and shorter_side; "
-                "got version 1"
+                "preprocessing.version must be 2 for fit crop and corner, resize, depth, "
+                "shorter_side, equalize, blur and fill; got version 1"
             )
         if self.shorter_side is not None and not (
             self.fit is Fit.CROP and self.shorter_side >= self.size
@@ -133,16 +150,19 @@ class Preprocessing(BaseModel):
                 f"preprocessing.shorter_side belongs to fit crop and is at least the size "
                 f"{self.size}; got {self.shorter_side} with fit {self.fit.value}"
             )
-        if self.clahe_clip and self.depth is Depth.FLOAT:
-            raise ValueError("preprocessing.clahe_clip needs 8 bits; depth is float")
+        if (self.clahe_clip or self.equalize or self.blur) and self.depth is Depth.FLOAT:
+            raise ValueError(
+                "preprocessing.clahe_clip, equalize and blur need 8 bits; depth is float"
+            )
         return self
 
     @model_serializer(mode="wrap")
     def _of_version(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the rules of version 2 out of version 1, whose files and hashes know none."""
+        """Leave out the rules that a version's older files and hashes do not know."""
         tree: dict[str, Any] = dump(self)
-        if self.version == 1:
-            for name in _LATER:
+        fields = type(self).model_fields
+        for name in _LATER if self.version == 1 else _LATEST:
+            if self.version == 1 or getattr(self, name) == fields[name].default:
                 tree.pop(name, None)
         return tree
 
@@ -167,6 +187,10 @@ class Preprocessing(BaseModel):
             return Placement(0, 0, self.size, self.size)
         if self.fit is Fit.CROP:
             return self._beyond(rows, columns)
+        if self.fit is Fit.CORNER:
+            short = max(1, round(self.size / (max(shape) / min(shape))))
+            sides = (self.size, short) if rows >= columns else (short, self.size)
+            return Placement(0, 0, *sides)
         scale = self.size / max(rows, columns)
         height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
         return Placement((self.size - height) // 2, (self.size - width) // 2, height, width)
@@ -190,7 +214,7 @@ class Preprocessing(BaseModel):
         return np.uint8 if self.depth is Depth.EIGHT else np.float32
 
     def raster(self, film: Radiograph) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """Return the film in the square: (S, S) uint8 or float32, black outside the film.
+        """Return the film in the square: (S, S) uint8 or float32, `fill` outside the film.
 
         A side that shrinks is averaged over area, one that grows is interpolated, unless `resize`
         names a different rule; then `round(255 x)`, and CLAHE within the film where `clahe_clip`
@@ -198,6 +222,8 @@ class Preprocessing(BaseModel):
         """
         place = self.placement(film.shape)
         pixels, size = film.pixels, (place.height, place.width)
+        if self.equalize or self.blur:
+            pixels = enhanced(pixels, self.equalize, self.blur)
         if self.fit is Fit.CROP and self.shorter_side is None:
             least = min(film.shape)
             top, left = (side // 2 - least // 2 for side in film.shape)
@@ -213,7 +239,8 @@ class Preprocessing(BaseModel):
             import cv2
 
             made = cv2.createCLAHE(self.clahe_clip, (8, 8)).apply(made)
-        square: Any = np.zeros((self.size, self.size), self.dtype)
+        beyond = self.fill if rounded else self.fill / 255.0
+        square: Any = np.full((self.size, self.size), beyond, self.dtype)
         square[place.top : place.top + place.height, place.left : place.left + place.width] = made
         return square
 
@@ -271,9 +298,9 @@ class Preprocessing(BaseModel):
             raise ValueError(f"a heatmap must be a non-empty (h, w) array; got {heatmap.shape}")
         place = self.placement(shape)
         high, wide = size or shape
-        rows = _bilinear(high, place.top, place.height, self.size, heatmap.shape[0])
-        columns = _bilinear(wide, place.left, place.width, self.size, heatmap.shape[1])
-        film = _product(rows, heatmap, columns)
+        rows = axis_weights(high, place.top, place.height, self.size, heatmap.shape[0])
+        columns = axis_weights(wide, place.left, place.width, self.size, heatmap.shape[1])
+        film = resampled(rows, heatmap, columns)
         if self.fit is Fit.CROP:
             top, left, height, width = self.seen(shape)
             down, across = high / shape[0], wide / shape[1]
@@ -294,10 +321,10 @@ class Preprocessing(BaseModel):
         0.998
         """
         place = self.placement(shape)
-        rows = _bilinear(shape[0], place.top, place.height, self.size, heatmap.shape[0])
-        columns = _bilinear(shape[1], place.left, place.width, self.size, heatmap.shape[1])
-        rows, columns = rows[_beside_centers(rows)], columns[_beside_centers(columns)]
-        return float(_product(rows, heatmap, columns).max())
+        rows = axis_weights(shape[0], place.top, place.height, self.size, heatmap.shape[0])
+        columns = axis_weights(shape[1], place.left, place.width, self.size, heatmap.shape[1])
+        rows, columns = rows[beside_centers(rows)], columns[beside_centers(columns)]
+        return float(resampled(rows, heatmap, columns).max())
 
     def seen(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return the part of a film of (rows, columns) that the network sees.
@@ -332,47 +359,6 @@ class Preprocessing(BaseModel):
             del tree["clahe_clip"]
         text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _bilinear(film: int, start: int, extent: int, square: int, cells: int) -> NDArray[np.float32]:
-    """Return (film, cells) weights of one axis, of the cells around each film pixel's center."""
-    center = start + (np.arange(film) + 0.5) * extent / film
-    position = np.clip(center * cells / square - 0.5, 0.0, cells - 1.0)
-    lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
-    weights = np.zeros((film, cells), np.float32)
-    row = np.arange(film)
-    weights[row, lower] = 1.0 - (position - lower)
-    weights[row, np.minimum(lower + 1, cells - 1)] += position - lower
-    weights.flags.writeable = False
-    return weights
-
-
-_NOTHING = np.empty((0, 0), np.float32)
-"""What a product adds nothing to."""
-
-
-def _product(
-    rows: NDArray[np.float32], heatmap: NDArray[np.float32], columns: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return `rows @ heatmap @ columns.T`.
-
-    By OpenCV: NumPy's BLAS starts its threads for products as small as these, and on a busy machine
-    they cost a hundred times the product itself.
-    """
-    import cv2
-
-    cells = np.ascontiguousarray(heatmap, np.float32)
-    high = cv2.gemm(rows, cells, 1.0, _NOTHING, 0.0)
-    wide = cv2.gemm(high, columns, 1.0, _NOTHING, 0.0, flags=cv2.GEMM_2_T)
-    return np.asarray(wide, np.float32)
-
-
-def _beside_centers(weights: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the film pixels of an axis on either side of each cell's center, and the two ends."""
-    first = np.argmax(weights > 0.0, axis=1)
-    turns = np.flatnonzero(np.diff(first))
-    return np.unique(np.concatenate([[0], turns, turns + 1, [len(weights) - 1]]))
 
 
 THUMBNAIL_SIDE = 256

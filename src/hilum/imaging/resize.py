@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Resize", "resized"]
+__all__ = ["Resize", "axis_weights", "beside_centers", "enhanced", "resampled", "resized"]
 
 
 class Resize(StrEnum):
@@ -30,6 +30,9 @@ class Resize(StrEnum):
     """Pillow's bicubic filter."""
     NEAREST = "nearest"
     """Pillow's nearest pixel, as Keras's `load_img` resizes by default."""
+    OPENCV_LINEAR = "opencv-linear"
+    """OpenCV's linear interpolation, the default of `cv2.resize`: nothing is averaged where a side
+    shrinks."""
 
 
 def resized(
@@ -55,6 +58,8 @@ def resized(
         return _by_area(pixels, size)
     if rule is Resize.SKIMAGE:
         return _by_gaussian(pixels, size, outside)
+    if rule is Resize.OPENCV_LINEAR:
+        return _by_opencv(pixels, size, rounded)
     from PIL import Image
 
     rows, columns = size
@@ -64,11 +69,46 @@ def resized(
         Resize.NEAREST: Image.Resampling.NEAREST,
     }
     if rounded:
-        levels = np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
-        small = Image.fromarray(levels).resize((columns, rows), filters[rule])
+        small = Image.fromarray(_levels(pixels)).resize((columns, rows), filters[rule])
         return np.asarray(small).astype(np.float32) / np.float32(255.0)
     small = Image.fromarray(np.ascontiguousarray(pixels)).resize((columns, rows), filters[rule])
     return np.array(small, np.float32)
+
+
+def enhanced(pixels: NDArray[np.float32], equalize: bool, blur: int) -> NDArray[np.float32]:
+    """Return a film with its histogram equalized, then blurred, both by OpenCV in 256 levels.
+
+    Args:
+        pixels: (H, W) in [0, 1].
+        equalize: whether to equalize the histogram.
+        blur: side of the Gaussian kernel in pixels, whose deviation follows from it; 0 for none.
+
+    >>> enhanced(np.array([[0.2, 0.4]], np.float32), True, 0).tolist()
+    [[0.0, 1.0]]
+    """
+    import cv2
+
+    made: Any = _levels(pixels)
+    if equalize:
+        made = cv2.equalizeHist(made)
+    if blur:
+        made = cv2.GaussianBlur(made, (blur, blur), 0)
+    return made.astype(np.float32) / np.float32(255.0)
+
+
+def _levels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(pixels * np.float32(255.0)), 0.0, 255.0).astype(np.uint8)
+
+
+def _by_opencv(
+    pixels: NDArray[np.float32], size: tuple[int, int], rounded: bool
+) -> NDArray[np.float32]:
+    import cv2
+
+    height, width = size
+    given: Any = _levels(pixels) if rounded else pixels
+    made: Any = cv2.resize(given, (width, height), interpolation=cv2.INTER_LINEAR)
+    return made.astype(np.float32) / np.float32(255.0) if rounded else made
 
 
 def _by_area(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -127,3 +167,46 @@ def _axis(before: int, after: int) -> Any:
     entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
     made: Any = csr_matrix(entries, shape=(after, before))
     return made.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def axis_weights(
+    film: int, start: int, extent: int, square: int, cells: int
+) -> NDArray[np.float32]:
+    """Return (film, cells) weights of one axis, of the cells around each film pixel's center."""
+    center = start + (np.arange(film) + 0.5) * extent / film
+    position = np.clip(center * cells / square - 0.5, 0.0, cells - 1.0)
+    lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
+    weights = np.zeros((film, cells), np.float32)
+    row = np.arange(film)
+    weights[row, lower] = 1.0 - (position - lower)
+    weights[row, np.minimum(lower + 1, cells - 1)] += position - lower
+    weights.flags.writeable = False
+    return weights
+
+
+_NOTHING = np.empty((0, 0), np.float32)
+"""What a product adds nothing to."""
+
+
+def resampled(
+    rows: NDArray[np.float32], heatmap: NDArray[np.float32], columns: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return `rows @ heatmap @ columns.T`.
+
+    By OpenCV: NumPy's BLAS starts its threads for products as small as these, and on a busy machine
+    they cost a hundred times the product itself.
+    """
+    import cv2
+
+    cells = np.ascontiguousarray(heatmap, np.float32)
+    high = cv2.gemm(rows, cells, 1.0, _NOTHING, 0.0)
+    wide = cv2.gemm(high, columns, 1.0, _NOTHING, 0.0, flags=cv2.GEMM_2_T)
+    return np.asarray(wide, np.float32)
+
+
+def beside_centers(weights: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the film pixels of an axis on either side of each cell's center, and the two ends."""
+    first = np.argmax(weights > 0.0, axis=1)
+    turns = np.flatnonzero(np.diff(first))
+    return np.unique(np.concatenate([[0], turns, turns + 1, [len(weights) - 1]]))

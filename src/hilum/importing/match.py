@@ -170,7 +170,7 @@ class _Head:
             if word == "relu" and not names and at < last:
                 yield nn.ReLU()
             elif word == "norm" and names:
-                yield self._affine(names)
+                yield self._affine(names.split())
             elif word == "linear" and names:
                 yield self._linear(names.split(), at == last)
             else:
@@ -184,7 +184,24 @@ class _Head:
         self.placed[name] = f"head.{name}"
         return found
 
-    def _affine(self, name: str) -> Affine:
+    def _affine(self, names: list[str]) -> Affine:
+        """Return the norm of a name, or those of several names: one for each finding."""
+        pairs = [self._norm(name) for name in names]
+        if len(pairs) == 1:
+            scale, shift = pairs[0]
+            return Affine(torch.from_numpy(scale), torch.from_numpy(shift))
+        for name, pair in zip(names, pairs, strict=True):
+            _check(pair[0], pairs[0][0].shape, f"{self._where}: norm {name}")
+        if len(pairs) != len(self._profile.findings):
+            raise BundleError(
+                f"a head has one norm, or one for each of the {len(self._profile.findings)} "
+                f"findings; profile {self._profile.name} names {len(pairs)}"
+            )
+        kept = [pairs[row] for row in self._profile.trained]
+        scales, shifts = (np.stack(part) for part in zip(*kept, strict=True))
+        return Affine(torch.from_numpy(scales), torch.from_numpy(shifts))
+
+    def _norm(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         parts = [
             np.asarray(self._tensor(f"{name}.{part}"), np.float64)
             for part in ("weight", "bias", "running_mean", "running_var")
@@ -193,10 +210,7 @@ class _Head:
             _check(part, parts[0].shape, f"{self._where}: norm {name}")
         weight, bias, mean, variance = parts
         scale = weight / np.sqrt(variance + 1e-5)
-        return Affine(
-            torch.from_numpy(scale.astype(np.float32)),
-            torch.from_numpy((bias - mean * scale).astype(np.float32)),
-        )
+        return scale.astype(np.float32), (bias - mean * scale).astype(np.float32)
 
     def _linear(self, names: list[str], last: bool) -> nn.Linear:
         kernels: list[NDArray[Any]] = []

@@ -70,6 +70,11 @@ def _network(
 ) -> nn.Module:
     width = head_width(features, profile.pooling)
     for step in steps:
+        if isinstance(step, Affine) and step.scale.shape[-1] != width:
+            raise BundleError(
+                f"{where}: a norm of the head must take {width} values; it takes "
+                f"{step.scale.shape[-1]}"
+            )
         if isinstance(step, nn.Linear):
             if step.in_features != width:
                 raise BundleError(

@@ -82,11 +82,11 @@ def _shares(network: Any, images: Any) -> tuple[str, ...]:
     if not isinstance(network, TokenNetwork) or network.pooling == "token":
         return ()
     with torch.no_grad():
-        share = network.share_of_token(torch.from_numpy(images))
+        _, _, share = network(torch.from_numpy(images))
     return (
         "heatmaps show the half of each logit that patches decide; the class token decided "
         f"{share.mean():.0%} of the logits of the drawn films (of one finding {share.min():.0%} to "
-        f"{share.max():.0%})",
+        f"{share.max():.0%}); results and reports have the share of each film and finding",
     )
 
 

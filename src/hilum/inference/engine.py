@@ -33,15 +33,20 @@ class Output:
     Attributes:
         logits: (N, L).
         heatmaps: (N, L, h, w) float32, >= 0: exact Grad-CAM over the network's square.
+        token_shares: (N, L) float32 in [0, 1]: the share of each logit that a class token decided,
+            which no heatmap shows; None of a network without one, and of `Engine.run`.
     """
 
     logits: Logits
     heatmaps: NDArray[np.float32]
+    token_shares: NDArray[np.float32] | None = None
 
     def of(self, row: int) -> Output:
         """Return the output for one film, as `Engine.ask` gives it."""
         rows = slice(row, row + 1)
-        return Output(Logits(self.logits.values[rows], self.logits.labels), self.heatmaps[rows])
+        shares = None if self.token_shares is None else self.token_shares[rows]
+        logits = Logits(self.logits.values[rows], self.logits.labels)
+        return Output(logits, self.heatmaps[rows], shares)
 
 
 class Engine:
@@ -121,8 +126,9 @@ class Engine:
         Raises:
             BundleError: when the network answers with what is no number.
         """
-        logits, heatmaps = self._answer(raster)
-        return Output(Logits(logits[None], self.labels), heatmaps[None])
+        logits, answer = self._answer(raster)
+        shares = None if answer.token_share is None else answer.token_share[None]
+        return Output(Logits(logits[None], self.labels), answer.heatmaps[None], shares)
 
     def run(
         self, rasters: NDArray[Any], advance: Callable[[int, int], None] | None = None
@@ -141,19 +147,19 @@ class Engine:
         heatmaps = np.empty((total, *self._network.shape), np.float32)
         threads = ThreadPoolExecutor(self._network.width)
         try:
-            for row, answer in enumerate(threads.map(self._answer, rasters)):
-                logits[row], heatmaps[row] = answer
+            for row, (mean, answer) in enumerate(threads.map(self._answer, rasters)):
+                logits[row], heatmaps[row] = mean, answer.heatmaps
                 if advance is not None:
                     advance(row + 1, total)
         finally:
             threads.shutdown(cancel_futures=True)  # an interrupt need not wait for the rest
         return Output(Logits(logits, self.labels), heatmaps)
 
-    def _answer(self, raster: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """(L,) logits, the mean over the views, and (L, h, w) heatmaps of the film itself."""
+    def _answer(self, raster: NDArray[Any]) -> tuple[NDArray[np.float64], Answer]:
+        """(L,) logits, the mean over the views, and the answer for the film itself."""
         answers = [self._checked(view) for view in views(raster, self.views)]
         logits = np.mean([answer.logits.astype(np.float64) for answer in answers], axis=0)
-        return logits, answers[0].heatmaps
+        return logits, answers[0]
 
     def _checked(self, raster: NDArray[Any]) -> Answer:
         answer = self._network.ask(self.preprocessing.normalize(raster[None]))

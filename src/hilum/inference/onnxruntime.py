@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.unreported import refuse_onnxruntime_telemetry
 from hilum.imaging.preprocess import Preprocessing
-from hilum.inference.runtime import Answer, Precision
+from hilum.inference.runtime import SHARE, Answer, Precision
 
 __all__ = ["OnnxRuntime"]
 
@@ -61,6 +61,8 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(
                 str(model), options, providers=[*providers, (_CPU, {})]
             )
+            given = [output.name for output in self._session.get_outputs()]
+            self._names = ["logits", "heatmaps", *([SHARE] if SHARE in given else [])]
             side = preprocessing.size
             answer = self.ask(np.zeros((1, preprocessing.channels, side, side), np.float32))
         except Exception as error:  # its errors have no common class
@@ -76,5 +78,5 @@ class OnnxRuntime:
 
     def ask(self, images: NDArray[np.float32]) -> Answer:
         """Run the network on (1, C, S, S), in the thread that asks and without the GIL."""
-        logits, heatmaps = self._session.run(["logits", "heatmaps"], {"images": images})
-        return Answer(np.asarray(logits, np.float32)[0], np.asarray(heatmaps, np.float32)[0])
+        found = self._session.run(self._names, {"images": images})
+        return Answer(*(np.asarray(one, np.float32)[0] for one in found))

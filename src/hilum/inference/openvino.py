@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hilum.domain.errors import BundleError, UsageError
 from hilum.imaging.preprocess import Preprocessing
-from hilum.inference.runtime import Answer, Precision
+from hilum.inference.runtime import SHARE, Answer, Precision
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest, Model
@@ -53,6 +53,7 @@ class OpenVino:
         self.shape = (findings, height, width)
         if int(compiled.output("logits").shape[1]) != findings:
             raise BundleError(f"{model} must have one heatmap for each logit")
+        self._has_share = any(SHARE in output.get_names() for output in compiled.outputs)
         # A film has a request to itself. Callbacks would run Python in OpenVINO's threads, which
         # can deadlock with the interpreter when the engine is freed.
         self._free: SimpleQueue[InferRequest] = SimpleQueue()
@@ -68,6 +69,7 @@ class OpenVino:
             return Answer(
                 request.get_tensor("logits").data[0].copy(),
                 request.get_tensor("heatmaps").data[0].copy(),
+                request.get_tensor(SHARE).data[0].copy() if self._has_share else None,
             )
         finally:
             self._free.put(request)

@@ -8,7 +8,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answer", "Library", "Precision", "Runtime"]
+__all__ = ["SHARE", "Answer", "Library", "Precision", "Runtime"]
+
+SHARE = "token_share"
+"""Output that a graph has where its network has a class token beside its patches."""
 
 
 class Precision(StrEnum):
@@ -59,10 +62,13 @@ class Answer(NamedTuple):
     Attributes:
         logits: (L,) float32.
         heatmaps: (L, h, w) float32, >= 0.
+        token_share: (L,) float32 in [0, 1]: the share of each logit that a class token decided;
+            None of a network without one.
     """
 
     logits: NDArray[np.float32]
     heatmaps: NDArray[np.float32]
+    token_share: NDArray[np.float32] | None = None
 
 
 class Runtime(Protocol):

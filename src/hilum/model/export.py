@@ -21,6 +21,8 @@ from hilum.model.graph import drop_zero_biases, let_lists_grow, store_half
 
 __all__ = ["Parity", "export_explained", "export_onnx", "pool_first", "rounded_to_half"]
 
+OUTPUTS = ("logits", "heatmaps", "token_share")
+"""Outputs of the graph; the last only of a network with a class token beside its patches."""
 TOLERANCE = 1e-3
 """Largest difference allowed between torch and the exported graph, relative to the output's range:
 of logits at least 1, of heatmaps their peak, which is far below 1. float32 rounding over 121 layers
@@ -70,7 +72,8 @@ def export_explained(
     """Write a network that gives logits and heatmaps as `export_onnx` does.
 
     Args:
-        network: images to logits (B, L) and heatmaps (B, L, h, w); changed by this.
+        network: images to logits (B, L), heatmaps (B, L, h, w) and, where it has a class token
+            beside its patches, the token's share of each logit (B, L); changed by this.
         path: the `.onnx` file.
         size: side of the square images, pixels.
         channels: of the images.
@@ -86,7 +89,8 @@ def export_explained(
     with torch.no_grad():
         expected = [tensor.numpy() for tensor in explained(example)]
     pool_first(explained)
-    model = _graph(explained, example)
+    names = OUTPUTS[: len(expected)]
+    model = _graph(explained, example, names)
     if half:
         store_half(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -115,8 +119,8 @@ def _mixes_channels(module: nn.Module) -> bool:
     )
 
 
-def _graph(explained: nn.Module, example: Tensor) -> onnx.ModelProto:
-    """Return the graph for any number of images of the example's size."""
+def _graph(explained: nn.Module, example: Tensor, names: tuple[str, ...]) -> onnx.ModelProto:
+    """Return the graph for any number of images of the example's size, its outputs by name."""
     from onnxscript import optimizer
 
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -127,7 +131,7 @@ def _graph(explained: nn.Module, example: Tensor) -> onnx.ModelProto:
             explained,
             (example,),
             input_names=["images"],
-            output_names=["logits", "heatmaps"],
+            output_names=list(names),
             dynamic_shapes=({0: batch},),
             dynamo=True,
             verbose=False,
@@ -172,17 +176,17 @@ def _parity(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> Parit
     compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     got = compiled({"images": images})
     gaps: list[float] = []
-    for name, want in zip(("logits", "heatmaps"), expected, strict=True):
+    for name, want in zip(OUTPUTS[: len(expected)], expected, strict=True):
         gap = float(np.abs(got[name] - want).max())
         peak = float(np.abs(want).max())
-        span = max(1.0, peak) if name == "logits" else max(1e-6, peak)
+        span = max(1e-6, peak) if name == "heatmaps" else max(1.0, peak)
         if not gap <= TOLERANCE * span:
             raise BundleError(
                 f"exported {name} must equal torch's to {TOLERANCE * span:g}; "
                 f"they differ by {gap:g}"
             )
         gaps.append(gap)
-    return Parity(*gaps)
+    return Parity(*gaps[:2])
 
 
 def rounded_to_half(network: Classifier) -> Classifier:

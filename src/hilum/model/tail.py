@@ -83,11 +83,21 @@ def assembled(
         return ExplainedClassifier(network)
     if not isinstance(features.norm, nn.Identity):
         raise ValueError("behind a norm of the pooled map the head must be one linear layer")
+    norms = [step for step in steps if isinstance(step, Affine)]
+    if pooling == "pcam" and not (isinstance(steps[-1], nn.Linear) and [*steps[:-1]] == norms[:1]):
+        raise ValueError("behind pcam the head must be one linear layer, or a norm and that")
+    if pooling != "pcam" and any(step.get_buffer("scale").ndim != 1 for step in norms):
+        raise ValueError("a norm for each finding stands behind pcam alone")
     return ImportedNetwork(features, pooling, steps)
 
 
 class Affine(nn.Module):
-    """A batch norm of the pooled map, as the scale and shift that it is in serving."""
+    """A batch norm of the pooled map, as the scale and shift that it is in serving.
+
+    Args:
+        scale: (K,), or (L, K) of the norms that each finding has for itself.
+        shift: likewise.
+    """
 
     def __init__(self, scale: Tensor, shift: Tensor) -> None:
         super().__init__()
@@ -109,7 +119,8 @@ class ImportedNetwork(nn.Module):
 
         average   cam_c = relu(sum_k J[c,k] s[k] A_k / (h w)), Grad-CAM, as in the classifier
         max       cam_c = relu(sum_k J[c,k] A_k) where A_k is at its maximum, 0 elsewhere
-        pcam      cam_c = relu(p_c w_c . A), p_c the pooling's own weight of each cell
+        pcam      cam_c = relu(p_c v_c . A), p_c the pooling's own weight of each cell and v_c the
+                  head's weights w_c, times the norm's scale where there is one
 
     Args:
         features: the backbone.
@@ -158,12 +169,17 @@ class ImportedNetwork(nn.Module):
 
     def _pcam(self, active: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and maps of probabilistic-CAM pooling (Ye et al. 2020)."""
-        head: Any = self.steps[0]
+        head: Any = self.steps[-1]
         seen = torch.matmul(head.weight, active)  # (B, L, cells)
         chance = torch.sigmoid(seen + head.bias.unsqueeze(1))
         share = chance / chance.sum(dim=2, keepdim=True)
-        heat = share * seen
-        return heat.sum(dim=2) + head.bias, heat
+        if len(self.steps) == 1:
+            heat = share * seen
+            return heat.sum(dim=2) + head.bias, heat
+        # the norm lies behind the pooling, so the pooling's weights do not know it
+        norm: Any = self.steps[0]
+        heat = share * torch.matmul(head.weight * norm.scale, active)
+        return heat.sum(dim=2) + head.bias + (head.weight * norm.shift).sum(dim=1), heat
 
     def _head(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (B, L) and their slopes by the pooled map (B, L, K)."""

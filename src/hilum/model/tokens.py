@@ -67,31 +67,24 @@ class TokenNetwork(nn.Module):
         self.pooling = pooling
         self.steps = nn.ModuleList([head])
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) to logits (B, L) and heatmaps (B, L, h, w)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) to logits (B, L), heatmaps (B, L, h, w) and, of `token+average`, shares.
+
+        The share (B, L) is that of the logit which the class token decided, in [0, 1]: that of
+        |W t| in |W t| + |W mean(A)|, the bias left out. No map shows it.
+        """
         token, patches = self.backbone.tokens(images)
         head: Any = self.steps[0]
         if self.pooling == "token":
             flat = head(token).unsqueeze(2) * torch.zeros(1, 1, patches.shape[1])
             return head(token), flat.unflatten(2, self.backbone.grid)
-        logits = head(torch.cat([token, patches.mean(dim=1)], dim=1))
-        half = head.weight[:, patches.shape[2] :]
+        mean, count = patches.mean(dim=1), patches.shape[2]
+        logits = head(torch.cat([token, mean], dim=1))
+        half = head.weight[:, count:]
         heat = torch.matmul(half, patches.transpose(1, 2)) / patches.shape[1]
-        return logits, torch.relu(heat).unflatten(2, self.backbone.grid)
-
-    def share_of_token(self, images: Tensor) -> Tensor:
-        """Return the share of each logit that the class token decided, in [0, 1]: (B, L).
-
-        That of |W t| in |W t| + |W mean(A)|, the bias left out.
-        """
-        token, patches = self.backbone.tokens(images)
-        head: Any = self.steps[0]
-        if self.pooling == "token":
-            return torch.ones(len(token), len(head.weight))
-        count = patches.shape[2]
-        own = (token @ head.weight[:, :count].T).abs()
-        rest = (patches.mean(dim=1) @ head.weight[:, count:].T).abs()
-        return own / (own + rest).clamp_min(1e-12)
+        own, rest = (token @ head.weight[:, :count].T).abs(), (mean @ half.T).abs()
+        share = own / (own + rest).clamp_min(1e-12)
+        return logits, torch.relu(heat).unflatten(2, self.backbone.grid), share
 
 
 def token_features(name: str, channels: int, options: Mapping[str, int]) -> TokenFeatures:

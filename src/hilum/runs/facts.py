@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hilum.splits import SplitTable
 
 __all__ = [
+    "BUNDLE",
     "BoundFilms",
     "Design",
     "Imported",
@@ -141,6 +142,10 @@ class SeenFilms(_Facts):
     """Films of it, in words, such as "patients that no list names"."""
 
 
+BUNDLE = "hilum bundle"
+"""Format of a network that was imported from a bundle."""
+
+
 class Imported(_Facts):
     """Origin of a network whose weights were published by others."""
 
@@ -148,7 +153,7 @@ class Imported(_Facts):
     file: str
     """Name of the imported file, without its folder."""
     sha256: str
-    """Hash of the imported file."""
+    """Hash of the imported file; of a bundle, the seal of its bundle.json."""
     format: str
     """Format of the file, such as safetensors, pytorch or onnx."""
     profile: str

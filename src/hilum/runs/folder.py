@@ -122,6 +122,11 @@ class RunFolder:
         return self.root / "evaluation.json"
 
     @property
+    def bundles(self) -> Path:
+        """Bundles that were made of the run, one JSON object per line."""
+        return self.root / "bundles.jsonl"
+
+    @property
     def rule_out(self) -> Path:
         """The rule-out rule and its check on test."""
         return self.root / RULE_OUT

@@ -200,7 +200,8 @@ class DerivedPictures:
         self._objects.derive(film.id, maps_kind(bundle.id), maps)
         if kind.startswith("overlay-"):
             name = bundle.labels.findings[int(kind.rpartition("-")[2].removesuffix(".png"))]
-            caption = Caption.of(name, analysis.findings[name])
+            share = analysis.token_shares.get(name)
+            caption = Caption.of(name, analysis.findings[name], token_share=share)
             drawn = self._reader.draw(
                 Picture(analysis.map_of(name), caption, Style.HOT, False, PictureFormat.PNG)
             )

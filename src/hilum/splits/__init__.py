@@ -7,7 +7,7 @@ sides share, and `recognize` knows the published lists.
 
 from __future__ import annotations
 
-from hilum.splits.assign import DEFAULT_FRACTIONS, Fractions, assign
+from hilum.splits.assign import DEFAULT_FRACTIONS, Fractions, assign, at_site
 from hilum.splits.known import KnownSplit, known_splits, recognize, refuse_other_family
 from hilum.splits.overlap import (
     Overlap,
@@ -29,6 +29,7 @@ __all__ = [
     "SplitTable",
     "TrainingFilms",
     "assign",
+    "at_site",
     "certify",
     "check_disjoint",
     "known_splits",

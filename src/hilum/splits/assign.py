@@ -12,7 +12,7 @@ from hilum.domain.record import Cohort, Record, Split
 from hilum.splits.overlap import first_names
 from hilum.splits.table import Place, SplitTable
 
-__all__ = ["DEFAULT_FRACTIONS", "Fractions", "assign"]
+__all__ = ["DEFAULT_FRACTIONS", "Fractions", "assign", "at_site"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,33 @@ def assign(cohort: Cohort, fractions: Fractions = DEFAULT_FRACTIONS, seed: int =
 
     films = {record.image_id: place(record) for record in cohort.records}
     return SplitTable(_name(cohort), films)
+
+
+def at_site(table: SplitTable, seen: frozenset[str]) -> SplitTable:
+    """Return the split of a network that others trained, of a table that `assign` made.
+
+    Nothing more is trained of it, so the patients that would train calibrate. Those that it has
+    seen are in train, where they are of no use: neither calibrated nor measured on. Tune and test
+    are as before, so that networks can be compared on them.
+
+    Args:
+        table: of the dataset.
+        seen: patients that the network has seen, as the table spells them.
+
+    >>> films = {"a": Place("1", Split.TRAIN), "b": Place("2", Split.TRAIN)}
+    >>> at_site(SplitTable("patient-hash", films), frozenset("2")).films["a"].split.value
+    'calibrate'
+    """
+
+    def moved(place: Place) -> Place:
+        if place.patient_id in seen:
+            return Place(place.patient_id, Split.TRAIN)
+        if place.split is Split.TRAIN:
+            return Place(place.patient_id, Split.CALIBRATE)
+        return place
+
+    films = {name: moved(place) for name, place in table.films.items()}
+    return SplitTable(f"{table.name}-site", films)
 
 
 def _name(cohort: Cohort) -> str:

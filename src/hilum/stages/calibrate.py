@@ -12,7 +12,7 @@ from hilum.bundle.manifest import Calibration, network_of, network_sha256
 from hilum.calibration import fit
 from hilum.calibration.size import films_for_ratio
 from hilum.domain.documents import SplitFacts
-from hilum.domain.errors import LeakError, UsageError
+from hilum.domain.errors import LeakError, UsageError, counted
 from hilum.domain.record import Cohort, Split, prevalences
 from hilum.domain.scores import Target
 from hilum.files.sealed import write_sealed
@@ -119,10 +119,32 @@ def calibrate_run(
         shared_threshold=choose_shared(probabilities, states),
         fitted_on=SplitFacts.of(Split.CALIBRATE.value, scored.cohort),
         prevalence=prevalence,
-        notes=(*scored.notes, *moved, *calibrator.notes(), *refused, *_films_needed(run, cohort)),
+        notes=(
+            *scored.notes,
+            *moved,
+            *calibrator.notes(),
+            *refused,
+            *_seen(run),
+            *_films_needed(run, cohort),
+        ),
     )
     write_sealed(calibration, run.calibration)
     return calibration
+
+
+def _seen(run: RunFolder) -> tuple[str, ...]:
+    """Say which patients of the site an imported network has seen, by name or by dataset."""
+    origin, films = run.facts().origin, run.films()
+    if not isinstance(origin, Imported):
+        return ()
+    if run.seen.exists():
+        table = SplitTable.read(run.split)
+        seen = table.patients(Split.TRAIN)
+        count = sum(place.split is Split.TRAIN for place in table.films.values())
+        words = f"{counted(count, 'film')} of {counted(len(seen), 'patient')}"
+        return (f"refused, since the network has seen the patients: {words}",) if seen else ()
+    warning = "" if films.synthetic else origin.contamination(films.dataset)
+    return (f"{warning}. Probabilities fitted on them may be too sure",) if warning else ()
 
 
 def _films_needed(run: RunFolder, cohort: Cohort) -> tuple[str, ...]:

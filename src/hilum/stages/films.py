@@ -9,7 +9,7 @@ from hilum.bundle.bundle import shipped
 from hilum.datasets import films_named, leave_out, open_dataset, without
 from hilum.datasets.parts.disk import folder_of
 from hilum.datasets.parts.records import first_names
-from hilum.domain.errors import DatasetError, HilumError, UsageError
+from hilum.domain.errors import DatasetError, HilumError, LeakError, UsageError, counted
 from hilum.domain.film_names import FILM_COLUMNS
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.policy import LabelPolicy, settle
@@ -19,7 +19,14 @@ from hilum.inspection.films import films_without_row
 from hilum.runs.facts import BoundFilms
 from hilum.runs.folder import RunFolder
 from hilum.runs.recipe import TrainingConfig
-from hilum.splits import SplitTable, TrainingFilms, assign, read_training_films
+from hilum.splits import (
+    SeenPatients,
+    SplitTable,
+    TrainingFilms,
+    assign,
+    at_site,
+    read_training_films,
+)
 
 __all__ = ["TrainingRequest", "bind", "film_names", "in_order", "split_of", "training_films"]
 
@@ -31,6 +38,7 @@ def bind(run: RunFolder, data: Path, policy: LabelPolicy = DEFAULT_POLICY) -> No
     """Bind an imported network to a dataset: write split.csv, and the films into run.json.
 
     A run that has films keeps them: `split_of` then refuses a dataset with different records.
+    Patients that the network has seen, as far as its run lists them, calibrate and test nothing.
 
     Args:
         run: a finished run.
@@ -39,14 +47,24 @@ def bind(run: RunFolder, data: Path, policy: LabelPolicy = DEFAULT_POLICY) -> No
 
     Raises:
         DatasetError: when the folder is not a dataset.
+        LeakError: when the network has seen every patient that could calibrate it.
         UsageError: when the policy leaves a label of the dataset open.
     """
     facts = run.facts()
     if facts.films is not None:
         return
     cohort = settle(open_dataset(data), policy)
-    splits = assign(cohort)
+    seen = frozenset[str]()
+    if run.seen.exists():
+        seen = SeenPatients.read(run.seen).among(cohort.population, cohort.patients().tolist())
+    splits = at_site(assign(cohort), seen)
     splits.check(cohort)
+    if seen and not splits.patients(Split.CALIBRATE):
+        raise LeakError(
+            f"a network must be calibrated on patients that it has not seen; it has seen "
+            f"{counted(len(seen), 'patient')} of {cohort.dataset} in {data}, and no other is left "
+            "to calibrate on. Name a dataset of other patients with --data"
+        )
     splits.write(run.split)
     films = BoundFilms.from_splits(cohort, splits, data, policy)
     run.write_facts(facts.model_copy(update={"films": films}))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from hilum.bundle.manifest import Calibration
+from hilum.bundle.manifest import Calibration, read_calibration
 from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.comparison import CalibrationEffect
 from hilum.domain.documents.evaluation import Evaluation
@@ -19,7 +19,7 @@ from hilum.domain.documents.heatmaps import HeatmapEvaluation, Localization, San
 from hilum.domain.errors import BundleError, counted
 from hilum.domain.record import Split
 from hilum.files.atomic import atomic_file
-from hilum.files.sealed import read_sealed
+from hilum.files.sealed import read_seal, read_sealed
 from hilum.report.run import RunNumber, RunStage, StageState, run_page
 from hilum.runs.facts import RunFacts, Trained
 from hilum.runs.folder import RunFolder
@@ -29,7 +29,6 @@ __all__ = ["INDEX", "note_bundle", "write_index"]
 
 INDEX = "index.html"
 """File name of the page, in a run's folder."""
-_BUNDLES = "bundles.jsonl"
 _POINT = "Heatmaps: where they point"
 _DEPEND = "Heatmaps: do they depend on the weights"
 
@@ -61,15 +60,23 @@ def write_index(run: RunFolder) -> None:
 
 
 def note_bundle(run: RunFolder, bundle: Path, short: str) -> None:
-    """Note in the run where a bundle was written, for its index; a read-only run is left alone.
+    """Note in the run where a bundle was written, for its index and for the bundles after it.
+
+    A read-only run is left alone.
 
     Args:
         run: that the bundle was made of.
         bundle: its folder.
         short: its short id.
     """
-    line = json.dumps({"path": os.path.relpath(bundle, run.root), "id": short})
-    with suppress(PermissionError), (run.root / _BUNDLES).open("a", encoding="utf-8") as file:
+    note = {
+        "path": os.path.relpath(bundle, run.root),
+        "id": short,
+        "seal": read_seal(bundle / "bundle.json"),
+        "bond": read_calibration(run).bond,
+    }
+    line = json.dumps(note)
+    with suppress(PermissionError), run.bundles.open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
     write_index(run)
 
@@ -281,7 +288,7 @@ def _state(provenance: dict[str, str], facts: RunFacts) -> StageState:
 
 def _bundled(run: RunFolder) -> RunStage:
     found: dict[str, str] = {}
-    path = run.root / _BUNDLES
+    path = run.bundles
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     for line in lines:
         with suppress(ValueError, KeyError, TypeError):

@@ -165,6 +165,9 @@ class ImageResult(Document):
     heatmaps: dict[str, str] = {}
     """Finding to overlay file, relative to the output folder; empty unless overlays were
     requested."""
+    token_shares: dict[str, float] = {}
+    """Finding to the share of its logit that the network's class token decided, in [0, 1], which
+    no heatmap shows; empty for a network without one."""
     maps: dict[str, str] = {}
     """Finding to the file of its map, a small PNG with alpha that spans the film, relative to the
     output folder."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.findings import LabelSet
+from hilum.explain.caption import token_words
 
 __all__ = ["MapEntry", "map_entries"]
 
@@ -21,6 +22,7 @@ class MapEntry:
         regions: where the map peaks, in words; empty for an empty map.
         file: the map, relative to the output folder.
         overlay: the same map burned into the film; empty where none was requested.
+        token: what the network's class token decided, in a sentence; empty without one.
     """
 
     finding: str
@@ -29,6 +31,7 @@ class MapEntry:
     regions: str
     file: str
     overlay: str
+    token: str = ""
 
 
 def map_entries(result: ImageResult, labels: LabelSet) -> tuple[MapEntry, ...]:
@@ -36,7 +39,7 @@ def map_entries(result: ImageResult, labels: LabelSet) -> tuple[MapEntry, ...]:
 
     The first is the one that shows when the page opens.
     """
-    findings = result.findings or {}
+    findings, shares = result.findings or {}, result.token_shares
     order = dict.fromkeys((*result.positives, *labels))
     return tuple(
         MapEntry(
@@ -46,6 +49,7 @@ def map_entries(result: ImageResult, labels: LabelSet) -> tuple[MapEntry, ...]:
             regions=", ".join(findings[name].regions),
             file=result.maps[name],
             overlay=result.heatmaps.get(name, ""),
+            token=token_words(shares[name]) if name in shares else "",
         )
         for name in order
         if name in result.maps and name in findings
