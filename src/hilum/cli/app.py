@@ -31,6 +31,7 @@ from hilum.cli import (
     import_,
     localize,
     merge,
+    node,
     phantom,
     predict,
     readers,
@@ -127,6 +128,7 @@ app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)
 app.add_typer(serve.app)
+app.add_typer(node.app)
 app.command()(doctor.doctor)
 
 
