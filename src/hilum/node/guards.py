@@ -270,6 +270,11 @@ class _Socket(AssociationSocket):
         self.socket.settimeout(self._idle_s)  # for what is sent
         return read
 
+    def _shutdown_socket(self) -> None:
+        """Close the socket also where the peer has done so first."""
+        if self.socket is not None:
+            _close(self.socket)
+
 
 @dataclass(eq=False)
 class _Connection:
