@@ -203,6 +203,12 @@ class Modality:
         return found
 
 
+@pytest.fixture(autouse=True)
+def _inline_readers(inline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers without processes: a node in this process starts in milliseconds."""
+    monkeypatch.setattr("hilum.batch.standing.ReaderProcess", inline)
+
+
 @pytest.fixture
 def node(work: NodeWork, peer: Peer, tmp_path: Path) -> Iterator[tuple[Node, Modality]]:
     """A node that is running, and a modality that sends to it."""

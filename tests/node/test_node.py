@@ -15,6 +15,11 @@ from hilum.node.outbox import forget, overview, retry
 from hilum.node.start import running
 from hilum.reading.process import ReaderProcess
 
+pytestmark = [  # pynetdicom's sender does not close a socket that could not connect
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 def numbers(report: Any) -> list[float]:
     """Every measured value of a report, in order."""
@@ -42,8 +47,10 @@ def test_a_film_comes_back_as_a_report_and_a_late_one_makes_a_second_revision(
     assert modality.send(kit.film(pixels, 2)) == [0x0000]
     kit.until(lambda: len(peer.objects) == 3, "two more reports")
     before = [
-        report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
-        .ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        report.PredecessorDocumentsSequence[0]
+        .ReferencedSeriesSequence[0]
+        .ReferencedSOPSequence[0]
+        .ReferencedSOPInstanceUID
         for report in peer.datasets()
         if "PredecessorDocumentsSequence" in report
     ]
@@ -57,9 +64,7 @@ def test_a_film_comes_back_as_a_report_and_a_late_one_makes_a_second_revision(
     assert overview(one.books.database).films == {"complete": 2, "ignored": 1}
 
 
-def test_two_patients_in_a_study_get_nothing(
-    kit: Any, node: Any, peer: Any, pixels: Any
-) -> None:
+def test_two_patients_in_a_study_get_nothing(kit: Any, node: Any, peer: Any, pixels: Any) -> None:
     one, modality = node
     films = kit.film(pixels, 1), kit.film(pixels, 2, PatientID="OTHER")
     assert modality.send(*films) == [0x0000, 0x0000]

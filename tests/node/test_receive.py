@@ -19,9 +19,11 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-pynetdicom = pytest.importorskip("pynetdicom", reason="hilum[dicom] is not installed")
+pytest.importorskip("pynetdicom", reason="hilum[dicom] is not installed")
+
+import pynetdicom
 
 from hilum.domain.errors import UsageError
 from hilum.node import guards

@@ -91,8 +91,12 @@ def node(
         return
     work = _work(bundle, settings, _Options(phi_key, threads, timeout))
     stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        stopped.set()
+
     for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stopped.set())
+        signal.signal(one, stop)
     with _logged(quiet), running(settings, work):
         from hilum.domain.notice import NOT_A_DEVICE
 

@@ -240,7 +240,13 @@ def _begin(connection: sqlite3.Connection, study: int) -> StudyRun | None:
         "SELECT number, sha256, patient FROM film WHERE study=? ORDER BY number", (study,)
     ).fetchall()
     spooled = [
-        SpooledFilm(*film, {} if begun is None else _reports(connection, film)) for film in films
+        SpooledFilm(
+            film["number"],
+            film["sha256"],
+            film["patient"],
+            {} if begun is None else _reports(connection, film),
+        )
+        for film in films
     ]
     return StudyRun(study, row["revision"] + 1, row["newest"], spooled)
 

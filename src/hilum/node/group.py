@@ -30,8 +30,6 @@ _LOG = logging.getLogger(__package__)
 
 _LOOK_S = 1.0
 """Seconds between two looks at the books, in which others may have written."""
-_TRIES = 2
-"""Readers that a film may end before it is failed."""
 _FAILURES = (ReasonCode.DECODER_CRASHED, ReasonCode.TIMEOUT)
 _FIELDS = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
 
@@ -96,13 +94,10 @@ class StudyScoring:
     ) -> tuple[FilmOutcome, list[BuiltObject]]:
         name = f"film {film.number}"
         item = Input(Listed(self.spool.film(film.sha256)), str(film.number), name)
-        for attempt in range(1, _TRIES + 1):
-            scored = self.scoring.score(item, reader)
-            files, missing = self._files(run, film, scored, reader)
-            codes = scored.entry.result.codes
-            crashed = ReasonCode.DECODER_CRASHED in codes and scored.analysis is None
-            if attempt == _TRIES or not (crashed or missing == UNDRAWN):
-                break
+        scored, files, missing = self._attempt(run, film, item, reader)
+        if missing == UNDRAWN or _crashed(scored):  # perhaps the film before it was the cause
+            scored, files, missing = self._attempt(run, film, item, reader)
+        codes = scored.entry.result.codes
         result = scored.entry.result.model_copy(update={"input": name, "dicom_missing": missing})
         failed = scored.analysis is None and bool(set(codes) & set(_FAILURES))
         outcome = FilmOutcome(
@@ -113,11 +108,13 @@ class StudyScoring:
         )
         return outcome, [self._kept(film, kind, data) for kind, data in files.items()]
 
-    def _files(
-        self, run: StudyRun, film: SpooledFilm, scored: ScoredInput, reader: ReaderProcess
-    ) -> tuple[dict[str, bytes], str]:
+    def _attempt(
+        self, run: StudyRun, film: SpooledFilm, item: Input, reader: ReaderProcess
+    ) -> tuple[ScoredInput, dict[str, bytes], str]:
+        """Score a film; return what came of it, its objects, and why one is missing."""
+        scored = self.scoring.score(item, reader)
         if scored.analysis is None or scored.facts is None:
-            return {}, ""
+            return scored, {}, ""
         one = ScoredFilm(
             bundle=self.scoring.bundle,
             analysis=scored.analysis,
@@ -126,7 +123,7 @@ class StudyScoring:
             revision=run.revision,
             predecessors=film.predecessors,
         )
-        return object_files(self.request, one, reader)
+        return scored, *object_files(self.request, one, reader)
 
     def _kept(self, film: SpooledFilm, kind: str, data: bytes) -> BuiltObject:
         """Write an object to the spool, from which it is sent as it is, however often."""
@@ -143,6 +140,10 @@ class StudyScoring:
             sha256=sha256,
             size=len(data),
         )
+
+
+def _crashed(scored: ScoredInput) -> bool:
+    return scored.analysis is None and ReasonCode.DECODER_CRASHED in scored.entry.result.codes
 
 
 @dataclass

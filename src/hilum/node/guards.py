@@ -8,8 +8,6 @@ pynetdicom to be replaced from outside, so that only versions it was tested with
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 import socket
 import threading
@@ -17,14 +15,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedWriter
-from pathlib import Path
 from typing import Any
 
 import pynetdicom
-from pydicom.dataset import FileMetaDataset
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 from pynetdicom import _config, evt
 from pynetdicom.acse import ACSE
 from pynetdicom.ae import ApplicationEntity
@@ -35,11 +28,11 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from hilum.domain.errors import UsageError
-from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
+from hilum.node.arrival import Arrival, film_head
 from hilum.node.settings import DicomListener
-from hilum.node.spool import Spool, open_private
+from hilum.node.spool import Spool
 
-__all__ = ["TESTED", "Arrival", "GuardedServer", "check_version", "quiet_library"]
+__all__ = ["TESTED", "GuardedServer", "check_version", "quiet_library"]
 
 TESTED = ("3.0.4",)
 """Versions of pynetdicom that these guards were tested with."""
@@ -71,102 +64,6 @@ def quiet_library() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_SEND_CHUNKED_DATASET = True
-
-
-class Arrival(io.BytesIO):
-    """The encoded data set of one object, written to the disk and hashed as it comes.
-
-    pynetdicom takes it for the buffer that it would fill itself; it stays empty.
-
-    Args:
-        most: bytes that it may have.
-        spool: where it goes.
-        head: makes the head of its file, when its first bytes are there.
-        close: closes the connection.
-
-    Attributes:
-        path: its file; None where there is none, or none any more.
-        start: bytes of the head.
-        size: bytes of the data set.
-        room: whether the spool had room for it.
-        failure: of the disk.
-    """
-
-    def __init__(
-        self, most: int, spool: Spool, head: Callable[[], bytes], close: Callable[[], None]
-    ) -> None:
-        super().__init__()
-        self._most = most
-        self._spool = spool
-        self._head = head
-        self._close = close
-        self._file: BufferedWriter | None = None
-        self._digest = hashlib.sha256()
-        self.path: Path | None = None
-        self.start = 0
-        self.size = 0
-        self.failure: OSError | None = None
-        self.room = True
-
-    def write(self, data: Any) -> int:
-        """Take the next bytes. Too many end the connection; a full disk is told at the end."""
-        self.size += len(data)
-        if self.size > self._most:
-            self.discard()
-            self._close()
-            return len(data)
-        self._digest.update(data)
-        if self.room and self.failure is None:
-            try:
-                self._store(data)
-            except OSError as error:
-                self.failure = error
-                self.discard()
-        return len(data)
-
-    def getvalue(self) -> bytes:
-        """Return nothing: the bytes are on the disk."""
-        return b""
-
-    def digest(self, syntax: str) -> str:
-        """Return the SHA-256 of the bytes and of the transfer syntax that gives them a meaning."""
-        whole = self._digest.copy()
-        whole.update(b"\0" + syntax.encode("ascii", "replace"))
-        return whole.hexdigest()
-
-    def finish(self) -> Path | None:
-        """Return the file with all bytes; None where it could not be written."""
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                self.failure = error
-                self.discard()
-            self._file = None
-        return self.path
-
-    def discard(self) -> None:
-        """Remove what has come."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-            self.path = None
-
-    def __del__(self) -> None:
-        self.discard()
-
-    def _store(self, data: bytes) -> None:
-        if self._file is None:
-            if not self._spool.has_room(len(data)):
-                self.room = False
-                return
-            self.path = self._spool.arriving()
-            self._file = open_private(self.path)
-            self.start = self._file.write(self._head())
-        self._file.write(data)
 
 
 class _Messages(DIMSEServiceProvider):
@@ -217,9 +114,10 @@ class _Negotiation(ACSE):
     def negotiate_association(self) -> None:
         """Reject who may not call; leave the rest to pynetdicom."""
         requestor, listener = self.assoc.requestor, self._server.listener
-        asked = requestor.primitive
-        title = str(asked.calling_ae_title).strip()
-        if str(asked.called_ae_title).strip() != listener.ae_title:
+        request = requestor.primitive
+        title = "" if request is None else str(request.calling_ae_title).strip()
+        called = "" if request is None else str(request.called_ae_title).strip()
+        if called != listener.ae_title:
             self._refuse("rejected: called title", 0x01, 0x01, 0x07)
         elif not listener.admits(title, requestor.address):
             self._refuse("rejected: calling title or address", 0x01, 0x01, 0x03)
@@ -267,7 +165,8 @@ class _Socket(AssociationSocket):
             if not count:
                 return read[:place]
             place += count
-        self.socket.settimeout(self._idle_s)  # for what is sent
+        if self.socket is not None:
+            self.socket.settimeout(self._idle_s)  # for what is sent
         return read
 
     def _shutdown_socket(self) -> None:
@@ -294,7 +193,7 @@ class _Connection:
 class _Handler(RequestHandler):
     """Makes an association of guarded parts."""
 
-    server: GuardedServer
+    server: GuardedServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _create_association(self) -> Association:
         made = super()._create_association()
@@ -349,7 +248,7 @@ class GuardedServer(ThreadedAssociationServer):
 
     def start(self) -> None:
         """Answer requests until `stop`."""
-        self.ae._servers.append(self)
+        self.ae._servers.append(self)  # pyright: ignore[reportPrivateUsage]
         for thread in self._own:
             thread.start()
 
@@ -370,11 +269,12 @@ class GuardedServer(ThreadedAssociationServer):
             _shut(association)
 
         def head() -> bytes:
-            context = association._accepted_cx.get(message.context_id or 0)
+            contexts = {one.context_id: one for one in association.accepted_contexts}
+            context = contexts.get(message.context_id)
             if context is None:
                 return b""
             command = message.command_set
-            return _head(
+            return film_head(
                 str(command.get("AffectedSOPClassUID", "")),
                 str(command.get("AffectedSOPInstanceUID", "")),
                 str(context.transfer_syntax[0]),
@@ -444,19 +344,6 @@ class GuardedServer(ThreadedAssociationServer):
         association = one.association
         if association is not None and isinstance(association.dimse, _Messages):
             association.dimse.give_up()
-
-
-def _head(sop_class: str, sop_instance: str, syntax: str) -> bytes:
-    """Return preamble and meta information of a film's file; the same for the same film."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(sop_class)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance)
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = IMPLEMENTATION_NAME
-    stream = io.BytesIO()
-    write_file_meta_info(stream, meta)
-    return bytes(128) + b"DICM" + stream.getvalue()
 
 
 def _shut(association: Association) -> None:

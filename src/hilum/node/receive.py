@@ -37,13 +37,13 @@ from pydicom.uid import (
 )
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.sop_class import Verification
 
 from hilum.domain.errors import UsageError
 from hilum.imaging.dicom.identifiers import Identifiers, identifiers_of
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME, MANUFACTURER
+from hilum.node.arrival import Arrival
 from hilum.node.books import NodeBooks
-from hilum.node.guards import Arrival, GuardedServer
+from hilum.node.guards import GuardedServer
 from hilum.node.records import Receipt, ReceivedFilm, Refused
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
@@ -52,6 +52,7 @@ __all__ = ["FILM_CLASSES", "IGNORED_CLASSES", "Receiver"]
 
 _LOG = logging.getLogger(__package__)
 
+VERIFICATION = UID("1.2.840.10008.1.1")
 FILM_CLASSES = {
     "CR": ComputedRadiographyImageStorage,
     "DX": DigitalXRayImageStorageForPresentation,
@@ -121,7 +122,7 @@ class Receiver:
         self._arrived = arrived
         self._counting = threading.Lock()
         listener = settings.listen.dicom
-        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_C_ECHO, lambda _: SUCCESS)]
+        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_C_ECHO, _on_echo)]
         try:
             self._server = GuardedServer(_entity(settings), listener, spool, handlers, self._count)
         except OSError as error:
@@ -238,6 +239,10 @@ class Receiver:
         return refusal.status
 
 
+def _on_echo(_event: Any) -> int:
+    return SUCCESS
+
+
 def _entity(settings: NodeSettings) -> ApplicationEntity:
     """Return the application entity, with a context for what is taken and for nothing else."""
     listener = settings.listen.dicom
@@ -247,7 +252,7 @@ def _entity(settings: NodeSettings) -> ApplicationEntity:
     entity.maximum_pdu_size = listener.max_pdu
     entity.maximum_associations = listener.max_associations
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = listener.idle_s
-    entity.add_supported_context(Verification)
+    entity.add_supported_context(VERIFICATION)
     films = [FILM_CLASSES[word] for word in settings.accept.sop_classes]
     for sop_class in (*films, *IGNORED_CLASSES):
         entity.add_supported_context(sop_class, list(_SYNTAXES))

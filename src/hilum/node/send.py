@@ -16,7 +16,6 @@ from pydicom.uid import UID
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import Verification
 from pynetdicom.status import code_to_category
 
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
@@ -28,6 +27,7 @@ __all__ = ["Sender", "echo", "verdict_on"]
 
 _LOG = logging.getLogger(__package__)
 
+_VERIFICATION = UID("1.2.840.10008.1.1")
 _LOOK_S = 1.0
 _TOGETHER = 64
 """Objects of one association, at most."""
@@ -89,7 +89,7 @@ def echo(destination: Destination, calling: str) -> str:
     """Ask a destination for C-ECHO; return what is wrong, or nothing."""
     entity = _entity(destination, calling)
     try:
-        association = _associate(entity, destination, [build_context(Verification)])
+        association = _associate(entity, destination, [build_context(_VERIFICATION)])
     except PeerError as error:
         return str(error)
     status = association.send_c_echo()
