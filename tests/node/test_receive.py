@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import socket
 import sqlite3
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -296,3 +298,22 @@ def test_a_port_that_is_taken_is_said(world: World, kit: Any, tmp_path: Path) ->
     rules = kit.settings(tmp_path / "spool", listen={"dicom": {"port": world.port}})
     with pytest.raises(UsageError, match="the address must be free to listen on"):
         Receiver(rules, world.spool, world.books)
+
+
+def test_dcmtk_sends_a_film_that_is_kept_as_it_came(
+    world: World, kit: Any, pixels: Any, tmp_path: Path
+) -> None:
+    program = shutil.which("storescu")
+    if program is None:
+        pytest.skip("storescu of dcmtk is not installed")
+    one = kit.film(pixels, 90)
+    dcmwrite(tmp_path / "a.dcm", one)
+    command = [program, "-aec", "HILUM", "127.0.0.1", str(world.port), str(tmp_path / "a.dcm")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    row = world.books.database.one("SELECT sha256 FROM film WHERE sop LIKE '%.7.90'")
+    assert world.spool.film(row[0]).read_bytes().endswith(encoded(one))
+    wrong = subprocess.run(
+        [program, "-aec", "OTHER", *command[3:]], capture_output=True, check=False, timeout=60
+    )
+    assert wrong.returncode != 0
