@@ -57,7 +57,7 @@ class Arrival(io.BytesIO):
         self.room = True
 
     def write(self, data: Any) -> int:
-        """Take the next bytes. Too many end the connection; a full disk is told at the end."""
+        """Take the next bytes. Too many end the connection; a full disk shows at the end."""
         self.size += len(data)
         if self.size > self._most:
             self.discard()

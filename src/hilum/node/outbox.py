@@ -70,13 +70,13 @@ class Outbox:
                 "d.state='waiting' ORDER BY d.object LIMIT ?",
                 (destination, most + len(resting)),
             ).fetchall()
-            taken = [Delivery(*row) for row in rows if row["object"] not in resting][:most]
+            due = [Delivery(*row) for row in rows if row["object"] not in resting][:most]
             connection.executemany(
                 "UPDATE delivery SET state='sending', tries=tries+1, changed=?, "
                 "begun=coalesce(begun, ?) WHERE object=? AND destination=?",
-                [(now, now, one.object, destination) for one in taken],
+                [(now, now, one.object, destination) for one in due],
             )
-            return taken
+            return due
 
         if self._database.one(
             "SELECT 1 FROM delivery WHERE destination=? AND state='waiting' LIMIT 1", (destination,)

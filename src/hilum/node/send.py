@@ -167,11 +167,11 @@ class Sender:
             return True
         resting = {number for number, due in self._due.items() if due > now}
         name = self._destination.name
-        taken = self._outbox.take(name, resting, _TOGETHER, self._retry.give_up_h * 3600.0)
-        if not taken:
+        batch = self._outbox.take(name, resting, _TOGETHER, self._retry.give_up_h * 3600.0)
+        if not batch:
             return False
         try:
-            self._send(taken)
+            self._send(batch)
         except PeerError as error:
             self._down += 1
             wait = self._jittered(self._down)
@@ -180,13 +180,13 @@ class Sender:
             _LOG.warning("destination %s: %s; again in %.1f s", name, error, wait)
         return True
 
-    def _send(self, taken: Sequence[Delivery]) -> None:
-        pairs = dict.fromkeys((one.sop_class, one.syntax) for one in taken)
+    def _send(self, batch: Sequence[Delivery]) -> None:
+        pairs = dict.fromkeys((one.sop_class, one.syntax) for one in batch)
         contexts = [build_context(UID(sop_class), [UID(syntax)]) for sop_class, syntax in pairs]
         try:
             association = _associate(self._entity, self._destination, contexts)
         except _ContextsRefusedError as error:
-            for one in taken:
+            for one in batch:
                 self._outbox.fail(one, None, str(error))
             return
         self._down = 0
@@ -195,7 +195,7 @@ class Sender:
             for one in association.accepted_contexts
         }
         try:
-            for one in taken:
+            for one in batch:
                 if self._ended.is_set():
                     break
                 if (one.sop_class, one.syntax) not in accepted:
