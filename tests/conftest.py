@@ -49,8 +49,13 @@ compute: {device: cpu, precision: float32, threads: 1}
 
 
 def closing() -> Any:
-    """The file beside this one; tests are no package, so it is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("closing", Path(__file__).with_name("closing.py"))
+    """What is counted and told when the tests end."""
+    return beside("closing")
+
+
+def beside(name: str) -> Any:
+    """A file beside this one; tests are no package, so it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -166,6 +171,12 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, hilum: Hilum) -> Path:
     (inbox / "damaged.png").write_bytes(whole[: len(whole) // 2])
     hilum("predict", root / "bundle", inbox, "-o", root / "out", code=3)
     return root
+
+
+@pytest.fixture(scope="session")
+def inline() -> Any:
+    """A reader without a process, to take the place of `ReaderProcess` where lanes make theirs."""
+    return beside("inline_reader").Inline
 
 
 @pytest.fixture(scope="session")

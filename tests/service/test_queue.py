@@ -107,7 +107,7 @@ async def test_a_full_disk_leaves_nothing_half(
     monkeypatch.setattr("hilum.service.objects.os.write", full)
     assert told(await sent(parts, b"a")) == [(507, "DISK_FULL")]
     monkeypatch.undo()
-    monkeypatch.setattr("hilum.service.objects.os.fsync", full)
+    monkeypatch.setattr("hilum.files.atomic.os.fsync", full)
     assert told(await sent(parts, b"a")) == [(507, "DISK_FULL")]
     assert parts.store.films.unfinished() == []
     assert [path for path in parts.store.objects.root.rglob("*") if path.parent.name == "tmp"] == []

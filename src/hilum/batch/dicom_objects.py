@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,12 +110,16 @@ class ScoredFilm:
         analysis: of the film.
         facts: of the film, with its header where it is a DICOM object.
         image_id: its name in the results, which no other film of the batch has.
+        revision: of its objects; 1, and one more for each change.
+        predecessors: kind to the (series, object) UIDs of the report that a report replaces.
     """
 
     bundle: Bundle
     analysis: Analysis
     facts: FilmFacts
     image_id: str
+    revision: int = 1
+    predecessors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -201,8 +205,12 @@ def object_files(
         outlines=film.outlines(),
         sheet=sheet,
         map_of=film.map_of,
+        revision=film.revision,
     )
-    made = {kind: object_kind(kind).build(results) for kind in request.kinds}
+    made = {
+        kind: object_kind(kind).build(_after(results, film.predecessors.get(kind)))
+        for kind in request.kinds
+    }
     files = {kind: file_bytes(one) for kind, one in made.items() if one is not None}
     undrawn = "sc" in request.kinds and sheet is None
     return files, UNDRAWN if undrawn else ""
@@ -226,6 +234,13 @@ def remove_stale_objects(out: Path, shown: Set[str]) -> None:
                 file.unlink(missing_ok=True)
         if not any(film.iterdir()):
             film.rmdir()
+
+
+def _after(results: FilmResults, before: tuple[str, str] | None) -> FilmResults:
+    """Return the results with the report that theirs replaces, if there is one."""
+    if before is None:
+        return results
+    return replace(results, predecessor_series=before[0], predecessor=before[1])
 
 
 def _algorithm(bundle: Bundle, analysis: Analysis) -> Algorithm:

@@ -21,7 +21,7 @@ from hilum.explain.caption import Caption
 from hilum.explain.map_layer import map_layer
 from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
-from hilum.reading.film import Reading, Refusal
+from hilum.reading.film import FilmFacts, Reading, Refusal
 from hilum.reading.picture import Picture
 from hilum.reading.process import Limits, ReaderProcess
 
@@ -126,12 +126,12 @@ class ScoredInput(NamedTuple):
     Attributes:
         entry: its row, and what identifies its bytes.
         analysis: of the film; None where it was not scored.
-        shape: (rows, columns) of the film; None where it was not scored.
+        facts: of the film; None where it was not scored.
     """
 
     entry: Entry
     analysis: Analysis | None = None
-    shape: tuple[int, int] | None = None
+    facts: FilmFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class FilmScoring:
             sop_instance_uid=facts.sop_instance_uid,
             pixels_sha256=facts.pixels_sha256,
         )
-        return ScoredInput(entry, analysis, facts.shape)
+        return ScoredInput(entry, analysis, facts)
 
     def _analysis(self, item: Input, reading: Reading) -> Analysis:
         facts, pictures = reading.facts, self.request.pictures

@@ -32,6 +32,7 @@ from hilum.cli import (
     import_,
     localize,
     merge,
+    node,
     phantom,
     predict,
     readers,
@@ -133,6 +134,7 @@ app.command()(merge.merge)
 app.command()(deidentify.deidentify)
 app.command()(report.report)
 app.add_typer(serve.app)
+app.add_typer(node.app)
 app.command()(doctor.doctor)
 
 

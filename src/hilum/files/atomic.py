@@ -8,7 +8,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["UNFINISHED", "atomic_file", "atomic_folder", "naming", "sync_folder", "write_atomic"]
+__all__ = [
+    "UNFINISHED",
+    "atomic_file",
+    "atomic_folder",
+    "move_whole",
+    "naming",
+    "sync_folder",
+    "write_atomic",
+]
 
 UNFINISHED = ".hilum.tmp"
 """Suffix of a file that is not complete yet. No user's file has it."""
@@ -88,6 +96,27 @@ def write_atomic(path: Path, data: bytes, durable: bool = False) -> None:
     """
     with atomic_file(path, durable) as unfinished:
         unfinished.write_bytes(data)
+
+
+def move_whole(unfinished: Path, path: Path) -> None:
+    """Move a file that is written to its place, so that it is there after a power cut too.
+
+    A file that is at the place already stays; it must be the same, such as one that is named by
+    the hash of its bytes.
+
+    Args:
+        unfinished: the file, on the file system of its place.
+        path: its place; the folder is made, and the one above it must exist.
+    """
+    if path.exists():
+        return
+    new = not path.parent.exists()
+    path.parent.mkdir(exist_ok=True)
+    _sync(unfinished)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+    if new:
+        sync_folder(path.parent.parent)
 
 
 @contextmanager

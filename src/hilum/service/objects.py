@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hilum.files.atomic import sync_folder, write_atomic
+from hilum.files.atomic import move_whole, sync_folder, write_atomic
 
 __all__ = ["FilmObjects", "TooLargeError", "UploadedBytes", "harmless_suffix"]
 
@@ -97,7 +97,7 @@ class FilmObjects:
                     digest.update(chunk)
                     _write_all(file.fileno(), chunk)
             whole()
-            await run_sync(self._keep, path, digest.hexdigest())
+            await run_sync(move_whole, path, self.film(digest.hexdigest()))
         finally:
             path.unlink(missing_ok=True)
         return UploadedBytes(digest.hexdigest(), size)
@@ -139,20 +139,6 @@ class FilmObjects:
                 sync_folder(path.parent)
         for path in self.derived(film, "").parent.glob(f"{film}-*"):
             path.unlink(missing_ok=True)
-
-    def _keep(self, unfinished: Path, sha256: str) -> None:
-        """Move bytes to their place, so that they are there after a power cut too."""
-        place = self.film(sha256)
-        if place.exists():
-            return
-        new = not place.parent.exists()
-        place.parent.mkdir(exist_ok=True)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(place)
-        sync_folder(place.parent)
-        if new:
-            sync_folder(place.parent.parent)
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.errors import UsageError
+from hilum.files.database import Database
 from hilum.files.lock import LOCK
 from hilum.service.objects import FilmObjects
 from hilum.service.pictures import FilmPictures
 from hilum.service.rates import RateLimit
 from hilum.service.settings import ServiceSettings
-from hilum.service.store.database import Database
+from hilum.service.store.database import open_database
 from hilum.service.store.films import FilmRow, FilmState, StoredFilms
 from hilum.service.store.tokens import AccessToken, StoredTokens
 from hilum.service.store.verdicts import StoredVerdicts
@@ -77,7 +78,7 @@ def open_store(root: Path, new: bool = True) -> Store:
                 f"{root} is not. Name one with --store"
             )
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(path)
+    database = open_database(path)
     return Store(root, database, StoredFilms(database), StoredTokens(database), FilmObjects(root))
 
 

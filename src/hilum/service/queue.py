@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from concurrent.futures import Future
 from pathlib import PurePosixPath
-from queue import SimpleQueue
 
 from hilum.batch.inputs import Listed
 from hilum.batch.score import FilmScoring, Input, ScoredInput, reject_conflict
+from hilum.batch.standing import StandingLanes
 from hilum.domain.documents.results import ImageResult
 from hilum.reading.process import ReaderProcess
 from hilum.report.batch.results_jsonl import line_of
@@ -19,8 +18,6 @@ from hilum.service.store.films import FilmRow, StoredFilms
 from hilum.service.summaries import summarize
 
 __all__ = ["FilmQueue", "image_id_of"]
-
-_LOG = logging.getLogger(__package__)
 
 
 class FilmQueue:
@@ -49,36 +46,19 @@ class FilmQueue:
         self._films = films
         self._objects = objects
         self._scoring = scoring
-        self._waiting: SimpleQueue[str | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._reserved = 0
-        self._pending: dict[str, Future[None]] = {}
-        self._reading: set[str] = set()
-        manifest = scoring.bundle.manifest
-        self._readers = [
-            ReaderProcess(
-                manifest.preprocessing,
-                manifest.gate,
-                scoring.request.limits,
-                scoring.request.early if number == 0 else None,
-            )
-            for number in range(lanes)
-        ]
-        self._threads = [
-            threading.Thread(target=self._work, args=(reader,), name=f"lane-{number}")
-            for number, reader in enumerate(self._readers)
-        ]
+        self._lanes = StandingLanes(scoring, lanes, self._score)
 
     def start(self) -> None:
         """Start the lanes with the films that an earlier service left without a result."""
         for film in self._films.unfinished():
             self.put(film)
-        for thread in self._threads:
-            thread.start()
+        self._lanes.start()
 
     def is_full(self) -> bool:
         """Return whether there is no place in the queue now."""
-        return len(self._pending) + self._reserved >= self.most
+        return self._lanes.length() + self._reserved >= self.most
 
     def reserve(self) -> bool:
         """Take a place in the queue for a film that has come in; false where there is none."""
@@ -95,50 +75,23 @@ class FilmQueue:
 
     def put(self, film: str) -> None:
         """Put a film that is in the store into the queue, once."""
-        with self._lock:
-            if film in self._pending:
-                return
-            self._pending[film] = Future()
-        self._waiting.put(film)
+        self._lanes.put(film)
 
     def pending(self, film: str) -> Future[None] | None:
         """Return what is done when the film has its result; None for one that does not wait."""
-        with self._lock:
-            return self._pending.get(film)
+        return self._lanes.pending(film)
 
     def is_reading(self, film: str) -> bool:
         """Return whether a film is being read or scored now."""
-        return film in self._reading
+        return self._lanes.is_busy(film)
 
     def length(self) -> int:
         """Return the number of films that wait or are worked on."""
-        return len(self._pending)
+        return self._lanes.length()
 
     def close(self) -> None:
         """Stop the lanes, also in the middle of a film; it is scored by the next service."""
-        for reader in self._readers:
-            reader.stop()
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
-        for reader in self._readers:
-            reader.close()
-
-    def _work(self, reader: ReaderProcess) -> None:
-        while (film := self._waiting.get()) is not None:
-            self._reading.add(film)
-            try:
-                self._score(film, reader)
-            except Exception as error:  # a lane must go on; the film waits for the next start
-                # the words may quote a header, and so name a patient
-                _LOG.error("film %s was not scored: %s", film, type(error).__name__)
-            finally:
-                self._reading.discard(film)
-                with self._lock:
-                    done = self._pending.pop(film)
-                done.set_result(None)
+        self._lanes.close()
 
     def _score(self, film: str, reader: ReaderProcess) -> None:
         row = self._films.film(film)
@@ -164,9 +117,9 @@ class FilmQueue:
                 summary = summarize(
                     result, line_of(result), entry.sop_instance_uid, entry.pixels_sha256
                 )
-        if result.status.scored and analysis is not None and scored.shape is not None:
+        if result.status.scored and analysis is not None and scored.facts is not None:
             way = self._scoring.bundle.manifest.preprocessing
-            maps = maps_of(row.id, result.bundle, analysis, scored.shape, way)
+            maps = maps_of(row.id, result.bundle, analysis, scored.facts.shape, way)
             self._objects.derive(row.id, maps_kind(result.bundle), maps)
         self._films.finish(row.id, summary)
 

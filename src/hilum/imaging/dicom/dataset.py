@@ -9,6 +9,7 @@ import unicodedata
 import zlib
 from contextlib import suppress
 from copy import copy
+from mmap import mmap
 from typing import Any
 
 from pydicom import dcmread, dcmwrite
@@ -34,6 +35,7 @@ from hilum.imaging.limits import MAX_INFLATED_BYTES
 __all__ = [
     "MAX_DEPTH",
     "MAX_ELEMENTS",
+    "ElementWalk",
     "check_nesting",
     "cleaned",
     "file_bytes",
@@ -316,7 +318,7 @@ def check_nesting(data: bytes, start: int, little: bool = True) -> None:
         ...
         hilum.domain.errors.FilmError: sequences may be nested 32 deep; this data set goes deeper
     """
-    walk = _Walk(data, start, "<" if little else ">")
+    walk = ElementWalk(data, start, "<" if little else ">")
     for _ in range(MAX_ELEMENTS):
         if not walk.step():
             return
@@ -333,19 +335,34 @@ def check_nesting(data: bytes, start: int, little: bool = True) -> None:
     )
 
 
-class _Walk:
-    """A place in the bytes, and where the sequences around it end."""
+class ElementWalk:
+    """A walk over the elements of a data set, those in sequences too; no value is read.
 
-    def __init__(self, data: bytes, start: int, order: str) -> None:
+    Attributes:
+        place: where the next element starts.
+        ends: where the sequences around it end.
+        tag: of the element before, group and number; 0 for what only opens or closes a sequence.
+        value: (start, end) of its value.
+
+    Args:
+        data: bytes with a data set in them; a memory map will do.
+        start: where it starts.
+        order: `<` for little-endian, `>` for big-endian.
+    """
+
+    def __init__(self, data: bytes | mmap, start: int, order: str) -> None:
         self.data = data
         self.place = start
         self.ends: list[int] = []
+        self.tag = 0
+        self.value = (start, start)
         self._order = order
         self._in_fragments = False
         self._implicit = not data[start + 4 : start + 6].isalpha()
 
     def step(self) -> bool:
         """Go past one element or into one sequence; False at the end of what can be read."""
+        self.tag = 0
         while self.ends and self.place >= self.ends[-1] and not self._in_fragments:
             self.ends.pop()
         if self.place + 8 > len(self.data):
@@ -365,6 +382,8 @@ class _Walk:
         if tag == _PIXEL_DATA and not self.ends:
             return False
         self.place += head
+        self.tag = tag
+        self.value = (self.place, min(self.place + length, len(self.data)))
         if vr == b"SQ" or (length == _UNDEFINED and vr in (b"UN", b"")):
             self.ends.append(len(self.data) if length == _UNDEFINED else self.place + length)
         else:

@@ -20,6 +20,8 @@ from hilum.interchange.parts.uids import device_uid, object_uid, series_uid
 from hilum.interchange.parts.values import valid
 
 __all__ = [
+    "IMPLEMENTATION",
+    "IMPLEMENTATION_NAME",
     "MANUFACTURER",
     "NOTICE",
     "RESEARCH",
@@ -45,8 +47,9 @@ NOTICE = "hilum is research software, not a medical device. Research only, not f
 _UTF8 = "ISO_IR 192"
 _NO_MOMENT = ("19000101", "000000")
 """Content Date and Time must have a value; this one says that the film has none."""
-_IMPLEMENTATION = UID("2.25.253013476189482731950148467512370561193")
+IMPLEMENTATION = UID("2.25.253013476189482731950148467512370561193")
 """This software, in the head of each file: a UUID drawn once."""
+IMPLEMENTATION_NAME = "HILUM"
 _BODY_PARTS = ("CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "WHOLEBODY")
 """Terms of PS3.16 Annex L for parts with the chest, none of which has a side."""
 _COPIED = (
@@ -192,8 +195,8 @@ def file_bytes(dataset: FileDataset) -> bytes:
     meta = dataset.file_meta
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.ImplementationClassUID = _IMPLEMENTATION
-    meta.ImplementationVersionName = "HILUM"
+    meta.ImplementationClassUID = IMPLEMENTATION
+    meta.ImplementationVersionName = IMPLEMENTATION_NAME
     dataset.preamble = bytes(128)
     stream = io.BytesIO()
     dataset.save_as(stream, enforce_file_format=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.service.store.database import Database, Row
+from hilum.files.database import Database, Row
 
 __all__ = ["AuditTrail", "Happening", "append_event", "digest_of", "verify_chain"]
 

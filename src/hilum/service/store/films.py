@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from hilum.service.store.database import Database, Row
+from hilum.files.database import Database, Row
 from hilum.service.store.events import Happening, append_event, digest_of
 
 __all__ = ["SCORED", "FilmRow", "FilmState", "NewFilm", "NewResult", "StoredFilms", "parted"]

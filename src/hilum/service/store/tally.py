@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hilum.domain.errors import Status
-from hilum.service.store.database import Database
+from hilum.files.database import Database
 from hilum.service.store.films import SCORED, parted
 
 __all__ = ["StoreTally"]

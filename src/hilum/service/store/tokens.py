@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hilum.domain.errors import UsageError, choice
-from hilum.service.store.database import Database, Row
+from hilum.files.database import Database, Row
 from hilum.service.store.events import Happening, append_event
 
 __all__ = ["OWNER", "AccessToken", "Scope", "StoredTokens", "scopes_of"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.service.store.database import Database, Row
+from hilum.files.database import Database, Row
 from hilum.service.store.events import Happening, append_event, digest_of
 
 __all__ = [

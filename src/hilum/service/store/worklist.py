@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from hilum.domain.errors import UsageError
-from hilum.service.store.database import Database, Row
+from hilum.files.database import Database, Row
 from hilum.service.store.films import SCORED, FilmRow, parted
 
 __all__ = ["ListedFilm", "Worklist", "WorklistPage", "WorklistQuery", "WorklistState"]

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from hilum.confined.frames import Buffer, Frame, frame_bytes, read_frame
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
@@ -44,9 +42,3 @@ def _through_frames(head: dict[str, Any], blobs: Sequence[Buffer]) -> Frame:
         return bytes(data[at - size : at])
 
     return read_frame(read)
-
-
-@pytest.fixture(scope="session")
-def inline() -> type[ReaderProcess]:
-    """To take the place of `hilum.batch.engines.lanes.ReaderProcess`."""
-    return Inline

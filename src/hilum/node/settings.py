@@ -1,0 +1,289 @@
+"""The configuration of a node: `node.yaml`, read strictly."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+
+from hilum.domain.errors import UsageError
+from hilum.interchange import check_kinds
+from hilum.runs.recipe import Key, Source, describe
+from hilum.runs.recipe_parts import Part
+
+__all__ = [
+    "Accepted",
+    "Destination",
+    "DicomListener",
+    "Grouping",
+    "Listeners",
+    "NodeSettings",
+    "ObjectSettings",
+    "Retries",
+    "load_settings",
+]
+
+Network = IPv4Network | IPv6Network
+_LONGEST = 256 * 1024
+"""Bytes of a configuration file."""
+_TITLE = re.compile(r"[ !-\[\]-~]{1,16}")
+"""An AE title: 1 to 16 characters of ASCII, no backslash."""
+_NOT_BUILT: dict[tuple[str, ...], str] = {
+    ("listen", "dicomweb"): "STOW-RS, metrics and the status page",
+    ("listen", "dicom", "tls"): "TLS for DICOM",
+    ("destinations", "*", "url"): "STOW-RS",
+    ("destinations", "*", "token_file"): "STOW-RS",
+    ("destinations", "*", "commit"): "storage commitment",
+    ("destinations", "*", "deidentify"): "de-identification",
+    ("keep",): "deletion by age",
+    ("sources",): "`hilum fetch`",
+}
+"""Keys of the plan that this version does not have. They are refused, never ignored."""
+
+
+def _title(word: str) -> str:
+    if not _TITLE.fullmatch(word) or word != word.strip():
+        raise ValueError(
+            "an AE title must have 1 to 16 characters of ASCII, without a backslash or blanks "
+            "around it"
+        )
+    return word
+
+
+AeTitle = Annotated[str, AfterValidator(_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0.0)]
+
+
+class DicomListener(Part):
+    """Where and from whom films are taken by C-STORE."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 11112
+    ae_title: AeTitle = "HILUM"
+    """Title by which the node must be called."""
+    calling: dict[AeTitle, tuple[Network, ...]] = Field(default={})
+    """AE titles that may call, each with the addresses it may call from. Without any, every title
+    may call, from this machine alone. An AE title is not authentication."""
+    max_connections: int = Field(default=32, ge=1, le=1024)
+    """TCP connections open at a time; the next one is closed at once."""
+    max_associations: int = Field(default=10, ge=1, le=256)
+    """Associations at a time; the next one is rejected."""
+    idle_s: Seconds = 30.0
+    """Seconds for one PDU to come whole, and between two of them."""
+    association_s: Seconds = 3600.0
+    """Seconds for a whole association."""
+    max_object_mb: int = Field(default=256, ge=1, le=4096)
+    """Millions of bytes of one object."""
+    max_pdu: int = Field(default=131072, ge=4096, le=1048576)
+    """Bytes of a PDU; a longer one ends the connection before it is read."""
+
+    @field_validator("calling", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        """Read `10.0.0.5` and `10.0.0.0/24` alike."""
+        if not isinstance(value, Mapping):
+            return value
+        return {title: _listed(places) for title, places in value.items()}
+
+    @model_validator(mode="after")
+    def _open_to_some(self) -> DicomListener:
+        if not self.calling and not _is_loopback(self.host):
+            raise ValueError(
+                "an address that others can reach needs `calling`, the AE titles and addresses "
+                f"that may call; {self.host} has none"
+            )
+        return self
+
+    def admits(self, title: str, address: str) -> bool:
+        """Return whether a title may call from an address.
+
+        >>> DicomListener(calling={"PACS1": ["10.0.0.0/24"]}).admits("PACS1", "10.0.0.7")
+        True
+        >>> DicomListener().admits("ANY", "10.0.0.7")
+        False
+        """
+        place = ipaddress.ip_address(address.partition("%")[0])
+        if not self.calling:
+            return place.is_loopback
+        return any(place in network for network in self.calling.get(title, ()))
+
+
+def _listed(places: Any) -> Any:
+    if not isinstance(places, list):
+        raise ValueError(f"calling must list addresses, such as [10.0.0.5]; got {places!r}")
+    return tuple(ipaddress.ip_network(str(place), strict=False) for place in places)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Listeners(Part):
+    """What the node listens on."""
+
+    dicom: DicomListener = DicomListener()
+
+
+class Accepted(Part):
+    """What is taken."""
+
+    sop_classes: tuple[Literal["CR", "DX", "SC"], ...] = Field(
+        default=("CR", "DX", "SC"), min_length=1
+    )
+    """Kinds of films: Computed Radiography, Digital X-Ray (for presentation), Secondary Capture."""
+    quota_gb: float = Field(default=50.0, gt=0.0)
+    """Billions of bytes that the spool may hold."""
+    free_gb: float = Field(default=1.0, ge=0.0)
+    """Billions of bytes of the disk that stay free: before it is full, senders keep their films."""
+
+
+class Grouping(Part):
+    """When the films of a study are taken together."""
+
+    by: Literal["study"] = "study"
+    quiet_s: float = Field(default=20.0, ge=0.0)
+    """Seconds without a film of the study after which it is scored."""
+    at_most_s: float = Field(default=300.0, ge=0.0)
+    """Seconds after which it is scored although films keep coming."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Grouping:
+        if self.at_most_s < self.quiet_s:
+            raise ValueError(
+                f"at_most_s must be at least quiet_s; got {self.at_most_s:g} and {self.quiet_s:g}"
+            )
+        return self
+
+
+class ObjectSettings(Part):
+    """What is sent back."""
+
+    kinds: tuple[str, ...] = ("sr", "region", "sc", "pr")
+    """Kinds of DICOM objects: sr, region, sc, pr, ko, seg."""
+    on_reject: Literal["none"] = "none"
+    """Objects of a film that is not scored: there are none."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return check_kinds(",".join(kinds))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+
+class Destination(Part):
+    """Where results are sent."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    kind: Literal["dicom"] = "dicom"
+    host: str = Field(min_length=1)
+    port: Port
+    ae_title: AeTitle
+    """Title of the peer."""
+    sr: Literal["comprehensive3d"] = "comprehensive3d"
+    """SOP class of reports."""
+    timeout_s: Seconds = 30.0
+    """Seconds to connect, and for each answer."""
+
+
+class Retries(Part):
+    """How often sending is tried again."""
+
+    first_s: Seconds = 5.0
+    factor: float = Field(default=2.0, ge=1.0, le=10.0)
+    max_s: Seconds = 900.0
+    give_up_h: Seconds = 72.0
+
+    def wait_s(self, tries: int) -> float:
+        """Return the seconds after the given number of failed tries, without jitter.
+
+        >>> [Retries().wait_s(tries) for tries in (1, 2, 3, 20)]
+        [5.0, 10.0, 20.0, 900.0]
+        """
+        return min(self.max_s, self.first_s * self.factor ** min(tries - 1, 64))
+
+
+class NodeSettings(Part):
+    """The configuration of a node."""
+
+    spool: Path
+    """Folder of films, results and books; on one file system, for its owner alone."""
+    listen: Listeners = Listeners()
+    accept: Accepted = Accepted()
+    group: Grouping = Grouping()
+    results: ObjectSettings = ObjectSettings()
+    destinations: tuple[Destination, ...] = ()
+    retry: Retries = Retries()
+
+    @model_validator(mode="after")
+    def _apart(self) -> NodeSettings:
+        names = [one.name for one in self.destinations]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"destinations must have a name each; two are called {name}")
+        own = self.listen.dicom
+        for one in self.destinations:
+            if (one.host, one.port) == (own.host, own.port):
+                raise ValueError(
+                    f"destination {one.name} must not be the node itself; {one.host}:{one.port} is"
+                )
+        return self
+
+
+def load_settings(path: Path) -> NodeSettings:
+    """Load a configuration.
+
+    A relative spool lies beside the file.
+
+    Raises:
+        UsageError: for a file that is not one; the message names the line and the key.
+    """
+    try:
+        if path.stat().st_size > _LONGEST:
+            raise UsageError(
+                f"a configuration must be smaller than {_LONGEST} bytes; {path} is not"
+            )
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"a configuration must be readable; {path}: {reason}") from None
+    try:
+        tree = yaml.safe_load(text)
+        source = Source.of(str(path), text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"a configuration must be YAML; {path}: {reason}") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"a configuration must be a mapping of keys; {path} is not")
+    _refuse_not_built(source)
+    try:
+        settings = NodeSettings.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(describe(error, NodeSettings, source)) from None
+    spool = path.parent / settings.spool.expanduser()
+    return settings.model_copy(update={"spool": spool})
+
+
+def _refuse_not_built(source: Source) -> None:
+    for key in source.lines:
+        pattern: Key = tuple("*" if isinstance(step, int) else step for step in key)
+        what = _NOT_BUILT.get(tuple(map(str, pattern)))
+        if what is not None:
+            raise UsageError(
+                f"{source.place(key)}: {'.'.join(map(str, key))}: this version of hilum does not "
+                f"have {what}. Remove the key"
+            )

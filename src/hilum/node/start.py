@@ -1,0 +1,165 @@
+"""A node put together: receiver, groups and senders around one spool."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hilum.batch.dicom_objects import DicomRequest
+from hilum.batch.score import BatchRequest, FilmScoring
+from hilum.bundle import Bundle
+from hilum.domain.errors import UsageError
+from hilum.files.lock import locked
+from hilum.node.books import NodeBooks
+from hilum.node.group import StudyGroups, StudyScoring
+from hilum.node.guards import check_version, quiet_library
+from hilum.node.outbox import Outbox
+from hilum.node.receive import Receiver
+from hilum.node.send import Sender, echo
+from hilum.node.settings import DicomListener, NodeSettings
+from hilum.node.spool import Spool
+
+__all__ = ["Node", "NodeWork", "check_node", "open_spool", "running"]
+
+_LOG = logging.getLogger(__package__)
+
+
+@dataclass(frozen=True)
+class NodeWork:
+    """What a node scores with.
+
+    Attributes:
+        bundle: loaded.
+        request: options of scoring, without pictures.
+        objects: kinds of objects, and the key of their UIDs.
+        lanes: studies that are scored at a time.
+    """
+
+    bundle: Bundle
+    request: BatchRequest
+    objects: DicomRequest
+    lanes: int
+
+
+class Node:
+    """A node; `running` starts and stops one.
+
+    Args:
+        settings: its configuration.
+        work: what it scores with.
+
+    Attributes:
+        books: of the node.
+        receiver: takes films.
+    """
+
+    def __init__(self, settings: NodeSettings, work: NodeWork) -> None:
+        check_version()
+        quiet_library()
+        self.spool = open_spool(settings)
+        self.books = NodeBooks(settings.spool)
+        self.books.recover()
+        self.spool.tidy(*self.books.files())
+        outbox = Outbox(self.books.database)
+        title = settings.listen.dicom.ae_title
+        self._senders = [
+            Sender(one, title, settings.retry, outbox, self.spool) for one in settings.destinations
+        ]
+        study = StudyScoring(
+            FilmScoring(work.bundle, settings.spool, work.request),
+            work.objects,
+            self.spool,
+            self.books,
+            [one.name for one in settings.destinations],
+            self._built,
+        )
+        self._groups = StudyGroups(settings.group, study, work.lanes)
+        try:
+            self.receiver = Receiver(settings, self.spool, self.books, self._groups.wake)
+        except UsageError:
+            self.books.close()
+            raise
+
+    def start(self) -> None:
+        """Take films, score them, and send results."""
+        self._groups.start()
+        for sender in self._senders:
+            sender.start()
+        self.receiver.start()
+
+    def stop(self) -> None:
+        """Stop taking films first; what is unfinished waits for the next start."""
+        self.receiver.stop()
+        self._groups.stop()
+        for sender in self._senders:
+            sender.stop()
+        self.books.close()
+
+    def _built(self) -> None:
+        for sender in self._senders:
+            sender.wake()
+
+
+@contextmanager
+def running(settings: NodeSettings, work: NodeWork) -> Generator[Node]:
+    """Run a node; it alone has its spool."""
+    settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(settings.spool):
+        node = Node(settings, work)
+        node.start()
+        try:
+            yield node
+        finally:
+            node.stop()
+
+
+def open_spool(settings: NodeSettings) -> Spool:
+    """Open the folder of a node.
+
+    Raises:
+        UsageError: for a folder that films cannot be kept in.
+    """
+    accept = settings.accept
+    return Spool(settings.spool, round(accept.quota_gb * 1e9), round(accept.free_gb * 1e9))
+
+
+def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
+    """Check what a node needs: library, spool, address, and that every destination answers C-ECHO.
+
+    Args:
+        settings: of the node.
+        warn: called with a line for a destination that does not answer, which is no error: it may
+            later.
+
+    Raises:
+        UsageError: for what a node cannot start without.
+    """
+    check_version()
+    quiet_library()
+    spool = open_spool(settings)
+    if not spool.has_room():
+        raise UsageError(
+            f"the disk of the spool must have more than {settings.accept.free_gb:g} GB free; "
+            f"{settings.spool} has less. Free some, or lower accept.free_gb"
+        )
+    _try_address(settings.listen.dicom)
+    for one in settings.destinations:
+        wrong = echo(one, settings.listen.dicom.ae_title)
+        if wrong:
+            warn(f"destination {one.name} does not answer C-ECHO: {wrong}")
+
+
+def _try_address(listener: DicomListener) -> None:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((listener.host, listener.port))
+        except OSError as error:
+            raise UsageError(
+                f"the address must be free to listen on; {listener.host}:{listener.port}: "
+                f"{error.strerror or error}. Give another with listen.dicom"
+            ) from None
