@@ -43,7 +43,7 @@ preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
 model: {backbone: densenet121, options: {growth_rate: 4}}
 phases:
   - {name: head, trains: {head: 3.0e-3}, epochs: 1}
-  - {name: all, trains: {all: 2.0e-3}, epochs: 2}
+  - {name: all, trains: {all: 2.0e-3}, epochs: 1}
 batch_size: 16
 compute: {device: cpu, precision: float32, threads: 1}
 """
