@@ -8,6 +8,7 @@ Tests only read them; a test that edits works on a copy.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -42,19 +43,14 @@ preprocessing: {size: 64, channels: 1, mean: [0.5], std: [0.25]}
 model: {backbone: densenet121, options: {growth_rate: 4}}
 phases:
   - {name: head, trains: {head: 3.0e-3}, epochs: 1}
-  - {name: all, trains: {all: 2.0e-3}, epochs: 2}
+  - {name: all, trains: {all: 2.0e-3}, epochs: 1}
 batch_size: 16
 compute: {device: cpu, precision: float32, threads: 1}
 """
 
 
-def closing() -> Any:
-    """What is counted and told when the tests end."""
-    return beside("closing")
-
-
 def beside(name: str) -> Any:
-    """A file beside this one; tests are no package, so it is loaded by its path."""
+    """The file of this name beside this one; tests are no package, so it is loaded by its path."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -70,11 +66,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--coverage"):
-        config.pluginmanager.register(closing().Coverage(), "coverage-of-hilum")
+        config.pluginmanager.register(beside("closing").Coverage(), "coverage-of-hilum")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    closing().tell_skips(terminalreporter)
+    beside("closing").tell_skips(terminalreporter)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -85,6 +81,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was made so far stays to the end: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -121,12 +123,24 @@ def browser(browser_flags: tuple[str, ...]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def hilum() -> Hilum:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An environment whose `hilum`, `python` and `torchrun` need not import libraries first."""
+    base = tmp_path_factory.getbasetemp()
+    workers = "PYTEST_XDIST_WORKER" in os.environ
+    with beside("prepared").Prepared((base.parent if workers else base) / "commands") as made:
+        yield made.environment
+
+
+@pytest.fixture(scope="session")
+def hilum(prepared: dict[str, str]) -> Hilum:
     """The command itself, in a process of its own."""
+    program = shutil.which("hilum", path=prepared["PATH"])
+    assert program is not None
 
     def call(*arguments: object, code: int = 0, cwd: Path | None = None) -> object:
         done = subprocess.run(
-            [Path(sys.executable).with_name("hilum"), *map(str, arguments)],
+            [program, *map(str, arguments)],
+            env=prepared,
             cwd=cwd,
             capture_output=True,
             text=True,
@@ -214,6 +228,12 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     without_figures(monkeypatch)
 
 
+@pytest.fixture
+def uncurved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without the picture of their curves, which takes longer than to train so little."""
+    monkeypatch.setattr("hilum.training.train.draw_curves", lambda *_: None)
+
+
 def trained(run: object, films: Path) -> None:
     """What training leaves, with weights drawn instead of trained."""
     import onnx
@@ -287,23 +307,28 @@ def one_convolution(findings: int = 14, seed: int = 0) -> object:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
+@pytest.fixture(scope="session")
+def graphs() -> dict[object, onnx.ModelProto]:
+    """Of the architectures that were traced."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def traced_once() -> Iterator[None]:
+def traced_once(graphs: dict[object, onnx.ModelProto]) -> Iterator[None]:
     """Each architecture is traced once; every network's own weights go into its graph."""
     import onnx_ir
     import torch
 
     trace = torch.onnx.export
-    known: dict[object, onnx.ModelProto] = {}
 
     def export(network: torch.nn.Module, given: tuple[torch.Tensor], **named: Any) -> object:
         state = network.state_dict()
         shapes = (given[0].shape, *((name, value.shape) for name, value in state.items()))
-        if shapes not in known:
+        if shapes not in graphs:
             program = trace(network, given, **named)
             assert program is not None
-            known[shapes] = program.model_proto
-        model = onnx_ir.from_proto(known[shapes])
+            graphs[shapes] = program.model_proto
+        model = onnx_ir.from_proto(graphs[shapes])
         for name, held in model.graph.initializers.items():
             if name in state:
                 held.const_value = onnx_ir.tensor(state[name].numpy(), name=name)

@@ -188,7 +188,13 @@ def test_a_kill_at_any_write_is_not_to_be_seen(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "step"), [(errno.ENOSPC, 1), (errno.EIO, 3), (errno.EROFS, 4)])
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        *((errno.ENOSPC, 3), (errno.EIO, 5), (errno.EROFS, 7)),
+        pytest.param(errno.ENOSPC, 1, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_disk_that_fails_at_any_write_is_one_line_and_may_be_gone_on_from(
     world: World,
     tmp_path: Path,

@@ -31,7 +31,7 @@ compute: {precision: float32, threads: 1}
 """
 
 
-@pytest.mark.usefixtures("traced_once")
+@pytest.mark.usefixtures("traced_once", "uncurved")
 def test_policies_of_uncertain_labels_compared(tmp_path: Path, said: Said) -> None:
     films, preset = tmp_path / "films", tmp_path / "tiny.yaml"
     preset.write_text(PRESET)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import shlex
 import subprocess
@@ -246,7 +245,7 @@ def test_decisions_are_numbered_and_whole() -> None:
 # commands, run
 
 
-def follow(page: Path, folder: Path) -> None:
+def follow(page: Path, folder: Path, prepared: dict[str, str]) -> None:
     """Run a page's blocks one after the other, as its reader would.
 
     Those that need the films of NIH run where these are, under the name `NIH`.
@@ -264,19 +263,18 @@ def follow(page: Path, folder: Path) -> None:
                 continue
             missing = [line for line in block.text.splitlines() if line not in printed]
             assert not missing, f"{missing} not in what was printed: {printed}"
-        elif block.language in ("bash", "python"):
-            bash = block.language == "bash"
-            given = ["bash", "-euc"] if bash else [sys.executable, "-c"]
-            printed, skipped = run([*given, block.text], folder), False
+        elif block.language == "bash":
+            printed, skipped = run(["bash", "-euc", block.text], folder, prepared), False
+        elif block.language == "python":
+            printed, skipped = run(["python", "-c", block.text], folder, prepared), False
 
 
-def run(command: list[str], folder: Path) -> str:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+def run(command: list[str], folder: Path, prepared: dict[str, str]) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
         # the key of the pseudonyms, which is the user's, is made beside the outputs
-        env={**os.environ, "PATH": path, "XDG_CONFIG_HOME": str(folder / "settings")},
+        env={**prepared, "XDG_CONFIG_HOME": str(folder / "settings")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -287,10 +285,10 @@ def run(command: list[str], folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(tmp_path_factory: pytest.TempPathFactory, prepared: dict[str, str]) -> Path:
     """The folder in which the tutorial was done."""
     folder = tmp_path_factory.mktemp("tutorial")
-    follow(TUTORIAL, folder)
+    follow(TUTORIAL, folder, prepared)
     return folder
 
 
@@ -305,5 +303,5 @@ def test_the_tutorial_leaves_what_it_says(done: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", AFTER_THE_TUTORIAL, ids=name)
-def test_what_follows_the_tutorial_runs(page: Path, done: Path) -> None:
-    follow(page, done)
+def test_what_follows_the_tutorial_runs(page: Path, done: Path, prepared: dict[str, str]) -> None:
+    follow(page, done, prepared)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,12 @@ def test_what_a_notebook_printed_is_not_kept(notebook: Path) -> None:
 
 
 @pytest.mark.slow
-def test_they_run_in_order(tmp_path: Path) -> None:
+def test_they_run_in_order(tmp_path: Path, prepared: dict[str, str]) -> None:
     """In one folder, since each takes what the one before has left."""
     for notebook in NOTEBOOKS:
         done = subprocess.run(
-            [sys.executable, "-c", f"import matplotlib; matplotlib.use('agg')\n{code(notebook)}"],
+            ["python", "-c", f"import matplotlib; matplotlib.use('agg')\n{code(notebook)}"],
+            env=prepared,
             cwd=tmp_path,
             capture_output=True,
             text=True,

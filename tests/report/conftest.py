@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -150,22 +152,22 @@ def _evaluation() -> Evaluation:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scored() -> Callable[..., ImageResult]:
     return _scored
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def unscored() -> Callable[..., ImageResult]:
     return _unscored
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batch_of() -> Callable[..., BatchResults]:
     return _batch
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mixed() -> BatchResults:
     """Two positive films, one that is not, one warned, and one of each that was not scored."""
     return _batch(
@@ -192,7 +194,7 @@ def mixed() -> BatchResults:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hostile() -> BatchResults:
     """Every hostile name once scored and once not, in every field that a name can reach."""
     results: list[ImageResult] = []
@@ -232,3 +234,108 @@ def any_batch(request: pytest.FixtureRequest) -> BatchResults:
             )
         case name:
             return request.getfixturevalue(name)
+
+
+# pages in a browser
+
+
+@dataclass
+class Opened:
+    """A page, with what the browser said and asked for since its address was opened."""
+
+    page: Any
+    troubles: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        def said(message: Any) -> None:
+            self.troubles.append(message.text)
+
+        def failed(error: Any) -> None:
+            self.troubles.append(str(error))
+
+        def asked(request: Any) -> None:
+            self.requests.append(request.url)
+
+        def spoke(dialog: Any) -> None:
+            self.troubles.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        self.page.on("console", said)
+        self.page.on("pageerror", failed)
+        self.page.on("request", asked)
+        self.page.on("dialog", spoke)
+
+
+class Pages:
+    """Pages that tests open one after the other: making one takes longer than most tests.
+
+    Size, scheme and medium are set anew each time; pages of other options, as without scripts,
+    are kept apart. Whatever a page has stored is removed.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._free: dict[tuple[object, ...], list[Opened]] = {}
+        self._used: list[tuple[tuple[object, ...], Opened]] = []
+
+    def open(
+        self,
+        address: str,
+        width: int = 1400,
+        height: int = 900,
+        color_scheme: str = "light",
+        **options: object,
+    ) -> Opened:
+        kind = tuple(sorted(options.items()))
+        free = self._free.setdefault(kind, [])
+        if free:
+            seen = free.pop()
+        else:
+            seen = Opened(self._browser.new_page(**options))
+            seen.watch()
+        self._used.append((kind, seen))
+        seen.page.set_viewport_size({"width": width, "height": height})
+        seen.page.emulate_media(media="null", color_scheme=color_scheme)
+        seen.page.mouse.move(0, 0)
+        seen.page.goto(address)
+        return seen
+
+    def free(self) -> None:
+        """Take back the pages that a test has used."""
+        for kind, seen in self._used:
+            if seen.page.is_closed():
+                continue
+            seen.page.evaluate("try { localStorage.clear(); sessionStorage.clear(); } catch {}")
+            seen.page.goto("about:blank")
+            seen.troubles, seen.requests = [], []
+            self._free[kind].append(seen)
+        self._used.clear()
+
+
+@pytest.fixture(scope="session")
+def objections() -> Callable[..., list[tuple[str, object]]]:
+    """What axe finds on a page; `by_color`: of what differs between the schemes, contrast alone."""
+    name = "axe_playwright_python.sync_playwright"
+    axe = pytest.importorskip(name, reason="axe is not installed: axe-playwright-python").Axe()
+
+    def found(page: Any, by_color: bool = False) -> list[tuple[str, object]]:
+        options: dict[str, object] = {"resultTypes": ["violations"]}
+        if by_color:
+            options["runOnly"] = ["color-contrast", "link-in-text-block"]
+        violations = axe.run(page, options=options).response["violations"]
+        return [(one["id"], node["target"]) for one in violations for node in one["nodes"]]
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def pages_of_a_file(browser: Any) -> Pages:
+    return Pages(browser)
+
+
+@pytest.fixture
+def pages(pages_of_a_file: Pages) -> Iterator[Pages]:
+    """Open an address in a page; any number at a time."""
+    yield pages_of_a_file
+    pages_of_a_file.free()

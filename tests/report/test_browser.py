@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
 
 from hilum.report.batch import reports
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.parts.results import BatchResults
 
 pytestmark = pytest.mark.slow
-
-
-@dataclass
-class Opened:
-    page: Page
-    troubles: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-def opened(browser: Browser, file: Path, *, script: bool = True, width: int = 1400) -> Opened:
-    page = browser.new_page(viewport={"width": width, "height": 900}, java_script_enabled=script)
-    seen = Opened(page)
-    page.on("console", lambda message: seen.troubles.append(message.text))
-    page.on("pageerror", lambda error: seen.troubles.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-
-    def dismiss(dialog) -> None:
-        seen.troubles.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    page.on("dialog", dismiss)
-    page.goto(file.as_uri())
-    page.wait_for_load_state("load")
-    return seen
 
 
 def written(batch: BatchResults, folder: Path) -> Path:
@@ -54,24 +29,24 @@ def written(batch: BatchResults, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def output(mixed: BatchResults, tmp_path: Path) -> Path:
-    return written(mixed, tmp_path)
+@pytest.fixture(scope="module")
+def output(mixed: BatchResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(mixed, tmp_path_factory.mktemp("output"))
 
 
 @pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
 @pytest.mark.parametrize("width", [1400, 420])
 def test_opens_without_errors_or_requests_and_fits(
-    browser: Browser, output: Path, name: str, width: int
+    pages: Any, output: Path, name: str, width: int
 ) -> None:
-    seen = opened(browser, output / name, width=width)
+    seen = pages.open((output / name).as_uri(), width=width)
     assert seen.troubles == []
     assert all(url.startswith(output.as_uri()) for url in seen.requests)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_images_load(browser: Browser, output: Path) -> None:
-    page = opened(browser, output / "report.html").page
+def test_images_load(pages: Any, output: Path) -> None:
+    page = pages.open((output / "report.html").as_uri()).page
     images = page.locator("article img")
     assert images.count() == 6
     for index in range(6):
@@ -81,8 +56,8 @@ def test_images_load(browser: Browser, output: Path) -> None:
         assert image.evaluate("image => image.naturalWidth") == 6
 
 
-def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
-    page = opened(browser, output / "report.html").page
+def test_the_filter_shows_what_it_says(pages: Any, output: Path) -> None:
+    page = pages.open((output / "report.html").as_uri()).page
 
     def visible() -> list[str]:
         return page.locator("article:visible h2").all_text_contents()
@@ -110,11 +85,11 @@ def test_the_filter_shows_what_it_says(browser: Browser, output: Path) -> None:
     assert visible() == [*scored, *rest]
 
 
-def test_pages_lead_to_each_other(browser: Browser, mixed: BatchResults, tmp_path: Path) -> None:
+def test_pages_lead_to_each_other(pages: Any, mixed: BatchResults, tmp_path: Path) -> None:
     written(mixed, tmp_path)
     for name, text in FilmReport(most=4).files(mixed):
         (tmp_path / name).write_text("".join(text), "utf-8")
-    seen = opened(browser, tmp_path / "report.html")
+    seen = pages.open((tmp_path / "report.html").as_uri())
     page = seen.page
     assert page.get_by_text("Films 1 to 4 of 6").first.is_visible()
     page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="2").click()
@@ -125,16 +100,16 @@ def test_pages_lead_to_each_other(browser: Browser, mixed: BatchResults, tmp_pat
     assert seen.troubles == []
 
 
-def test_the_keyboard_reaches_the_filter(browser: Browser, output: Path) -> None:
-    page = opened(browser, output / "report.html").page
+def test_the_keyboard_reaches_the_filter(pages: Any, output: Path) -> None:
+    page = pages.open((output / "report.html").as_uri()).page
     for _ in ("report", "dashboard", "table", "lines", "about", "filter"):
         page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     assert page.locator("article:visible").count() == 2
 
 
-def test_without_javascript_only_the_filter_is_missing(browser: Browser, output: Path) -> None:
-    page = opened(browser, output / "report.html", script=False).page
+def test_without_javascript_only_the_filter_is_missing(pages: Any, output: Path) -> None:
+    page = pages.open((output / "report.html").as_uri(), java_script_enabled=False).page
     assert page.locator("article:visible").count() == 3
     page.get_by_text("Not scored: 3 inputs").click()
     assert page.locator("article:visible").count() == 6
@@ -143,11 +118,11 @@ def test_without_javascript_only_the_filter_is_missing(browser: Browser, output:
 
 @pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
 def test_hostile_names_run_nothing(
-    browser: Browser, hostile: BatchResults, tmp_path: Path, name: str
+    pages: Any, hostile: BatchResults, tmp_path: Path, name: str
 ) -> None:
     for report in reports().values():
         (tmp_path / report.filename).write_bytes(report.render(hostile).encode())
-    seen = opened(browser, tmp_path / name)
+    seen = pages.open((tmp_path / name).as_uri())
     seen.page.wait_for_timeout(300)
     # the images of this batch were never written; nothing else may be amiss
     missing = "Failed to load resource: net::ERR_"

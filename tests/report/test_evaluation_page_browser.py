@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator
 
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.radiograph import Sex, ViewPosition
@@ -66,26 +67,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     return Written(file, states == LabelState.POSITIVE, p, chosen)
 
 
-@dataclass
-class Opened:
-    page: Page
-    troubles: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-def opened(browser: Browser, file: Path, **options: object) -> Opened:
-    given = {"viewport": {"width": 1400, "height": 900}, **options}
-    page = browser.new_page(**given)
-    seen = Opened(page)
-    page.on("console", lambda message: seen.troubles.append(message.text))
-    page.on("pageerror", lambda error: seen.troubles.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("dialog", lambda dialog: seen.troubles.append(f"dialog: {dialog.message}"))
-    page.goto(file.as_uri())
-    page.wait_for_load_state("load")
-    return seen
-
-
 def says(article: Locator) -> dict[str, float | None]:
     """What the explorer shows, by its own names."""
     shown = article.locator("[data-says]").evaluate_all(
@@ -132,10 +113,8 @@ def agree(shown: dict[str, float | None], expected: dict[str, float | None]) -> 
 
 
 @pytest.mark.parametrize("finding", range(3))
-def test_the_slider_shows_what_numpy_counts(
-    browser: Browser, written: Written, finding: int
-) -> None:
-    article = opened(browser, written.file).page.locator(f"#finding-{finding}")
+def test_the_slider_shows_what_numpy_counts(pages: Any, written: Written, finding: int) -> None:
+    article = pages.open(written.file.as_uri()).page.locator(f"#finding-{finding}")
     slider = article.locator("input[type=range]")
     last = int(slider.get_attribute("max") or 0)
     assert last >= 150
@@ -157,9 +136,9 @@ def test_the_slider_shows_what_numpy_counts(
 
 
 @pytest.mark.parametrize("name", ["Effusion f1", "Effusion sensitivity 0.90", "Hernia f1"])
-def test_a_frozen_point_is_reached_exactly(browser: Browser, written: Written, name: str) -> None:
+def test_a_frozen_point_is_reached_exactly(pages: Any, written: Written, name: str) -> None:
     finding = LABELS.index(name.split()[0])
-    article = opened(browser, written.file).page.locator(f"#finding-{finding}")
+    article = pages.open(written.file.as_uri()).page.locator(f"#finding-{finding}")
     button = article.get_by_role("button", name=name.split(maxsplit=1)[1], exact=True)
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
@@ -169,10 +148,8 @@ def test_a_frozen_point_is_reached_exactly(browser: Browser, written: Written, n
     agree(shown, recomputed(y, p, written.thresholds[name]))
 
 
-def test_marks_stand_on_the_charts_where_the_numbers_say(
-    browser: Browser, written: Written
-) -> None:
-    article = opened(browser, written.file).page.locator("#finding-0")
+def test_marks_stand_on_the_charts_where_the_numbers_say(pages: Any, written: Written) -> None:
+    article = pages.open(written.file.as_uri()).page.locator("#finding-0")
     article.get_by_role("button", name="f1", exact=True).click()
     y, p = written.positives[:, 0], written.probabilities[:, 0]
     expected = recomputed(y, p, written.thresholds["Effusion f1"])
@@ -192,8 +169,8 @@ def test_marks_stand_on_the_charts_where_the_numbers_say(
         assert x == pytest.approx(264 * written.thresholds["Effusion f1"] / end, rel=1e-5)
 
 
-def test_the_keyboard_moves_the_slider(browser: Browser, written: Written) -> None:
-    page = opened(browser, written.file).page
+def test_the_keyboard_moves_the_slider(pages: Any, written: Written) -> None:
+    page = pages.open(written.file.as_uri()).page
     slider = page.locator("#dial-0")
     slider.focus()
     before = says(page.locator("#finding-0"))["threshold"]
@@ -205,14 +182,11 @@ def test_the_keyboard_moves_the_slider(browser: Browser, written: Written) -> No
     assert after > before
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_opens_without_errors_or_requests_and_fits(
-    browser: Browser, written: Written, width: int, scheme: str
+    pages: Any, written: Written, width: int, scheme: str
 ) -> None:
-    seen = opened(
-        browser, written.file, viewport={"width": width, "height": 900}, color_scheme=scheme
-    )
+    seen = pages.open(written.file.as_uri(), width, color_scheme=scheme)
     seen.page.wait_for_timeout(100)
     assert seen.troubles == []
     assert seen.requests == [written.file.as_uri()]
@@ -221,19 +195,17 @@ def test_opens_without_errors_or_requests_and_fits(
     assert seen.page.locator("img").count() == 0
 
 
-def test_fits_on_paper(browser: Browser, written: Written) -> None:
-    page = opened(browser, written.file, viewport={"width": 794, "height": 1123}).page
+def test_fits_on_paper(pages: Any, written: Written) -> None:
+    page = pages.open(written.file.as_uri(), width=794, height=1123).page
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= 794
     assert not page.locator(".dial").first.is_visible()
     assert page.locator(".two-by-two").first.is_visible()
 
 
-def test_without_javascript_a_table_holds_the_thresholds(
-    browser: Browser, written: Written
-) -> None:
-    with_script = says(opened(browser, written.file).page.locator("#finding-0"))
-    page = opened(browser, written.file, java_script_enabled=False).page
+def test_without_javascript_a_table_holds_the_thresholds(pages: Any, written: Written) -> None:
+    with_script = says(pages.open(written.file.as_uri()).page.locator("#finding-0"))
+    page = pages.open(written.file.as_uri(), java_script_enabled=False).page
     assert not page.locator(".dial").first.is_visible()
     assert says(page.locator("#finding-0")) == with_script
     page.get_by_text("Thresholds as a table").first.click()

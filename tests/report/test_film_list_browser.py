@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from hilum.domain.errors import ReasonCode, Status
 from hilum.report.batch import reports
@@ -22,37 +23,26 @@ BY_PRIORITY = ["c.png", "b.png", "a.png"]
 UNSCORED = ["d.png", "e.dcm", "f.pdf"]
 
 
-@pytest.fixture
-def troubles() -> Iterator[list[str]]:
-    found: list[str] = []
-    yield found
-    assert found == []
-
-
 Open = Callable[..., Page]
 
 
 @pytest.fixture
-def page_of(browser: Browser, troubles: list[str]) -> Iterator[Open]:
+def page_of(pages: Any) -> Iterator[Open]:
     """Open a file at a size; any word on the console fails the test at its end."""
-    pages: list[Page] = []
+    all_seen: list[Any] = []
 
     def opened(file: Path, view: str = "", size: tuple[int, int] = (1400, 900), **how) -> Page:
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **how)
-        pages.append(page)
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto(file.as_uri() + view)
-        return page
+        seen = pages.open(file.as_uri() + view, *size, **how)
+        all_seen.append(seen)
+        return seen.page
 
     yield opened
-    for page in pages:
-        page.close()
+    assert [text for seen in all_seen for text in seen.troubles] == []
 
 
-@pytest.fixture
-def output(mixed: BatchResults, tmp_path: Path) -> Path:
-    return written(mixed, tmp_path)
+@pytest.fixture(scope="module")
+def output(mixed: BatchResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(mixed, tmp_path_factory.mktemp("output"))
 
 
 def written(batch: BatchResults, folder: Path) -> Path:
@@ -133,18 +123,15 @@ def test_a_filter_of_the_address_can_be_removed(page_of: Open, output: Path) -> 
 
 def test_counts_of_the_dashboard_open_films_of_that_number(page_of: Open, output: Path) -> None:
     page = page_of(output / "dashboard.html")
-    links = page.locator("a[href*='report.html#']")
-    addresses = [
-        (links.nth(i).get_attribute("href"), links.nth(i).inner_text())
-        for i in range(links.count())
-    ]
+    addresses = page.locator("a[href*='report.html#']").evaluate_all(
+        "all => all.map(one => [one.getAttribute('href'), one.innerText])"
+    )
     assert len(addresses) > 8
+    there = page_of(output / "report.html")
     for address, count in addresses:
-        assert address is not None
-        name, _, view = address.partition("#")
-        there = page_of(output / name, f"#{view}")
+        there.goto("about:blank")  # else nothing but the hash would change
+        there.goto((output / "dashboard.html").as_uri().replace("dashboard.html", address))
         assert there.locator("#shown").inner_text().startswith(f"{count} of "), address
-        there.close()
 
 
 def test_films_without_a_score_are_folded_and_a_link_unfolds_them(
@@ -200,21 +187,15 @@ def test_the_keyboard_alone_filters_sorts_and_unfolds(page_of: Open, output: Pat
 
 
 @pytest.mark.parametrize("size", [(1400, 900), (900, 900), (420, 850)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_first_film_begins_within_one_screen(
-    page_of: Open, output: Path, size: tuple[int, int], scheme: str
+def test_the_first_film_begins_within_one_screen_and_thresholds_stand_on_one_line(
+    page_of: Open, output: Path, size: tuple[int, int]
 ) -> None:
-    page = page_of(output / "report.html", size=size, color_scheme=scheme)
-    top = page.locator("article").first.evaluate("card => card.getBoundingClientRect().top")
-    assert top < size[1] - 100
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-
-
-@pytest.mark.parametrize("width", [1400, 900, 420])
-def test_thresholds_of_all_findings_stand_on_one_line(
-    page_of: Open, output: Path, width: int
-) -> None:
-    page = page_of(output / "report.html", size=(width, 900))
+    page = page_of(output / "report.html", size=size)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        top = page.locator("article").first.evaluate("card => card.getBoundingClientRect().top")
+        assert top < size[1] - 100
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     middles = (
         page.locator("article")
         .nth(1)
@@ -238,16 +219,16 @@ def test_print_has_every_film_and_reason(page_of: Open, output: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["report.html", "dashboard.html"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 420])
-def test_axe_finds_nothing(page_of: Open, output: Path, name: str, scheme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = page_of(output / name, size=(width, 900), color_scheme=scheme, bypass_csp=True)
+def test_axe_finds_nothing(
+    page_of: Open, objections: Callable[..., object], output: Path, name: str, width: int
+) -> None:
+    page = page_of(output / name, size=(width, 900), bypass_csp=True)
     for details in page.locator("details > summary").all():
         details.click()
-    found = axe.run(page).response["violations"]
-    told = [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
-    assert told == []
+    assert objections(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert objections(page, by_color=True) == []
 
 
 def test_a_single_file_shows_its_pictures_and_asks_for_nothing(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from hilum.domain.radiograph import Radiograph
 from hilum.explain.map_layer import map_layer
@@ -37,26 +38,27 @@ def heatmap(cell: tuple[int, int] = CELL) -> np.ndarray:
     return cells
 
 
-@pytest.fixture
-def report(batch_of: Callable, scored: Callable, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def report(batch_of: Callable, scored: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve films with two maps each, of which the first has a mark beside the peak."""
+    root = tmp_path_factory.mktemp("report")
     pixels = np.full(SHAPE, GRAY / 255.0, np.float32)
     pixels[MARK] = 1.0
     film = preview(Radiograph(pixels, source="a.png"))
     results = []
     for folder in ("films", "maps"):
-        (tmp_path / folder).mkdir()
+        (root / folder).mkdir()
     for number in range(12):
         name = f"{number:02}"
         maps = {finding: f"maps/{name}__{finding}.png" for finding in ("Atelectasis", "Effusion")}
-        (tmp_path / f"films/{name}.jpg").write_bytes(film)
+        (root / f"films/{name}.jpg").write_bytes(film)
         for file, cell in zip(maps.values(), (CELL, (5, 5)), strict=True):
             layer = map_layer(heatmap(cell), PREPROCESSING, SHAPE)
-            (tmp_path / file).write_bytes(layer)
+            (root / file).write_bytes(layer)
         results.append(scored(f"{name}.png", (0.9, 0.8, 0.0), film=f"films/{name}.jpg", maps=maps))
     text = film_report.REPORT.render(batch_of(*results))
-    (tmp_path / "report.html").write_text(text, "utf-8")
-    return tmp_path / "report.html"
+    (root / "report.html").write_text(text, "utf-8")
+    return root / "report.html"
 
 
 @dataclass
@@ -87,27 +89,17 @@ class Opened:
 
 
 @pytest.fixture
-def look(browser: Browser, report: Path) -> Iterator[Callable[..., Opened]]:
-    pages = []
-
-    def open_page(width: int = 1400, **options: object) -> Opened:
-        options.setdefault("viewport", {"width": width, "height": 900})
-        page = browser.new_page(**options)  # type: ignore[arg-type]
-        pages.append(page)
-        seen = Opened(page, [], [])
-        page.on("console", lambda message: seen.troubles.append(message.text))
-        page.on("pageerror", lambda error: seen.troubles.append(str(error)))
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.goto(report.as_uri())
+def look(pages: Any, report: Path) -> Callable[..., Opened]:
+    def open_page(width: int = 1400, height: int = 900, **options: object) -> Opened:
+        seen = pages.open(report.as_uri(), width, height, **options)
         if options.get("java_script_enabled", True):
+            page = seen.page
             page.evaluate("document.querySelector('.stage').scrollIntoView({ block: 'center' })")
             page.wait_for_selector(".stage.live")
             page.wait_for_function(LOADED)
-        return seen
+        return Opened(seen.page, seen.troubles, seen.requests)
 
-    yield open_page
-    for page in pages:
-        page.close()
+    return open_page
 
 
 def box_of(element: Locator) -> dict[str, float]:
@@ -369,7 +361,7 @@ def test_the_keyboard_reaches_everything(look: Callable[..., Opened]) -> None:
 
 
 def test_two_fingers_zoom_and_one_scrolls(look: Callable[..., Opened]) -> None:
-    seen = look(viewport={"width": 420, "height": 850}, has_touch=True)
+    seen = look(420, 850, has_touch=True)
     hand = seen.page.context.new_cdp_session(seen.page)
     x, y = seen.middle()
     before = seen.state()
@@ -404,10 +396,9 @@ def test_without_javascript_the_first_map_shows_over_the_film(look: Callable[...
     assert figure.locator(".controls").count() == 0
 
 
-@pytest.mark.parametrize("width", [1400, 900, 420])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (900, "dark"), (420, "light")])
 def test_it_fits_every_width(look: Callable[..., Opened], width: int, scheme: str) -> None:
-    seen = look(viewport={"width": width, "height": 850}, color_scheme=scheme)
+    seen = look(width, 850, color_scheme=scheme)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     for control in seen.page.locator(".viewer").first.locator("button").all():
         box = control.bounding_box()

@@ -9,10 +9,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from hilum.explain.ramp import Style, layer_palette, mixed
 from hilum.imaging.preprocess import Preprocessing
@@ -116,15 +117,11 @@ def map_of(grid: np.ndarray, finding: str = "Mass") -> dict:
 
 
 @pytest.fixture
-def shown(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 900, "height": 700})
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda message: troubles.append(message.text))
-    page.goto(address)
-    yield page
-    page.close()
-    assert [text for text in troubles if "GPU stall" not in text and "favicon" not in text] == []
+def shown(pages: Any, address: str) -> Iterator[Page]:
+    seen = pages.open(address, 900, 700)
+    yield seen.page
+    harmless = ("GPU stall", "favicon")
+    assert [text for text in seen.troubles if not any(one in text for one in harmless)] == []
 
 
 def begun(page: Page, plain: bool, film: dict, *maps: dict) -> None:

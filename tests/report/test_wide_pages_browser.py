@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from hilum.datasets import reader
 from hilum.domain.findings import LabelSet, LabelState
@@ -126,25 +126,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@dataclass
-class Opened:
-    page: Page
-    troubles: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-def opened(browser: Browser, address: str, width: int = 1400, **options: object) -> Opened:
-    page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-    seen = Opened(page)
-    page.on("console", lambda message: seen.troubles.append(message.text))
-    page.on("pageerror", lambda error: seen.troubles.append(str(error)))
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("dialog", lambda dialog: seen.troubles.append(f"dialog: {dialog.message}"))
-    page.goto(address)
-    page.wait_for_load_state("load")
-    return seen
-
-
 CUT = """() => [...document.querySelectorAll(".number, td, dd")].filter((one) => {
   const box = one.getBoundingClientRect();
   if (!box.width || getComputedStyle(one).visibility === "hidden") return false;
@@ -154,43 +135,31 @@ CUT = """() => [...document.querySelectorAll(".number, td, dd")].filter((one) =>
 }).map((one) => one.textContent)"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 420])
 @pytest.mark.parametrize("name", PAGES)
-def test_opens_without_errors_fits_and_cuts_no_number(
-    browser: Browser, folder: Path, name: str, width: int, scheme: str
+def test_opens_without_errors_fits_cuts_no_number_and_axe_finds_nothing(
+    pages: Any, objections: Callable[..., object], folder: Path, name: str, width: int
 ) -> None:
-    seen = opened(browser, (folder / f"{name}.html").as_uri(), width, color_scheme=scheme)
+    seen = pages.open((folder / f"{name}.html").as_uri(), width)
+    assert seen.page.get_by_text(NOT_A_DEVICE).count() == 2
+    for scheme in ("light", "dark"):
+        seen.page.emulate_media(color_scheme=scheme)
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.page.evaluate(CUT) == []
     assert seen.troubles == []
     assert all(request.startswith(folder.as_uri()) for request in seen.requests)
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert seen.page.evaluate(CUT) == []
-    assert seen.page.get_by_text(NOT_A_DEVICE).count() == 2
-
-
-@pytest.mark.skipif(
-    find_spec("axe_playwright_python") is None, reason="axe is not installed: axe-playwright-python"
-)
-@pytest.mark.parametrize("width", [1400, 420])
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(browser: Browser, folder: Path, name: str, width: int) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = opened(browser, (folder / f"{name}.html").as_uri(), width).page
-    for menu in page.locator("details > summary").all()[:1]:
+    seen.page.emulate_media(color_scheme="light")
+    for menu in seen.page.locator("details > summary").all()[:1]:
         menu.click()
-    found = Axe().run(page).response["violations"]
-    # the notice of the shell, which all pages share, is not theirs to place
-    nodes = [(one["id"], node["target"]) for one in found for node in one["nodes"]]
-    assert nodes == []
+    assert objections(seen.page) == []
 
 
 @pytest.mark.parametrize("width", [1400, 420])
 @pytest.mark.parametrize("name", ["evaluation", "comparison"])
 def test_the_contents_stay_and_lead_to_a_finding(
-    browser: Browser, folder: Path, name: str, width: int
+    pages: Any, folder: Path, name: str, width: int
 ) -> None:
-    page = opened(browser, (folder / f"{name}.html").as_uri(), width).page
+    page = pages.open((folder / f"{name}.html").as_uri(), width).page
     bar = page.get_by_role("navigation", name="Contents")
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     assert bar.evaluate("one => one.getBoundingClientRect().top") == pytest.approx(0, abs=1)
@@ -210,9 +179,9 @@ def test_the_contents_stay_and_lead_to_a_finding(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "curves"), [("evaluation", 1), ("comparison", 2)])
 def test_a_chart_is_saved_as_svg_that_stands_alone(
-    browser: Browser, folder: Path, tmp_path: Path, name: str, curves: int, scheme: str
+    pages: Any, folder: Path, tmp_path: Path, name: str, curves: int, scheme: str
 ) -> None:
-    page = opened(browser, (folder / f"{name}.html").as_uri(), color_scheme=scheme).page
+    page = pages.open((folder / f"{name}.html").as_uri(), color_scheme=scheme).page
     with page.expect_download() as waiting:
         page.locator("#finding-0 figure").first.get_by_role("button").click()
     assert re.fullmatch(r"[a-z0-9-]+-effusion-roc\.svg", waiting.value.suggested_filename)
@@ -236,9 +205,9 @@ def test_a_chart_is_saved_as_svg_that_stands_alone(
 
 
 def test_a_comparison_overlays_every_model_and_names_its_line_once(
-    browser: Browser, folder: Path
+    pages: Any, folder: Path
 ) -> None:
-    page = opened(browser, (folder / "comparison.html").as_uri()).page
+    page = pages.open((folder / "comparison.html").as_uri()).page
     article = page.locator("#finding-0")
     assert article.locator(".models li").all_text_contents() == ["first <b>", "second"]
     for chart in article.locator("svg.plot").all():
@@ -255,10 +224,10 @@ def visible(page: Page) -> int:
 
 @pytest.mark.parametrize("name", ["errors", "errors-alone"])
 def test_errors_come_in_pages_of_24_and_the_address_restores_them(
-    browser: Browser, folder: Path, name: str
+    pages: Any, folder: Path, name: str
 ) -> None:
     address = (folder / f"{name}.html").as_uri()
-    page = opened(browser, address).page
+    page = pages.open(address).page
     assert visible(page) == 24
     assert page.locator("output").inner_text() == f"1 to 24 of {len(CALLS)}"
     page.locator("select[name=finding]").select_option(label=HOSTILE)
@@ -267,17 +236,17 @@ def test_errors_come_in_pages_of_24_and_the_address_restores_them(
     assert visible(page) == 6
     assert page.locator("output").inner_text() == "25 to 30 of 30"
     assert page.get_by_role("button", name="Next").is_disabled()
-    again = opened(browser, page.url).page
+    again = pages.open(page.url).page
     assert page.url == f"{address}#1-false_positive-2"
     assert again.locator("output").inner_text() == "25 to 30 of 30"
     again.locator("#counts tbody tr").first.get_by_role("link").nth(1).click()
     again.wait_for_function("document.querySelector('output').textContent === '1 to 5 of 5'")
-    without = opened(browser, address, java_script_enabled=False).page
+    without = pages.open(address, java_script_enabled=False).page
     assert visible(without) == len(CALLS)
 
 
-def test_h_takes_the_heatmap_off_the_film(browser: Browser, folder: Path) -> None:
-    page = opened(browser, (folder / "errors.html").as_uri()).page
+def test_h_takes_the_heatmap_off_the_film(pages: Any, folder: Path) -> None:
+    page = pages.open((folder / "errors.html").as_uri()).page
     film, drawn = page.locator(".call:visible .look").first.locator("img").all()
     assert drawn.is_visible()
     assert film.bounding_box() == drawn.bounding_box()
@@ -288,9 +257,9 @@ def test_h_takes_the_heatmap_off_the_film(browser: Browser, folder: Path) -> Non
     assert drawn.is_visible()
 
 
-def test_a_cut_table_of_a_page_without_script_has_a_shadow(browser: Browser, folder: Path) -> None:
+def test_a_cut_table_of_a_page_without_script_has_a_shadow(pages: Any, folder: Path) -> None:
     address = (folder / "evaluation.html").as_uri()
-    page = opened(browser, address, 420, java_script_enabled=False).page
+    page = pages.open(address, 420, java_script_enabled=False).page
     table = page.get_by_role("region", name="Numbers of each finding")
     assert table.evaluate("one => one.scrollWidth > one.clientWidth")
     shot = Image.open(BytesIO(table.screenshot())).convert("L")

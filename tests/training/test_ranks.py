@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,10 +130,11 @@ def failures(_: Path) -> None:
         ranks.total(torch.zeros(1))
 
 
-def torchrun(what: Callable[[Path], None], root: Path) -> subprocess.CompletedProcess[str]:
-    script = root / "script.py"
-    script.write_text(
-        "import importlib.util, pathlib, sys\n"
+def torchrun(
+    what: Callable[[Path], None], root: Path, prepared: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    script = (
+        "import importlib.util, pathlib, sys, torch\n"
         f"spec = importlib.util.spec_from_file_location('test_ranks', {__file__!r})\n"
         "module = importlib.util.module_from_spec(spec)\n"
         "sys.modules['test_ranks'] = module\n"
@@ -142,16 +142,18 @@ def torchrun(what: Callable[[Path], None], root: Path) -> subprocess.CompletedPr
         f"module.{what.__name__}(pathlib.Path({str(root)!r}))\n"
     )
     options = ["--nproc_per_node", "2", "--master_port", "0", "--rdzv_backend", "c10d"]
-    command = [sys.executable, "-m", "torch.distributed.run", *options]
-    command += ["--rdzv_endpoint", "localhost:0", str(script)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    command = ["torchrun", *options, "--rdzv_endpoint", "localhost:0", "--no-python"]
+    command += ["python", "-c", script]
+    return subprocess.run(
+        command, env=prepared, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory, prepared: dict[str, str]) -> Path:
     """The runs of two ranks."""
     root = tmp_path_factory.mktemp("two")
-    done = torchrun(scenarios, root)
+    done = torchrun(scenarios, root, prepared)
     assert done.returncode == 0, done.stderr
     return root
 
@@ -200,8 +202,10 @@ def test_two_ranks_go_on_to_the_same_bits(two: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_error_on_one_rank_ends_both_and_is_said_once(tmp_path: Path) -> None:
-    done = torchrun(failures, tmp_path)
+def test_an_error_on_one_rank_ends_both_and_is_said_once(
+    tmp_path: Path, prepared: dict[str, str]
+) -> None:
+    done = torchrun(failures, tmp_path, prepared)
     assert done.returncode != 0
     assert done.stderr.count("hilum.domain.errors.UsageError: the fault that rank 1 found") == 1
     assert "Connection closed by peer" not in done.stderr

@@ -147,9 +147,10 @@ class Killer:
 
 
 @pytest.mark.parametrize("often", [False, True], ids=["after epochs", "after every step"])
+@pytest.mark.parametrize("apart", [5, pytest.param(1, marks=pytest.mark.exhaustive)])
 @pytest.mark.slow
 def test_a_run_killed_at_any_step_or_write_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: bool, apart: int
 ) -> None:
     config = SHORT.model_copy(update=OFTEN if often else {})
     expected = train(tmp_path / "whole", config)
@@ -157,7 +158,7 @@ def test_a_run_killed_at_any_step_or_write_goes_on_to_the_same_bits(
     killer = Killer(monkeypatch)
     train(tmp_path / "counted", config)
     assert files_of(tmp_path / "counted") == files
-    for event in range(1, killer.events + 1):
+    for event in range(1, killer.events + 1, apart):
         root = tmp_path / str(event)
         killer.left = event
         with pytest.raises(Killed):
@@ -215,13 +216,13 @@ def asked_to_stop_in_the_fifth_step(root: str) -> None:
 
 
 def test_a_wish_to_stop_ends_after_the_step_with_the_state_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: dict[str, str]
 ) -> None:
     expected = train(tmp_path / "whole")
-    called = "import runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]](sys.argv[3])"
+    called = "import runpy, sys, torch; runpy.run_path(sys.argv[1])[sys.argv[2]](sys.argv[3])"
     name = asked_to_stop_in_the_fifth_step.__name__
     given = [__file__, name, str(tmp_path / "run")]
-    subprocess.run([sys.executable, "-c", called, *given], check=True)
+    subprocess.run(["python", "-c", called, *given], env=prepared, check=True)
     learn, calls = Learner.learn, []
     monkeypatch.setattr(Learner, "learn", lambda *given: calls.append(1) or learn(*given))
     assert train(tmp_path / "run") == expected
@@ -284,7 +285,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import importlib.util, os, pathlib, signal, sys
+import importlib.util, os, pathlib, signal, sys, torch
 spec = importlib.util.spec_from_file_location("test_resume", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules["test_resume"] = module
@@ -320,11 +321,10 @@ LONG = CONFIG.model_copy(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
-def test_kill_9_at_several_moments(tmp_path: Path) -> None:
+def test_kill_9_at_several_moments(tmp_path: Path, prepared: dict[str, str]) -> None:
     steps = ("1", "4", "7", "9", "11")  # of 60
-    command = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "run"), *steps]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = ["python", "-c", SCRIPT, __file__, str(tmp_path / "run"), *steps]
+    done = subprocess.run(command, env=prepared, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["-9"] * len(steps), "it was too fast to be killed"
-    whole = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "whole")]
-    subprocess.run(whole, check=True)
+    train(tmp_path / "whole", LONG)
     assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")

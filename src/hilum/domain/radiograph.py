@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class ViewPosition(StrEnum):
         return self in (ViewPosition.PA, ViewPosition.AP, ViewPosition.FRONTAL)
 
     @classmethod
+    @lru_cache(maxsize=1024)  # a table of 200,000 rows has a dozen of these words
     def from_words(cls, text: str) -> ViewPosition:
         """Return the view that words name: the one vocabulary of headers and of all tables.
 

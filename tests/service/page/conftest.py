@@ -24,6 +24,10 @@ def browser_flags() -> tuple[str, ...]:
     return FLAGS
 
 
+FORGET = """() => Object.keys(localStorage).filter((key) => key !== "hilum-session")
+  .forEach((key) => localStorage.removeItem(key))"""
+
+
 @dataclass
 class Seen:
     """A reader's page, with what the browser said and asked for.
@@ -102,10 +106,19 @@ class Seen:
 Look = Callable[..., Seen]
 
 
+@pytest.fixture(scope="module")
+def signed_in(browser: Any) -> Iterator[dict[object, Any]]:
+    """Contexts of the tests of a file, by reader: who has signed in need not do it again."""
+    found: dict[object, Any] = {}
+    yield found
+    for context in found.values():
+        context.close()
+
+
 @pytest.fixture
-def look(browser: Any) -> Iterator[Look]:
+def look(browser: Any, signed_in: dict[object, Any]) -> Iterator[Look]:
     """Open the page of a service as a reader with these scopes."""
-    opened: list[tuple[Any, Seen, str]] = []
+    opened: list[tuple[Seen, str]] = []
 
     def call(
         running: Any,
@@ -117,23 +130,30 @@ def look(browser: Any) -> Iterator[Look]:
         record: bool = False,
         **options: Any,
     ) -> Seen:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
-        seen = Seen(context.new_page())
-        opened.append((context, seen, running.url))
+        reader = (running.url, scopes, name, theme, tuple(sorted(options.items())))
+        if reader not in signed_in:
+            signed_in[reader] = browser.new_context(**options)
+            signed_in[reader].add_init_script(f"localStorage.setItem('hilum-theme', '{theme}')")
+        seen = Seen(signed_in[reader].new_page())
+        opened.append((seen, running.url))
         seen.watch()
         if record:
             seen.record()
-        context.add_init_script(f"localStorage.setItem('hilum-theme', '{theme}')")
-        seen.page.goto(f"{running.url}/{place}")
-        seen.page.get_by_label("Token").fill(running.token(*(scopes or ("review",)), name=name))
-        seen.page.keyboard.press("Enter")
-        seen.page.locator("main:not([data-view=start], [data-view=sign-in])").wait_for()
+        page = seen.page
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.goto(f"{running.url}/{place}")
+        page.locator("main:not([data-view=start])").wait_for()
+        if page.locator("main[data-view=sign-in]").count():
+            page.get_by_label("Token").fill(running.token(*(scopes or ("review",)), name=name))
+            page.keyboard.press("Enter")
+            page.locator("main:not([data-view=start], [data-view=sign-in])").wait_for()
         return seen
 
     yield call
-    for context, _, _ in opened:
-        context.close()
-    for _, seen, url in opened:
+    for seen, _ in opened:
+        seen.page.evaluate(FORGET)
+        seen.page.close()
+    for seen, url in opened:
         assert seen.troubles == []
         assert [one for one in seen.requests if not one.startswith((url, "blob:"))] == []
 
