@@ -148,6 +148,9 @@ def test_a_bundle_is_calibrated_to_a_site_and_its_next_version_names_it(
     there = RunFolder(site)
     assert there.calibration.read_bytes() == run.calibration.read_bytes()
     assert there.seen.read_bytes() == run.seen.read_bytes()
+    given = ("evaluate", site, "--data", toy / "films", "--resamples", "100", "--quiet")
+    assert said(*given)[0] == 0
+    there.evaluation.unlink()  # of the old calibration: a bundle of the new one would refuse it
     code, _, err = said("calibrate", site, "--data", toy / "films", "--method", "intercept")
     assert code == 0
     assert "refused, since the network has seen the patients: " in err

@@ -316,10 +316,12 @@ def _evaluate_run(
     from hilum.files.sealed import write_sealed
     from hilum.runs.folder import RunFolder
     from hilum.stages.evaluate import evaluate_run, localize_boxes, pointing_line
-    from hilum.stages.films import split_of
+    from hilum.stages.films import bind, split_of
     from hilum.stages.index import write_index
 
     run = RunFolder(root)
+    if data is not None and run.bundles.exists():
+        bind(run, data)  # a run of a bundle is calibrated, and may be measured at a site first
     cohort = split_of(run, Split.TEST, data)
     done = evaluate_run(run, cohort, *draws, partial(watch[0], "reading test"), out)
     boxes = localize_boxes(done.scored, run.facts().network.preprocessing, draws[1])
