@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hilum import calibration, datasets, explain, imaging, metrics, splits
-    from hilum.api import audit, calibrate, check, compare, evaluate, read, readers, rule_out, train
+    from hilum.api import (
+        audit,
+        calibrate,
+        check,
+        compare,
+        evaluate,
+        read,
+        readers,
+        rule_out,
+        train,
+        watch_check,
+        watch_fit,
+    )
     from hilum.bundle.bundle import Bundle
 
 __all__ = [
@@ -31,13 +43,15 @@ __all__ = [
     "rule_out",
     "splits",
     "train",
+    "watch_check",
+    "watch_fit",
 ]
 
 __version__ = "0.1.0"
 
 _VERBS = (
     *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    "train",
+    *("train", "watch_check", "watch_fit"),
 )
 
 

@@ -5,7 +5,7 @@ They are reached as `hilum.read`, `hilum.evaluate` and so on, and loaded on firs
 
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
-from hilum.api.trust import readers, rule_out
+from hilum.api.trust import readers, rule_out, watch_check, watch_fit
 
 __all__ = [
     "audit",
@@ -17,4 +17,6 @@ __all__ = [
     "readers",
     "rule_out",
     "train",
+    "watch_check",
+    "watch_fit",
 ]

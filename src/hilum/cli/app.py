@@ -39,6 +39,8 @@ from hilum.cli import (
     serve,
     terminal,
     train,
+    watch_check,
+    watch_fit,
 )
 from hilum.cli.dicom_option import DicomCommand
 from hilum.domain.errors import HilumError, UsageError, suggestion
@@ -126,6 +128,10 @@ app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(report.report)
+watch = typer.Typer(help="Say without labels whether films and scores are still as they were.")
+watch.command("fit")(watch_fit.watch_fit)
+watch.command("check")(watch_check.watch_check)
+app.add_typer(watch, name="watch")
 app.add_typer(serve.app)
 app.command()(doctor.doctor)
 
