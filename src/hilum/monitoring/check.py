@@ -159,9 +159,11 @@ class _Watch:
         self._daily = [
             DayLimits(one.patients, Tails.read(one.tails), one.limit) for one in reference.daily
         ]
-        self._slow = SlowLimits(Tails.read(reference.slow), reference.slow_limit)
+        self._slow = SlowLimits(
+            Tails.read(reference.slow), reference.slow_limit, reference.slow_allowance
+        )
         width = len(reference.channels)
-        self._sums = SlowSums((width,))
+        self._sums = SlowSums((width,), self._slow.allowance)
         self._since = {end: np.zeros(width, np.intp) for end in ("up", "down")}
         self._past: list[CheckedDay] = []
         self._waiting = np.zeros(0, np.intp)
@@ -194,7 +196,7 @@ class _Watch:
         found = list(self._alarms(score, slow, limits.limit, np.sign(z), centers))
         self.alarms += found
         if any(one.kind is AlarmKind.SLOW for one in found):
-            self._sums = SlowSums(z.shape)
+            self._sums = SlowSums(z.shape, self._slow.allowance)
             self._since = {end: np.full(z.shape, len(self._past)) for end in ("up", "down")}
         return WatchDay(
             name=day.name,

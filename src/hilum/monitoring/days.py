@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from hilum.domain.documents.watch import WatchTails
 
 __all__ = [
-    "ALLOWANCE",
     "CLIP",
     "SIZES",
     "DayLimits",
@@ -31,6 +30,7 @@ __all__ = [
     "SlowLimits",
     "SlowSums",
     "Tails",
+    "allowance_of",
     "day_limits",
     "drawn_days",
     "slow_limits",
@@ -40,8 +40,9 @@ __all__ = [
 
 SIZES = (15, 30, 60, 120, 240)
 """Patients a day that limits are measured for; a day has those of the next smaller size."""
-ALLOWANCE = 0.5
-"""What a day may stray, in z, before a cumulative sum grows: half the shift that is sought."""
+_ALLOWANCE, _OF_REFERENCE = 0.5, 1.5
+"""What a day may stray, in z, before a cumulative sum grows: half the shift that is sought, and so
+many standard errors of the reference, which would else add up from day to day."""
 CLIP = 4.0
 """Largest z that a single day adds to a cumulative sum: one odd day is the daily test's matter."""
 REFERENCES = 200
@@ -140,10 +141,12 @@ class SlowLimits:
     Attributes:
         tails: of each channel's two sums.
         limit: of the largest score of all channels.
+        allowance: of the sums.
     """
 
     tails: Tails
     limit: float
+    allowance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,24 +176,26 @@ class SlowSums:
 
     Args:
         shape: (J,), or (R, J) for several streams.
+        allowance: what a day may stray, in z, before a sum grows.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], allowance: float) -> None:
+        self._allowance = np.float32(allowance)
         self.up = np.zeros(shape, np.float32)
         self.down = np.zeros(shape, np.float32)
 
     def add(self, z: NDArray[np.floating]) -> None:
         """Add a day; no sum is ever below 0.
 
-        >>> sums = SlowSums((1,))
+        >>> sums = SlowSums((1,), 0.5)
         >>> sums.add(np.array([2.0]))
         >>> float(sums.up[0]), float(sums.down[0])
         (1.5, 0.0)
         """
         kept = np.clip(z, -CLIP, CLIP).astype(np.float32)
         zero = np.float32(0.0)
-        self.up = np.maximum(self.up + kept - np.float32(ALLOWANCE), zero)
-        self.down = np.maximum(self.down - kept - np.float32(ALLOWANCE), zero)
+        self.up = np.maximum(self.up + kept - self._allowance, zero)
+        self.down = np.maximum(self.down - kept - self._allowance, zero)
 
 
 def spreads(residuals: Numbers) -> Numbers:
@@ -267,7 +272,22 @@ def day_limits(drawn: DrawnDays, patients: int, rate: float) -> DayLimits:
     return DayLimits(patients, tails, float(np.quantile(np.concatenate(largest), 1.0 - rate)))
 
 
-def slow_limits(drawn: DrawnDays, rate: float, rng: np.random.Generator) -> SlowLimits:
+def allowance_of(patients: int, reference: int) -> float:
+    """Return the allowance of the sums for days of some patients.
+
+    Args:
+        patients: of a day.
+        reference: patients of the reference.
+
+    >>> round(allowance_of(57, 6187), 2), round(allowance_of(144, 1183), 2)
+    (0.64, 1.02)
+    """
+    return _ALLOWANCE + _OF_REFERENCE * (patients / reference) ** 0.5
+
+
+def slow_limits(
+    drawn: DrawnDays, rate: float, allowance: float, rng: np.random.Generator
+) -> SlowLimits:
     """Measure the limits of the cumulative sums on streams of drawn days.
 
     After an alarm a stream's sums begin anew.
@@ -275,23 +295,24 @@ def slow_limits(drawn: DrawnDays, rate: float, rng: np.random.Generator) -> Slow
     Args:
         drawn: days of a typical size.
         rate: alarms a day of undisturbed streams.
+        allowance: of the sums.
         rng: source of randomness.
     """
     steps = int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
     order = rng.integers(0, len(drawn.numbers), (steps, REFERENCES))
-    tails = _settled(drawn, order)
+    tails = _settled(drawn, order, allowance)
     low, high = 1.0, 12.0
     for _ in range(_HALVINGS):
         limit = (low + high) / 2
-        often = _alarms(drawn, order, tails, limit) / order.size > rate
+        often = _alarms(drawn, order, SlowLimits(tails, limit, allowance)) / order.size > rate
         low, high = (limit, high) if often else (low, limit)
-    return SlowLimits(tails, (low + high) / 2)
+    return SlowLimits(tails, (low + high) / 2, allowance)
 
 
-def _settled(drawn: DrawnDays, order: NDArray[np.intp]) -> Tails:
+def _settled(drawn: DrawnDays, order: NDArray[np.intp], allowance: float) -> Tails:
     """Measure the tails of sums that are never begun anew."""
     references = np.arange(REFERENCES)
-    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]))
+    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]), allowance)
     ups: list[Singles] = []
     downs: list[Singles] = []
     for at, rows in enumerate(order):
@@ -302,11 +323,11 @@ def _settled(drawn: DrawnDays, order: NDArray[np.intp]) -> Tails:
     return Tails.measured(np.concatenate(ups), np.concatenate(downs))
 
 
-def _alarms(drawn: DrawnDays, order: NDArray[np.intp], tails: Tails, limit: float) -> int:
-    """Count alarms of the streams at a limit."""
+def _alarms(drawn: DrawnDays, order: NDArray[np.intp], slow: SlowLimits) -> int:
+    """Count alarms of the streams at limits."""
     references = np.arange(REFERENCES)
-    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]))
-    up_end, down_end = tails.ends(limit)
+    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]), slow.allowance)
+    up_end, down_end = slow.tails.ends(slow.limit)
     count = 0
     for rows in order:
         sums.add(drawn.seen_by(rows, references))

@@ -29,6 +29,7 @@ from hilum.monitoring.days import (
     DayLimits,
     SlowLimits,
     SlowSums,
+    allowance_of,
     day_limits,
     drawn_days,
     slow_limits,
@@ -45,8 +46,6 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FEWEST_PATIENTS = 200
 _RAREST, _OFTENEST = 0.001, 0.2
 _WEEKS = 8
-_DAYS = 20_000
-"""Drawn days, so that a limit that one of a thousand exceeds rests on twenty of them."""
 _DEALS = 4
 _NOT_WATCHED = (
     "bits of the file and time a film: results do not hold them",
@@ -66,6 +65,8 @@ class ReferenceRequest:
         false_alarms: alarms a day that undisturbed films may raise, of all quantities together.
         every: films of a day where no dates are known.
         seed: of the drawn days.
+        drawn: days to draw of each size; with 20,000, what one of a thousand exceeds rests on
+            twenty of them.
         model, bundle, bond, precision, rule_sha256: of the bundle that scored the films.
 
     Raises:
@@ -76,6 +77,7 @@ class ReferenceRequest:
     false_alarms: float = 0.01
     every: int = 200
     seed: int = 0
+    drawn: int = 20_000
     model: str = ""
     bundle: str = ""
     bond: str = ""
@@ -130,13 +132,13 @@ def fit_reference(
     for done, size in enumerate(sizes):
         if advance is not None:
             advance("drawing days", done, len(sizes))
-        drawn = drawn_days(residuals, size, _DAYS, rng)
+        drawn = drawn_days(residuals, size, request.drawn, rng)
         limits.append(day_limits(drawn, size, half))
         if size == typical:
-            slow = slow_limits(drawn, half, rng)
+            slow = slow_limits(drawn, half, allowance_of(typical, patients), rng)
     if slow is None:
         raise AssertionError("the typical size is one of the sizes")
-    share, days = _held_back(strata[0], typical, request.false_alarms, rng)
+    share, days = _held_back(strata[0], typical, request, rng)
     return WatchReference(
         model=request.model,
         bundle=request.bundle,
@@ -164,6 +166,7 @@ def fit_reference(
         ),
         slow=slow.tails.document(),
         slow_limit=slow.limit,
+        slow_allowance=slow.allowance,
         held_back=share,
         held_back_days=days,
         performance=estimated_performance(films, request.seed),
@@ -237,13 +240,13 @@ def _typical(films: WatchedFilms, request: ReferenceRequest) -> int:
 
 
 def _held_back(
-    sums: PatientSums, size: int, rate: float, rng: np.random.Generator
+    sums: PatientSums, size: int, request: ReferenceRequest, rng: np.random.Generator
 ) -> tuple[Interval, int]:
     """Return the share of alarmed days of patients that the limits were not made of.
 
     The interval is that of as many days as one deal has: the deals share their patients.
     """
-    count = len(sums.values)
+    count, rate = len(sums.values), request.false_alarms
     alarms = days = 0
     for _ in range(_DEALS):
         order = rng.permutation(count)
@@ -252,8 +255,9 @@ def _held_back(
             fitted = sums.of(own)
             centers = fitted.centers
             residuals = fitted.residuals(centers)
-            drawn = drawn_days([residuals], size, _DAYS // 4, rng)
-            daily, slow = day_limits(drawn, size, rate / 2), slow_limits(drawn, rate / 2, rng)
+            drawn = drawn_days([residuals], size, request.drawn // 4, rng)
+            daily = day_limits(drawn, size, rate / 2)
+            slow = slow_limits(drawn, rate / 2, allowance_of(size, len(own)), rng)
             many = len(other) // size
             apart = sums.of(other[: many * size]).residuals(centers)
             z = z_of(apart.reshape(many, size, -1).sum(axis=1), size, spreads(residuals))
@@ -265,14 +269,14 @@ def _held_back(
 
 def _alarmed(z: Numbers, daily: DayLimits, slow: SlowLimits) -> int:
     """Count the days of a stream on which either test alarms."""
-    sums = SlowSums(z.shape[1:])
+    sums = SlowSums(z.shape[1:], slow.allowance)
     early = daily.tails.scores(z, -z).max(axis=1) > daily.limit
     count = 0
     for day, now in zip(z, early, strict=True):
         sums.add(day)
         late = slow.tails.scores(sums.up, sums.down).max() > slow.limit
         if late:
-            sums = SlowSums(z.shape[1:])
+            sums = SlowSums(z.shape[1:], slow.allowance)
         count += bool(late or now)
     return count
 

@@ -68,9 +68,10 @@ def verdict_of(check: WatchCheck) -> str:
     """Return one sentence: whether anything moved, and what that says of a rule."""
     days = [day for day in check.days if day.score is not None]
     alarmed = sum(day.verdict.value == "alarm" for day in days)
+    noun = "day" if len(days) == 1 else "days"
     words = (
         f"{counted(check.films, 'film')} of {counted(check.patients, 'patient')}: "
-        f"{alarmed} of {counted(len(days), 'day')} alarmed, at a rate of false alarms of 1 in "
+        f"{alarmed} of {len(days)} {noun} alarmed, at a rate of false alarms of 1 in "
         f"{1 / check.false_alarms:.0f} days."
     )
     if check.rule_void:

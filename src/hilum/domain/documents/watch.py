@@ -135,6 +135,8 @@ class WatchReference(Document):
     slow: WatchTails
     slow_limit: float
     """Limit of the largest score of the cumulative sums."""
+    slow_allowance: float
+    """What a day may stray, in standard errors, before a cumulative sum grows."""
     held_back: Interval
     """Share of days of patients who had no part in the limits that alarmed."""
     held_back_days: int
