@@ -87,6 +87,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.inspection import DatasetInspection
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
+    from hilum.domain.documents.watch import WatchCheck, WatchReference
     from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
 
@@ -104,6 +105,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "rule_out": RuleOut,
         "run": RunFacts,
         "sanity": Sanity,
+        "watch": WatchCheck,
+        "watch_reference": WatchReference,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {"results": schema(), **made}

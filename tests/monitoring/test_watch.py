@@ -18,7 +18,7 @@ from hilum.domain.errors import BundleError, DatasetError, Status, UsageError
 from hilum.files.sealed import read_seal, read_sealed, write_sealed
 from hilum.imaging.grays import gray_facts
 from hilum.imaging.preprocess import Placement
-from hilum.monitoring.channels import channel_values, counted_by
+from hilum.monitoring.channels import channel_values, counted_by, quantities_of
 from hilum.monitoring.check import CheckedDay, check_films, days_of
 from hilum.monitoring.days import day_limits, drawn_days
 from hilum.monitoring.films import ALL_LOGITS, FilmNote, WatchedFilms, watched_films
@@ -85,7 +85,7 @@ def by_day(films: WatchedFilms, size: int = DAY) -> list[CheckedDay]:
 
 @pytest.fixture(scope="module")
 def reference() -> WatchReference:
-    request = ReferenceRequest(date=DATE, false_alarms=0.02, drawn=4000, rule_sha256="r9")
+    request = ReferenceRequest(date=DATE, false_alarms=0.02, drawn=4000, deals=1, rule_sha256="r9")
     return fit_reference(drawn(1500, 1), request)
 
 
@@ -100,7 +100,8 @@ def test_undisturbed_days_are_quiet_and_disturbed_ones_are_named(reference: Watc
     films = drawn(DAY * 20, 2)
     check = check_films(films, by_day(films), reference, "s")
     assert sum(day.verdict.value == "alarm" for day in check.days) <= 3
-    assert reference.held_back.low is not None and reference.held_back.low <= 0.02
+    assert reference.held_back.low is not None
+    assert reference.held_back.low <= 0.02
     moved = check_films(
         drawn(DAY * 3, 3, ap=0.75), by_day(drawn(DAY * 3, 3, ap=0.75)), reference, "s"
     )
@@ -134,7 +135,8 @@ def test_a_slow_change_is_found_with_the_day_it_began(reference: WatchReference)
 def test_limits_by_film_would_alarm_too_often() -> None:
     """What clusters are about: films taken for independent make limits that are too narrow."""
     films = drawn(1500, 9)
-    values = channel_values(films, (q := fit_quantities(films)))
+    q = quantities_of(films)
+    values = channel_values(films, q)
     clustered = counted_by(values, films.patients)
     alone = counted_by(values, np.arange(len(films)))
     rng = np.random.default_rng(0)
@@ -151,27 +153,21 @@ def test_limits_by_film_would_alarm_too_often() -> None:
     assert clustered.values.shape[0] == 1500
 
 
-def fit_quantities(films: WatchedFilms):  # noqa: ANN201 (of the room)
-    from hilum.monitoring.channels import quantities_of
-
-    return quantities_of(films)
-
-
 def test_the_reference_holds_no_film_and_no_patient(reference: WatchReference) -> None:
     text = reference.model_dump_json()
     assert "film0" not in text
-    lonely = drawn(400, 11)
+    lonely = drawn(220, 11)
     words = np.where(lonely.patients == 7, "Dr Rare", lonely.words["site"])
     named = dataclasses.replace(lonely, words={**lonely.words, "site": words})
-    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000)
+    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
     assert "Rare" not in fit_reference(named, request).model_dump_json()
     logits = {repr(float(x)) for x in lonely.numbers["logit Mass"]}
     assert not logits & set(re.findall(r"-?\d+\.\d{6,}", text))
 
 
-def test_same_seed_same_reference_and_renamed_patients_change_nothing() -> None:
-    films = drawn(300, 12)
-    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000)
+def test_the_same_seed_gives_the_same_reference() -> None:
+    films = drawn(220, 12)
+    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
     first = fit_reference(films, request)
     assert fit_reference(films, request) == first
 
@@ -186,7 +182,7 @@ def test_days_pages_and_prints(reference: WatchReference) -> None:
     page = watch_page(check, reference)
     assert page.count("not a medical device") == 2
     assert 'class="chip error"' in page
-    assert "normal" not in page.lower()
+    assert "normal" not in page.partition("<main>")[2].lower()
     assert "every film" in printed_check(check, 80)
     assert "held-back patients" in printed_reference(reference, 80)
     assert WatchCheck.model_validate_json(check.model_dump_json()) == check
@@ -200,7 +196,7 @@ def test_small_days_count_with_the_next_and_too_few_are_refused(reference: Watch
         CheckedDay("b", np.flatnonzero(films.patients >= 3)),
     ]
     check = check_films(films, days, reference, "s")
-    assert [day.verdict.value for day in check.days][0] == "too few patients"
+    assert check.days[0].verdict.value == "too few patients"
     assert check.days[1].with_earlier == days[0].rows.size
     few = drawn(3, 15)
     with pytest.raises(UsageError, match="a day needs 15 patients or more"):
@@ -211,7 +207,7 @@ def test_small_days_count_with_the_next_and_too_few_are_refused(reference: Watch
 
 def test_one_site_against_a_reference_of_many_is_refused(reference: WatchReference) -> None:
     one = drawn(60, 16, sites=("A",))
-    with pytest.raises(UsageError, match="a reference of 3 sites .* all of A"):
+    with pytest.raises(UsageError, match=r"a reference of 3 sites .* all of A"):
         check_films(one, by_day(one), reference, "s")
     none = dataclasses.replace(one, words={"view": one.words["view"]})
     with pytest.raises(UsageError, match="these films name none"):
@@ -224,7 +220,9 @@ def test_weekdays_have_centers_of_their_own_where_there_are_enough() -> None:
     weekend = np.array([weekday_of(str(one)) in ("Sat", "Sun") for one in day])
     view = np.where(weekend, "AP", films.words["view"])
     films = dataclasses.replace(films, days=day.astype(str), words={"view": view})
-    reference = fit_reference(films, ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000))
+    reference = fit_reference(
+        films, ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
+    )
     assert [one.name for one in reference.strata][:2] == ["Mon", "Tue"]
     place = [(c.quantity, c.aspect) for c in reference.channels].index(("view", "AP"))
     centers = {one.name: one.centers[place] for one in reference.strata}
@@ -270,7 +268,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for k, film in enumerate(films)
         ]
         (place / f"{name}.csv").write_text("image_id,patient_id,StudyDate\n" + "\n".join(table))
-    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000)
+    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
     fit_results("starter", place / "old", place / "ref", place / "old.csv", request)
     return place
 
@@ -294,7 +292,7 @@ def test_what_cannot_be_compared_is_one_line(folder: Path, tmp_path: Path) -> No
 
     with pytest.raises(UsageError, match="60 films of 60 have no patient"):
         check(films=None)
-    with pytest.raises(UsageError, match="has no results.jsonl"):
+    with pytest.raises(UsageError, match=r"has no results\.jsonl"):
         check(results=tmp_path)
     with pytest.raises(UsageError, match="films must be later than the reference"):
         check(results=folder / "old", films=folder / "old.csv")

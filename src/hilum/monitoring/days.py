@@ -300,37 +300,37 @@ def slow_limits(
     """
     steps = int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
     order = rng.integers(0, len(drawn.numbers), (steps, REFERENCES))
-    tails = _settled(drawn, order, allowance)
+    references = np.arange(REFERENCES)
+    seen = [drawn.seen_by(rows, references) for rows in order]
+    tails = _settled(seen, allowance)
     low, high = 1.0, 12.0
     for _ in range(_HALVINGS):
         limit = (low + high) / 2
-        often = _alarms(drawn, order, SlowLimits(tails, limit, allowance)) / order.size > rate
+        often = _alarms(seen, SlowLimits(tails, limit, allowance)) / order.size > rate
         low, high = (limit, high) if often else (low, limit)
     return SlowLimits(tails, (low + high) / 2, allowance)
 
 
-def _settled(drawn: DrawnDays, order: NDArray[np.intp], allowance: float) -> Tails:
+def _settled(seen: Sequence[Singles], allowance: float) -> Tails:
     """Measure the tails of sums that are never begun anew."""
-    references = np.arange(REFERENCES)
-    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]), allowance)
+    sums = SlowSums(seen[0].shape, allowance)
     ups: list[Singles] = []
     downs: list[Singles] = []
-    for at, rows in enumerate(order):
-        sums.add(drawn.seen_by(rows, references))
+    for at, z in enumerate(seen):
+        sums.add(z)
         if at >= 30 and at % 3 == 0:
             ups.append(sums.up)
             downs.append(sums.down)
     return Tails.measured(np.concatenate(ups), np.concatenate(downs))
 
 
-def _alarms(drawn: DrawnDays, order: NDArray[np.intp], slow: SlowLimits) -> int:
+def _alarms(seen: Sequence[Singles], slow: SlowLimits) -> int:
     """Count alarms of the streams at limits."""
-    references = np.arange(REFERENCES)
-    sums = SlowSums((REFERENCES, drawn.numbers.shape[1]), slow.allowance)
+    sums = SlowSums(seen[0].shape, slow.allowance)
     up_end, down_end = slow.tails.ends(slow.limit)
     count = 0
-    for rows in order:
-        sums.add(drawn.seen_by(rows, references))
+    for z in seen:
+        sums.add(z)
         alarmed = (sums.up > up_end).any(axis=1) | (sums.down > down_end).any(axis=1)
         count += int(alarmed.sum())
         sums.up[alarmed] = 0

@@ -46,7 +46,6 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FEWEST_PATIENTS = 200
 _RAREST, _OFTENEST = 0.001, 0.2
 _WEEKS = 8
-_DEALS = 4
 _NOT_WATCHED = (
     "bits of the file and time a film: results do not hold them",
     "pooled features (Mahalanobis, MMD): results hold no embeddings",
@@ -67,6 +66,7 @@ class ReferenceRequest:
         seed: of the drawn days.
         drawn: days to draw of each size; with 20,000, what one of a thousand exceeds rests on
             twenty of them.
+        deals: deals of patients into halves, to try the rate on patients held back.
         model, bundle, bond, precision, rule_sha256: of the bundle that scored the films.
 
     Raises:
@@ -78,6 +78,7 @@ class ReferenceRequest:
     every: int = 200
     seed: int = 0
     drawn: int = 20_000
+    deals: int = 4
     model: str = ""
     bundle: str = ""
     bond: str = ""
@@ -103,7 +104,7 @@ def fit_reference(
 
     Half of the rate goes to the daily test, half to the cumulative sums. The rate is then tried on
     patients held back: the limits of one half of the patients on days of the other half, both
-    ways, `_DEALS` times.
+    ways, as many times as there are deals.
 
     Args:
         films: of an undisturbed period.
@@ -126,18 +127,7 @@ def fit_reference(
     typical = _typical(films, request)
     sizes = sorted({size for size in SIZES if size <= patients // 4} | {typical})
     residuals = [sums.residuals(sums.centers) for sums in strata]
-    limits: list[DayLimits] = []
-    slow: SlowLimits | None = None
-    half = request.false_alarms / 2
-    for done, size in enumerate(sizes):
-        if advance is not None:
-            advance("drawing days", done, len(sizes))
-        drawn = drawn_days(residuals, size, request.drawn, rng)
-        limits.append(day_limits(drawn, size, half))
-        if size == typical:
-            slow = slow_limits(drawn, half, allowance_of(typical, patients), rng)
-    if slow is None:
-        raise AssertionError("the typical size is one of the sizes")
+    limits, slow = _limits(residuals, sizes, typical, request, rng, advance)
     share, days = _held_back(strata[0], typical, request, rng)
     return WatchReference(
         model=request.model,
@@ -173,6 +163,31 @@ def fit_reference(
         not_watched=_NOT_WATCHED,
         notes=_notes(films, names),
     )
+
+
+def _limits(
+    residuals: Sequence[Numbers],
+    sizes: Sequence[int],
+    typical: int,
+    request: ReferenceRequest,
+    rng: np.random.Generator,
+    advance: Callable[[str, int, int], None] | None,
+) -> tuple[list[DayLimits], SlowLimits]:
+    """Return the daily limits of each size of day, and the slow ones of a typical day."""
+    half = request.false_alarms / 2
+    fewest = min(len(one) for one in residuals)
+    limits: list[DayLimits] = []
+    slow: SlowLimits | None = None
+    for done, size in enumerate(sizes):
+        if advance is not None:
+            advance("drawing days", done, len(sizes))
+        drawn = drawn_days(residuals, size, request.drawn, rng)
+        limits.append(day_limits(drawn, size, half))
+        if size == typical:
+            slow = slow_limits(drawn, half, allowance_of(typical, fewest), rng)
+    if slow is None:
+        raise AssertionError("the typical size is one of the sizes")
+    return limits, slow
 
 
 def weekday_of(day: str) -> str:
@@ -248,7 +263,7 @@ def _held_back(
     """
     count, rate = len(sums.values), request.false_alarms
     alarms = days = 0
-    for _ in range(_DEALS):
+    for _ in range(request.deals):
         order = rng.permutation(count)
         halves = (order[: count // 2], order[count // 2 :])
         for own, other in (halves, halves[::-1]):
@@ -263,8 +278,8 @@ def _held_back(
             z = z_of(apart.reshape(many, size, -1).sum(axis=1), size, spreads(residuals))
             alarms += _alarmed(z, daily, slow)
             days += many
-    n = max(days // _DEALS, 1)
-    return _binomial(alarms / _DEALS, n), n
+    n = max(days // request.deals, 1)
+    return _binomial(alarms / request.deals, n), n
 
 
 def _alarmed(z: Numbers, daily: DayLimits, slow: SlowLimits) -> int:
