@@ -62,7 +62,9 @@ def drawn(
     numbers = {f"logit {name}": logits[:, k] for k, name in enumerate(FINDINGS)}
     numbers[ALL_LOGITS] = logits.mean(axis=1)
     numbers["gray sharpness"] = 0.1 + 0.02 * each[:, 7] + noise
-    flags = {f"positive {name}": (p[:, k] > 0.15) * 1.0 for k, name in enumerate(FINDINGS)}
+    flags = {
+        f"positive {name}": (p[:, k] > 0.15).astype(np.float64) for k, name in enumerate(FINDINGS)
+    }
     site = np.array(sites)[rng.integers(0, len(sites), patients)][patient]
     view = np.where(each[:, 8] > np.quantile(each[:, 8], 1 - ap), "AP", "PA")
     return WatchedFilms(

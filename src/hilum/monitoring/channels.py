@@ -57,7 +57,7 @@ class PatientSums:
     def centers(self) -> Numbers:
         """(J,) weighted means; 0 where nothing is known."""
         total = self.weights.sum(axis=0)
-        return np.asarray(self.values.sum(axis=0) / np.where(total > 0, total, 1.0), np.float64)
+        return self.values.sum(axis=0) / np.maximum(total, 1e-12)
 
     def residuals(self, centers: Numbers) -> Numbers:
         """Return (M, J) sums of weight times (value - center)."""

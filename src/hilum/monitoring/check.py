@@ -95,14 +95,14 @@ def check_films(
         UsageError: when no day has enough patients, even with those before it, or the films are
             all of one site where the reference has several.
     """
-    _refuse_one_site(films, reference)
-    watch = _Watch(films, reference)
-    checked = [watch.day(day) for day in days]
-    if all(day.verdict is DayVerdict.TOO_FEW for day in checked):
+    if films.patient_count < SIZES[0]:
         raise UsageError(
             f"a day needs {SIZES[0]} patients or more; these films are of "
             f"{films.patient_count}. Check more films at a time"
         )
+    _refuse_one_site(films, reference)
+    watch = _Watch(films, reference)
+    checked = [watch.day(day) for day in days]
     alarms = tuple(watch.alarms)
     notes = [ASSUMPTION]
     few = sum(day.verdict is DayVerdict.TOO_FEW for day in checked)

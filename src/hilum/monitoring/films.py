@@ -99,18 +99,18 @@ def watched_films(
         notes: film name to what a table tells of it.
     """
     rows = list(results)
-    told = [(notes or {}).get(row.image_id, FilmNote()) for row in rows]
-    patients = [note.patient or row.patient for row, note in zip(rows, told, strict=True)]
+    reported = [(notes or {}).get(row.image_id, FilmNote()) for row in rows]
+    patients = [note.patient or row.patient for row, note in zip(rows, reported, strict=True)]
     findings = next((list(row.findings) for row in rows if row.findings), [])
     probabilities = {name: _probabilities(rows, name) for name in findings}
     _, numbered = np.unique(np.array(patients, dtype=np.str_), return_inverse=True)
     return WatchedFilms(
         names=tuple(row.image_id for row in rows),
         patients=numbered.astype(np.intp),
-        days=np.array([note.day for note in told], dtype=np.str_),
-        numbers=_numbers(rows, told, probabilities),
-        words=_words(rows, told),
-        flags=_flags(rows, told, findings),
+        days=np.array([note.day for note in reported], dtype=np.str_),
+        numbers=_numbers(rows, reported, probabilities),
+        words=_words(rows, reported),
+        flags=_flags(rows, reported, findings),
         probabilities=probabilities,
         thresholds=_thresholds(rows),
     )
@@ -130,7 +130,7 @@ def _probabilities(rows: Sequence[ImageResult], finding: str) -> Numbers:
 
 
 def _numbers(
-    rows: Sequence[ImageResult], told: Sequence[FilmNote], probabilities: Mapping[str, Numbers]
+    rows: Sequence[ImageResult], reported: Sequence[FilmNote], probabilities: Mapping[str, Numbers]
 ) -> dict[str, Numbers]:
     numbers: dict[str, Numbers] = {}
     for name in ("mean", "spread", "black", "white", "sharpness", "border"):
@@ -140,7 +140,7 @@ def _numbers(
     numbers["age"] = np.array(
         [
             np.nan if age is None else age
-            for row, note in zip(rows, told, strict=True)
+            for row, note in zip(rows, reported, strict=True)
             for age in [row.age_years if note.age_years is None else note.age_years]
         ]
     )
@@ -155,23 +155,25 @@ def _numbers(
     return numbers
 
 
-def _words(rows: Sequence[ImageResult], told: Sequence[FilmNote]) -> dict[str, NDArray[np.str_]]:
+def _words(
+    rows: Sequence[ImageResult], reported: Sequence[FilmNote]
+) -> dict[str, NDArray[np.str_]]:
     words = {
         "view": [row.view.value for row in rows],
         "sex": [row.sex.value for row in rows],
         "size": ["" if r.gray is None else f"{r.gray.rows} x {r.gray.columns}" for r in rows],
     }
-    for name in sorted({name for note in told for name in note.words or {}}):
+    for name in sorted({name for note in reported for name in note.words or {}}):
         own = words.get(name, [""] * len(rows))
         words[name] = [
             (note.words or {}).get(name, "") or before
-            for note, before in zip(told, own, strict=True)
+            for note, before in zip(reported, own, strict=True)
         ]
     return {name: np.array(values, dtype=np.str_) for name, values in words.items()}
 
 
 def _flags(
-    rows: Sequence[ImageResult], told: Sequence[FilmNote], findings: Sequence[str]
+    rows: Sequence[ImageResult], reported: Sequence[FilmNote], findings: Sequence[str]
 ) -> dict[str, Numbers]:
     scored = np.array([np.nan if row.findings is None else 0.0 for row in rows])
     flags = {
@@ -181,7 +183,7 @@ def _flags(
         "age unknown": np.array(
             [
                 row.age_years is None and note.age_years is None
-                for row, note in zip(rows, told, strict=True)
+                for row, note in zip(rows, reported, strict=True)
             ],
             np.float64,
         ),

@@ -314,7 +314,7 @@ def _notes(films: WatchedFilms, kinds: Sequence[tuple[str, NDArray[np.intp]]]) -
     if len(kinds) > 1:
         notes.append("each weekday has its own centers: " + ", ".join(name for name, _ in kinds))
     else:
-        notes.append("weekdays are not told apart: that needs dates of eight weeks or more")
+        notes.append("weekdays are not separated: that needs dates of eight weeks or more")
     unknown = [name for name, words in films.words.items() if not (words != "").any()]
     if unknown:
         notes.append(f"not known of any film: {', '.join(unknown)}")

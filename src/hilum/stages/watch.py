@@ -73,7 +73,7 @@ def fit_results(
     """
     root = locate(bundle)
     manifest = read_sealed(Manifest, root / "bundle.json")
-    asked = replace(
+    request = replace(
         request,
         model=manifest.name,
         bundle=read_seal(root / "bundle.json")[:_SHORT],
@@ -81,8 +81,8 @@ def fit_results(
         precision=manifest.calibration.precision.value,
         rule_sha256=_rule_of(root, manifest),
     )
-    read = _read(results, films, asked.bundle, asked.precision)
-    reference = fit_reference(read, asked, advance)
+    read = _read(results, films, request.bundle, request.precision)
+    reference = fit_reference(read, request, advance)
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(reference, out / WATCH_REFERENCE)
     return reference
@@ -174,11 +174,11 @@ def _read(results: Path, table: Path | None, bundle: str, precision: str) -> Wat
     if not rows:
         raise UsageError(f"there must be a film to watch; {path} has none")
     notes = None if table is None else film_notes(table, [row.image_id for row in rows])
-    told = notes or {}
+    reported = notes or {}
     nobody = [
         row
         for row in rows
-        if row.status.scored and not (row.patient or told.get(row.image_id, FilmNote()).patient)
+        if row.status.scored and not (row.patient or reported.get(row.image_id, FilmNote()).patient)
     ]
     if nobody:
         raise UsageError(

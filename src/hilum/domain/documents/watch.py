@@ -86,7 +86,7 @@ class WatchLimits(Document):
     patients: int
     tails: WatchTails
     limit: float
-    """Of the largest score of all channels; a score is about -log10 of the share of days beyond."""
+    """Limit of the largest score of all channels; a score is about -log10 of the share of days beyond."""
 
 
 class WatchStratum(Document):
@@ -157,7 +157,7 @@ class AlarmKind(StrEnum):
 
 
 class DayVerdict(StrEnum):
-    """What is said of a day."""
+    """Outcome of a day."""
 
     QUIET = "no alarm"
     ALARM = "alarm"
