@@ -75,7 +75,7 @@ def film_weights(patients: NDArray[np.intp]) -> Numbers:
     [1.0, 0.5, 0.5, 0.5]
     """
     films = np.bincount(patients)[patients] if patients.size else patients
-    return 1.0 / (1.0 + _LIKENESS * (films - 1.0))
+    return np.asarray(1.0 / (1.0 + _LIKENESS * (films - 1.0)), np.float64)
 
 
 def quantities_of(films: WatchedFilms) -> tuple[WatchedQuantity, ...]:

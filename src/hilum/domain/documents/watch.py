@@ -86,7 +86,7 @@ class WatchLimits(Document):
     patients: int
     tails: WatchTails
     limit: float
-    """Limit of the largest score of all channels; a score is about -log10 of the share of days beyond."""
+    """Limit of the largest score of all channels; a score is about -log10 of a share of days."""
 
 
 class WatchStratum(Document):
