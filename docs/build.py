@@ -88,6 +88,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
     from hilum.domain.documents.upgrade import Upgrade
+    from hilum.domain.documents.watch import WatchCheck, WatchReference
     from hilum.domain.documents.worklist import WorklistRun
     from hilum.report.batch.results_jsonl import schema
     from hilum.runs.facts import RunFacts
@@ -107,6 +108,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "run": RunFacts,
         "sanity": Sanity,
         "upgrade": Upgrade,
+        "watch": WatchCheck,
+        "watch_reference": WatchReference,
         "worklist": WorklistRun,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         rule_out,
         train,
         upgrade,
+        watch_check,
+        watch_fit,
         worklist,
     )
     from hilum.bundle.bundle import Bundle
@@ -46,6 +48,8 @@ __all__ = [
     "splits",
     "train",
     "upgrade",
+    "watch_check",
+    "watch_fit",
     "worklist",
 ]
 
@@ -53,7 +57,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
-    *("rule_out", "train", "upgrade", "worklist"),
+    *("rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
 )
 
 

@@ -15,7 +15,7 @@ import hilum
 
 VERBS = (
     *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    "train",
+    *("train", "watch_check", "watch_fit"),
 )
 
 

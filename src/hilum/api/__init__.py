@@ -7,6 +7,7 @@ from hilum.api.export import deidentify
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, compare, evaluate
 from hilum.api.trust import readers, rule_out, upgrade, worklist
+from hilum.api.watch import watch_check, watch_fit
 
 __all__ = [
     "audit",
@@ -20,5 +21,7 @@ __all__ = [
     "rule_out",
     "train",
     "upgrade",
+    "watch_check",
+    "watch_fit",
     "worklist",
 ]

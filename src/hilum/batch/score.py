@@ -14,13 +14,14 @@ from hilum.bundle import Bundle
 from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm
 from hilum.bundle.triage import refer
 from hilum.confined.child import Child
-from hilum.domain.documents.results import ImageResult, ThresholdSource
+from hilum.domain.documents.results import GrayFacts, ImageResult, ThresholdSource
 from hilum.domain.documents.rule_out import FilmTriage
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError
 from hilum.explain.caption import Caption
 from hilum.explain.map_layer import map_layer
 from hilum.explain.request import Pictures
 from hilum.files.atomic import write_atomic
+from hilum.imaging.grays import gray_facts
 from hilum.reading.film import FilmFacts, Reading, Refusal
 from hilum.reading.picture import Picture
 from hilum.reading.process import Limits, ReaderProcess
@@ -192,6 +193,7 @@ class FilmScoring:
             view=facts.view,
             **vars(shown),
             findings=analysis.findings,
+            gray=self._gray(reading),
             triage=self._referred("a heatmap could not be drawn") if failed else analysis.triage,
             heatmaps=heatmaps,
             token_shares=analysis.token_shares,
@@ -221,6 +223,12 @@ class FilmScoring:
         )
         explain = POSITIVES if pictures is None else pictures.which
         return self.bundle.analyze(film, self.request.threshold, explain)
+
+    def _gray(self, reading: Reading) -> GrayFacts:
+        """Return the gray levels of a film, of what the network sees of it."""
+        shape = reading.facts.shape
+        place = self.bundle.manifest.preprocessing.placement(shape)
+        return gray_facts(reading.raster, shape, place)
 
     def _write_maps(
         self, item: Input, analysis: Analysis, shape: tuple[int, int]

@@ -42,6 +42,8 @@ from hilum.cli import (
     terminal,
     train,
     upgrade,
+    watch_check,
+    watch_fit,
     worklist,
 )
 from hilum.cli.dicom_option import DicomCommand
@@ -133,6 +135,10 @@ app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(deidentify.deidentify)
 app.command()(report.report)
+watch = typer.Typer(help="Say without labels whether films and scores are still as they were.")
+watch.command("fit")(watch_fit.watch_fit)
+watch.command("check")(watch_check.watch_check)
+app.add_typer(watch, name="watch")
 app.add_typer(serve.app)
 app.add_typer(node.app)
 app.command()(doctor.doctor)

@@ -15,6 +15,7 @@ from hilum.domain.radiograph import Sex, ViewPosition
 __all__ = [
     "Decision",
     "FindingResult",
+    "GrayFacts",
     "ImageResult",
     "ThresholdSource",
 ]
@@ -127,6 +128,28 @@ class FindingResult(Document):
         return called.model_copy(update={"regions": self.regions})
 
 
+class GrayFacts(Document):
+    """Gray levels of a film that was scored, as the network sees it, for `hilum watch`.
+
+    Of the film's part of the network's square, where black is 0 and white 1. No number is of a
+    patient, and none judges the film.
+    """
+
+    rows: int
+    columns: int
+    """Size of the film itself, in pixels."""
+    mean: float
+    spread: float
+    """Standard deviation."""
+    black: float
+    white: float
+    """Shares of pixels within one level of 255 of black, and of white."""
+    sharpness: float
+    """Standard deviation of the Laplacian: edges and noise."""
+    border: float
+    """Share of the rows, or of the columns if it is more, that are empty."""
+
+
 class ImageResult(Document):
     """Result of one input. One line of results.jsonl."""
 
@@ -160,6 +183,8 @@ class ImageResult(Document):
     findings: dict[str, FindingResult] | None = None
     """None unless the status is ok or warn: nothing stands for "not computed"."""
     threshold_source: ThresholdSource = ThresholdSource.BUNDLE
+    gray: GrayFacts | None = None
+    """Gray levels; None where the film was not scored, or scored by an older hilum."""
     triage: FilmTriage | None = None
     """Ruled out, flagged or referred, with what was bounded; None where the bundle has no rule."""
     heatmaps: dict[str, str] = {}

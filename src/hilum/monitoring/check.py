@@ -1,0 +1,294 @@
+"""Later films against a reference, day by day: what moved, by how much, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.domain.documents.watch import (
+    AlarmKind,
+    DayVerdict,
+    WatchAlarm,
+    WatchCheck,
+    WatchDay,
+    WatchReference,
+    WatchStratum,
+)
+from hilum.domain.errors import UsageError
+from hilum.monitoring.channels import channel_values, counted_by, distribution
+from hilum.monitoring.days import SIZES, DayLimits, SlowLimits, SlowSums, Tails, z_of
+from hilum.monitoring.films import WatchedFilms
+from hilum.monitoring.performance import ASSUMPTION, estimated_performance
+from hilum.monitoring.reference import weekday_of
+from hilum.monitoring.words import Change, effect_of, words_of_change
+
+__all__ = ["CheckedDay", "check_films", "days_of"]
+
+_NAMED = 12
+"""Channels that one day names, the rarest first; what moves one moves its neighbors."""
+_SHOWN = 5
+"""Films that an alarm names."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedDay:
+    """A day and the rows of its films.
+
+    Attributes:
+        name: a date, or a lot of films.
+        rows: (n,) of the films.
+    """
+
+    name: str
+    rows: NDArray[np.intp]
+
+
+def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
+    """Return films by day: by date, by lots of so many films, or all as one day.
+
+    A lot has whole patients: it ends once it has the films, and a patient who comes back counts
+    with the first lot.
+
+    Args:
+        films: in the order of their results.
+        every: films of a lot; None for dates, and without dates for one day.
+    """
+    if every is None:
+        return [
+            CheckedDay(name or "all films", np.flatnonzero(films.days == name))
+            for name in np.unique(films.days).tolist()
+        ]
+    order = np.argsort(
+        np.unique(films.patients, return_index=True)[1][films.patients], kind="stable"
+    )
+    counts = np.bincount(films.patients)
+    lots: list[CheckedDay] = []
+    first = last = 0
+    while last < len(order):
+        last += int(counts[films.patients[order[last]]])
+        if last - first >= every or last == len(order):
+            lots.append(CheckedDay(f"films {first + 1}-{last}", order[first:last]))
+            first = last
+    return lots
+
+
+def check_films(
+    films: WatchedFilms,
+    days: Sequence[CheckedDay],
+    reference: WatchReference,
+    reference_sha256: str,
+) -> WatchCheck:
+    """Hold days of films against a reference.
+
+    Args:
+        films: scored by the reference's bundle.
+        days: of these films, in order of time.
+        reference: of an earlier period.
+        reference_sha256: its seal.
+
+    Raises:
+        UsageError: when no day has enough patients, even with those before it, or the films are
+            all of one site where the reference has several.
+    """
+    if films.patient_count < SIZES[0]:
+        raise UsageError(
+            f"a day needs {SIZES[0]} patients or more; these films are of "
+            f"{films.patient_count}. Check more films at a time"
+        )
+    _refuse_one_site(films, reference)
+    watch = _Watch(films, reference)
+    checked = [watch.day(day) for day in days]
+    alarms = tuple(watch.alarms)
+    notes = [ASSUMPTION]
+    few = sum(day.verdict is DayVerdict.TOO_FEW for day in checked)
+    if few:
+        notes.append(
+            f"{few} of {len(checked)} days had fewer than {SIZES[0]} patients; their films count "
+            "with the next day"
+        )
+    notes.append("an alarm says that films or scores changed; it does not say that accuracy fell")
+    return WatchCheck(
+        reference_sha256=reference_sha256,
+        model=reference.model,
+        bundle=reference.bundle,
+        bond=reference.bond,
+        films=len(films),
+        patients=films.patient_count,
+        false_alarms=reference.false_alarms,
+        days=tuple(checked),
+        alarms=alarms,
+        rule_void=bool(alarms) and bool(reference.rule_sha256),
+        rule_sha256=reference.rule_sha256,
+        performance=estimated_performance(films, reference.seed),
+        quantities=tuple(distribution(one, films) for one in reference.quantities),
+        reference_quantities=reference.quantities,
+        notes=(*notes, *(f"not watched: {one}" for one in reference.not_watched)),
+    )
+
+
+def _refuse_one_site(films: WatchedFilms, reference: WatchReference) -> None:
+    sites = films.words.get("site")
+    if len(reference.sites) < 2:
+        return
+    if sites is None or not (sites != "").any():
+        raise UsageError(
+            f"the reference tells {len(reference.sites)} sites apart; these films name none. Give "
+            "their table with --films"
+        )
+    named = np.unique(sites[sites != ""]).tolist()
+    if len(named) == 1:
+        raise UsageError(
+            f"a reference of {len(reference.sites)} sites must be held against films of several; "
+            f"these are all of {named[0]}. Fit a reference of that site"
+        )
+
+
+class _Watch:
+    """The state of a check from day to day."""
+
+    def __init__(self, films: WatchedFilms, reference: WatchReference) -> None:
+        self._films = films
+        self._reference = reference
+        self._values = channel_values(films, reference.quantities)
+        self._strata = {one.name: one for one in reference.strata}
+        self._daily = [
+            DayLimits(one.patients, Tails.read(one.tails), one.limit) for one in reference.daily
+        ]
+        self._slow = SlowLimits(
+            Tails.read(reference.slow), reference.slow_limit, reference.slow_allowance
+        )
+        width = len(reference.channels)
+        self._sums = SlowSums((width,), self._slow.allowance)
+        self._since = {end: np.zeros(width, np.intp) for end in ("up", "down")}
+        self._past: list[CheckedDay] = []
+        self._waiting = np.zeros(0, np.intp)
+        self.alarms: list[WatchAlarm] = []
+
+    def day(self, day: CheckedDay) -> WatchDay:
+        """Hold one day against the limits, and keep what it alarms of."""
+        rows = np.concatenate([self._waiting, day.rows])
+        _, patients = np.unique(self._films.patients[rows], return_inverse=True)
+        count = int(patients.max()) + 1 if rows.size else 0
+        own = int(np.unique(self._films.patients[day.rows]).size)
+        if count < SIZES[0]:
+            self._waiting = rows
+            return WatchDay(
+                name=day.name, films=day.rows.size, patients=own, verdict=DayVerdict.TOO_FEW
+            )
+        earlier, self._waiting = self._waiting.size, np.zeros(0, np.intp)
+        stratum = self._stratum(day.name)
+        centers, spread = np.array(stratum.centers), np.array(stratum.spreads)
+        sums = counted_by(self._values[rows], patients.astype(np.intp))
+        z = z_of(sums.residuals(centers).sum(axis=0), count, spread)
+        self._past.append(CheckedDay(day.name, rows))
+        limits = max(
+            (one for one in self._daily if one.patients <= count),
+            key=lambda one: one.patients,
+            default=self._daily[0],
+        )
+        score = limits.tails.scores(z, -z)
+        slow = self._add(z)
+        found = list(self._alarms(score, slow, limits.limit, np.sign(z), centers))
+        self.alarms += found
+        if any(one.kind is AlarmKind.SLOW for one in found):
+            self._sums = SlowSums(z.shape, self._slow.allowance)
+            self._since = {end: np.full(z.shape, len(self._past)) for end in ("up", "down")}
+        return WatchDay(
+            name=day.name,
+            films=day.rows.size,
+            patients=own,
+            verdict=DayVerdict.ALARM if found else DayVerdict.QUIET,
+            with_earlier=earlier,
+            score=_rounded(score.max()),
+            limit=_rounded(limits.limit),
+            slow_score=_rounded(slow.max()),
+            slow_limit=_rounded(self._slow.limit),
+        )
+
+    def _stratum(self, name: str) -> WatchStratum:
+        if len(self._strata) == 1:
+            return next(iter(self._strata.values()))
+        weekday = weekday_of(name) if name[:1].isdigit() else ""
+        if weekday not in self._strata:
+            raise UsageError(
+                f"the reference has {', '.join(self._strata)} apart; {name} is none of them. Give "
+                "the films' dates with --films, or fit a reference that has such days"
+            )
+        return self._strata[weekday]
+
+    def _add(self, z: Numbers) -> Numbers:
+        """Add a day to the cumulative sums; return the scores."""
+        self._sums.add(z)
+        for end, sums in (("up", self._sums.up), ("down", self._sums.down)):
+            # the first day of a sum is the day after it was last 0
+            self._since[end][sums == 0] = len(self._past)
+        return self._slow.tails.scores(self._sums.up, self._sums.down)
+
+    def _alarms(
+        self,
+        score: Numbers,
+        slow: Numbers,
+        limit: float,
+        sign: Numbers,
+        centers: Numbers,
+    ) -> Iterator[WatchAlarm]:
+        here = len(self._past) - 1
+        rising = self._sums.up >= self._sums.down
+        since = np.where(rising, self._since["up"], self._since["down"])
+        tests = (
+            (AlarmKind.DAILY, score, limit, np.full(score.shape, here), sign),
+            (AlarmKind.SLOW, slow, self._slow.limit, since, np.where(rising, 1.0, -1.0)),
+        )
+        for kind, scores, end, first, way in tests:
+            named: set[str] = set()
+            for j in np.argsort(-scores, kind="stable"):
+                quantity = self._reference.channels[j].quantity
+                if scores[j] <= end or len(named) >= _NAMED:
+                    break
+                if quantity not in named:
+                    named.add(quantity)
+                    begun = min(int(first[j]), here)
+                    yield self._alarm(
+                        kind, int(j), begun, float(way[j]), (float(scores[j]), end), centers
+                    )
+
+    def _alarm(
+        self,
+        kind: AlarmKind,
+        channel: int,
+        first: int,
+        way: float,
+        score: tuple[float, float],
+        centers: Numbers,
+    ) -> WatchAlarm:
+        one = self._reference.channels[channel]
+        rows = np.concatenate([day.rows for day in self._past[first:]])
+        quantity = next(q for q in self._reference.quantities if q.name == one.quantity)
+        now = distribution(quantity, self._films.at(rows))
+        change = Change.between(quantity, now, one.aspect)
+        moved = way * (self._values[rows, channel] - centers[channel])
+        order = np.argsort(-np.nan_to_num(moved), kind="stable")[:_SHOWN]
+        shown = [rows[k] for k in order if np.isfinite(moved[k]) and moved[k] > 0]
+        return WatchAlarm(
+            day=self._past[-1].name,
+            kind=kind,
+            since=self._past[first].name,
+            quantity=one.quantity,
+            aspect=one.aspect,
+            score=_rounded(score[0]),
+            limit=_rounded(score[1]),
+            reference=change.before,
+            now=change.after,
+            words=words_of_change(quantity, one.aspect, change),
+            effect=effect_of(quantity, self._reference.rule_sha256),
+            films=tuple(self._films.names[row] for row in shown),
+        )
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 3)
