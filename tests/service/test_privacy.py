@@ -1,4 +1,4 @@
-"""Eight films of one patient: the name and the numbers are found nowhere but in the films."""
+"""Twenty films of one patient: the name and the numbers are found nowhere but in the films."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ELEMENTS = {
     "ImageComments": "CANARYC",
     "StationName": "CANARYD",
 }
-FILMS = 8
+FILMS = 20
 
 
 def film_of(number: int, png: Path) -> bytes:

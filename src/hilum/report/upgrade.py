@@ -19,6 +19,7 @@ from hilum.domain.documents.upgrade import (
     GateVerdict,
     Upgrade,
 )
+from hilum.domain.findings import display_name
 from hilum.report.evaluation.page import Footnotes, signed
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis, stack
@@ -146,7 +147,7 @@ def printed(found: Upgrade, width: int) -> str:
     lines += ["", *columned([_FLIPS, *(_flip_row(*one) for one in found.flips.items())], width)]
     if found.changes:
         rows = [
-            (name, *map(_change, (one.auroc, one.sensitivity, one.specificity)))
+            (display_name(name), *map(_change, (one.auroc, one.sensitivity, one.specificity)))
             for name, one in found.changes.items()
         ]
         lines += ["", *wrapped(f"Changes against {found.labels}, new less old:", width)]
@@ -161,7 +162,7 @@ def printed(found: Upgrade, width: int) -> str:
 
 def _flip_row(name: str, one: FindingFlips) -> tuple[str, ...]:
     share = "–" if one.share.value is None else f"{one.share.value:.1%}"
-    return (name, f"{one.films:,}", share, f"{one.gained:,}", f"{one.lost:,}")
+    return (display_name(name), f"{one.films:,}", share, f"{one.gained:,}", f"{one.lost:,}")
 
 
 def _change(number: Interval) -> str:
