@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -45,6 +46,11 @@ REFUSED = 3
 AGAIN = 75
 """Stopped by the machine or the user; the same command may be given again."""
 
+_LATER = hasattr(signal, "setitimer")
+"""Whether this system has a timer that interrupts."""
+_POLITE = (signal.SIGINT, signal.SIGTERM, *((signal.SIGALRM,) if _LATER else ()))
+_SOON_S = 0.02
+"""Seconds until a signal that came within an import counts."""
 T = TypeVar("T")
 _kept: list[object] = []
 
@@ -65,14 +71,31 @@ def stoppable(how: str) -> Generator[None]:
     Args:
         how: what goes on where this stopped, such as "the same command".
     """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, _interrupt) for number in _POLITE}
     try:
         yield
     except KeyboardInterrupt:
         sys.stderr.write(f"hilum: stopped; {how} goes on where it stopped\n")
         raise typer.Exit(AGAIN) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if _LATER:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise `KeyboardInterrupt`; where the main thread is importing, a moment later.
+
+    Within an import Python can lose the exception, and keep the lock of all imports with it: the
+    command then neither stops nor goes on.
+    """
+    while frame is not None:
+        if _LATER and frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.setitimer(signal.ITIMER_REAL, _SOON_S)
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 class _Lines(logging.Handler):
