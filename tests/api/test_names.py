@@ -14,8 +14,8 @@ import pytest
 import hilum
 
 VERBS = (
-    *("audit", "calibrate", "check", "compare", "evaluate", "read", "readers", "rule_out"),
-    *("train", "watch_check", "watch_fit"),
+    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
+    *("rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
 )
 
 
@@ -46,6 +46,14 @@ EXAMPLE = re.compile(
 def test_the_examples_of_the_packages_run(code: str, printed: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == (printed, "")
+
+
+def test_no_verb_is_called_like_a_room() -> None:
+    """Importing the room would put it in the verb's place."""
+    rooms = {room.name for room in pkgutil.iter_modules(hilum.__path__)}
+    verbs = [name for name in hilum.__all__ if not isinstance(getattr(hilum, name), ModuleType)]
+    assert len(verbs) > 10
+    assert rooms.isdisjoint(verbs)
 
 
 def test_every_package_of_the_documented_names_has_its_table() -> None:

@@ -30,7 +30,7 @@ def opened(data: bytes) -> Image.Image:
 def test_a_layer_read_back_has_the_levels_of_the_map_on_the_film(
     shape: tuple[int, int], fit: Fit
 ) -> None:
-    preprocessing = Preprocessing(fit=fit, version=2 if fit is Fit.CROP else 1)
+    preprocessing = Preprocessing(fit=fit, version=2 if fit in (Fit.CROP, Fit.CORNER) else 1)
     with opened(map_layer(cells(), preprocessing, shape)) as layer:
         assert layer.mode == "P"
         stored = np.asarray(layer)

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from hilum.domain.errors import FilmError, ReasonCode, Status
-from hilum.imaging.dicom import dataset
-from hilum.imaging.dicom.dataset import MAX_DEPTH, check_nesting
+from hilum.imaging.dicom import elements
+from hilum.imaging.dicom.elements import MAX_DEPTH, check_nesting
 from hilum.imaging.read import read
 
 GREY = np.add.outer(np.arange(150), np.arange(140)).astype(np.uint8)
@@ -90,7 +90,7 @@ def test_a_deep_deflated_film_is_refused(dicom_of: Callable[..., bytes]) -> None
 
 
 def test_elements_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "MAX_ELEMENTS", 50)
+    monkeypatch.setattr(elements, "MAX_ELEMENTS", 50)
     many = b"\x09\0\x01\x10LO\0\0" * 60
     with pytest.raises(FilmError) as caught:
         check_nesting(many, 0)

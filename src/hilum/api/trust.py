@@ -352,8 +352,8 @@ def worklist(
     """
     from hilum.domain.documents.worklist import ListPolicy
     from hilum.domain.findings import find
+    from hilum.queueing.simulate import ARRIVALS_BY_HOUR, Scenario
     from hilum.stages.worklist import simulate_list
-    from hilum.worklist.simulate import ARRIVALS_BY_HOUR, Scenario
 
     times = 1.0 if films_a_day is None else films_a_day / sum(ARRIVALS_BY_HOUR)
     scenario = Scenario(

@@ -159,10 +159,11 @@ def _films_needed(run: RunFolder, cohort: Cohort) -> tuple[str, ...]:
         return ()
     most = sorted(needed, key=lambda name: -needed[name])
     listed = ", ".join(f"{name} {needed[name]:,}" for name in most[:_LISTED])
-    more = f" (and {len(most) - _LISTED} more, at most {needed[most[_LISTED]]:,})"
+    others = most[_LISTED:]
+    more = f" (and {len(others)} more, at most {needed[others[0]]:,})" if others else ""
     return (
         f"for observed / expected within a factor of {_FACTOR:g} (95 % interval), films of as many "
-        f"patients are needed: {listed}{more if len(most) > _LISTED else ''}; "
+        f"patients are needed: {listed}{more}; "
         f"fitted on {len(cohort)}",
     )
 

@@ -19,9 +19,9 @@ from hilum.domain.findings import LabelState
 from hilum.domain.record import Cohort
 from hilum.files.lines import text_lines
 from hilum.files.sealed import write_sealed
+from hilum.queueing.simulate import ListFilms, Scenario, example_films, simulate
 from hilum.report.batch.results_jsonl import result_lines
 from hilum.report.worklist import markdown
-from hilum.worklist.simulate import ListFilms, Scenario, example_films, simulate
 
 __all__ = ["simulate_list"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from mmap import mmap
 
-from hilum.imaging.dicom.dataset import MAX_DEPTH, MAX_ELEMENTS, ElementWalk
+from hilum.imaging.dicom.elements import MAX_DEPTH, MAX_ELEMENTS, ElementWalk
 
 __all__ = ["Identifiers", "identifiers_of"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hilum.domain.documents import Interval
 from hilum.domain.documents.worklist import FilmGroup, ListPolicy, WorklistRun
 from hilum.domain.errors import UsageError
-from hilum.worklist.room import poisson_arrivals, reading_times, turnarounds
+from hilum.queueing.room import poisson_arrivals, reading_times, turnarounds
 
 __all__ = [
     "ARRIVALS_BY_HOUR",

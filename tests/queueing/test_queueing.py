@@ -16,10 +16,10 @@ from hilum.domain.documents.rule_out import FilmTriage, TriageWay
 from hilum.domain.documents.worklist import WORKLIST, ListPolicy, WorklistRun
 from hilum.domain.errors import DatasetError, Status, UsageError
 from hilum.files.sealed import read_sealed
+from hilum.queueing.room import turnarounds
+from hilum.queueing.simulate import ListFilms, Scenario, example_films, simulate
 from hilum.report.batch.results_jsonl import line_of
 from hilum.report.worklist import markdown, printed
-from hilum.worklist.room import turnarounds
-from hilum.worklist.simulate import ListFilms, Scenario, example_films, simulate
 
 
 def waits(load: float, readers: int, urgent: float) -> tuple[float, float, float]:
