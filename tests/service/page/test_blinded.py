@@ -34,9 +34,12 @@ def test_no_answer_and_no_word_tells_what_the_model_found(
 ) -> None:
     seen = look(blind, record=True)
     seen.film()
+    first = seen.film_id
     seen.press("p", "ArrowDown", "a", "h", "c", "j")
+    seen.page.wait_for_url(lambda url: first not in url)
     seen.ready()
     seen.page.keyboard.press("k")
+    seen.page.wait_for_url(lambda url: first in url)
     seen.ready()
     seen.page.locator(".saved", has_text="Not committed yet").wait_for()
     numbers = numbers_of(predicted)
