@@ -212,8 +212,9 @@ def upgrade(
     from hilum.bundle.manifest import Manifest
     from hilum.evaluation.upgrade.policy import policy_sha256, read_policy
     from hilum.files.sealed import read_sealed
+    from hilum.report.batch.results_jsonl import RESULTS
     from hilum.stages.upgrade import UpgradeRequest, compare_bundles
-    from hilum.stages.upgrade_films import RESULTS, UpgradeSide
+    from hilum.stages.upgrade_films import UpgradeSide
 
     if not films:
         raise UsageError(

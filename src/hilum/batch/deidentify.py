@@ -15,13 +15,13 @@ import hmac
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import LifoQueue
 
 from hilum import __version__
+from hilum.batch.engines.lanes import lanes_of
 from hilum.batch.export_rows import ExportJournal, ExportRow, write_mapping, write_table
 from hilum.batch.patients import KEY_BYTES
 from hilum.batch.walk import Listed
@@ -199,33 +199,14 @@ class _Work:
             ReaderProcess(Preprocessing(size=256), GateRules.labeled(), self._request.limits)
             for _ in range(count)
         ]
-        free: LifoQueue[ReaderProcess] = LifoQueue()
-        for reader in readers:
-            free.put(reader)
-
-        def read(film: Listed) -> ExportRow | Exported:
-            reader = free.get()
-            try:
-                return self._read(film, reader)
-            finally:
-                free.put(reader)
-
         waiting: deque[tuple[Listed, Future[ExportRow | Exported]]] = deque()
-        threads = ThreadPoolExecutor(count, "exports")
-        try:
+        with lanes_of(self._read, readers) as begin:
             for film in self._films:
-                waiting.append((film, threads.submit(read, film)))
+                waiting.append((film, begin(film)))
                 if len(waiting) > 2 * count:
                     yield self._finished(*waiting.popleft())
             while waiting:
                 yield self._finished(*waiting.popleft())
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            for reader in readers:
-                reader.stop()
-            threads.shutdown(wait=True)
-            for reader in readers:
-                reader.close()
 
     def _read(self, film: Listed, reader: ReaderProcess) -> ExportRow | Exported:
         name = self._request.hashed("input", os.path.abspath(film.path))  # noqa: PTH100 (links stay links)

@@ -16,7 +16,7 @@ from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
 from hilum.files.sealed import read_seal, read_sealed
 from hilum.report.batch.film_report import FilmReport
-from hilum.report.batch.results_jsonl import result_lines
+from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.report.film_sheet import write_film_sheet
 from hilum.report.parts.results import BatchResults
 from hilum.report.single_file import (
@@ -36,7 +36,6 @@ __all__ = [
     "write_single",
 ]
 
-RESULTS = "results.jsonl"
 MOST_IN_ONE_FILE = 2000
 """Films in a single file; a browser opens no more at once."""
 

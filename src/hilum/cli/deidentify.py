@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from hilum.cli import terminal
-from hilum.cli.options import INPUT, MACHINE, OUTPUT, Json, Out, Quiet
+from hilum.cli.options import MACHINE, OUTPUT, Json, Out, Quiet
+from hilum.cli.predict import FollowLinks
 from hilum.cli.terminal import print_json, progress, say
 
 __all__ = ["deidentify"]
@@ -42,14 +43,6 @@ Mapping = Annotated[
     typer.Option(
         help="File outside the output for the real names and UIDs (default: never written).",
         rich_help_panel=OUTPUT,
-    ),
-]
-FollowLinks = Annotated[
-    bool,
-    typer.Option(
-        "--follow-links",
-        help="Follow links in folders that lead out of them.",
-        rich_help_panel=INPUT,
     ),
 ]
 Timeout = Annotated[

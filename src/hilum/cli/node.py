@@ -8,13 +8,13 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from hilum.cli.options import INPUT, OTHER, Json, Quiet
 from hilum.cli.predict import PhiKey, Threads, Timeout
+from hilum.cli.start_group import StartGroup
 from hilum.cli.terminal import kept, print_json, say
 from hilum.domain.errors import UsageError, counted
 
@@ -26,19 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["app", "node"]
 
 
-class NodeVerbs(TyperGroup):
-    """The words after `node`; what is none of them goes to `start`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `start` before a bundle or an option."""
-        if args and args[0] not in (*self.commands, "--help"):
-            args = ["start", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
     name="node",
-    cls=NodeVerbs,
+    cls=StartGroup,
     no_args_is_help=True,
     help="Score films beside a PACS. `start` may be left out: hilum node starter --config FILE.",
 )

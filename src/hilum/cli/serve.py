@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from hilum.cli import books
 from hilum.cli.books import STORE
 from hilum.cli.options import INPUT, MACHINE, OTHER, OUTPUT
 from hilum.cli.predict import PhiKey, Threads, Timeout
+from hilum.cli.start_group import StartGroup
 from hilum.cli.terminal import kept, say
 from hilum.domain.errors import UsageError
 
@@ -27,19 +27,9 @@ __all__ = ["app", "serve"]
 ACCESS = "Access"
 
 
-class ServeVerbs(TyperGroup):
-    """The words after `serve`; what is none of them goes to `start`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `start` before a bundle or an option."""
-        if args and args[0] not in (*self.commands, "--help"):
-            args = ["start", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
     name="serve",
-    cls=ServeVerbs,
+    cls=StartGroup,
     no_args_is_help=True,
     help="Serve films over HTTP and review them. `start` may be left out: hilum serve starter.",
 )

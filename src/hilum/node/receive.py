@@ -38,7 +38,7 @@ from pydicom.uid import (
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
-from hilum.domain.errors import UsageError
+from hilum.files.address import address_taken
 from hilum.imaging.dicom.identifiers import Identifiers, identifiers_of
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME, MANUFACTURER
 from hilum.node.arrival import Arrival
@@ -48,7 +48,10 @@ from hilum.node.records import Receipt, ReceivedFilm, Refused
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
 
-__all__ = ["FILM_CLASSES", "IGNORED_CLASSES", "Receiver"]
+__all__ = ["ANOTHER", "FILM_CLASSES", "IGNORED_CLASSES", "Receiver"]
+
+ANOTHER = "Give another with listen.dicom"
+"""What to do where the address is taken."""
 
 _LOG = logging.getLogger(__package__)
 
@@ -126,10 +129,7 @@ class Receiver:
         try:
             self._server = GuardedServer(_entity(settings), listener, spool, handlers, self._count)
         except OSError as error:
-            raise UsageError(
-                f"the address must be free to listen on; {listener.host}:{listener.port}: "
-                f"{error.strerror or error}. Give another with listen.dicom"
-            ) from None
+            raise address_taken(listener.host, listener.port, ANOTHER, error) from None
 
     def start(self) -> None:
         """Take films until `stop`."""

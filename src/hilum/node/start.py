@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +11,15 @@ from hilum.batch.dicom_objects import DicomRequest
 from hilum.batch.score import BatchRequest, FilmScoring
 from hilum.bundle import Bundle
 from hilum.domain.errors import UsageError
+from hilum.files.address import need_address
 from hilum.files.lock import locked
 from hilum.node.books import NodeBooks
 from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
 from hilum.node.outbox import Outbox
-from hilum.node.receive import Receiver
+from hilum.node.receive import ANOTHER, Receiver
 from hilum.node.send import Sender, echo
-from hilum.node.settings import DicomListener, NodeSettings
+from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
 
 __all__ = ["Node", "NodeWork", "check_node", "open_spool", "running"]
@@ -145,21 +145,9 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
             f"the disk of the spool must have more than {settings.accept.free_gb:g} GB free; "
             f"{settings.spool} has less. Free some, or lower accept.free_gb"
         )
-    _try_address(settings.listen.dicom)
+    listener = settings.listen.dicom
+    need_address(listener.host, listener.port, ANOTHER)
     for one in settings.destinations:
         wrong = echo(one, settings.listen.dicom.ae_title)
         if wrong:
             warn(f"destination {one.name} does not answer C-ECHO: {wrong}")
-
-
-def _try_address(listener: DicomListener) -> None:
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    with socket.socket(family) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((listener.host, listener.port))
-        except OSError as error:
-            raise UsageError(
-                f"the address must be free to listen on; {listener.host}:{listener.port}: "
-                f"{error.strerror or error}. Give another with listen.dicom"
-            ) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from hilum.domain.errors import UsageError
+from hilum.files.address import need_address
 from hilum.service.app import application
 from hilum.service.guard import Guard
 from hilum.service.parts import ServiceParts
@@ -54,7 +53,7 @@ def serve_forever(
         UsageError: when the address cannot be listened on.
     """
     settings = parts.settings
-    _try_address(settings)
+    need_address(settings.host, settings.port, "Give another --port")
     if parts.queue is not None:
         parts.queue.start()
     asyncio.run(_serve(parts, certificate, ready))
@@ -123,16 +122,3 @@ async def _listening(settings: ServiceSettings, serving: asyncio.Task[None]) -> 
             continue
         writer.close()
         return
-
-
-def _try_address(settings: ServiceSettings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((settings.host, settings.port))
-        except OSError as error:
-            raise UsageError(
-                f"the address must be free to listen on; {settings.host}:{settings.port}: "
-                f"{error.strerror or error}. Give another --port"
-            ) from None

@@ -24,11 +24,10 @@ from hilum.domain.scores import Probabilities
 from hilum.evaluation.upgrade.measure import PairedFilms
 from hilum.evaluation.upgrade.paired import MeanChange
 from hilum.files.sealed import read_seal, read_sealed
-from hilum.report.batch.results_jsonl import result_lines
+from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.splits import SeenPatients
 
 __all__ = [
-    "RESULTS",
     "LoadedSide",
     "UpgradeSide",
     "labeled_films",
@@ -38,7 +37,6 @@ __all__ = [
     "triage_ways",
 ]
 
-RESULTS = "results.jsonl"
 _SEEN = "seen_patients.txt"
 _MOST_MAPS = 400
 """Pairs of heatmaps that are compared: more would change the mean's third digit."""

@@ -24,12 +24,11 @@ from hilum.files.sealed import read_seal, read_sealed, write_sealed
 from hilum.monitoring.check import check_films, days_of
 from hilum.monitoring.films import FilmNote, WatchedFilms, watched_films
 from hilum.monitoring.reference import ReferenceRequest, fit_reference
-from hilum.report.batch.results_jsonl import result_lines
+from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.report.watch import write_watch_page
 
 __all__ = ["check_results", "film_notes", "fit_results", "rate_of"]
 
-RESULTS = "results.jsonl"
 _ROLES = {
     "film": ("imageid", "imageindex", "image", "film", "filename", "file", "path"),
     "patient": ("patientid", "patient", "subjectid", "subject"),

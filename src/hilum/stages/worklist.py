@@ -20,7 +20,7 @@ from hilum.domain.record import Cohort
 from hilum.files.lines import text_lines
 from hilum.files.sealed import write_sealed
 from hilum.queueing.simulate import ListFilms, Scenario, example_films, simulate
-from hilum.report.batch.results_jsonl import result_lines
+from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.report.worklist import markdown
 
 __all__ = ["simulate_list"]
@@ -66,7 +66,7 @@ def simulate_list(
 
 
 def _films(results: Path, labels: Cohort | None, arrivals: Path | None) -> ListFilms:
-    path = results / "results.jsonl"
+    path = results / RESULTS
     if not path.is_file():
         raise UsageError(f"a list is of the results of `hilum predict`; {results} has none")
     rows: list[ImageResult] = []

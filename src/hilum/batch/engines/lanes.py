@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
@@ -13,7 +14,7 @@ from hilum.batch.resume import Done, Scoring
 from hilum.batch.score import Input
 from hilum.reading.process import ReaderProcess
 
-__all__ = ["ENGINE", "Lanes", "in_lanes"]
+__all__ = ["ENGINE", "Lanes", "in_lanes", "lanes_of"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,6 +54,28 @@ def in_lanes(
     A film that takes long holds up its own lane and no other. What `work` raises is raised here,
     and nothing more is started. When this is closed the readers are too, and no lane works on.
     """
+    waiting = iter(items)
+    begun: set[Future[R]] = set()
+    with lanes_of(work, readers) as begin:
+        while True:
+            room = _AHEAD * len(readers) - len(begun)
+            begun.update(begin(item) for item in islice(waiting, room))
+            if not begun:
+                return
+            done, begun = wait(begun, return_when=FIRST_COMPLETED)
+            # what is finished is not lost because something beside it failed
+            for future in sorted(done, key=lambda one: one.exception() is not None):
+                yield future.result()
+
+
+@contextmanager
+def lanes_of(
+    work: Callable[[T, ReaderProcess], R], readers: list[ReaderProcess]
+) -> Generator[Callable[[T], Future[R]]]:
+    """Yield what begins `work(item, reader)` in a lane; one lane for each reader.
+
+    At the end nothing more is started, the readers are closed, and no lane works on.
+    """
     free: SimpleQueue[ReaderProcess] = SimpleQueue()
     for reader in readers:
         free.put(reader)
@@ -64,19 +87,9 @@ def in_lanes(
         finally:
             free.put(reader)
 
-    waiting = iter(items)
     threads = ThreadPoolExecutor(len(readers))
-    begun: set[Future[R]] = set()
     try:
-        while True:
-            room = _AHEAD * len(readers) - len(begun)
-            begun.update(threads.submit(one, item) for item in islice(waiting, room))
-            if not begun:
-                return
-            done, begun = wait(begun, return_when=FIRST_COMPLETED)
-            # what is finished is not lost because something beside it failed
-            for future in sorted(done, key=lambda one: one.exception() is not None):
-                yield future.result()
+        yield lambda item: threads.submit(one, item)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         for reader in readers:

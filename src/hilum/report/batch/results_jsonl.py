@@ -13,7 +13,18 @@ from hilum.domain.errors import UsageError
 from hilum.report.batch import Report
 from hilum.report.parts.results import BatchResults
 
-__all__ = ["REPORT", "ResultsJsonl", "line_of", "read", "result_lines", "result_of", "schema"]
+__all__ = [
+    "REPORT",
+    "RESULTS",
+    "ResultsJsonl",
+    "line_of",
+    "read",
+    "result_lines",
+    "result_of",
+    "schema",
+]
+
+RESULTS = "results.jsonl"
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class ResultsJsonl(Report):
     many readers), and a file name that is not UTF-8 comes back as Python had it.
     """
 
-    filename: str = "results.jsonl"
+    filename: str = RESULTS
 
     def pieces(self, batch: BatchResults) -> Iterator[str]:
         """Yield one line per input."""
