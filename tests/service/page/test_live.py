@@ -134,6 +134,25 @@ def test_a_pointer_over_a_film_that_still_loads_makes_no_second_viewer(
     assert seen.page.locator(".controls").count() == 0
 
 
+def test_the_first_film_of_the_list_is_loaded_before_it_is_opened(
+    scoring: Any, look: Look, films: list[Path]
+) -> None:
+    scoring.client("submit", "read").post(
+        "/v1/films", content=films[0].read_bytes(), headers={"Prefer": "wait=20"}
+    )
+    seen = look(scoring, "submit", "review", place="#/?state=unread")
+    with seen.page.expect_response("**/pixels"):
+        seen.page.reload()
+    seen.listed()
+    assert seen.page.locator(".stage").count() == 0
+    asked = sum("/pixels" in one for one in seen.requests)
+    seen.film()
+    seen.page.locator("canvas.pixels").wait_for()
+    assert seen.page.evaluate("document.querySelectorAll('canvas').length") == 1
+    first = [one for one in seen.requests if f"{seen.film_id}/pixels" in one]
+    assert len(first) == asked, "what was loaded ahead is not loaded again"
+
+
 def test_the_pages_of_the_viewer_are_those_of_the_report(scoring: Any) -> None:
     from importlib.resources import files
 

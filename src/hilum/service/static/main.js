@@ -5,6 +5,7 @@ import { FilmView } from "./film.js";
 import { Keys } from "./keys.js";
 import { restoreMouse } from "./mouse.js";
 import { agreement, overview } from "./numbers.js";
+import { warm } from "./picture.js";
 import { address, isPhone, route } from "./route.js";
 import { Upload } from "./upload.js";
 import { Worklist } from "./worklist.js";
@@ -93,6 +94,7 @@ async function run(session) {
   part("film").addEventListener("pointerdown", () => main.classList.remove("drawer"));
 
   let shown = null;
+  let cold = true;
   const places = placesOf(session);
   async function follow() {
     const here = route();
@@ -114,6 +116,11 @@ async function run(session) {
     const opened = here.film ? film.open(here.film) : null;
     await list.show(here.query, here.film);
     await opened;
+    if (!here.film && cold && list.films[0]) {
+      cold = false;
+      const { links } = list.films[0];
+      requestIdleCallback(() => warm(links));
+    }
     if (!here.film && document.activeElement === document.body) list.rows.focus(0);
   }
   window.addEventListener("hashchange", follow);

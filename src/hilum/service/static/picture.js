@@ -20,6 +20,16 @@ export function ahead(links) {
   if (links.pixels) bytesOf(links.pixels).catch(() => {});
 }
 
+// Before the first film is opened: its bytes, and a drawing of one gray that nobody sees. What a
+// browser starts for the first drawing of a page takes longer than any drawing after it.
+export function warm(links) {
+  if (!links.pixels) return;
+  ahead(links);
+  const painter = hilumPixels.painter(make("div"), { width: 1, height: 1, pixels: new Uint8Array(1), low: 0, high: 255 });
+  painter.paint({ x: 0, y: 0, zoom: 1, center: 0.5, width: 1, invert: false, map: false, contour: 0 }, { width: 1, height: 1 });
+  painter.close();
+}
+
 // A frame: the length of a JSON head in four bytes, the head, and data.
 async function frame(path) {
   const data = await bytesOf(path);
