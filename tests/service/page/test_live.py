@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from hilum.explain.caption import token_words
 
 pytestmark = pytest.mark.slow
 Look = Callable[..., Any]
@@ -151,6 +154,29 @@ def test_the_first_film_of_the_list_is_loaded_before_it_is_opened(
     assert seen.page.evaluate("document.querySelectorAll('canvas').length") == 1
     first = [one for one in seen.requests if f"{seen.film_id}/pixels" in one]
     assert len(first) == asked, "what was loaded ahead is not loaded again"
+
+
+def test_a_map_says_what_the_class_token_decided(
+    scoring: Any, look: Look, films: list[Path]
+) -> None:
+    def with_shares(route: Any) -> None:
+        film = route.fetch().json()
+        film["result"]["token_shares"] = dict.fromkeys(film["result"]["findings"], 0.43)
+        route.fulfill(json=film)
+
+    scoring.client("submit", "read").post(
+        "/v1/films", content=films[0].read_bytes(), headers={"Prefer": "wait=20"}
+    )
+    seen = look(scoring, "submit", "review")
+    seen.listed()
+    seen.page.route(re.compile("/v1/films/[0-9a-f]+$"), with_shares)
+    seen.film()
+    words = seen.page.locator(".about-map")
+    assert words.inner_text() == ""
+    seen.press("h")
+    assert words.inner_text() == token_words(0.43)
+    seen.press("h")
+    assert words.inner_text() == ""
 
 
 def test_the_pages_of_the_viewer_are_those_of_the_report(scoring: Any) -> None:

@@ -8,7 +8,7 @@ import { Overlay } from "./overlay.js";
 import { isPhone } from "./route.js";
 import { PRESETS, ahead, pictureOf, windowOf } from "./picture.js";
 import { Verdict } from "./verdict.js";
-import { JUDGMENTS, STATUSES, findingName } from "./words.js";
+import { JUDGMENTS, STATUSES, findingName, tokenWords } from "./words.js";
 
 const WAIT_MS = 1500;
 const NOTE_MS = 900;
@@ -175,12 +175,12 @@ export class FilmView {
     this.invert = toggle("Invert", () => this.press("i"), { title: "Black and white exchanged (I)" });
     this.box = toggle("Box", () => this.press("b"), { title: "Draw a box of the chosen finding (B)", class: "box-tool", disabled: !this.writable });
     this.presets = PRESETS.map(([key, words, help]) => toggle(words, () => this.press(key), { title: `${help} (${key})` }));
-    this.missing = make("span", { class: "missing" });
+    this.aboutMap = make("span", { class: "about-map" });
     return make("div", { class: "tools", role: "group", "aria-label": "Film tools" },
       maps ? group("Map", this.map, this.contour, this.painter.scales ? this.scale : null, make("label", { class: "slide" }, this.ramp, this.opacity)) : group("Map", make("small", { text: this.film.blinded ? "Maps appear after your reading" : "No map was drawn" })),
       group("Window", ...this.presets, this.invert),
       group("Zoom", button("−", () => this.press("-"), { "aria-label": "Zoom out", title: "Zoom out (-)" }), button("+", () => this.press("+"), { "aria-label": "Zoom in", title: "Zoom in (+)" }), button("Fit", () => this.press("0"), { title: "Whole film (0)" }), button("1:1", () => this.press("="), { title: "One pixel a screen pixel (=)" }), button("Reset", () => this.press("r"), { title: "As the film opened (R)" })),
-      this.box, this.missing);
+      this.box, this.aboutMap);
   }
 
   painted(state) {
@@ -203,7 +203,14 @@ export class FilmView {
       one.on = Math.abs(center - state.center) < 1e-6 && Math.abs(width - state.width) < 1e-6;
     });
     const shown = (state.map || state.contour) && this.painter.findings.length;
-    this.missing.textContent = shown && !this.painter.findings.includes(state.finding) ? `No map was drawn for ${findingName(state.finding)}` : "";
+    this.aboutMap.textContent = shown ? this.wordsOfMap(state.finding) : "";
+  }
+
+  // What the map of a finding leaves out.
+  wordsOfMap(finding) {
+    if (!this.painter.findings.includes(finding)) return `No map was drawn for ${findingName(finding)}`;
+    const share = this.film.result?.token_shares?.[finding];
+    return share === undefined ? "" : tokenWords(share);
   }
 
   press(key) {

@@ -26,6 +26,9 @@ export function pair(probability, threshold) {
 
 export const percent = (share) => shown(share, 1);
 
+// What a class token decided of a finding's logit, as reports write it.
+export const tokenWords = (share) => `The class token decided ${Math.round(100 * share)} % of the logit, which no map shows.`;
+
 function logit(share) {
   const kept = Math.min(Math.max(share, 1e-9), 1 - 1e-9);
   return Math.log(kept / (1 - kept));
