@@ -62,6 +62,13 @@ Thresholds = Annotated[
         help="JSON file of fixed thresholds (default: cross-fitted).", rich_help_panel=MODEL
     ),
 ]
+LabelNoise = Annotated[
+    str | None,
+    typer.Option(
+        help="CSV of the labels' sensitivity and specificity, or nih (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
 Top = Annotated[
     int | None,
     typer.Option(
@@ -98,6 +105,7 @@ def evaluate(
     views: Views = None,
     votes: Votes = None,
     label_set: LabelSet = None,
+    label_noise: LabelNoise = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
     as_json: Json = False,
@@ -125,6 +133,7 @@ def evaluate(
             subject,
             labels,
             out,
+            label_noise=label_noise,
             resamples=resamples,
             seed=seed,
             advance=step,
