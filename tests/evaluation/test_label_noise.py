@@ -121,7 +121,7 @@ def test_the_verb_takes_the_shipped_table(corpus: Path, tmp_path: Path, said: An
     code, out, _ = said("evaluate", *words, *more)
     assert code == 0
     assert "Mass or Nodule" in out
-    more[2:4] = ["--label-noise", "nobody.csv"]
+    more[2] = "nobody.csv"
     code, out, err = said("evaluate", *words, *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "nobody.csv is not there" in err

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from hilum.metrics.label_noise import LabelAccuracy, true_aurocs, true_rates
 from hilum.metrics.ranking import auroc
-from hilum.metrics.resampling import interval
+from hilum.metrics.resampling import expanded, interval
 
 Numbers = NDArray[np.float64]
 
@@ -160,6 +160,10 @@ class Study:
         }
 
     @property
+    def ends(self) -> tuple[float, float]:
+        return expanded(min(self.labeled.sum(), self.positives))
+
+    @property
     def truths(self) -> dict[str, float]:
         """True values, where calls are `score >= 1` on a grid of twentieths: above 0.975."""
         return {
@@ -178,7 +182,7 @@ def covered(studies: int, resamples: int, together: float = 0.0) -> dict[str, fl
         study = Study(rng, together)
         numbers = study.numbers(rng, resamples)
         for name, truth in study.truths.items():
-            found = interval(float(numbers[name][0]), numbers[name][1:], "")
+            found = interval(float(numbers[name][0]), numbers[name][1:], "", ends=study.ends)
             ends = (found.low, found.high)
             inside = None not in ends and ends[0] <= truth <= ends[1]  # type: ignore[operator]
             hits[name] = hits.get(name, 0) + inside

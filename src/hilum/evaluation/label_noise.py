@@ -22,7 +22,7 @@ from hilum.metrics.label_noise import (
     true_aurocs,
     true_rates,
 )
-from hilum.metrics.resampling import VALID_SHARE, interval, patient_resamples, share
+from hilum.metrics.resampling import VALID_SHARE, expanded, interval, patient_resamples, share
 from hilum.predictions.label_errors import LabelErrors
 
 __all__ = ["label_noise"]
@@ -137,8 +137,10 @@ def _measured(errors: LabelErrors, films: _Films, draws: tuple[int, int]) -> Noi
     parts = list(_resampled(films, study, resamples, rng))
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
+    ends = expanded(_fewest(errors, films))
+
     def number(key: str) -> NoisyNumber:
-        return _number(*(joined[f"{key} {kind}"] for kind in _KINDS))
+        return _number([joined[f"{key} {kind}"] for kind in _KINDS], ends)
 
     return NoisyFinding(
         findings=errors.findings,
@@ -148,9 +150,9 @@ def _measured(errors: LabelErrors, films: _Films, draws: tuple[int, int]) -> Noi
         negatives=errors.negatives,
         source=errors.source,
         n=len(films.positive),
-        labeled_positive=_interval(joined["labeled"], _ABSENT),
-        prevalence=_interval(joined["prevalence"], _ABSENT),
-        label_ppv=_interval(joined["label ppv"], _UNEXPLAINED),
+        labeled_positive=_interval(joined["labeled"], _ABSENT, ends),
+        prevalence=_interval(joined["prevalence"], _ABSENT, ends),
+        label_ppv=_interval(joined["label ppv"], _UNEXPLAINED, ends),
         auroc=number("auroc"),
         operating_points={
             name: NoisyPoint(
@@ -226,21 +228,26 @@ def _rates(name: str, labeled: _Numbers, found: TrueRates | TrueAurocs) -> dict[
     return {f"{name} {kind}": value for kind, value in zip(_KINDS, values, strict=True)}
 
 
-def _interval(values: _Numbers, absent: str) -> Interval:
-    return interval(float(values[0]), values[1:], absent)
+def _fewest(errors: LabelErrors, films: _Films) -> float:
+    """Return the cases of the smallest group: patients of each label here, cases of the study."""
+    own = [len(np.unique(films.patients[films.positive == kind])) for kind in (True, False)]
+    return min(*own, errors.positives, errors.negatives)
 
 
-def _number(
-    labels: _Numbers, independent: _Numbers, least: _Numbers, most: _Numbers
-) -> NoisyNumber:
+def _interval(values: _Numbers, absent: str, ends: tuple[float, float]) -> Interval:
+    return interval(float(values[0]), values[1:], absent, ends=ends)
+
+
+def _number(four: Sequence[_Numbers], ends: tuple[float, float]) -> NoisyNumber:
+    labels, independent, least, most = four
     return NoisyNumber(
-        against_labels=_interval(labels, _ABSENT),
-        if_independent=_interval(independent, _UNEXPLAINED),
-        bounds=_bounds(least, most),
+        against_labels=_interval(labels, _ABSENT, ends),
+        if_independent=_interval(independent, _UNEXPLAINED, ends),
+        bounds=_bounds(least, most, ends),
     )
 
 
-def _bounds(least: _Numbers, most: _Numbers) -> SharpBounds:
+def _bounds(least: _Numbers, most: _Numbers, ends: tuple[float, float]) -> SharpBounds:
     if np.isnan(least[0]) or np.isnan(most[0]):
         return SharpBounds(least=None, most=None, reason=_UNEXPLAINED)
     low, high = (end[1:][~np.isnan(end[1:])] for end in (least, most))
@@ -250,6 +257,6 @@ def _bounds(least: _Numbers, most: _Numbers) -> SharpBounds:
     return SharpBounds(
         least=float(least[0]),
         most=float(most[0]),
-        low=float(np.percentile(low, 2.5)),
-        high=float(np.percentile(high, 97.5)),
+        low=float(np.percentile(low, ends[0])),
+        high=float(np.percentile(high, ends[1])),
     )
