@@ -120,6 +120,7 @@ def readers(
     labels: Path | str,
     out: Path | str,
     *,
+    aided: Path | str | None = None,
     called_at: float = 0.5,
     margin: float = 0.05,
     policy: LabelPolicy | None = None,
@@ -132,7 +133,8 @@ def readers(
         predictions: the model's predictions, a CSV.
         readers: a folder with a table for each reader, or one table with a column `reader`.
         labels: the truth: a dataset's folder, or one of its tables.
-        out: where readers.json and readers.md are written.
+        out: where readers.json, readers.md and readers.html are written.
+        aided: the same readers' second readings, with the model's help; as `readers`.
         called_at: rating from which on a reader calls a finding positive.
         margin: how much worse than the mean reader still counts as no worse.
         policy: what the truth's labels count as.
@@ -153,6 +155,7 @@ def readers(
     from hilum.stages.readers import ReadersRequest, compare_with_readers
 
     request = ReadersRequest(
+        aided=path_of(aided),
         called_at=called_at,
         margin=margin,
         policy=LabelPolicy() if policy is None else policy,
