@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.stats import norm
 
+from hilum.domain.documents import Interval
 from hilum.metrics.label_noise import LabelAccuracy, true_aurocs, true_rates
 from hilum.metrics.ranking import auroc
-from hilum.metrics.resampling import expanded, interval
+from hilum.metrics.resampling import corrected_ends, interval
 
 Numbers = NDArray[np.float64]
 
@@ -159,9 +160,11 @@ class Study:
             "sensitivity most": found.most,
         }
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        return expanded(min(self.labeled.sum(), self.positives))
+    def interval(self, values: Numbers) -> Interval:
+        """As `hilum.evaluation.label_noise` makes it."""
+        cases = min(self.labeled.sum(), self.positives)
+        ends = corrected_ends(float(values[0]), values[1:], cases)
+        return interval(float(values[0]), values[1:], "", ends=ends)
 
     @property
     def truths(self) -> dict[str, float]:
@@ -182,7 +185,7 @@ def covered(studies: int, resamples: int, together: float = 0.0) -> dict[str, fl
         study = Study(rng, together)
         numbers = study.numbers(rng, resamples)
         for name, truth in study.truths.items():
-            found = interval(float(numbers[name][0]), numbers[name][1:], "", ends=study.ends)
+            found = study.interval(numbers[name])
             ends = (found.low, found.high)
             inside = None not in ends and ends[0] <= truth <= ends[1]  # type: ignore[operator]
             hits[name] = hits.get(name, 0) + inside

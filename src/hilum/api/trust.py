@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,10 @@ def rule_out(
     labels: Path | str | None = None,
     out: Path | str | None = None,
     *,
-    miss: float = 0.02,
+    miss: float | None = None,
+    npv: float | None = None,
+    prevalence: Mapping[str, float] | None = None,
+    coverage: float | None = None,
     confidence: float = 0.95,
     unit: str = "patient",
     of: Sequence[str] = ("any",),
@@ -50,7 +53,11 @@ def rule_out(
         subject: a calibrated run, or a CSV of predictions.
         labels: the dataset with the labels; for a run None for its own.
         out: for a table, where to write; a run's rule is written into the run.
-        miss: miss rate to stay below, in (0, 1).
+        miss: miss rate to stay below, in (0, 1); None for 0.02, or where there is another target.
+        npv: negative predictive value of films ruled out to bound, in place of a miss rate.
+        prevalence: share of films with each of `of` at which `npv` is bounded; None for that of
+            the films that the rule is chosen on.
+        coverage: share of films to rule out, in place of a miss rate, which is then bounded.
         confidence: that it is, in (0.5, 1).
         unit: `patient` or `film`.
         of: findings, or `any`; several share the error.
@@ -83,7 +90,7 @@ def rule_out(
             "-o, --trained-on and label options are for a predictions CSV only; a run's rule is "
             "written into the run, with the labels it was trained with"
         )
-    from hilum.calibration.abstention.fit import RuleRequest, needs
+    from hilum.calibration.abstention.request import RuleRequest, needs
     from hilum.calibration.abstention.scores import parse_within
     from hilum.domain.documents.rule_out import ANY, MissUnit
     from hilum.domain.findings import find
@@ -92,7 +99,13 @@ def rule_out(
     from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table, today
 
     rule = RuleRequest(
-        miss=miss,
+        miss=0.02 if miss is npv is coverage is None else miss,
+        npv=npv,
+        prevalence={
+            name if name == ANY else find(name).name: share
+            for name, share in (prevalence or {}).items()
+        },
+        coverage=coverage,
         confidence=confidence,
         unit=choice(MissUnit, unit, "unit"),
         of=tuple(name if name == ANY else find(name).name for name in of),

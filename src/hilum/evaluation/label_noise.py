@@ -22,7 +22,7 @@ from hilum.metrics.label_noise import (
     true_aurocs,
     true_rates,
 )
-from hilum.metrics.resampling import VALID_SHARE, expanded, interval, patient_resamples, share
+from hilum.metrics.resampling import VALID_SHARE, corrected_ends, interval, patient_resamples, share
 from hilum.predictions.label_errors import LabelErrors
 
 __all__ = ["label_noise"]
@@ -137,10 +137,10 @@ def _measured(errors: LabelErrors, films: _Films, draws: tuple[int, int]) -> Noi
     parts = list(_resampled(films, study, resamples, rng))
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    ends = expanded(_fewest(errors, films))
+    cases = _fewest(errors, films)
 
     def number(key: str) -> NoisyNumber:
-        return _number([joined[f"{key} {kind}"] for kind in _KINDS], ends)
+        return _number([joined[f"{key} {kind}"] for kind in _KINDS], cases)
 
     return NoisyFinding(
         findings=errors.findings,
@@ -150,9 +150,9 @@ def _measured(errors: LabelErrors, films: _Films, draws: tuple[int, int]) -> Noi
         negatives=errors.negatives,
         source=errors.source,
         n=len(films.positive),
-        labeled_positive=_interval(joined["labeled"], _ABSENT, ends),
-        prevalence=_interval(joined["prevalence"], _ABSENT, ends),
-        label_ppv=_interval(joined["label ppv"], _UNEXPLAINED, ends),
+        labeled_positive=_interval(joined["labeled"], _ABSENT, cases),
+        prevalence=_interval(joined["prevalence"], _ABSENT, cases),
+        label_ppv=_interval(joined["label ppv"], _UNEXPLAINED, cases),
         auroc=number("auroc"),
         operating_points={
             name: NoisyPoint(
@@ -234,20 +234,22 @@ def _fewest(errors: LabelErrors, films: _Films) -> float:
     return min(*own, errors.positives, errors.negatives)
 
 
-def _interval(values: _Numbers, absent: str, ends: tuple[float, float]) -> Interval:
-    return interval(float(values[0]), values[1:], absent, ends=ends)
+def _interval(values: _Numbers, absent: str, cases: float) -> Interval:
+    value = float(values[0])
+    ends = corrected_ends(value, values[1:], cases)
+    return interval(value, values[1:], absent, ends=ends)
 
 
-def _number(four: Sequence[_Numbers], ends: tuple[float, float]) -> NoisyNumber:
+def _number(four: Sequence[_Numbers], cases: float) -> NoisyNumber:
     labels, independent, least, most = four
     return NoisyNumber(
-        against_labels=_interval(labels, _ABSENT, ends),
-        if_independent=_interval(independent, _UNEXPLAINED, ends),
-        bounds=_bounds(least, most, ends),
+        against_labels=_interval(labels, _ABSENT, cases),
+        if_independent=_interval(independent, _UNEXPLAINED, cases),
+        bounds=_bounds(least, most, cases),
     )
 
 
-def _bounds(least: _Numbers, most: _Numbers, ends: tuple[float, float]) -> SharpBounds:
+def _bounds(least: _Numbers, most: _Numbers, cases: float) -> SharpBounds:
     if np.isnan(least[0]) or np.isnan(most[0]):
         return SharpBounds(least=None, most=None, reason=_UNEXPLAINED)
     low, high = (end[1:][~np.isnan(end[1:])] for end in (least, most))
@@ -257,6 +259,6 @@ def _bounds(least: _Numbers, most: _Numbers, ends: tuple[float, float]) -> Sharp
     return SharpBounds(
         least=float(least[0]),
         most=float(most[0]),
-        low=float(np.percentile(low, ends[0])),
-        high=float(np.percentile(high, ends[1])),
+        low=float(np.percentile(low, corrected_ends(float(least[0]), low, cases)[0])),
+        high=float(np.percentile(high, corrected_ends(float(most[0]), high, cases)[1])),
     )

@@ -33,6 +33,8 @@ def printed(rule: RuleOut, width: int) -> str:
     if rule.check is not None:
         lines += wrapped(_check_head(rule), width)
         lines += columned([_CHECK, *(_check_row(one) for one in rule.check.rules)], width)
+        for one in rule.check.rules:
+            lines += wrapped(_values_words(one), width) if _values_words(one) else []
         for curve in rule.check.curves:
             lines += ["", *wrapped(_curve_words(curve), width)]
         lines.append("")
@@ -50,6 +52,7 @@ def markdown(rule: RuleOut) -> str:
         rows = [_long_check_row(one) for one in rule.check.rules]
         parts += ["## Check on films that it was not chosen on", _check_head(rule)]
         parts.append(cells_table(_CHECK, rows))
+        parts += [f"- {cell(words)}" for one in rule.check.rules if (words := _values_words(one))]
         for curve in rule.check.curves:
             parts += [f"## Risk by coverage: {cell(curve.finding)}", _curve_words(curve)]
             risks = [
@@ -64,10 +67,12 @@ def markdown(rule: RuleOut) -> str:
 
 def _head(rule: RuleOut) -> str:
     shared = f", shared by {rule.family} rules" if rule.family > 1 else ""
+    count = rule.positives_needed
+    needs = f"It needs {count:,} independent positives. " if count > 1 else ""
     return (
-        f"Rule {rule.rule_sha256[:12]} of {rule.model}: miss rate at most {rule.miss:.2%} by "
-        f"{rule.unit.value} with {rule.confidence:.0%} confidence{shared}. It needs "
-        f"{rule.positives_needed:,} independent positives. Chosen on {rule.fitted_on.images:,} "
+        f"Rule {rule.rule_sha256[:12]} of {rule.model}: {rule.target}, by "
+        f"{rule.unit.value} with {rule.confidence:.0%} confidence{shared}. {needs}"
+        f"Chosen on {rule.fitted_on.images:,} "
         f"films of {rule.fitted_on.patients:,} patients ({rule.fitted_on.name}), {rule.date}."
     )
 
@@ -127,6 +132,17 @@ def _long_check_row(one: StratumCheck) -> tuple[str, ...]:
     return (_name(one.finding, one.stratum), *shown, one.verdict.value)
 
 
+def _values_words(one: StratumCheck) -> str:
+    """Return the predictive values on these films; empty where none was bounded."""
+    parts: list[str] = []
+    if one.npv is not None:
+        parts.append(f"NPV {one.npv.short()} at the rule's prevalence")
+    if one.flagged:
+        share = one.flagged_positive / one.flagged
+        parts.append(f"{one.flagged:,} films flagged, {share:.1%} of them with it")
+    return f"{_name(one.finding, one.stratum)}: {'; '.join(parts)}" if parts else ""
+
+
 def _percent(number: Interval) -> str:
     return "–" if number.value is None else f"{number.value:.1%}"
 
@@ -158,10 +174,20 @@ def _sentences(rule: RuleOut) -> Iterator[str]:
             yield f"{_name(one.finding, one.stratum)}: {rule.guarantee(one)}"
         if one.flag_threshold is not None:
             yield f"{_name(one.finding, one.stratum)}: {rule.flag_guarantee(one)}"
-    yield (
-        "the star marks what the rule bounds; the other unit's number is of these films alone "
-        "and no guarantee; ~ approximate (design effect)"
-    )
+    if rule.npv is None:
+        yield (
+            "the star marks what the rule bounds; the other unit's number is of these films "
+            "alone and no guarantee; ~ approximate (design effect)"
+        )
+    else:
+        yield (
+            "the rule bounds the NPV; both miss rates are of these films alone and no guarantee; ~ "
+            "approximate (design effect)"
+        )
+        yield (
+            "an NPV holds at its prevalence alone: where the finding is more common it is lower, "
+            "and it is void once `hilum watch` says that something moved"
+        )
     yield (
         "a miss rate per film and one per patient differ: a patient with many films counts once "
         "by patient, and as often as there are films by film"

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.manifest import Calibration, read_calibration
-from hilum.calibration.abstention.fit import RuleRequest, RuleSource, fit_rule
+from hilum.calibration.abstention.fit import RuleSource, fit_rule
+from hilum.calibration.abstention.request import RuleRequest
 from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.rule_out import RULE_OUT, MissUnit, RuleOut

@@ -15,9 +15,9 @@ class SharpBounds(Document):
     most: float | None
     """Where errors never go together."""
     low: float | None = None
-    """2.5th percentile of the least value over joint resamples; the truth lies above it."""
+    """Lower end of the least value's 95 % interval; the truth lies above it."""
     high: float | None = None
-    """97.5th percentile of the largest value over joint resamples."""
+    """Upper end of the largest value's 95 % interval."""
     reason: str = ""
 
     def short(self, digits: int = 3) -> str:
