@@ -12,6 +12,7 @@ from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort
 from hilum.evaluation.readers import MARGIN, StudyRequest, study_readers
+from hilum.files.atomic import write_atomic
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.predictions.read import read_predictions
 from hilum.predictions.readers import (
@@ -21,6 +22,7 @@ from hilum.predictions.readers import (
     readings_of_votes,
 )
 from hilum.report.readers import markdown
+from hilum.report.readers_page import PAGE, readers_page
 from hilum.splits import recognize
 from hilum.stages.evaluate import LEDGER, count_look
 from hilum.stages.films import in_order
@@ -56,7 +58,7 @@ class ReadersRequest:
 def compare_with_readers(
     table: Path, readers: Path, labels: Path, out: Path, request: ReadersRequest
 ) -> ReaderStudy:
-    """Measure a model and readers on the same films, and write readers.json and readers.md.
+    """Measure a model and readers on the same films, and write readers.json, .md and .html.
 
     Args:
         table: the model's predictions, as CSV.
@@ -75,6 +77,7 @@ def compare_with_readers(
     count_look(out / LEDGER, study.split.sha256, hashes)
     write_sealed(study, out / "readers.json")
     (out / "readers.md").write_text(markdown(study), "utf-8")
+    write_atomic(out / PAGE, readers_page(study).encode("utf-8"))
     return study
 
 

@@ -132,11 +132,11 @@ def npv_threshold(films: RuleFilms, goal: NpvGoal) -> Cut:
             reason=f"{words} needs {goal.needed:,} independent positives or more; there are "
             f"{units:,} {goal.unit.value}s"
         )
-    found, tried = None, False
+    found, tried, alone = None, False, _independent(films.patients[films.positive], goal.unit)
     for threshold in np.unique(_GRID).tolist():
         ruled = films.scores < threshold
         limit = min(goal.ratio * float(ruled.mean()), _LARGEST)
-        if limit <= 0.0 or _START * positives_needed(limit, goal.error / 2.0) > units:
+        if limit <= 0.0 or _START * positives_needed(limit, goal.error / 2.0) > alone:
             continue
         tried = True
         if not npv_holds(films, ruled, goal):
@@ -147,6 +147,12 @@ def npv_threshold(films: RuleFilms, goal: NpvGoal) -> Cut:
     if not tried:
         return Cut(reason=f"{words} needs more positives than {units:,} {goal.unit.value}s")
     return Cut(reason=f"{words} is not shown by any threshold: too many are missed")
+
+
+def _independent(patients: NDArray[np.intp], unit: MissUnit) -> float:
+    """Return how many independent units some films are at the least, were each patient's alike."""
+    sizes = np.unique(patients, return_counts=True)[1].astype(np.float64)
+    return float(len(sizes) if unit is MissUnit.PATIENT else sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def _upper(

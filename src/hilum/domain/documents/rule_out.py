@@ -244,7 +244,9 @@ class RuleOut(Document):
         """What is bounded or fixed, in words."""
         if self.npv is not None:
             shares = ", ".join(
-                f"{share:.2%}" if len(self.npv_prevalence) == 1 else f"{name} {share:.2%}"
+                f"{share:.2%}"
+                if len(self.npv_prevalence) == 1
+                else f"{target_words(name)} {share:.2%}"
                 for name, share in self.npv_prevalence.items()
             )
             return f"NPV at least {self.npv:.2%} at a prevalence of {shares}"

@@ -31,8 +31,9 @@ def label_noise_rows(one: NoisyFinding) -> Iterator[tuple[str, NoisyNumber]]:
     """Give a finding's numbers, each with its name."""
     yield "AUROC", one.auroc
     for target, point in one.operating_points.items():
-        yield f"sensitivity ({target})", point.sensitivity
-        yield f"specificity ({target})", point.specificity
+        words = target.replace("_", " ")
+        yield f"sensitivity ({words})", point.sensitivity
+        yield f"specificity ({words})", point.specificity
 
 
 def label_noise_tables(evaluation: Evaluation) -> list[str]:
