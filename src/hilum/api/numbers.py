@@ -68,8 +68,7 @@ def evaluate(
         trained_on: what the model was trained on, to refuse leaks: films, split table, run, bundle.
         top: films of each kind to list in cases.csv.
         policy: what labels count as.
-        label_noise: a CSV of the labels' sensitivity and specificity by finding, or `nih`; adds
-            what the numbers can be against the truth.
+        label_noise: a CSV of the labels' sensitivity and specificity by finding, or `nih`.
         resamples: patient resamples behind each interval.
         seed: of the resamples and folds.
         advance: progress callback.
@@ -88,12 +87,11 @@ def evaluate(
         -o OUT
     """
     from hilum.predictions.label_errors import read_label_errors
+    from hilum.stages.evaluate import RunEvaluation
 
     place = Path(subject)
     errors = () if label_noise is None else read_label_errors(label_noise)
     if not is_table(place):
-        from hilum.stages.evaluate import RunEvaluation
-
         watch = (advance or nothing, remark or unsaid)
         run = RunEvaluation(resamples, seed, path_of(out), errors)
         return _evaluate_run(place, path_of(labels), run, watch)

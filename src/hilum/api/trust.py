@@ -92,8 +92,7 @@ def rule_out(
         )
     from hilum.calibration.abstention.request import RuleRequest, needs
     from hilum.calibration.abstention.scores import parse_within
-    from hilum.domain.documents.rule_out import ANY, MissUnit
-    from hilum.domain.findings import find
+    from hilum.domain.documents.rule_out import MissUnit
     from hilum.domain.policy import LabelPolicy
     from hilum.runs.folder import RunFolder
     from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table, today
@@ -101,14 +100,11 @@ def rule_out(
     rule = RuleRequest(
         miss=0.02 if miss is npv is coverage is None else miss,
         npv=npv,
-        prevalence={
-            name if name == ANY else find(name).name: share
-            for name, share in (prevalence or {}).items()
-        },
+        prevalence={_target(name): share for name, share in (prevalence or {}).items()},
         coverage=coverage,
         confidence=confidence,
         unit=choice(MissUnit, unit, "unit"),
-        of=tuple(name if name == ANY else find(name).name for name in of),
+        of=tuple(map(_target, of)),
         within=parse_within(within),
         ppv=ppv,
     )
@@ -125,6 +121,14 @@ def rule_out(
     if table:
         return rule_out_table(place, Path(labels or ""), Path(out or ""), request)
     return rule_out_run(RunFolder(place), request, path_of(labels), advance)
+
+
+def _target(name: str) -> str:
+    """Return a finding by the catalog's name, or `any`."""
+    from hilum.domain.documents.rule_out import ANY
+    from hilum.domain.findings import find
+
+    return name if name == ANY else find(name).name
 
 
 def readers(

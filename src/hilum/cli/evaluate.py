@@ -122,26 +122,25 @@ def evaluate(
     from hilum.api.numbers import evaluate as measure
     from hilum.api.numbers import is_table
 
-    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
-    words |= {"votes": votes, "label_set": label_set}
+    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding}
+    words |= {"views": views, "votes": votes, "label_set": label_set}
     given = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     given |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
     choices = _choices(given, words, is_table(subject), labels is not None and out is not None)
+    choices["label_noise"] = label_noise
     remarks: list[str] = []
     with telling(verbose), progress(quiet) as step:
         found = measure(
             subject,
             labels,
             out,
-            label_noise=label_noise,
             resamples=resamples,
             seed=seed,
             advance=step,
             remark=remarks.append,
             **choices,
         )
-    for remark in remarks:
-        say(remark, quiet)
+    say("\n".join(remarks), quiet or not remarks)
     _print(found, out or subject, as_json, full)
     _end_unchecked(found, quiet)
 

@@ -60,7 +60,7 @@ class NoisyFinding(Document):
     """
 
     findings: tuple[str, ...]
-    """Of several, a film is positive where any of them is, and scored `1 - prod(1 - p)`."""
+    """Names; of several, a film is positive where any of them is, and scored `1 - prod(1 - p)`."""
     label_sensitivity: float
     label_specificity: float
     positives: float
@@ -77,4 +77,4 @@ class NoisyFinding(Document):
     """Share of the films labeled positive that truly are."""
     auroc: NoisyNumber
     operating_points: dict[str, NoisyPoint]
-    """Key: the target. Of several findings, a film is called where any of them is."""
+    """Key: the target. With several findings, a film is called where any of them is."""
