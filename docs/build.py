@@ -113,6 +113,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "worklist": WorklistRun,
     }
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
+    # its serializer leaves fields out, of which a schema of what is written knows nothing
+    made["evaluation"] = Evaluation.model_json_schema()
     return {"results": schema(), **made}
 
 

@@ -202,7 +202,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hilum.phantom.nih import write_nih
     from hilum.runs.folder import RunFolder
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.evaluate import evaluate_run
+    from hilum.stages.evaluate import RunEvaluation, evaluate_run
     from hilum.stages.films import split_of
 
     root = tmp_path_factory.mktemp("toy")
@@ -212,7 +212,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
     with pytest.MonkeyPatch.context() as patch:
         without_figures(patch)
-        evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
+        evaluate_run(run, split_of(run, Split.TEST, None), RunEvaluation(100, 0))
     write(run.root, root / "bundle")
     return root
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
 from hilum.calibration.abstention.bounds import miss_bound, p_path, positives_needed
-from hilum.calibration.abstention.fit import RuleRequest, RuleSource, fit_rule, labeled_for
+from hilum.calibration.abstention.fit import RuleSource, fit_rule, labeled_for
+from hilum.calibration.abstention.request import RuleRequest
 from hilum.calibration.abstention.scores import parse_within, rule_score, stratum_of
 from hilum.calibration.abstention.thresholds import (
     Goal,

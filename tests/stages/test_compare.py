@@ -23,7 +23,7 @@ from hilum.stages.compare import (
     compare_runs,
     write_comparison,
 )
-from hilum.stages.evaluate import evaluate_run
+from hilum.stages.evaluate import RunEvaluation, evaluate_run
 from hilum.stages.films import split_of
 
 REQUEST = ComparisonRequest("", False, resamples=100)
@@ -42,7 +42,7 @@ def made(
     network = facts.network.model_copy(update={"model_sha256": file_sha256(second.model)})
     second.write_facts(facts.model_copy(update={"network": network}))
     calibrate_run(second, split_of(second, Split.CALIBRATE, None), CalibrationRequest())
-    evaluate_run(second, split_of(second, Split.TEST, None), resamples=100, seed=0)
+    evaluate_run(second, split_of(second, Split.TEST, None), RunEvaluation(100, 0))
     return root
 
 
@@ -77,7 +77,7 @@ def test_a_choice_by_test_numbers_is_flagged_and_stays_flagged(
     found = choose_on_test(compare_runs(tuned(runs), REQUEST), runs).comparison
     assert found.chosen_on == CHOSEN_ON_TEST
     assert "BY TEST NUMBERS" in found.chosen_on
-    again = evaluate_run(runs[1], split_of(runs[1], Split.TEST, None), resamples=100, seed=0)
+    again = evaluate_run(runs[1], split_of(runs[1], Split.TEST, None), RunEvaluation(100, 0))
     assert any("used to choose between models" in note for note in again.evaluation.notes)
     assert again.evaluation.look == 3
 

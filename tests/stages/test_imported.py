@@ -24,7 +24,7 @@ from hilum.runs.folder import RunFolder
 from hilum.splits import SeenPatients, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
 from hilum.stages.compare import compare_runs
-from hilum.stages.evaluate import evaluate_run
+from hilum.stages.evaluate import RunEvaluation, evaluate_run
 from hilum.stages.films import bind, split_of
 
 Said = Callable[..., tuple[int, str, str]]
@@ -79,7 +79,7 @@ def test_a_named_dataset_is_bound_once(
 def evaluated(run: RunFolder, toy: Path, undrawn: None) -> RunFolder:
     bind(run, toy / "films")
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest("sigmoid"))
-    evaluate_run(run, split_of(run, Split.TEST, None), resamples=100, seed=0)
+    evaluate_run(run, split_of(run, Split.TEST, None), RunEvaluation(100, 0))
     return run
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hilum.calibration.abstention.fit import RuleRequest
+from hilum.calibration.abstention.request import RuleRequest
 from hilum.domain.documents.rule_out import MissUnit, RuleOut, RuleVerdict
 from hilum.domain.errors import DatasetError, LeakError, UsageError
 from hilum.domain.record import Split

@@ -24,7 +24,7 @@ from hilum.inference.cohort import score_cohort
 from hilum.inference.engine import Precision
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import GOALS, CalibrationRequest, calibrate_run, engine_of
-from hilum.stages.evaluate import GRID, evaluate_run, localize_boxes, map_on_grid
+from hilum.stages.evaluate import GRID, RunEvaluation, evaluate_run, localize_boxes, map_on_grid
 from hilum.stages.films import split_of
 
 CHOICE = CalibrationRequest()
@@ -195,7 +195,7 @@ def test_films_left_out_stay_left_out(run: RunFolder, films: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_evaluation_is_what_scikit_learn_says_of_the_bundle(toy: Path, run: RunFolder) -> None:
     cohort = split_of(run, Split.TEST, None)
-    done = evaluate_run(run, cohort, resamples=100, seed=0)
+    done = evaluate_run(run, cohort, RunEvaluation(100, 0))
     bundle = Bundle.load(toy / "bundle")
     said = [bundle.predict(record.path).findings for record in cohort.records]
     checked = 0

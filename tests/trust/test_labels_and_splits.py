@@ -29,7 +29,7 @@ from hilum.predictions.read import read_predictions
 from hilum.runs.folder import RunFolder
 from hilum.splits import Place, SplitTable
 from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-from hilum.stages.evaluate import evaluate_run
+from hilum.stages.evaluate import RunEvaluation, evaluate_run
 from hilum.stages.films import split_of
 
 Said = Callable[..., tuple[int, str, str]]
@@ -550,6 +550,8 @@ def test_e22_without_patients_the_report_says_that_intervals_are_by_film(
 def test_e22_a_run_without_patients_says_it_too(run: RunFolder, tmp_path: Path) -> None:
     cohort = split_of(run, Split.TEST, None)
     nameless = replace(cohort, notes=(*cohort.notes, NO_PATIENTS))
-    interval = evaluate_run(run, nameless, 100, 0, out=tmp_path / "out").evaluation.interval
+    interval = evaluate_run(
+        run, nameless, RunEvaluation(100, 0, tmp_path / "out")
+    ).evaluation.interval
     assert "image-level bootstrap" in interval
     assert "patient bootstrap" not in interval

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hilum.predictions.levels import Combine, Level
     from hilum.predictions.read import Predictions
     from hilum.stages.compare import Compared
+    from hilum.stages.evaluate import RunEvaluation
 
 __all__ = ["audit", "compare", "evaluate", "is_table"]
 
@@ -43,6 +44,7 @@ def evaluate(
     trained_on: Path | str | None = None,
     top: int = 20,
     policy: LabelPolicy | None = None,
+    label_noise: Path | str | None = None,
     resamples: int = 2000,
     seed: int = 0,
     advance: Advance | None = None,
@@ -52,7 +54,7 @@ def evaluate(
 
     The numbers are also written into a folder, and the look at the test films is counted there.
     A run's labels, calibration and thresholds were fixed before, so for it only `labels`, `out`,
-    `resamples`, `seed`, `advance` and `remark` count.
+    `label_noise`, `resamples`, `seed`, `advance` and `remark` count.
 
     Args:
         subject: a run's folder, or a CSV of predictions.
@@ -66,6 +68,7 @@ def evaluate(
         trained_on: what the model was trained on, to refuse leaks: films, split table, run, bundle.
         top: films of each kind to list in cases.csv.
         policy: what labels count as.
+        label_noise: a CSV of the labels' sensitivity and specificity by finding, or `nih`.
         resamples: patient resamples behind each interval.
         seed: of the resamples and folds.
         advance: progress callback.
@@ -83,10 +86,15 @@ def evaluate(
         hilum.domain.errors.UsageError: a predictions CSV is evaluated with --labels DATASET and
         -o OUT
     """
+    from hilum.predictions.label_errors import read_label_errors
+    from hilum.stages.evaluate import RunEvaluation
+
     place = Path(subject)
+    errors = () if label_noise is None else read_label_errors(label_noise)
     if not is_table(place):
         watch = (advance or nothing, remark or unsaid)
-        return _evaluate_run(place, path_of(labels), path_of(out), (resamples, seed), watch)
+        run = RunEvaluation(resamples, seed, path_of(out), errors)
+        return _evaluate_run(place, path_of(labels), run, watch)
     if labels is None or out is None:
         raise UsageError("a predictions CSV is evaluated with --labels DATASET and -o OUT")
     from hilum.domain.policy import LabelPolicy
@@ -104,6 +112,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
         top=top,
+        label_errors=errors,
     )
     done = evaluate_predictions(place, Path(labels), Path(out), request)
     if remark is not None:
@@ -306,8 +315,7 @@ def is_table(place: Path) -> bool:
 def _evaluate_run(
     root: Path,
     data: Path | None,
-    out: Path | None,
-    draws: tuple[int, int],
+    request: RunEvaluation,
     watch: tuple[Advance, Remark],
 ) -> Evaluation:
     from functools import partial
@@ -323,12 +331,12 @@ def _evaluate_run(
     if data is not None and run.bundles.exists():
         bind(run, data)  # a run of a bundle is calibrated, and may be measured at a site first
     cohort = split_of(run, Split.TEST, data)
-    done = evaluate_run(run, cohort, *draws, partial(watch[0], "reading test"), out)
-    boxes = localize_boxes(done.scored, run.facts().network.preprocessing, draws[1])
+    done = evaluate_run(run, cohort, request, partial(watch[0], "reading test"))
+    boxes = localize_boxes(done.scored, run.facts().network.preprocessing, request.seed)
     if boxes.mean is not None:
-        write_sealed(boxes, (out or root) / "localisation.json")
+        write_sealed(boxes, (request.out or root) / "localisation.json")
         watch[1](pointing_line(boxes))
-    if out is None:
+    if request.out is None:
         write_index(run)
     return done.evaluation
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,10 @@ def rule_out(
     labels: Path | str | None = None,
     out: Path | str | None = None,
     *,
-    miss: float = 0.02,
+    miss: float | None = None,
+    npv: float | None = None,
+    prevalence: Mapping[str, float] | None = None,
+    coverage: float | None = None,
     confidence: float = 0.95,
     unit: str = "patient",
     of: Sequence[str] = ("any",),
@@ -50,7 +53,11 @@ def rule_out(
         subject: a calibrated run, or a CSV of predictions.
         labels: the dataset with the labels; for a run None for its own.
         out: for a table, where to write; a run's rule is written into the run.
-        miss: miss rate to stay below, in (0, 1).
+        miss: miss rate to stay below, in (0, 1); None for 0.02, or where there is another target.
+        npv: negative predictive value of films ruled out to bound, in place of a miss rate.
+        prevalence: share of films with each of `of` at which `npv` is bounded; None for that of
+            the films that the rule is chosen on.
+        coverage: share of films to rule out, in place of a miss rate, which is then bounded.
         confidence: that it is, in (0.5, 1).
         unit: `patient` or `film`.
         of: findings, or `any`; several share the error.
@@ -83,19 +90,21 @@ def rule_out(
             "-o, --trained-on and label options are for a predictions CSV only; a run's rule is "
             "written into the run, with the labels it was trained with"
         )
-    from hilum.calibration.abstention.fit import RuleRequest, needs
+    from hilum.calibration.abstention.request import RuleRequest, needs
     from hilum.calibration.abstention.scores import parse_within
-    from hilum.domain.documents.rule_out import ANY, MissUnit
-    from hilum.domain.findings import find
+    from hilum.domain.documents.rule_out import MissUnit
     from hilum.domain.policy import LabelPolicy
     from hilum.runs.folder import RunFolder
     from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table, today
 
     rule = RuleRequest(
-        miss=miss,
+        miss=0.02 if miss is npv is coverage is None else miss,
+        npv=npv,
+        prevalence={_target(name): share for name, share in (prevalence or {}).items()},
+        coverage=coverage,
         confidence=confidence,
         unit=choice(MissUnit, unit, "unit"),
-        of=tuple(name if name == ANY else find(name).name for name in of),
+        of=tuple(map(_target, of)),
         within=parse_within(within),
         ppv=ppv,
     )
@@ -114,12 +123,21 @@ def rule_out(
     return rule_out_run(RunFolder(place), request, path_of(labels), advance)
 
 
+def _target(name: str) -> str:
+    """Return a finding by the catalog's name, or `any`."""
+    from hilum.domain.documents.rule_out import ANY
+    from hilum.domain.findings import find
+
+    return name if name == ANY else find(name).name
+
+
 def readers(
     predictions: Path | str,
     readers: Path | str,
     labels: Path | str,
     out: Path | str,
     *,
+    aided: Path | str | None = None,
     called_at: float = 0.5,
     margin: float = 0.05,
     policy: LabelPolicy | None = None,
@@ -132,7 +150,8 @@ def readers(
         predictions: the model's predictions, a CSV.
         readers: a folder with a table for each reader, or one table with a column `reader`.
         labels: the truth: a dataset's folder, or one of its tables.
-        out: where readers.json and readers.md are written.
+        out: where readers.json, readers.md and readers.html are written.
+        aided: the same readers' second readings, with the model's help; as `readers`.
         called_at: rating from which on a reader calls a finding positive.
         margin: how much worse than the mean reader still counts as no worse.
         policy: what the truth's labels count as.
@@ -153,6 +172,7 @@ def readers(
     from hilum.stages.readers import ReadersRequest, compare_with_readers
 
     request = ReadersRequest(
+        aided=path_of(aided),
         called_at=called_at,
         margin=margin,
         policy=LabelPolicy() if policy is None else policy,

@@ -100,13 +100,13 @@ def _evaluate(
     from hilum.evaluation.localize import measure_localization
     from hilum.files.sealed import write_sealed
     from hilum.stages.calibrate import CalibrationRequest, calibrate_run
-    from hilum.stages.evaluate import evaluate_run
+    from hilum.stages.evaluate import RunEvaluation, evaluate_run
     from hilum.stages.films import split_of
 
     say("3/6  calibrating on patients that did not train", quiet)
     calibrate_run(run, split_of(run, Split.CALIBRATE, None), CalibrationRequest())
     say("4/6  evaluating on patients that did neither", quiet)
-    done = evaluate_run(run, split_of(run, Split.TEST, None), RESAMPLES, corpus.seed)
+    done = evaluate_run(run, split_of(run, Split.TEST, None), RunEvaluation(RESAMPLES, corpus.seed))
     localisation = measure_localization(
         _against_masks(corpus, run, done, step), "drawn masks", corpus.seed
     )

@@ -62,6 +62,13 @@ Thresholds = Annotated[
         help="JSON file of fixed thresholds (default: cross-fitted).", rich_help_panel=MODEL
     ),
 ]
+LabelNoise = Annotated[
+    str | None,
+    typer.Option(
+        help="CSV of the labels' sensitivity and specificity, or nih (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
 Top = Annotated[
     int | None,
     typer.Option(
@@ -98,6 +105,7 @@ def evaluate(
     views: Views = None,
     votes: Votes = None,
     label_set: LabelSet = None,
+    label_noise: LabelNoise = None,
     resamples: Resamples = 2000,
     seed: Seed = 0,
     as_json: Json = False,
@@ -114,11 +122,12 @@ def evaluate(
     from hilum.api.numbers import evaluate as measure
     from hilum.api.numbers import is_table
 
-    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding, "views": views}
-    words |= {"votes": votes, "label_set": label_set}
+    words = {"uncertain": uncertain, "blank": blank, "no_finding": no_finding}
+    words |= {"views": views, "votes": votes, "label_set": label_set}
     given = {"level": level, "combine": combine, "calibrate": calibrate, "top": top}
     given |= {"prevalence": prevalence, "thresholds": thresholds, "trained_on": trained_on}
     choices = _choices(given, words, is_table(subject), labels is not None and out is not None)
+    choices["label_noise"] = label_noise
     remarks: list[str] = []
     with telling(verbose), progress(quiet) as step:
         found = measure(
@@ -131,8 +140,7 @@ def evaluate(
             remark=remarks.append,
             **choices,
         )
-    for remark in remarks:
-        say(remark, quiet)
+    say("\n".join(remarks), quiet or not remarks)
     _print(found, out or subject, as_json, full)
     _end_unchecked(found, quiet)
 

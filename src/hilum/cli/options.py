@@ -247,8 +247,12 @@ def label_policy(**words: str | None) -> LabelPolicy:
     )
 
 
-def prevalences(words: list[str] | None) -> dict[str, float]:
+def prevalences(words: list[str] | None, also: tuple[str, ...] = ()) -> dict[str, float]:
     """What `--prevalence FINDING=value` options say, by finding.
+
+    Args:
+        words: the options.
+        also: words that may stand for a finding, such as "any".
 
     Raises:
         UsageError: for a word that is not such a pair.
@@ -261,7 +265,7 @@ def prevalences(words: list[str] | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for word in words or ():
         name, equals, value = word.rpartition("=")
-        finding = find(name).name
+        finding = name if name in also else find(name).name
         if finding in found:
             raise UsageError(f"--prevalence must name each finding once; {finding} is named twice")
         try:

@@ -35,6 +35,14 @@ Panel = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+Aided = Annotated[
+    Path | None,
+    typer.Option(
+        "--aided",
+        help="The same readers with the model's help, as --readers (default: none).",
+        rich_help_panel=INPUT,
+    ),
+]
 CalledAt = Annotated[
     float,
     typer.Option(
@@ -61,6 +69,7 @@ def readers(
         ),
     ],
     out: Out,
+    aided: Aided = None,
     called_at: CalledAt = 0.5,
     margin: Margin = 0.05,
     uncertain: Uncertain = None,
@@ -78,7 +87,8 @@ def readers(
 
     Each reader's sensitivity and specificity stand beside the model's curve, paired by case; the
     mean reader is compared with the model by Obuchowski and Rockette's method with Hillis' degrees
-    of freedom. Kappas and majorities are given too.
+    of freedom, and by U-statistics. Kappas and majorities are given too. With --aided, readers are
+    compared with themselves, without and with the model's help.
     """
     from hilum import api
     from hilum.report.readers import printed
@@ -91,6 +101,7 @@ def readers(
         readers,
         labels,
         out,
+        aided=aided,
         called_at=called_at,
         margin=margin,
         policy=label_policy(**words),

@@ -22,6 +22,7 @@ from hilum.cli.options import (
     Uncertain,
     Views,
     label_policy,
+    prevalences,
     writable,
 )
 from hilum.cli.terminal import columns, progress, say
@@ -49,7 +50,32 @@ TableOut = Annotated[
         callback=writable,
     ),
 ]
-Miss = Annotated[float, typer.Option(help="Miss rate to stay below.", rich_help_panel=MODEL)]
+Miss = Annotated[
+    float | None,
+    typer.Option(help="Miss rate to stay below (default: 0.02).", rich_help_panel=MODEL),
+]
+Npv = Annotated[
+    float | None,
+    typer.Option(
+        help="NPV of films ruled out to bound, in place of a miss rate (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
+Local = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prevalence",
+        help="Prevalence for --npv, such as any=0.3 (default: that of the films).",
+        rich_help_panel=MODEL,
+    ),
+]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of films to rule out, its miss rate bounded (default: none).",
+        rich_help_panel=MODEL,
+    ),
+]
 Confidence = Annotated[float, typer.Option(help="Confidence of the bound.", rich_help_panel=MODEL)]
 Unit = Annotated[
     Literal["patient", "film"], typer.Option(help="Unit of the rate.", rich_help_panel=MODEL)
@@ -69,7 +95,10 @@ def rule_out(
     ],
     labels: Labels = None,
     out: TableOut = None,
-    miss: Miss = 0.02,
+    miss: Miss = None,
+    npv: Npv = None,
+    prevalence: Local = None,
+    coverage: Coverage = None,
     confidence: Confidence = 0.95,
     unit: Unit = "patient",
     of: Of = None,
@@ -90,7 +119,8 @@ def rule_out(
 
     The rule is frozen on a run's calibrate films and checked on its test films, and the look is
     counted. A table's patients are dealt into halves: one to choose, one to check. Miss rates are
-    of the labels, per film and per patient.
+    of the labels, per film and per patient. --npv bounds the predictive value at a prevalence;
+    --coverage fixes the share ruled out.
     """
     from hilum import api
     from hilum.domain.documents.rule_out import RULE_OUT
@@ -105,6 +135,9 @@ def rule_out(
             labels,
             out,
             miss=miss,
+            npv=npv,
+            prevalence=prevalences(prevalence, ("any",)),
+            coverage=coverage,
             confidence=confidence,
             unit=unit,
             of=_names(of),

@@ -19,6 +19,7 @@ from hilum.domain.record import Cohort, labeled
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.entries import Entries, Measure
 from hilum.evaluation.finding import FindingData, evaluate_finding, levels
+from hilum.evaluation.label_noise import label_noise
 from hilum.evaluation.numbers import (
     CONSTANT_MACRO,
     CONSTANT_MICRO,
@@ -99,6 +100,13 @@ def evaluate(
             auroc=_baseline(known.values()),
         ),
         subgroups=subgroups(cohort, split),
+        label_noise=label_noise(
+            probabilities,
+            cohort,
+            split,
+            request.label_errors,
+            (request.resamples, request.seed),
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from hilum.domain.findings import LabelSet, find
 from hilum.domain.scores import OperatingPoint, Probabilities, Target
 from hilum.files.sealed import is_sealed
 from hilum.metrics.operating import choose_all
+from hilum.predictions.label_errors import LabelErrors
 
 __all__ = ["EvaluationRequest", "Thresholds", "Unit", "cross_fitted", "read_thresholds"]
 
@@ -62,6 +63,7 @@ class EvaluationRequest:
         policy: how labels other than positive and negative were counted.
         look: this is evaluation number `look` of the test set; None where nobody counts.
         intervals_by: what resamples draw; films only where patient ids are not known.
+        label_errors: how often labels are right, of some findings; none to leave that out.
 
     Raises:
         UsageError: for fewer than one resample, or prevalences outside [0, 1].
@@ -86,6 +88,7 @@ class EvaluationRequest:
     policy: Mapping[str, str] = field(default_factory=dict[str, str])
     look: int | None = None
     intervals_by: Unit = Unit.PATIENTS
+    label_errors: tuple[LabelErrors, ...] = ()
 
     def __post_init__(self) -> None:
         if self.resamples < 1:

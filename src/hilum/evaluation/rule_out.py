@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.calibration.abstention.bounds import miss_bound, p_value
 from hilum.calibration.abstention.fit import films_for, strata
+from hilum.calibration.abstention.predictive import NpvGoal, npv_broken, npv_p
 from hilum.calibration.abstention.thresholds import RuleFilms
 from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.rule_out import (
@@ -182,9 +183,7 @@ def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> Stratu
     flagged = np.zeros(len(ruled), np.bool_)
     if one.flag_threshold is not None:
         flagged = films.scores >= one.flag_threshold
-    p = None
-    if len(own):
-        p = p_value(missed, own, rule.miss, error, rule.unit)
+    judged = _Judged.of(rule, one, tried)
     every = np.ones(len(ruled), np.bool_)
     return StratumCheck(
         finding=one.finding,
@@ -201,20 +200,89 @@ def _check(rule: RuleOut, one: StratumRule, tried: _Tried, rules: int) -> Stratu
         by_patient=miss_bound(missed, own, error, MissUnit.PATIENT),
         flagged=int(flagged.sum()),
         flagged_positive=int((flagged & positive).sum()),
-        verdict=_verdict(rule, missed, own, error / rules),
-        p_holm=p,
+        npv=_npv(rule, one, tried),
+        verdict=judged.verdict(error / rules),
+        p_holm=judged.p(error),
     )
 
 
-def _verdict(
-    rule: RuleOut, missed: NDArray[np.bool_], own: NDArray[np.intp], error: float
-) -> RuleVerdict:
-    """Return whether these films alone show a rate above the target."""
-    if not len(own):
-        return RuleVerdict.NO_POSITIVES
-    # a rate above the target is a rate of films found below 1 less the target
-    above = p_value(~missed, own, 1.0 - rule.miss, error, rule.unit) <= error
-    return RuleVerdict.CONTRADICTED if above else RuleVerdict.NOT_CONTRADICTED
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What one threshold promised, and the films that it is tried on.
+
+    Attributes:
+        films: labeled, of the rule's stratum.
+        ruled: (n,) whether ruled out.
+        limit: miss rate that is bounded; None where the NPV is, or nothing.
+        goal: of the NPV; None where the miss rate is bounded.
+        unit: of the rate.
+    """
+
+    films: RuleFilms
+    ruled: NDArray[np.bool_]
+    limit: float | None
+    goal: NpvGoal | None
+    unit: MissUnit
+
+    @classmethod
+    def of(cls, rule: RuleOut, one: StratumRule, tried: _Tried) -> _Judged:
+        goal = None
+        if rule.npv is not None:
+            share = rule.npv_prevalence[one.finding]
+            goal = NpvGoal(rule.npv, share, 1.0 - rule.confidence, rule.unit)
+        return cls(tried.films, tried.ruled, rule.limit(one), goal, rule.unit)
+
+    def p(self, error: float) -> float | None:
+        """That the promise is broken; None without a positive film."""
+        positive = self.films.positive
+        if not positive.any():
+            return None
+        if self.goal is not None:
+            return npv_p(self.films, self.ruled, self.goal)
+        if not 0.0 < (self.limit or 0.0) < 1.0:
+            return 1.0
+        own = self.films.patients[positive]
+        return p_value(self.ruled[positive], own, self.limit or 0.0, error, self.unit)
+
+    def verdict(self, error: float) -> RuleVerdict:
+        """Return whether these films alone show that the promise is broken."""
+        positive = self.films.positive
+        if not positive.any():
+            return RuleVerdict.NO_POSITIVES
+        if self.goal is not None:
+            broken = npv_broken(self.films, self.ruled, replace(self.goal, error=error))
+        elif not 0.0 < (self.limit or 0.0) < 1.0:
+            broken = False
+        else:
+            # a rate above the target is a rate of films found below 1 less the target
+            own, above = self.films.patients[positive], 1.0 - (self.limit or 0.0)
+            broken = p_value(~self.ruled[positive], own, above, error, self.unit) <= error
+        return RuleVerdict.CONTRADICTED if broken else RuleVerdict.NOT_CONTRADICTED
+
+
+def _npv(rule: RuleOut, one: StratumRule, tried: _Tried) -> Interval | None:
+    """Return the NPV at the rule's prevalence; None for a rule with another target."""
+    share_with = rule.npv_prevalence.get(one.finding)
+    if share_with is None:
+        return None
+    positive = tried.films.positive
+    if not positive.any() or positive.all():
+        return Interval(value=None, reason="no film of one of the two kinds")
+    missed, spared = (_rate(tried, kind, rule.unit) for kind in (positive, ~positive))
+    without = (1.0 - share_with) * spared
+    npv = share(without, without + share_with * missed)
+    return interval(float(npv[0]), npv[1:], "no film is ruled out")
+
+
+def _rate(tried: _Tried, kind: NDArray[np.bool_], unit: MissUnit) -> NDArray[np.float64]:
+    """Return (1 + R,) shares of one kind of films ruled out: on the films, and on resamples."""
+    if unit is MissUnit.PATIENT:
+        value, resampled = _mean_by_patient(tried, kind)
+        return np.r_[value, resampled]
+    columns = np.zeros((tried.weights.shape[1], 2), np.float32)
+    columns[tried.rows] = np.column_stack((tried.ruled & kind, kind))
+    sums = (tried.weights @ columns).astype(np.float64)
+    return np.r_[tried.ruled[kind].mean(), share(sums[:, 0], sums[:, 1])]
 
 
 def _judged(check: StratumCheck, p: float | None, rule: RuleOut) -> StratumCheck:
@@ -226,13 +294,15 @@ def _judged(check: StratumCheck, p: float | None, rule: RuleOut) -> StratumCheck
 
 def _share_by_patient(tried: _Tried) -> Interval:
     """Return the mean over patients of the share of their films with the finding missed."""
-    positive = tried.films.positive
-    if not positive.any():
+    if not tried.films.positive.any():
         return Interval(value=None, reason="no film with the finding")
-    ids, first, code = np.unique(
-        tried.films.patients[positive], return_index=True, return_inverse=True
-    )
-    missed = np.bincount(code, tried.ruled[positive]) / np.bincount(code)
-    weights = tried.weights[:, tried.rows[positive][first]].astype(np.float64)
-    resampled = share(weights @ missed, weights @ np.ones(len(ids)))
-    return interval(float(missed.mean()), resampled, "no film with the finding")
+    value, resampled = _mean_by_patient(tried, tried.films.positive)
+    return interval(value, resampled, "no film with the finding")
+
+
+def _mean_by_patient(tried: _Tried, kind: NDArray[np.bool_]) -> tuple[float, NDArray[np.float64]]:
+    """Return the mean over patients of the share of one kind of films ruled out, and resamples."""
+    ids, first, code = np.unique(tried.films.patients[kind], return_index=True, return_inverse=True)
+    missed = np.bincount(code, tried.ruled[kind]) / np.bincount(code)
+    weights = tried.weights[:, tried.rows[kind][first]].astype(np.float64)
+    return float(missed.mean()), share(weights @ missed, weights @ np.ones(len(ids)))

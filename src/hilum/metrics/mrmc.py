@@ -139,38 +139,45 @@ class PanelSize:
 
 
 def panel_size(
-    differences: NDArray[np.float64], covariance: NDArray[np.float64], cases: int, margin: float
+    differences: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    cases: int,
+    margin: float | None,
 ) -> PanelSize | None:
-    """Return the smallest panel that shows a model to be no worse than readers, in 80 % of cases.
+    """Return the smallest panel that shows the second to be no worse, or better, in 80 % of cases.
 
     With R readers and n times as many cases the mean difference has the variance
     `V = (s2 + (v - cov2) / n) / R + cov2 / n`, where s2 is what readers differ by beyond chance
     and v the mean variance. Enough is `(t + z_80) sqrt(V) <= margin - difference`, t with R - 1
-    degrees of freedom; a difference in the model's favor counts as none. Readers are added, up to
-    100, while no number of cases is enough or more than ten times the present ones would be.
+    degrees of freedom; a difference in favor of the second counts as none. To show that it is
+    better, enough is `(t + z_80) sqrt(V) <= -difference`. Readers are added, up to 100, while no
+    number of cases is enough or more than ten times the present ones would be.
 
     Args:
-        differences: (R,) each reader's number less the model's; R >= 2.
+        differences: (R,) each reader's number less the model's, or less the same reader's second
+            one; R >= 2.
         covariance: (R, R) of the differences over cases.
         cases: that they were measured on.
-        margin: how much worse still counts as no worse.
+        margin: how much worse still counts as no worse; None to show that it is better.
 
     Returns:
-        None where the measured difference is the margin or more, or no such panel is enough.
+        None where the measured difference leaves no room, or no such panel is enough.
 
     Source: Hillis, Obuchowski and Berbaum 2011 (10.1016/j.acra.2010.09.007), one modality.
 
     >>> panel_size(np.array([0.0, 0.02, -0.02]), np.eye(3) * 4e-3 + 1e-3, 100, 0.1)
     PanelSize(readers=3, cases=618)
+    >>> panel_size(np.array([-0.1, -0.08, -0.12]), np.eye(3) * 4e-3 + 1e-3, 100, None)
+    PanelSize(readers=3, cases=618)
     """
     from scipy import stats
 
-    readers = len(differences)
+    readers, mean = len(differences), float(differences.mean())
     variance = float(np.diag(covariance).mean())
     cov2 = max(float(covariance[~np.eye(readers, dtype=np.bool_)].mean()), 0.0)
     chance = max(variance - cov2, 0.0)
     apart = max(float(differences.var(ddof=1)) - chance, 0.0)
-    room = margin - max(float(differences.mean()), 0.0)
+    room = -mean if margin is None else margin - max(mean, 0.0)
     if room <= 0.0:
         return None
     best: PanelSize | None = None

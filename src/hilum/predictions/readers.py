@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.datasets.parts.columns import layout_of
+from hilum.datasets.parts.disk import read_rows
 from hilum.domain.errors import DatasetError
+from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import LabelSet, LabelState
 from hilum.domain.record import Cohort
 from hilum.predictions.read import read_scores
 
-__all__ = ["Readings", "read_readers", "readings_of_votes"]
+__all__ = ["Readings", "read_readers", "readings_of_ratings", "readings_of_votes"]
 
 _TABLES = (".csv", ".tsv", ".gz")
 
@@ -81,6 +85,76 @@ def _read(path: Path, cohort: Cohort) -> Readings:
     return Readings(reader, values, cohort.labels)
 
 
+def readings_of_ratings(place: Path, cohort: Cohort) -> list[Readings]:
+    """Return the ratings of each reader of one table with a column `reader`; none for decisions.
+
+    A table has ratings where a cell of a finding is a number other than 0, 1 and -1. Its cells are
+    then numbers of any scale, or blank where a reader gave none.
+
+    Args:
+        place: a CSV with columns of films, readers and findings.
+        cohort: the films to find; others are passed over.
+
+    Raises:
+        DatasetError: for a cell that is not a number, or a film that a reader rated twice in two
+            ways; with the row.
+    """
+    layout = layout_of(place)
+    if layout is None or "reader" not in layout.roles or not layout.findings:
+        return []
+    columns = {name: at for at, name in enumerate(layout.findings.values())}
+    names = (layout.roles["film"], layout.roles["reader"], *layout.findings)
+    rows = list(read_rows(place, names))
+    if all(cell in _DECISIONS for _, cells in rows for cell in map(_plain, cells[2:])):
+        return []
+    films, shape = FilmNames(cohort.image_ids()), (len(cohort), len(cohort.labels))
+    found: dict[str, NDArray[np.float64]] = {}
+    for number, (film, reader, *cells) in rows:
+        row = films.find(film).row
+        if row is None or not reader:
+            continue
+        own = found.setdefault(reader, np.full(shape, np.nan))
+        for finding, at in columns.items():
+            if finding in cohort.labels and cells[at].strip():
+                rating = _rating(cells[at], f"{place.name} row {number}")
+                cell = (row, cohort.labels.index(finding))
+                if not np.isnan(own[cell]) and own[cell] != rating:
+                    raise DatasetError(
+                        f"a reader must rate a film once; {place.name} row {number} rates one "
+                        "again in another way. Keep the row that counts"
+                    )
+                own[cell] = rating
+    if all(np.isnan(values).all() for values in found.values()):
+        raise DatasetError(_nothing_in_common(place, cohort))
+    return [Readings(name, found[name], cohort.labels) for name in sorted(found)]
+
+
+_DECISIONS = {"", "0", "1", "-1"}
+
+
+def _plain(cell: str) -> str:
+    """Return a cell as a whole number where it is one."""
+    text = cell.strip()
+    return text.removesuffix(".0")
+
+
+def _rating(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DatasetError(f"{where}: a rating must be a number, or blank; got '{cell}'")
+    return value
+
+
+def _nothing_in_common(place: Path, cohort: Cohort) -> str:
+    return (
+        f"readers and truth must have a film and a finding in common; {place} has none of "
+        f"{len(cohort):,} films with truth and prediction"
+    )
+
+
 def readings_of_votes(place: Path, voted: Cohort, cohort: Cohort) -> list[Readings]:
     """Return the ratings of each reader of a table with a column `reader`.
 
@@ -111,8 +185,5 @@ def readings_of_votes(place: Path, voted: Cohort, cohort: Cohort) -> list[Readin
                         state == LabelState.POSITIVE
                     )
     if all(np.isnan(values).all() for values in found.values()):
-        raise DatasetError(
-            f"readers and truth must have a film and a finding in common; {place} has none of "
-            f"{len(cohort):,} films with truth and prediction"
-        )
+        raise DatasetError(_nothing_in_common(place, cohort))
     return [Readings(name, values, cohort.labels) for name, values in found.items()]

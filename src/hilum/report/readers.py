@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hilum.domain.documents import Interval
-from hilum.domain.documents.readers import FindingReaders, Kappa, PanelTest, ReaderStudy
+from hilum.domain.documents.readers import (
+    AidedTest,
+    FindingReaders,
+    Kappa,
+    PanelTest,
+    ReaderStudy,
+    UStatistics,
+)
 from hilum.evaluation.agreement import MODEL
 from hilum.report.parts.markdown import cell, cells_table, document
 from hilum.report.parts.text import columned, wrapped
 
-__all__ = ["markdown", "printed"]
+__all__ = ["aided_rows", "aided_sentence", "markdown", "printed", "sentences"]
 
 _SHORT = ("Reader", "n", "sens.", "spec.", "model sens.", "less model", "place")
 _LONG = (
@@ -37,8 +44,13 @@ def printed(study: ReaderStudy, width: int) -> str:
             for name, one in found.readers.items()
         ]
         lines += columned([_SHORT, *rows], width)
-        for sentence in _sentences(found):
+        for sentence in sentences(found):
             lines += wrapped(f"- {sentence}", width)
+        if found.aided:
+            lines += ["", "Readers with the model's help less without:"]
+            lines += columned([_AIDED[:5], *(row[:5] for row in aided_rows(found))], width)
+            for test in found.aided:
+                lines += wrapped(f"- {aided_sentence(test)}", width)
     lines.append("")
     for note in study.notes:
         lines += wrapped(f"- {note}", width)
@@ -80,7 +92,10 @@ def markdown(study: ReaderStudy) -> str:
             for m in found.majority
         ]
         parts.append(cells_table(("majority", "cases", "sensitivity", "specificity"), majority))
-        parts.append("\n".join(f"- {line}" for line in _sentences(found)))
+        parts.append("\n".join(f"- {line}" for line in sentences(found)))
+        if found.aided:
+            parts += ["### With the model's help", cells_table(_AIDED, aided_rows(found))]
+            parts.append("\n".join(f"- {aided_sentence(test)}" for test in found.aided))
     parts.append("\n".join(f"- {cell(note)}" for note in study.notes))
     parts.append(study.notice)
     return document(parts)
@@ -102,7 +117,74 @@ def _words(finding: str, found: FindingReaders) -> str:
     )
 
 
-def _sentences(found: FindingReaders) -> Iterator[str]:
+def aided_rows(found: FindingReaders) -> list[tuple[str, ...]]:
+    """Return a row for each number that readers have without and with the model's help."""
+    return [
+        (
+            test.what,
+            _decimal(test.first),
+            _decimal(test.second),
+            _between(test.difference, test.low, test.high),
+            _p(test.p),
+            _between(test.difference, test.fixed_low, test.fixed_high),
+            _p(test.fixed_p),
+            *_u_cells(test.u_statistics),
+        )
+        for test in found.aided
+    ]
+
+
+def aided_sentence(test: AidedTest) -> str:
+    """Return what a comparison of readers with themselves shows beside its margin."""
+    if test.difference is None or test.low is None or test.high is None:
+        reason = test.reason or "readers and cases do not vary, so there is no interval"
+        return f"{test.what}: not tested ({reason})"
+    head = f"{test.what}: {test.readers} readers, {test.n:,} cases that all read both ways"
+    if test.better:
+        return f"{head}; better with help"
+    worse = f"no worse with help, by the margin of {test.margin or 0.0:g}"
+    shown = f"shown to be {worse}" if test.no_worse else f"not shown to be {worse}"
+    needed = _needed(test.readers_needed, test.cases_needed) if not test.no_worse else ""
+    better = _needed(test.better_readers_needed, test.better_cases_needed)
+    return f"{head}; {shown}{needed}; not shown to be better{better}"
+
+
+def _needed(readers: int | None, cases: int | None) -> str:
+    if readers is None or cases is None:
+        return " (no panel would show it at this difference)"
+    return f" ({readers} readers of {cases:,} cases each would show it)"
+
+
+_AIDED = (
+    *("number", "without", "with", "difference", "p", "these readers alone", "p"),
+    *("by U-statistics", "p"),
+)
+
+
+def _decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _between(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.3f}" if low is None else f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _u_cells(found: UStatistics | None) -> tuple[str, str]:
+    if found is None:
+        return "–", "–"
+    return _between(found.difference, found.low, found.high), _p(found.p)
+
+
+def sentences(found: FindingReaders) -> Iterator[str]:
+    """Give what a finding's readers show, a sentence each."""
     yield _panel(found.sensitivity_test)
     yield _panel(found.auroc_test)
     among = _mean([one for one in found.kappas if one.second != MODEL])
@@ -122,7 +204,17 @@ def _panel(test: PanelTest) -> str:
     df = "" if test.df is None else f", {test.df:.1f} degrees of freedom"
     return (
         f"{test.what}: {test.difference:+.3f}{between}, p = {test.p:.3f}{df}; {test.readers} "
-        f"readers and {test.n:,} cases, both random{_margin(test)}"
+        f"readers and {test.n:,} cases, both random{_u_words(test.u_statistics)}{_margin(test)}"
+    )
+
+
+def _u_words(found: UStatistics | None) -> str:
+    if found is None or found.difference is None:
+        return "" if found is None else f"; no U-statistics ({found.reason})"
+    if found.p is None:
+        return f"; no U-statistics ({found.reason})"
+    return (
+        f"; by U-statistics {_between(found.difference, found.low, found.high)}, p = {found.p:.3f}"
     )
 
 

@@ -17,7 +17,7 @@ from hilum.domain.documents.rule_out import (
 from hilum.report.parts.markdown import cell, cells_table, document
 from hilum.report.parts.text import columned, wrapped
 
-__all__ = ["markdown", "printed"]
+__all__ = ["fit_rows", "markdown", "printed", "rule_name", "sentences"]
 
 _CURVE = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Coverages of the printed curve; the JSON has every 0.05."""
@@ -28,15 +28,17 @@ _CHECK = ("Rule", "ruled out", "of negative", "film", "patient", "verdict")
 def printed(rule: RuleOut, width: int) -> str:
     """Return the rule and its check for a terminal of `width` columns."""
     lines = [*wrapped(_head(rule), width), ""]
-    lines += columned([_FIT, *(_fit_row(one, rule) for one in rule.rules)], width)
+    lines += columned([_FIT, *fit_rows(rule)], width)
     lines += [*_refused(rule, width), ""]
     if rule.check is not None:
         lines += wrapped(_check_head(rule), width)
         lines += columned([_CHECK, *(_check_row(one) for one in rule.check.rules)], width)
+        for one in rule.check.rules:
+            lines += wrapped(_values_words(one), width) if _values_words(one) else []
         for curve in rule.check.curves:
             lines += ["", *wrapped(_curve_words(curve), width)]
         lines.append("")
-    for sentence in _sentences(rule):
+    for sentence in sentences(rule):
         lines += wrapped(f"- {sentence}", width)
     return "\n".join(lines)
 
@@ -44,12 +46,13 @@ def printed(rule: RuleOut, width: int) -> str:
 def markdown(rule: RuleOut) -> str:
     """Return the same as a document, with the risk by coverage and its intervals."""
     parts = ["# Rule-out rule", _head(rule)]
-    parts.append(cells_table(_FIT, [_fit_row(one, rule) for one in rule.rules]))
+    parts.append(cells_table(_FIT, fit_rows(rule)))
     parts += [f"- {cell(line)}" for line in _refused(rule, 10_000)]
     if rule.check is not None:
         rows = [_long_check_row(one) for one in rule.check.rules]
         parts += ["## Check on films that it was not chosen on", _check_head(rule)]
         parts.append(cells_table(_CHECK, rows))
+        parts += [f"- {cell(words)}" for one in rule.check.rules if (words := _values_words(one))]
         for curve in rule.check.curves:
             parts += [f"## Risk by coverage: {cell(curve.finding)}", _curve_words(curve)]
             risks = [
@@ -57,17 +60,19 @@ def markdown(rule: RuleOut) -> str:
                 for share, risk in zip(curve.coverage, curve.risk, strict=True)
             ]
             parts.append(cells_table(("ruled out", "share with a finding among them"), risks))
-    parts += ["## What this bounds", "\n".join(f"- {line}" for line in _sentences(rule))]
+    parts += ["## What this bounds", "\n".join(f"- {line}" for line in sentences(rule))]
     parts.append(rule.notice)
     return document(parts)
 
 
 def _head(rule: RuleOut) -> str:
     shared = f", shared by {rule.family} rules" if rule.family > 1 else ""
+    count = rule.positives_needed
+    needs = f"It needs {count:,} independent positives. " if count > 1 else ""
     return (
-        f"Rule {rule.rule_sha256[:12]} of {rule.model}: miss rate at most {rule.miss:.2%} by "
-        f"{rule.unit.value} with {rule.confidence:.0%} confidence{shared}. It needs "
-        f"{rule.positives_needed:,} independent positives. Chosen on {rule.fitted_on.images:,} "
+        f"Rule {rule.rule_sha256[:12]} of {rule.model}: {rule.target}, by "
+        f"{rule.unit.value} with {rule.confidence:.0%} confidence{shared}. {needs}"
+        f"Chosen on {rule.fitted_on.images:,} "
         f"films of {rule.fitted_on.patients:,} patients ({rule.fitted_on.name}), {rule.date}."
     )
 
@@ -82,16 +87,22 @@ def _check_head(rule: RuleOut) -> str:
     )
 
 
-def _name(finding: str, stratum: str) -> str:
+def rule_name(finding: str, stratum: str) -> str:
+    """Return a rule's target with its stratum, in words."""
     target = target_words(finding)
     return f"{target} ({stratum})" if stratum else target
+
+
+def fit_rows(rule: RuleOut) -> list[tuple[str, ...]]:
+    """Return a row for each rule: positives, what it rules out, bounds of both miss rates."""
+    return [_fit_row(one, rule) for one in rule.rules]
 
 
 def _fit_row(one: StratumRule, rule: RuleOut) -> tuple[str, ...]:
     share = f"{one.ruled_out / one.films:.1%}" if one.films and one.threshold is not None else "–"
     bounds = (one.by_film, one.by_patient) if one.threshold is not None else (None, None)
     return (
-        _name(one.finding, one.stratum),
+        rule_name(one.finding, one.stratum),
         f"{one.positive_films:,}",
         f"{one.positive_patients:,}",
         share,
@@ -103,16 +114,17 @@ _UNITS = (MissUnit.FILM, MissUnit.PATIENT)
 
 
 def _bound(bound: MissBound | None, unit: MissUnit, rule: RuleOut) -> str:
-    """Return an upper bound; that of the rule's unit is the guarantee, and has a star."""
+    """Return an upper bound; a star where it is the guarantee, in the rule's unit."""
     if bound is None or bound.upper is None:
         return "–"
     about = "~" if bound.method == "design effect" else ""
-    return f"{about}{bound.upper:.2%}{'*' if unit is rule.unit else ''}"
+    bounded = unit is rule.unit and rule.npv is None
+    return f"{about}{bound.upper:.2%}{'*' if bounded else ''}"
 
 
 def _check_row(one: StratumCheck) -> tuple[str, ...]:
     return (
-        _name(one.finding, one.stratum),
+        rule_name(one.finding, one.stratum),
         _percent(one.ruled_out),
         _percent(one.ruled_out_negatives),
         _percent(one.miss_by_film),
@@ -124,7 +136,18 @@ def _check_row(one: StratumCheck) -> tuple[str, ...]:
 def _long_check_row(one: StratumCheck) -> tuple[str, ...]:
     numbers = (one.ruled_out, one.ruled_out_negatives, one.miss_by_film, one.miss_by_patient)
     shown = (number.short() for number in numbers)
-    return (_name(one.finding, one.stratum), *shown, one.verdict.value)
+    return (rule_name(one.finding, one.stratum), *shown, one.verdict.value)
+
+
+def _values_words(one: StratumCheck) -> str:
+    """Return the predictive values on these films; empty where none was bounded."""
+    parts: list[str] = []
+    if one.npv is not None:
+        parts.append(f"NPV {one.npv.short()} at the rule's prevalence")
+    if one.flagged:
+        share = one.flagged_positive / one.flagged
+        parts.append(f"{one.flagged:,} films flagged, {share:.1%} of them with it")
+    return f"{rule_name(one.finding, one.stratum)}: {'; '.join(parts)}" if parts else ""
 
 
 def _percent(number: Interval) -> str:
@@ -138,8 +161,9 @@ def _curve_words(curve: RiskCoverage) -> str:
         if share in _CURVE and risk.value is not None
     )
     return (
-        f"Share with {_name(curve.finding, '')} among the films ruled out first: {picked}. Area "
-        f"{curve.area.short()}; oracle {curve.area_oracle:.3f}, random {curve.area_random:.3f}."
+        f"Share with {rule_name(curve.finding, '')} among the films ruled out first: {picked}. "
+        f"Area {curve.area.short()}; oracle {curve.area_oracle:.3f}, random "
+        f"{curve.area_random:.3f}."
     )
 
 
@@ -148,20 +172,31 @@ def _refused(rule: RuleOut, width: int) -> list[str]:
         line
         for one in rule.rules
         if one.threshold is None
-        for line in wrapped(f"{_name(one.finding, one.stratum)}: refused, {one.reason}", width)
+        for line in wrapped(f"{rule_name(one.finding, one.stratum)}: refused, {one.reason}", width)
     ]
 
 
-def _sentences(rule: RuleOut) -> Iterator[str]:
+def sentences(rule: RuleOut) -> Iterator[str]:
+    """Give what a rule bounds and what it does not, a sentence each."""
     for one in rule.rules:
         if one.threshold is not None:
-            yield f"{_name(one.finding, one.stratum)}: {rule.guarantee(one)}"
+            yield f"{rule_name(one.finding, one.stratum)}: {rule.guarantee(one)}"
         if one.flag_threshold is not None:
-            yield f"{_name(one.finding, one.stratum)}: {rule.flag_guarantee(one)}"
-    yield (
-        "the star marks what the rule bounds; the other unit's number is of these films alone "
-        "and no guarantee; ~ approximate (design effect)"
-    )
+            yield f"{rule_name(one.finding, one.stratum)}: {rule.flag_guarantee(one)}"
+    if rule.npv is None:
+        yield (
+            "the star marks what the rule bounds; the other unit's number is of these films "
+            "alone and no guarantee; ~ approximate (design effect)"
+        )
+    else:
+        yield (
+            "the rule bounds the NPV; both miss rates are of these films alone and no guarantee; ~ "
+            "approximate (design effect)"
+        )
+        yield (
+            "an NPV holds at its prevalence alone: where the finding is more common it is lower, "
+            "and it is void once `hilum watch` says that something moved"
+        )
     yield (
         "a miss rate per film and one per patient differ: a patient with many films counts once "
         "by patient, and as often as there are films by film"

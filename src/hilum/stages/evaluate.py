@@ -27,6 +27,7 @@ from hilum.evaluation.localize import Mapped, measure_localization
 from hilum.evaluation.request import EvaluationRequest, Unit
 from hilum.imaging.preprocess import Preprocessing
 from hilum.inference.cohort import Scored, score_cohort
+from hilum.predictions.label_errors import LabelErrors
 from hilum.report.evaluation.write import write_effect, write_evaluation
 from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
@@ -38,6 +39,7 @@ __all__ = [
     "GRID",
     "LEDGER",
     "Evaluated",
+    "RunEvaluation",
     "count_look",
     "evaluate_run",
     "localize_boxes",
@@ -61,23 +63,35 @@ class Evaluated:
     scored: Scored
 
 
+@dataclass(frozen=True)
+class RunEvaluation:
+    """Options for evaluating a run.
+
+    Attributes:
+        resamples, seed: of the intervals.
+        out: the folder to write to; None for the run's own folder.
+        label_errors: how often labels are right, of some findings.
+    """
+
+    resamples: int
+    seed: int
+    out: Path | None = None
+    label_errors: tuple[LabelErrors, ...] = ()
+
+
 def evaluate_run(
     run: RunFolder,
     cohort: Cohort,
-    resamples: int,
-    seed: int,
+    request: RunEvaluation,
     advance: Callable[[int, int], None] | None = None,
-    out: Path | None = None,
 ) -> Evaluated:
     """Score the test films, count the look, and write the evaluation's files.
 
     Args:
         run: trained and calibrated.
         cohort: its test split.
-        resamples: patient resamples behind each interval.
-        seed: seed of the resamples.
+        request: intervals, and where to write.
         advance: called with (done, total) films read.
-        out: the folder to write to; None for the run's own folder.
 
     Raises:
         BundleError: when the run is not calibrated, or its calibration is of a different network.
@@ -88,9 +102,8 @@ def evaluate_run(
     scored = score_cohort(engine_of(run, calibration.precision), cohort, advance)
     scored = _measurable(scored, calibration)
     probabilities = calibration.calibrator.apply(scored.logits)
-    request = _request(run, calibration, scored, (resamples, seed))
-    evaluation = evaluate(probabilities, scored.cohort, request)
-    folder = out or run.root
+    evaluation = evaluate(probabilities, scored.cohort, _request(run, calibration, scored, request))
+    folder = request.out or run.root
     write_evaluation(evaluation, probabilities, scored.cohort, folder)
     _write_effect(calibration, probabilities, scored, evaluation, folder)
     return Evaluated(evaluation, scored)
@@ -116,7 +129,7 @@ def _measurable(scored: Scored, calibration: Calibration) -> Scored:
 
 
 def _request(
-    run: RunFolder, calibration: Calibration, scored: Scored, draws: tuple[int, int]
+    run: RunFolder, calibration: Calibration, scored: Scored, request: RunEvaluation
 ) -> EvaluationRequest:
     """Return the choices fixed before the look; counts the look."""
     facts, films = run.facts(), run.films()
@@ -134,8 +147,9 @@ def _request(
         ),
         chosen_on="the calibrate split",
         shared_threshold=calibration.shared_threshold or 0.5,
-        resamples=draws[0],
-        seed=draws[1],
+        resamples=request.resamples,
+        seed=request.seed,
+        label_errors=request.label_errors,
         prevalences=calibration.prevalence,
         prevalence_from="the calibrate split",
         provenance={

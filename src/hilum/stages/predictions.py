@@ -36,6 +36,7 @@ from hilum.evaluation.request import (
     read_thresholds,
 )
 from hilum.files.sealed import file_sha256
+from hilum.predictions.label_errors import LabelErrors
 from hilum.predictions.levels import Combine, Level, at_level, films_behind
 from hilum.predictions.read import Predictions, normalized_findings, read_predictions
 from hilum.report.evaluation.write import TOP, write_effect, write_evaluation
@@ -61,6 +62,7 @@ class PredictionsRequest:
         trained_on: what the model was trained on: films, a split table, a run or a bundle.
         resamples, seed: of the intervals; the seed also deals the folds.
         top: films of each kind to list for each finding.
+        label_errors: how often labels are right, of some findings.
     """
 
     policy: LabelPolicy = field(default_factory=LabelPolicy)
@@ -73,6 +75,7 @@ class PredictionsRequest:
     resamples: int = 2000
     seed: int = 0
     top: int = TOP
+    label_errors: tuple[LabelErrors, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +145,7 @@ def evaluate_predictions(
             policy=request.policy.in_words(),
             look=count_look(out / LEDGER, split_sha256, {"predictions_sha256": table_sha256}),
             intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
+            label_errors=request.label_errors,
         ),
     ).model_copy(update={"leak": leak})
     write_evaluation(evaluation, probabilities, cohort, out, thresholds, request.top)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.manifest import Calibration, read_calibration
-from hilum.calibration.abstention.fit import RuleRequest, RuleSource, fit_rule
+from hilum.calibration.abstention.fit import RuleSource, fit_rule
+from hilum.calibration.abstention.request import RuleRequest
 from hilum.datasets import open_dataset
 from hilum.datasets.parts.records import NO_PATIENTS
 from hilum.domain.documents.rule_out import RULE_OUT, MissUnit, RuleOut
@@ -22,11 +23,13 @@ from hilum.domain.policy import LabelPolicy, settle
 from hilum.domain.record import Cohort, Split, digest, patient_folds
 from hilum.domain.scores import Probabilities
 from hilum.evaluation.rule_out import CheckRequest, check_rule
+from hilum.files.atomic import write_atomic
 from hilum.files.sealed import file_sha256, write_sealed
 from hilum.inference.cohort import score_cohort
 from hilum.predictions.levels import films_behind
 from hilum.predictions.read import read_predictions
 from hilum.report.rule_out import markdown
+from hilum.report.rule_out_page import PAGE, rule_out_page
 from hilum.runs.folder import RunFolder
 from hilum.splits import certify, check_disjoint, refuse_leak
 from hilum.stages.calibrate import engine_of
@@ -124,7 +127,7 @@ def rule_out_table(table: Path, labels: Path, out: Path, request: RuleOutRequest
     Args:
         table: probabilities of anybody's model, as CSV.
         labels: the dataset's folder, or one of its tables.
-        out: where rule_out.json, rule_out.md and the ledger are written.
+        out: where rule_out.json, rule_out.md, rule_out.html and the ledger are written.
         request: what to bound.
 
     Raises:
@@ -214,3 +217,4 @@ def _checked(
 def _write(rule: RuleOut, folder: Path) -> None:
     write_sealed(rule, folder / RULE_OUT)
     (folder / "rule_out.md").write_text(markdown(rule), "utf-8")
+    write_atomic(folder / PAGE, rule_out_page(rule).encode("utf-8"))

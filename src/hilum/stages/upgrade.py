@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from hilum.calibration.abstention.bounds import positives_needed
 from hilum.domain.documents import SplitFacts
 from hilum.domain.documents.rule_out import RuleOut
 from hilum.domain.documents.upgrade import (
@@ -247,12 +246,12 @@ def _new_rule(old: RuleOut, new: RuleOut | None) -> str:
             f"refused: bound to a different calibration. The new bundle has its own "
             f"({new.rule_sha256[:12]}), chosen on {own.images:,} films of {own.patients:,} patients"
         )
-    needed = positives_needed(old.miss, (1.0 - old.confidence) / old.family)
+    needed = old.positives_needed
     rarest = min((share for share in old.prevalence.values() if share > 0.0), default=0.0)
     films = f", about {math.ceil(needed / rarest):,} films at {rarest:.1%}" if rarest else ""
     return (
         f"refused: bound to a different calibration. Fit one on the new run with `hilum rule-out "
-        f"RUN --miss {old.miss:g} --confidence {old.confidence:g} --unit {old.unit.value}`: it "
+        f"RUN {old.option} --confidence {old.confidence:g} --unit {old.unit.value}`: it "
         f"needs {needed:,} independent positives without a miss{films}, among calibrate films"
     )
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.calibration.abstention.bounds import miss_bound, positives_needed, units_of
+from hilum.calibration.abstention.bounds import miss_bound, units_of
+from hilum.calibration.abstention.predictive import NpvGoal, npv_threshold
+from hilum.calibration.abstention.request import RuleRequest, units_needed
 from hilum.calibration.abstention.scores import rule_score, stratum_of
 from hilum.calibration.abstention.thresholds import (
+    Cut,
     Goal,
     RuleFilms,
+    coverage_threshold,
     flag_threshold,
     rule_out_threshold,
 )
@@ -24,55 +28,15 @@ from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
 
 __all__ = [
-    "RuleRequest",
     "RuleSource",
     "films_for",
     "fit_rule",
     "labeled_for",
-    "needs",
     "strata",
 ]
 
 UNKNOWN_STRATUM = "unknown"
 """Name of the films whose stratum is not known: they are referred."""
-
-
-@dataclass(frozen=True)
-class RuleRequest:
-    """What a rule must bound.
-
-    Attributes:
-        miss: miss rate to stay below, in (0, 1).
-        confidence: that it is, in (0.5, 1).
-        unit: films counted alike, or patients counted alike.
-        of: findings, or `any`; several share the error.
-        within: attributes of strata, each with a threshold of its own; they share the error.
-        ppv: predictive value to bound for flagged films; None to flag none.
-
-    Raises:
-        UsageError: for a rate, confidence or PPV out of range, or a finding named twice.
-    """
-
-    miss: float = 0.02
-    confidence: float = 0.95
-    unit: MissUnit = MissUnit.PATIENT
-    of: tuple[str, ...] = (ANY,)
-    within: tuple[str, ...] = ()
-    ppv: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, low in (
-            ("miss", self.miss, 0.0),
-            ("confidence", self.confidence, 0.5),
-            ("ppv", self.ppv, 0.0),
-        ):
-            if value is not None and not low < value < 1.0:
-                raise UsageError(
-                    f"--{name} must be a share between {low:g} and 1; got {value:g}. "
-                    "Use a value such as 0.02 for a miss rate, 0.95 for a confidence"
-                )
-        if not self.of or len(set(self.of)) < len(self.of):
-            raise UsageError(f"--of must name each finding once; got {', '.join(self.of)}")
 
 
 @dataclass(frozen=True)
@@ -99,24 +63,6 @@ class RuleSource:
     date: str
     called: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = field(default=())
-
-
-def needs(request: RuleRequest, strata_count: int = 1) -> str:
-    """Return how many positives the bound needs, before anything is computed.
-
-    >>> needs(RuleRequest(miss=0.01))
-    'a miss rate of 1.00% at 95% confidence needs 299 independent positives without a miss'
-    >>> needs(RuleRequest(of=("Mass", "Edema")))
-    'a miss rate of 2.00% at 95% confidence needs 183 independent positives without a miss, in
-     each of 2 rules that share the error'
-    """
-    family = max(1, len(request.of) * strata_count)
-    count = positives_needed(request.miss, (1.0 - request.confidence) / family)
-    words = (
-        f"a miss rate of {request.miss:.2%} at {request.confidence:.0%} confidence needs "
-        f"{count:,} independent positives without a miss"
-    )
-    return words if family == 1 else f"{words}, in each of {family} rules that share the error"
 
 
 def strata(cohort: Cohort, within: Sequence[str]) -> NDArray[np.str_]:
@@ -196,7 +142,12 @@ def fit_rule(
         for stratum in used
     }
     error = 1.0 - request.confidence
-    family = _family(list(rooms.values()), Goal(request.miss, error, request.unit))
+    prevalence = {
+        name: request.prevalence.get(name, float(films_of[name][0].positive.mean()))
+        for name in request.of
+    }
+    request = replace(request, prevalence=prevalence if request.npv is not None else {})
+    family = _family(rooms, request)
     rules = tuple(
         _rule(target, stratum, films, request, family) for (target, stratum), films in rooms.items()
     )
@@ -206,6 +157,9 @@ def fit_rule(
         model=source.model,
         bond=source.bond,
         miss=request.miss,
+        npv=request.npv,
+        npv_prevalence=dict(request.prevalence),
+        coverage=request.coverage,
         confidence=request.confidence,
         unit=request.unit,
         of=request.of,
@@ -213,7 +167,7 @@ def fit_rule(
         within=request.within,
         ppv=request.ppv,
         family=family,
-        positives_needed=positives_needed(request.miss, error / family),
+        positives_needed=max(units_needed(request, name, error / family) for name in request.of),
         population=source.population,
         prevalence={name: float(films_of[name][0].positive.mean()) for name in request.of},
         fitted_on=SplitFacts.of(source.split, cohort),
@@ -248,18 +202,20 @@ def _films(
     return films, known
 
 
-def _family(rooms: Sequence[RuleFilms], goal: Goal) -> int:
+def _family(rooms: Mapping[tuple[str, str], RuleFilms], request: RuleRequest) -> int:
     """Return how many rules share the error: as many as have the positives they then need.
 
     That depends on who has a finding and on no score, so the refused ones need no share.
     """
-    units = sorted(
-        (units_of(films.patients[films.positive], goal.unit) for films in rooms), reverse=True
-    )
+    error = 1.0 - request.confidence
+    counts = [
+        (target, units_of(films.patients[films.positive], request.unit))
+        for (target, _), films in rooms.items()
+    ]
     enough = [
         family
-        for family, count in enumerate(units, start=1)
-        if count >= positives_needed(goal.limit, goal.error / family)
+        for family in range(1, len(counts) + 1)
+        if sum(n >= units_needed(request, name, error / family) for name, n in counts) >= family
     ]
     return max(enough, default=1)
 
@@ -268,7 +224,7 @@ def _rule(
     target: str, stratum: str, films: RuleFilms, request: RuleRequest, family: int
 ) -> StratumRule:
     error = (1.0 - request.confidence) / family
-    cut = rule_out_threshold(films, Goal(request.miss, error, request.unit))
+    cut = _cut(target, films, request, error)
     flag = None
     if request.ppv is not None and cut.threshold is not None:
         goal = Goal(1.0 - request.ppv, error, request.unit)
@@ -298,6 +254,15 @@ def _rule(
     )
 
 
+def _cut(target: str, films: RuleFilms, request: RuleRequest, error: float) -> Cut:
+    if request.npv is not None:
+        share = request.prevalence[target]
+        return npv_threshold(films, NpvGoal(request.npv, share, error, request.unit))
+    if request.coverage is not None:
+        return coverage_threshold(films, request.coverage)
+    return rule_out_threshold(films, Goal(request.miss or 0.0, error, request.unit))
+
+
 def _refusal(rules: Sequence[StratumRule], request: RuleRequest) -> str:
     """Return why no rule could be fitted, with what would be needed."""
     named = "; ".join(
@@ -306,9 +271,17 @@ def _refusal(rules: Sequence[StratumRule], request: RuleRequest) -> str:
     )
     more = f"; and {len(rules) - 3} more" if len(rules) > 3 else ""
     return (
-        f"no threshold can be bounded: {named}{more}. Allow a larger --miss than "
-        f"{request.miss:g}, or calibrate with more patients"
+        f"no threshold can be bounded: {named}{more}. {_bolder(request)}, or calibrate with more "
+        "patients"
     )
+
+
+def _bolder(request: RuleRequest) -> str:
+    if request.npv is not None:
+        return f"Allow a smaller --npv than {request.npv:g}"
+    if request.coverage is not None:
+        return f"Choose a --coverage other than {request.coverage:g}"
+    return f"Allow a larger --miss than {request.miss:g}"
 
 
 def _notes(

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from hilum.calibration.abstention.bounds import p_path, p_value, positives_needed, units_of
 from hilum.domain.documents.rule_out import MissUnit
 
-__all__ = ["Cut", "Goal", "RuleFilms", "flag_threshold", "rule_out_threshold"]
+__all__ = [
+    "Cut",
+    "Goal",
+    "RuleFilms",
+    "coverage_threshold",
+    "flag_threshold",
+    "rule_out_threshold",
+]
 
 FLAG_GRID = 1.0 / (1.0 + np.exp(-np.linspace(8.0, -8.0, 161)))
 """Thresholds of a flag from safe to bold, fixed before any label is seen: 0.1 in log odds apart."""
@@ -117,6 +124,30 @@ def _between(scores: NDArray[np.float64], bound: float) -> Cut:
     low = float(below.max())
     middle = (low + bound) / 2.0
     return Cut(threshold=middle if middle > low else bound)
+
+
+def coverage_threshold(films: RuleFilms, coverage: float) -> Cut:
+    """Return the largest threshold below which at most a share of the films lie.
+
+    Scores alone choose it, so a bound on the miss rate below it needs no correction. Tied films
+    stay on one side, and fewer than the share may be ruled out.
+
+    Args:
+        films: all labeled films of the stratum.
+        coverage: share of them to rule out, in (0, 1).
+
+    >>> films = RuleFilms(np.arange(10.0), np.arange(10) > 8, np.arange(10))
+    >>> coverage_threshold(films, 0.3)
+    Cut(threshold=2.5, reason='')
+    """
+    if not films.positive.any():
+        return Cut(reason="no film with the finding: no miss rate can be bounded")
+    scores = np.sort(films.scores)
+    count = int(coverage * len(scores) + 1e-9)
+    bound = float(scores[count])
+    if not (scores < bound).any():
+        return Cut(reason=f"more than {coverage:.1%} of the films have the lowest score")
+    return _between(films.scores, bound)
 
 
 def flag_threshold(films: RuleFilms, goal: Goal, floor: float = 0.0) -> float | None:

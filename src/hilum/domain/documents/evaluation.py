@@ -8,6 +8,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from hilum.domain.documents import Document, Interval, SplitFacts
 from hilum.domain.documents.audit import Leak
+from hilum.domain.documents.label_noise import NoisyFinding
 from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
@@ -238,9 +239,13 @@ class Evaluation(Document):
     leak: Leak | None = None
     """Certificate of what the evaluated films share with the training films; left out where no
     training films were named."""
+    label_noise: dict[str, NoisyFinding] = {}
+    """What numbers can be against the truth, by findings whose labels' errors are known; left out
+    without a table of them."""
 
     @model_serializer(mode="wrap")
-    def _without_absent_leak(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave an absent certificate out: evaluations without one keep their bytes."""
-        fields = write(self)
-        return fields if self.leak is not None else {k: v for k, v in fields.items() if k != "leak"}
+    def _without_absent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what nobody wanted: evaluations without it keep their bytes."""
+        absent = {"leak"} if self.leak is None else set[str]()
+        absent |= set() if self.label_noise else {"label_noise"}
+        return {key: value for key, value in write(self).items() if key not in absent}

@@ -8,6 +8,7 @@ from hilum.domain.documents import Document, Interval, SplitFacts
 from hilum.domain.notice import NOT_A_DEVICE
 
 __all__ = [
+    "AidedTest",
     "FindingReaders",
     "Kappa",
     "MajorityWithout",
@@ -15,6 +16,7 @@ __all__ = [
     "Place",
     "ReaderNumbers",
     "ReaderStudy",
+    "UStatistics",
 ]
 
 
@@ -71,6 +73,23 @@ class ReaderNumbers(Document):
     """Area of the model's scores, on the reader's cases."""
 
 
+class UStatistics(Document):
+    """The same difference by U-statistics (Gallas), readers and cases random."""
+
+    difference: float | None = None
+    """Over every case that a reader read, not only those that all read."""
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    df: float | None = None
+    """Null where readers do not differ, and the test is normal."""
+    p: float | None = None
+    moments: dict[str, float] = {}
+    """Mean product of two terms, by what they share: r reader, p positive and n negative case (or
+    c case), `-` what they do not."""
+    reason: str = ""
+
+
 class PanelTest(Document):
     """The mean reader less the model, readers and cases random."""
 
@@ -95,6 +114,45 @@ class PanelTest(Document):
     """Readers, and cases for each, of a panel that would show it to be no worse in 80 % of cases if
     the measured difference is the true one; null where it is shown, or no panel would."""
     cases_needed: int | None = None
+    u_statistics: UStatistics | None = None
+    """Null where the number is none of pairs or of cases alone."""
+    reason: str = ""
+
+
+class AidedTest(Document):
+    """The same readers with less without, on the same cases: second less first."""
+
+    what: str
+    readers: int
+    n: int
+    """Cases that all of them read both ways."""
+    first: float | None = None
+    """Mean over readers without."""
+    second: float | None = None
+    """Mean over readers with."""
+    difference: float | None
+    low: float | None = None
+    high: float | None = None
+    df: float | None = None
+    """Hillis' degrees of freedom; null where readers do not differ, and the test is normal."""
+    p: float | None = None
+    fixed_low: float | None = None
+    """The same interval where these readers are all that matter, and cases are random."""
+    fixed_high: float | None = None
+    fixed_p: float | None = None
+    margin: float | None = None
+    no_worse: bool | None = None
+    """Whether readers are shown to be no worse with than without, by the margin."""
+    better: bool | None = None
+    """Whether they are shown to be better."""
+    readers_needed: int | None = None
+    """Panel that would show them to be no worse in 80 % of cases if the measured difference is the
+    true one; null where it is shown, or no panel would."""
+    cases_needed: int | None = None
+    better_readers_needed: int | None = None
+    """The same, to show that they are better."""
+    better_cases_needed: int | None = None
+    u_statistics: UStatistics | None = None
     reason: str = ""
 
 
@@ -111,6 +169,8 @@ class FindingReaders(Document):
     majority: tuple[MajorityWithout, ...]
     sensitivity_test: PanelTest
     auroc_test: PanelTest
+    aided: tuple[AidedTest, ...] = ()
+    """AUROC, sensitivity and specificity, where readers also read with the model's help."""
 
 
 class ReaderStudy(Document):
@@ -128,4 +188,6 @@ class ReaderStudy(Document):
     resamples: int
     seed: int
     provenance: dict[str, str]
+    aided: tuple[str, ...] = ()
+    """Readers who also read with the model's help."""
     notes: tuple[str, ...] = ()

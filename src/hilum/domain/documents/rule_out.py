@@ -142,6 +142,9 @@ class StratumCheck(Document):
     miss_by_patient: Interval
     by_film: MissBound
     by_patient: MissBound
+    npv: Interval | None = None
+    """Share without the finding of films ruled out, at the rule's prevalence; null for a rule with
+    another target."""
     flagged: int
     flagged_positive: int
     verdict: RuleVerdict
@@ -183,8 +186,14 @@ class RuleOut(Document):
     model: str
     bond: str
     """Hash of network, preprocessing, precision, calibrator and thresholds; for a table, of it."""
-    miss: float
-    """Miss rate that is bounded, in (0, 1)."""
+    miss: float | None
+    """Miss rate that is bounded, in (0, 1); null for a rule with another target."""
+    npv: float | None = None
+    """Negative predictive value that is bounded; null for a rule with another target."""
+    npv_prevalence: dict[str, float] = {}
+    """Share of films with each of `of` at which the predictive value is bounded."""
+    coverage: float | None = None
+    """Share of films to rule out, fixed before labels are seen; null for another target."""
     confidence: float
     unit: MissUnit
     of: tuple[str, ...]
@@ -221,11 +230,50 @@ class RuleOut(Document):
 
     def _hash(self) -> str:
         loose = {"notice", "notes", "date", "rule_sha256", "check"}
+        # a rule of a miss rate keeps the hash that it had before there were other targets
+        loose |= {"npv", "npv_prevalence"} if self.npv is None else set()
+        loose |= {"coverage"} if self.coverage is None else set()
         return hashlib.sha256(self.model_dump_json(exclude=loose).encode()).hexdigest()
 
     def for_film(self, stratum: str) -> tuple[StratumRule, ...]:
         """Return the rule of each finding in a film's stratum; none for an unknown stratum."""
         return tuple(rule for rule in self.rules if rule.stratum == stratum)
+
+    @property
+    def target(self) -> str:
+        """What is bounded or fixed, in words."""
+        if self.npv is not None:
+            shares = ", ".join(
+                f"{share:.2%}"
+                if len(self.npv_prevalence) == 1
+                else f"{target_words(name)} {share:.2%}"
+                for name, share in self.npv_prevalence.items()
+            )
+            return f"NPV at least {self.npv:.2%} at a prevalence of {shares}"
+        if self.coverage is not None:
+            return f"{self.coverage:.1%} of films ruled out, their miss rate bounded"
+        return f"miss rate at most {self.miss or 0.0:.2%}"
+
+    @property
+    def option(self) -> str:
+        """The option of `hilum rule-out` that asks for such a rule."""
+        if self.npv is not None:
+            pairs = (f" --prevalence '{n}={p:g}'" for n, p in self.npv_prevalence.items())
+            return f"--npv {self.npv:g}{''.join(pairs)}"
+        if self.coverage is not None:
+            return f"--coverage {self.coverage:g}"
+        return f"--miss {self.miss or 0.0:g}"
+
+    def own_bound(self, rule: StratumRule) -> MissBound | None:
+        """Return the miss rate of the unit that the rule is for, on the films of the fit."""
+        return rule.by_patient if self.unit is MissUnit.PATIENT else rule.by_film
+
+    def limit(self, rule: StratumRule) -> float | None:
+        """Return the miss rate that one threshold bounds; None where it bounds the NPV."""
+        if self.npv is not None:
+            return None
+        own = self.own_bound(rule)
+        return self.miss if self.coverage is None else (None if own is None else own.upper)
 
     def guarantee(self, rule: StratumRule, named: bool = True) -> str:
         """Return what one threshold bounds: unit, target, confidence, population, n, date.
@@ -240,12 +288,20 @@ class RuleOut(Document):
             if self.unit is MissUnit.PATIENT
             else f"of {units}, the share ruled out"
         )
-        own = rule.by_patient if self.unit is MissUnit.PATIENT else rule.by_film
+        own = self.own_bound(rule)
         approximate = ", approximately" if own and own.method == "design effect" else ""
         n = rule.positive_patients if self.unit is MissUnit.PATIENT else rule.positive_films
         where = f", {rule.stratum if named else 'its stratum'}" if rule.stratum else ""
+        if self.npv is not None:
+            share = self.npv_prevalence.get(rule.finding, 0.0)
+            return (
+                f"of films ruled out, at least {self.npv:.2%} are without "
+                f"{target_words(rule.finding)} with {self.confidence:.0%} confidence{approximate}, "
+                f"where the prevalence is {share:.2%} and {self.unit.value}s count alike "
+                f"(labels of {self.population}{where}, n = {n:,} with it, {self.date})"
+            )
         return (
-            f"{rate} is at most {self.miss:.2%} with {self.confidence:.0%} confidence"
+            f"{rate} is at most {self.limit(rule) or 0.0:.2%} with {self.confidence:.0%} confidence"
             f"{approximate} (labels of {self.population}{where}, n = {n:,}, {self.date})"
         )
 

@@ -24,6 +24,7 @@ from hilum.report.evaluation.finding import (
     precision_recall_chart,
     roc_chart,
 )
+from hilum.report.evaluation.label_noise import LABEL_NOISE_WORDS, label_noise_rows, sources
 from hilum.report.evaluation.reliability import reliability_chart
 from hilum.report.evaluation.sentences import NONE, interpretation, warnings_above
 from hilum.report.parts.page import document
@@ -41,6 +42,7 @@ _SECTIONS = {
     "forest": "Ranking",
     "findings": "Numbers",
     "calibration": "Calibration",
+    "noise": "Label errors",
     "subgroups": "Subgroups",
     "made": "Methods",
 }
@@ -83,6 +85,9 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
             "ranked": [*_by_auroc(ranked), *_by_auroc(others)],
             "least": RANKED,
             "attributes": _attributes(evaluation),
+            "noise_rows": label_noise_rows,
+            "noise_words": LABEL_NOISE_WORDS,
+            "noise_sources": sources(evaluation),
             "number": footnotes.number,
             "signed": signed,
             "decimal": decimal,
@@ -100,7 +105,11 @@ def evaluation_page(evaluation: Evaluation, curves: Curves) -> str:
 
 def _contents(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return address and words of each section, for the bar that stays in sight."""
-    there = {"notes": bool(evaluation.notes), "subgroups": bool(evaluation.subgroups)}
+    there = {
+        "notes": bool(evaluation.notes),
+        "noise": bool(evaluation.label_noise),
+        "subgroups": bool(evaluation.subgroups),
+    }
     return [(address, words) for address, words in _SECTIONS.items() if there.get(address, True)]
 
 

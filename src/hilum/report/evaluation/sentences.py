@@ -9,6 +9,7 @@ from hilum.domain.documents.evaluation import (
     FindingEvaluation,
 )
 from hilum.domain.errors import counted
+from hilum.report.evaluation.label_noise import label_noise_lines
 from hilum.report.parts.text import columned, wrapped
 
 __all__ = [
@@ -122,6 +123,7 @@ def terminal_summary(evaluation: Evaluation, width: int) -> str:
         ),
     ]
     below = [
+        *(part for line in label_noise_lines(evaluation) for part in wrapped(line, width)),
         *wrapped(
             f"Calibrated: {sum(calibrated)} of {counted(len(calibrated), 'finding')}. Mean ECE "
             f"{shown(macro.ece_equal_mass, 4)}; of a constant predictor, which sees no film, "

@@ -7,6 +7,7 @@ from hilum.domain.documents.comparison import CalibrationEffect, Comparison, Pai
 from hilum.domain.documents.evaluation import Evaluation, FindingEvaluation, SummaryEvaluation
 from hilum.domain.errors import counted
 from hilum.evaluation.entries import LEVELS
+from hilum.report.evaluation.label_noise import label_noise_tables
 from hilum.report.evaluation.sentences import (
     NONE,
     best_and_worst,
@@ -63,6 +64,7 @@ def markdown(evaluation: Evaluation) -> str:
         _CALIBRATION,
         scores_table(evaluation),
         *(("**Operating points**", points, _gain(evaluation)) if points else ()),
+        *label_noise_tables(evaluation),
         *(("**Subgroups**", groups, _SUBGROUPS) if groups else ()),
         _remarks(evaluation),
         evaluation.notice,
