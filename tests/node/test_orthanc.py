@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -23,67 +20,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-START_S = 60.0
-
-
-class Archive:
-    """An Orthanc of our own that knows the node."""
-
-    def __init__(self, folder: Path, kit: Any, node: int) -> None:
-        self.http, self.port = kit.free_port(), kit.free_port()
-        settings = {
-            "StorageDirectory": str(folder / "storage"),
-            "IndexDirectory": str(folder / "storage"),
-            "HttpPort": self.http,
-            "DicomPort": self.port,
-            "DicomAet": "PEER",
-            "Plugins": [],
-            "AuthenticationEnabled": False,
-            "OverwriteInstances": False,
-            "DicomAlwaysAllowStore": True,
-            "DicomModalities": {"node": ["HILUM", "127.0.0.1", node]},
-        }
-        (folder / "o.json").write_text(json.dumps(settings))
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [str(shutil.which("Orthanc")), folder / "o.json"], stdout=log, stderr=log
-            )
-
-    def get(self, path: str, body: bytes | None = None) -> Any:
-        with urlopen(Request(f"http://127.0.0.1:{self.http}{path}", body)) as answer:
-            return json.load(answer)
-
-    def wait(self) -> None:
-        end = time.monotonic() + START_S
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                self.get("/system")
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.skip("Orthanc does not start here")
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
 
 
 @pytest.fixture
-def archive(kit: Any, tmp_path: Path) -> Iterator[tuple[Archive, int]]:
+def archive(kit: Any, tmp_path: Path) -> Iterator[tuple[Any, int]]:
     if shutil.which("Orthanc") is None:
         pytest.skip("Orthanc is not installed")
     node = kit.free_port()
-    one = Archive(tmp_path, kit, node)
-    try:
-        one.wait()
+    with kit.orthanc(tmp_path, {"node": ["HILUM", "127.0.0.1", node]}) as one:
         yield one, node
-    finally:
-        one.end()
 
 
 def test_an_archive_takes_every_kind_and_what_it_forwards_is_known_again(
-    archive: tuple[Archive, int], kit: Any, work: Any, pixels: Any, tmp_path: Path
+    archive: tuple[Any, int], kit: Any, work: Any, pixels: Any, tmp_path: Path
 ) -> None:
     from dataclasses import replace
 

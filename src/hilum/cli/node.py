@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hilum.node.settings import NodeSettings
     from hilum.node.start import NodeWork
 
-__all__ = ["app", "node"]
+__all__ = ["Config", "app", "need_extra", "node"]
 
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ def node(
     A film is answered when the disk and the books have it. A node that was stopped, by whatever,
     goes on where it stopped. Its log is a line of JSON for each event, without a patient.
     """
-    _need_extra()
+    need_extra()
     from hilum.node.settings import load_settings
     from hilum.node.start import check_node, running
 
@@ -159,7 +159,12 @@ def _counts(what: str, states: dict[str, int]) -> str:
     return f"{what}: {', '.join(f'{number} {word}' for word, number in states.items()) or 'none'}"
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
+    """Refuse to go on without the extra that speaks DICOM.
+
+    Raises:
+        UsageError: naming it.
+    """
     from importlib.util import find_spec
 
     if not find_spec("pynetdicom"):

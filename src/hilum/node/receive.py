@@ -13,28 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    EncapsulatedPDFStorage,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    GrayscaleSoftcopyPresentationStateStorage,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    KeyObjectSelectionDocumentStorage,
-    RLELossless,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
+from pydicom.uid import UID, ExplicitVRBigEndian
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
@@ -43,12 +22,13 @@ from hilum.imaging.dicom.identifiers import Identifiers, identifiers_of
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME, MANUFACTURER
 from hilum.node.arrival import Arrival
 from hilum.node.books import NodeBooks
+from hilum.node.contexts import FILM_CLASSES, IGNORED_CLASSES, SYNTAXES
 from hilum.node.guards import GuardedServer
 from hilum.node.records import Receipt, ReceivedFilm, Refused
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
 
-__all__ = ["ANOTHER", "FILM_CLASSES", "IGNORED_CLASSES", "Receiver"]
+__all__ = ["ANOTHER", "Receiver"]
 
 ANOTHER = "Give another with listen.dicom"
 """What to do where the address is taken."""
@@ -56,27 +36,6 @@ ANOTHER = "Give another with listen.dicom"
 _LOG = logging.getLogger(__package__)
 
 VERIFICATION = UID("1.2.840.10008.1.1")
-FILM_CLASSES = {
-    "CR": ComputedRadiographyImageStorage,
-    "DX": DigitalXRayImageStorageForPresentation,
-    "SC": SecondaryCaptureImageStorage,
-}
-"""Word of the configuration to the SOP class of films."""
-IGNORED_CLASSES = (
-    *(UID(f"1.2.840.10008.5.1.4.1.1.88.{number}") for number in (11, 22, 33, 34, 65, 67)),
-    KeyObjectSelectionDocumentStorage,
-    GrayscaleSoftcopyPresentationStateStorage,
-    SegmentationStorage,
-    EncapsulatedPDFStorage,
-)
-"""What archives send along with films: answered with success, and not kept."""
-_SYNTAXES = (
-    *(ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian),
-    *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1),
-    *(JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000, RLELossless),
-)
-"""No deflated one: what it unpacks to has no limit."""
-
 SUCCESS = 0x0000
 DUPLICATE = 0x0111
 CLASS_NOT_SUPPORTED = 0x0122
@@ -255,7 +214,7 @@ def _entity(settings: NodeSettings) -> ApplicationEntity:
     entity.add_supported_context(VERIFICATION)
     films = [FILM_CLASSES[word] for word in settings.accept.sop_classes]
     for sop_class in (*films, *IGNORED_CLASSES):
-        entity.add_supported_context(sop_class, list(_SYNTAXES))
+        entity.add_supported_context(sop_class, list(SYNTAXES))
     return entity
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -20,10 +20,11 @@ from pynetdicom.status import code_to_category
 
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
 from hilum.node.outbox import Delivery, Outbox
-from hilum.node.settings import Destination, Retries
+from hilum.node.peers import Destination
+from hilum.node.settings import Retries
 from hilum.node.spool import Spool
 
-__all__ = ["Sender", "echo", "verdict_on"]
+__all__ = ["CalledPeer", "PeerError", "Sender", "associate", "echo", "entity_for", "verdict_on"]
 
 _LOG = logging.getLogger(__package__)
 
@@ -52,6 +53,25 @@ _WORDS = {
 
 class PeerError(Exception):
     """A peer that cannot be sent to now; the words say nothing of a patient."""
+
+
+class CalledPeer(Protocol):
+    """Whom to call."""
+
+    @property
+    def host(self) -> str:
+        """Name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Port of it."""
+        ...
+
+    @property
+    def ae_title(self) -> str:
+        """Its title."""
+        ...
 
 
 class _ContextsRefusedError(PeerError):
@@ -87,9 +107,9 @@ def verdict_on(status: int) -> Verdict:
 
 def echo(destination: Destination, calling: str) -> str:
     """Ask a destination for C-ECHO; return what is wrong, or nothing."""
-    entity = _entity(destination, calling)
+    entity = entity_for(destination.timeout_s, calling)
     try:
-        association = _associate(entity, destination, [build_context(_VERIFICATION)])
+        association = associate(entity, destination, [build_context(_VERIFICATION)])
     except PeerError as error:
         return str(error)
     status = association.send_c_echo()
@@ -118,7 +138,7 @@ class Sender:
         spool: Spool,
     ) -> None:
         self._destination = destination
-        self._entity = _entity(destination, calling)
+        self._entity = entity_for(destination.timeout_s, calling)
         self._retry = retry
         self._outbox = outbox
         self._spool = spool
@@ -184,7 +204,7 @@ class Sender:
         pairs = dict.fromkeys((one.sop_class, one.syntax) for one in batch)
         contexts = [build_context(UID(sop_class), [UID(syntax)]) for sop_class, syntax in pairs]
         try:
-            association = _associate(self._entity, self._destination, contexts)
+            association = associate(self._entity, self._destination, contexts)
         except _ContextsRefusedError as error:
             for one in batch:
                 self._outbox.fail(one, None, str(error))
@@ -227,26 +247,42 @@ class Sender:
         return self._retry.wait_s(tries) * (0.5 + secrets.randbelow(1001) / 2000.0)
 
 
-def _entity(destination: Destination, calling: str) -> ApplicationEntity:
-    entity = ApplicationEntity(calling)
+def entity_for(timeout_s: float, title: str) -> ApplicationEntity:
+    """Return an application entity that calls peers, and waits for no answer longer than this."""
+    entity = ApplicationEntity(title)
     entity.implementation_class_uid = IMPLEMENTATION
     entity.implementation_version_name = IMPLEMENTATION_NAME
-    seconds = destination.timeout_s
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = seconds
-    entity.connection_timeout = seconds
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout_s
+    entity.connection_timeout = timeout_s
     return entity
 
 
-def _associate(
-    entity: ApplicationEntity, destination: Destination, contexts: list[Any]
+def associate(
+    entity: ApplicationEntity,
+    peer: CalledPeer,
+    contexts: list[Any],
+    roles: Sequence[Any] = (),
+    handlers: Sequence[Any] = (),
 ) -> Association:
     """Return an association.
+
+    Args:
+        entity: the caller.
+        peer: whom to call.
+        contexts: presentation contexts.
+        roles: role selections.
+        handlers: of pynetdicom's events.
 
     Raises:
         PeerError: where there is none.
     """
     association = entity.associate(
-        destination.host, destination.port, contexts, ae_title=destination.ae_title
+        peer.host,
+        peer.port,
+        contexts,
+        ae_title=peer.ae_title,
+        ext_neg=list(roles),
+        evt_handlers=list(handlers),
     )
     if association.is_established:
         return association

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hilum.domain.errors import UsageError
 from hilum.interchange import check_kinds
+from hilum.node.fields import AeTitle, Port, Seconds
+from hilum.node.peers import TAG, AnyDestination, AnySource, Destination
 from hilum.runs.recipe import Key, Source, describe
 from hilum.runs.recipe_parts import Part
 
 __all__ = [
     "Accepted",
-    "Destination",
     "DicomListener",
     "Grouping",
     "Listeners",
@@ -32,33 +33,13 @@ __all__ = [
 Network = IPv4Network | IPv6Network
 _LONGEST = 256 * 1024
 """Bytes of a configuration file."""
-_TITLE = re.compile(r"[ !-\[\]-~]{1,16}")
-"""An AE title: 1 to 16 characters of ASCII, no backslash."""
 _NOT_BUILT: dict[tuple[str, ...], str] = {
     ("listen", "dicomweb"): "STOW-RS, metrics and the status page",
     ("listen", "dicom", "tls"): "TLS for DICOM",
-    ("destinations", "*", "url"): "STOW-RS",
-    ("destinations", "*", "token_file"): "STOW-RS",
-    ("destinations", "*", "commit"): "storage commitment",
     ("destinations", "*", "deidentify"): "de-identification",
     ("keep",): "deletion by age",
-    ("sources",): "`hilum fetch`",
 }
 """Keys of the plan that this version does not have. They are refused, never ignored."""
-
-
-def _title(word: str) -> str:
-    if not _TITLE.fullmatch(word) or word != word.strip():
-        raise ValueError(
-            "an AE title must have 1 to 16 characters of ASCII, without a backslash or blanks "
-            "around it"
-        )
-    return word
-
-
-AeTitle = Annotated[str, AfterValidator(_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0.0)]
 
 
 class DicomListener(Part):
@@ -185,21 +166,6 @@ class ObjectSettings(Part):
             raise ValueError(str(error)) from None
 
 
-class Destination(Part):
-    """Where results are sent."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-    kind: Literal["dicom"] = "dicom"
-    host: str = Field(min_length=1)
-    port: Port
-    ae_title: AeTitle
-    """Title of the peer."""
-    sr: Literal["comprehensive3d"] = "comprehensive3d"
-    """SOP class of reports."""
-    timeout_s: Seconds = 30.0
-    """Seconds to connect, and for each answer."""
-
-
 class Retries(Part):
     """How often sending is tried again."""
 
@@ -226,22 +192,28 @@ class NodeSettings(Part):
     accept: Accepted = Accepted()
     group: Grouping = Grouping()
     results: ObjectSettings = ObjectSettings()
-    destinations: tuple[Destination, ...] = ()
+    destinations: tuple[AnyDestination, ...] = ()
     retry: Retries = Retries()
+    sources: tuple[AnySource, ...] = ()
 
     @model_validator(mode="after")
     def _apart(self) -> NodeSettings:
-        names = [one.name for one in self.destinations]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"destinations must have a name each; two are called {name}")
+        for what, peers in (("destinations", self.destinations), ("sources", self.sources)):
+            names = [one.name for one in peers]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{what} must have a name each; two are called {name}")
         own = self.listen.dicom
         for one in self.destinations:
-            if (one.host, one.port) == (own.host, own.port):
+            if isinstance(one, Destination) and (one.host, one.port) == (own.host, own.port):
                 raise ValueError(
                     f"destination {one.name} must not be the node itself; {one.host}:{one.port} is"
                 )
         return self
+
+
+_KINDS = {"destinations": "dicom, stow", "sources": "dicom, dicomweb"}
+"""Kinds of peers."""
 
 
 def load_settings(path: Path) -> NodeSettings:
@@ -273,9 +245,38 @@ def load_settings(path: Path) -> NodeSettings:
     try:
         settings = NodeSettings.model_validate(tree)
     except ValidationError as error:
-        raise UsageError(describe(error, NodeSettings, source)) from None
-    spool = path.parent / settings.spool.expanduser()
-    return settings.model_copy(update={"spool": spool})
+        raise UsageError(describe(_as_written(error), NodeSettings, source)) from None
+    return _placed(settings, path.parent)
+
+
+def _placed(settings: NodeSettings, folder: Path) -> NodeSettings:
+    """Return settings whose relative paths lie beside the file."""
+
+    def beside(part: Part, *names: str) -> Part:
+        found = {name: getattr(part, name, None) for name in names}
+        changed = {name: folder / one.expanduser() for name, one in found.items() if one}
+        return part.model_copy(update=changed)
+
+    files = ("token_file", "ca_file")
+    return settings.model_copy(
+        update={
+            "spool": folder / settings.spool.expanduser(),
+            "destinations": tuple(beside(one, *files) for one in settings.destinations),
+            "sources": tuple(beside(one, *files) for one in settings.sources),
+        }
+    )
+
+
+def _as_written(error: ValidationError) -> ValidationError:
+    """Return the first fault with its place as the file has it, without kinds of peers."""
+    first = error.errors()[0]
+    place = tuple(step for step in first["loc"] if not str(step).startswith(TAG))
+    message = first["msg"].replace("{", "(").replace("}", ")")
+    if first["type"] == "union_tag_invalid":
+        place, message = (*place, "kind"), f"the kind must be one of {_KINDS[str(place[0])]}"
+    fault = PydanticCustomError(first["type"], message)  # pyright: ignore[reportArgumentType]
+    details = InitErrorDetails(type=fault, loc=place, input=first["input"])
+    return ValidationError.from_exception_data(error.title, [details])
 
 
 def _refuse_not_built(source: Source) -> None:
