@@ -13,6 +13,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from hilum.domain.errors import UsageError
+from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
 from hilum.runs.recipe import Key, Source, describe
 from hilum.runs.recipe_parts import Part
@@ -95,7 +96,7 @@ class DicomListener(Part):
 
     @model_validator(mode="after")
     def _open_to_some(self) -> DicomListener:
-        if not self.calling and not _is_loopback(self.host):
+        if not self.calling and not is_loopback(self.host):
             raise ValueError(
                 "an address that others can reach needs `calling`, the AE titles and addresses "
                 f"that may call; {self.host} has none"
@@ -120,15 +121,6 @@ def _listed(places: Any) -> Any:
     if not isinstance(places, list):
         raise ValueError(f"calling must list addresses, such as [10.0.0.5]; got {places!r}")
     return tuple(ipaddress.ip_network(str(place), strict=False) for place in places)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Listeners(Part):
