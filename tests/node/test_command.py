@@ -22,7 +22,6 @@ BASE = "spool: spool\n"
     ("text", "words"),
     [
         ("listen:\n  dicom: {prot: 3}\n", "node.yaml:3: listen.dicom.prot: no such field"),
-        ("keep: {received_days: 7}\n", "node.yaml:2: keep: this version of hilum does not have"),
         ("listen:\n  dicom:\n    tls: {}\n", "node.yaml:4: listen.dicom.tls: this version"),
         ("listen:\n  dicomweb: {port: 1}\n", "node.yaml:3: listen.dicomweb: this version"),
         ("sources: []\n", "node.yaml:2: sources: this version"),

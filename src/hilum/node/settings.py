@@ -23,6 +23,7 @@ __all__ = [
     "Destination",
     "DicomListener",
     "Grouping",
+    "Keeping",
     "Listeners",
     "NodeSettings",
     "ObjectSettings",
@@ -42,7 +43,6 @@ _NOT_BUILT: dict[tuple[str, ...], str] = {
     ("destinations", "*", "token_file"): "STOW-RS",
     ("destinations", "*", "commit"): "storage commitment",
     ("destinations", "*", "deidentify"): "de-identification",
-    ("keep",): "deletion by age",
     ("sources",): "`hilum fetch`",
 }
 """Keys of the plan that this version does not have. They are refused, never ignored."""
@@ -209,6 +209,16 @@ class Retries(Part):
         return min(self.max_s, self.first_s * self.factor ** min(tries - 1, 64))
 
 
+class Keeping(Part):
+    """How long bytes are kept. Nothing goes before it was sent, and states stay for ever."""
+
+    received_days: float | None = Field(default=None, gt=0.0)
+    """Days after which a film goes whose study is complete and whose results were sent, and what
+    was refused; without a number, never."""
+    results_days: float | None = Field(default=None, gt=0.0)
+    """Days after which an object goes that was sent to every destination; without a number, never."""
+
+
 class NodeSettings(Part):
     """The configuration of a node."""
 
@@ -220,6 +230,7 @@ class NodeSettings(Part):
     results: ObjectSettings = ObjectSettings()
     destinations: tuple[Destination, ...] = ()
     retry: Retries = Retries()
+    keep: Keeping = Keeping()
 
     @model_validator(mode="after")
     def _apart(self) -> NodeSettings:

@@ -16,6 +16,7 @@ from hilum.files.lock import locked
 from hilum.node.books import NodeBooks
 from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
+from hilum.node.keep import Keeper
 from hilum.node.outbox import Outbox
 from hilum.node.receive import ANOTHER, Receiver
 from hilum.node.send import Sender, echo
@@ -76,6 +77,7 @@ class Node:
             [one.name for one in settings.destinations],
             self._built,
         )
+        self._keeper = Keeper(settings.keep, self.books.database, self.spool)
         self._groups = StudyGroups(settings.group, study, work.lanes)
         try:
             self.receiver = Receiver(settings, self.spool, self.books, self._groups.wake)
@@ -88,6 +90,7 @@ class Node:
         self._groups.start()
         for sender in self._senders:
             sender.start()
+        self._keeper.start()
         self.receiver.start()
 
     def stop(self) -> None:
@@ -96,6 +99,7 @@ class Node:
         self._groups.stop()
         for sender in self._senders:
             sender.stop()
+        self._keeper.stop()
         self.books.close()
 
     def _built(self) -> None:
