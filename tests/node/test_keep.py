@@ -130,7 +130,7 @@ def test_a_kill_between_row_and_file_leaves_no_file(
     assert not kept.spool.object(OBJECT).exists()
 
 
-@effort(max_examples=30, deadline=None)
+@effort(max_examples=12, deadline=None)
 @given(
     states=st.lists(st.sampled_from(["sent", "failed", "waiting", "sending"]), max_size=3),
     days=st.floats(0, 60),

@@ -21,15 +21,24 @@ _LOG = logging.getLogger(__package__)
 
 _LOOK_S = 600.0
 _DAY_S = 86400.0
-_OPEN = (
-    "SELECT 1 FROM delivery d JOIN object o ON o.number=d.object WHERE {} "
-    "AND d.state NOT IN ('sent', 'confirmed', 'superseded')"
-)
-"""Deliveries that are not over: what waits, what is on its way, and what failed."""
-_NEVER = (
-    "SELECT 1 FROM object o WHERE {} AND NOT EXISTS (SELECT 1 FROM delivery WHERE object=o.number)"
-)
-"""Objects that no destination was to get: they are nowhere but here."""
+_FILMS = """
+size>0 AND state<>'ignored' AND received<?
+AND EXISTS (SELECT 1 FROM study s WHERE s.number=film.study AND s.state='complete')
+AND NOT EXISTS (SELECT 1 FROM object o LEFT JOIN delivery d ON d.object=o.number
+    WHERE o.study=film.study
+    AND coalesce(d.state, 'never') NOT IN ('sent', 'confirmed', 'superseded'))
+"""
+"""Films whose study has no object that is on its way, failed, or was for no destination."""
+_OBJECTS = """
+size>0 AND made<? AND NOT EXISTS (SELECT 1 FROM object o LEFT JOIN delivery d ON d.object=o.number
+    WHERE o.number=object.number
+    AND coalesce(d.state, 'never') NOT IN ('sent', 'confirmed', 'superseded'))
+"""
+_REFUSED = """
+size>0 AND at<? AND sha256<>''
+AND sha256 NOT IN (SELECT later.sha256 FROM refused later WHERE later.number>refused.number)
+"""
+"""The last of the refusals that share a file; rows before it have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +82,6 @@ def expire(database: Database, keeping: Keeping, now: float) -> Expired:
         )
 
     return database.write(work)
-
-
-_FILMS = (
-    "size>0 AND state<>'ignored' AND received<? AND "
-    "EXISTS (SELECT 1 FROM study WHERE number=film.study AND state='complete') AND "
-    f"NOT EXISTS ({_OPEN.format('o.study=film.study')}) AND "
-    f"NOT EXISTS ({_NEVER.format('o.study=film.study')})"
-)
-_OBJECTS = (
-    "size>0 AND made<? AND EXISTS (SELECT 1 FROM delivery WHERE object=object.number) AND "
-    f"NOT EXISTS ({_OPEN.format('o.number=object.number')})"
-)
-_REFUSED = (
-    "size>0 AND at<? AND sha256<>'' AND "
-    "sha256 NOT IN (SELECT later.sha256 FROM refused later WHERE later.number>refused.number)"
-)
 
 
 def _marked(

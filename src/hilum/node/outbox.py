@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Set
@@ -10,7 +11,17 @@ from typing import Any
 
 from hilum.files.database import Database
 
-__all__ = ["Delivery", "NodeOverview", "Outbox", "forget", "overview", "retry"]
+__all__ = [
+    "Delivery",
+    "NodeOverview",
+    "Outbox",
+    "StudyLine",
+    "forget",
+    "oldest",
+    "overview",
+    "pseudonyms",
+    "retry",
+]
 
 GIVEN_UP = "given up after the time that `retry` allows"
 
@@ -163,6 +174,44 @@ def overview(database: Database) -> NodeOverview:
         0.0 if since is None else max(0.0, time.time() - since),
         _failures(database),
     )
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """A study that is not finished.
+
+    Attributes:
+        study: its number.
+        state: waiting or running.
+        films: that came.
+        age_s: seconds since it was changed last.
+    """
+
+    study: int
+    state: str
+    films: int
+    age_s: float
+
+
+def oldest(database: Database) -> list[StudyLine]:
+    """Return the studies that wait or are being scored, oldest first and at most 50."""
+    now = time.time()
+    rows = database.all(
+        "SELECT s.number, s.state, (SELECT count(*) FROM film WHERE study=s.number), s.changed "
+        "FROM study s WHERE s.state IN ('waiting', 'running') ORDER BY s.number LIMIT ?",
+        (_MOST_FAILURES,),
+    )
+    return [StudyLine(row[0], row[1], row[2], max(0.0, now - row[3])) for row in rows]
+
+
+def pseudonyms(database: Database, studies: Set[int]) -> dict[int, str]:
+    """Return the pseudonym of the patient of each study that has results."""
+    found: dict[int, str] = {}
+    for study in studies:
+        row = database.one("SELECT line FROM film WHERE study=? AND line<>'' LIMIT 1", (study,))
+        if row is not None and row[0]:
+            found[study] = str(json.loads(row[0]).get("patient", ""))
+    return found
 
 
 def _failures(database: Database) -> list[dict[str, Any]]:

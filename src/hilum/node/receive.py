@@ -8,6 +8,7 @@ import mmap
 import re
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,7 @@ from hilum.node.guards import GuardedServer
 from hilum.node.records import Receipt, ReceivedFilm, Refused
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.tally import Tally
 
 __all__ = ["ANOTHER", "FILM_CLASSES", "IGNORED_CLASSES", "Receiver"]
 
@@ -104,6 +106,7 @@ class Receiver:
         spool: where films go.
         books: where they are entered.
         arrived: called when a film came.
+        tally: of what came, and how long it took.
 
     Attributes:
         counts: word for what became of a connection, association or object, to their number.
@@ -118,11 +121,13 @@ class Receiver:
         spool: Spool,
         books: NodeBooks,
         arrived: Callable[[], None] = lambda: None,
+        tally: Tally | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._spool = spool
         self._books = books
         self._arrived = arrived
+        self._tally = tally or Tally()
         self._counting = threading.Lock()
         listener = settings.listen.dicom
         handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_C_ECHO, _on_echo)]
@@ -142,7 +147,11 @@ class Receiver:
     def _count(self, what: str) -> None:
         with self._counting:
             self.counts[what] += 1
-        if not what.startswith("received"):
+        event, _, result = what.partition(": ")
+        if event == "received":
+            self._tally.count(event, result)
+        else:
+            self._tally.count("connection", what)
             _LOG.warning("connection %s", what)
 
     def _on_store(self, event: Any) -> int:
@@ -167,6 +176,7 @@ class Receiver:
         finally:
             arrival.discard()
         self._count(f"received: {what}")
+        self._tally.time("receive", time.monotonic() - arrival.begun)
         if what == Receipt.NEW:
             self._arrived()
         return SUCCESS

@@ -22,6 +22,7 @@ from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
 from hilum.node.outbox import Delivery, Outbox
 from hilum.node.settings import Destination, Retries
 from hilum.node.spool import Spool
+from hilum.node.tally import Tally
 
 __all__ = ["Sender", "echo", "verdict_on"]
 
@@ -107,6 +108,7 @@ class Sender:
         retry: times of trying again.
         outbox: of the node.
         spool: with the objects.
+        tally: of what was sent, and how long it took.
     """
 
     def __init__(
@@ -116,12 +118,14 @@ class Sender:
         retry: Retries,
         outbox: Outbox,
         spool: Spool,
+        tally: Tally | None = None,
     ) -> None:
         self._destination = destination
         self._entity = _entity(destination, calling)
         self._retry = retry
         self._outbox = outbox
         self._spool = spool
+        self._tally = tally or Tally()
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._due: dict[int, float] = {}
@@ -173,6 +177,7 @@ class Sender:
         try:
             self._send(batch)
         except PeerError as error:
+            self._tally.count("sent", name, "unreachable")
             self._down += 1
             wait = self._jittered(self._down)
             self._again = time.monotonic() + wait
@@ -187,7 +192,7 @@ class Sender:
             association = _associate(self._entity, self._destination, contexts)
         except _ContextsRefusedError as error:
             for one in batch:
-                self._outbox.fail(one, None, str(error))
+                self._fail(one, None, str(error))
             return
         self._down = 0
         accepted = {
@@ -199,7 +204,7 @@ class Sender:
                 if self._ended.is_set():
                     break
                 if (one.sop_class, one.syntax) not in accepted:
-                    self._outbox.fail(one, None, _NOT_TAKEN)
+                    self._fail(one, None, _NOT_TAKEN)
                     continue
                 self._one(association, one)
         finally:
@@ -208,19 +213,27 @@ class Sender:
             self._outbox.put_back(self._destination.name)
 
     def _one(self, association: Association, one: Delivery) -> None:
+        begun = time.monotonic()
         answer: Dataset = association.send_c_store(self._spool.object(one.sha256))
         status: Any = answer.get("Status")
         if status is None:
             raise PeerError("no answer to C-STORE")
+        self._tally.time("send", time.monotonic() - begun)
         verdict = verdict_on(int(status))
         if verdict.outcome == "sent":
+            self._tally.count("sent", one.destination, "sent")
             self._outbox.confirm(one, int(status), verdict.words)
         elif verdict.outcome == "failed":
-            self._outbox.fail(one, int(status), verdict.words)
+            self._fail(one, int(status), verdict.words)
             _LOG.error("object %d to %s failed: %#06x", one.object, one.destination, status)
         else:
+            self._tally.count("sent", one.destination, "later")
             self._due[one.object] = time.monotonic() + self._jittered(one.tries)
             self._outbox.put_off(one, int(status), verdict.words)
+
+    def _fail(self, one: Delivery, status: int | None, words: str) -> None:
+        self._tally.count("sent", one.destination, "failed")
+        self._outbox.fail(one, status, words)
 
     def _jittered(self, tries: int) -> float:
         """Return the seconds to wait, between half and all of the plan, so that nodes part."""

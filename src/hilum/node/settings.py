@@ -27,6 +27,7 @@ __all__ = [
     "Listeners",
     "NodeSettings",
     "ObjectSettings",
+    "PageListener",
     "Retries",
     "load_settings",
 ]
@@ -37,7 +38,7 @@ _LONGEST = 256 * 1024
 _TITLE = re.compile(r"[ !-\[\]-~]{1,16}")
 """An AE title: 1 to 16 characters of ASCII, no backslash."""
 _NOT_BUILT: dict[tuple[str, ...], str] = {
-    ("listen", "dicomweb"): "STOW-RS, metrics and the status page",
+    ("listen", "dicomweb"): "STOW-RS",
     ("listen", "dicom", "tls"): "TLS for DICOM",
     ("destinations", "*", "url"): "STOW-RS",
     ("destinations", "*", "token_file"): "STOW-RS",
@@ -123,10 +124,42 @@ def _listed(places: Any) -> Any:
     return tuple(ipaddress.ip_network(str(place), strict=False) for place in places)
 
 
+class PageListener(Part):
+    """Where the status page, `/healthz`, `/readyz` and `/metrics` are; they need no token."""
+
+    host: str = "127.0.0.1"
+    """Address of this machine alone; a proxy may stand before it."""
+    port: Port = 8081
+    names: tuple[str, ...] = ()
+    """Names by which a proxy calls it, beside the address."""
+
+    @field_validator("host")
+    @classmethod
+    def _own(cls, host: str) -> str:
+        if not is_loopback(host):
+            raise ValueError(
+                f"pages without a token must be for this machine alone; got {host}. Use 127.0.0.1, "
+                "and a proxy that knows who may look"
+            )
+        return host
+
+
 class Listeners(Part):
     """What the node listens on."""
 
     dicom: DicomListener = DicomListener()
+    status: PageListener | None = None
+    """Pages of the node; none without it."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Listeners:
+        pages = self.status
+        if pages is not None and pages.port == self.dicom.port:
+            raise ValueError(
+                f"listeners must have a port each; {pages.port} is listen.dicom's and "
+                "listen.status's"
+            )
+        return self
 
 
 class Accepted(Part):
@@ -216,7 +249,7 @@ class Keeping(Part):
     """Days after which a film goes whose study is complete and whose results were sent, and what
     was refused; without a number, never."""
     results_days: float | None = Field(default=None, gt=0.0)
-    """Days after which an object goes that was sent to every destination; without a number, never."""
+    """Days after which an object goes that every destination has; without a number, never."""
 
 
 class NodeSettings(Part):
