@@ -55,8 +55,8 @@ class PeerError(Exception):
     """A peer that cannot be sent to now; the words say nothing of a patient."""
 
 
-class _ContextsRefusedError(PeerError):
-    """A peer that takes none of the kinds of objects that it was offered."""
+class _HopelessError(PeerError):
+    """A peer that no later try will reach: it takes no such object, or TLS does not let it."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Sender:
         contexts = [build_context(UID(sop_class), [UID(syntax)]) for sop_class, syntax in pairs]
         try:
             association = _associate(self._entity, self._destination, contexts)
-        except _ContextsRefusedError as error:
+        except _HopelessError as error:
             for one in batch:
                 self._fail(one, None, str(error))
             return
@@ -258,13 +258,21 @@ def _associate(
     Raises:
         PeerError: where there is none.
     """
+    tls = destination.tls
+    secured = None if tls is None else (tls.context(), tls.name or destination.host)
     association = entity.associate(
-        destination.host, destination.port, contexts, ae_title=destination.ae_title
+        destination.host,
+        destination.port,
+        contexts,
+        ae_title=destination.ae_title,
+        tls_args=secured,
     )
     if association.is_established:
         return association
     if association.rejected_contexts and not association.accepted_contexts:
-        raise _ContextsRefusedError(_NOT_TAKEN)
+        raise _HopelessError(_NOT_TAKEN)
+    if secured is not None and secured[0].failure:
+        raise _HopelessError(f"TLS failed: {secured[0].failure}")
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         raise PeerError(f"the association was rejected ({answer.reason_str.lower()})")

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from hilum.domain.errors import UsageError
 from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
+from hilum.node.tls import ListenerTls, PeerTls
 from hilum.runs.recipe import Key, Source, describe
 from hilum.runs.recipe_parts import Part
 
@@ -39,7 +40,6 @@ _TITLE = re.compile(r"[ !-\[\]-~]{1,16}")
 """An AE title: 1 to 16 characters of ASCII, no backslash."""
 _NOT_BUILT: dict[tuple[str, ...], str] = {
     ("listen", "dicomweb"): "STOW-RS",
-    ("listen", "dicom", "tls"): "TLS for DICOM",
     ("destinations", "*", "url"): "STOW-RS",
     ("destinations", "*", "token_file"): "STOW-RS",
     ("destinations", "*", "commit"): "storage commitment",
@@ -73,7 +73,7 @@ class DicomListener(Part):
     """Title by which the node must be called."""
     calling: dict[AeTitle, tuple[Network, ...]] = Field(default={})
     """AE titles that may call, each with the addresses it may call from. Without any, every title
-    may call, from this machine alone. An AE title is not authentication."""
+    may call, from this machine alone, or by TLS from any. An AE title is not authentication."""
     max_connections: int = Field(default=32, ge=1, le=1024)
     """TCP connections open at a time; the next one is closed at once."""
     max_associations: int = Field(default=10, ge=1, le=256)
@@ -86,6 +86,8 @@ class DicomListener(Part):
     """Millions of bytes of one object."""
     max_pdu: int = Field(default=131072, ge=4096, le=1048576)
     """Bytes of a PDU; a longer one ends the connection before it is read."""
+    tls: ListenerTls | None = None
+    """Certificates of both sides; without them, what is sent can be read on its way."""
 
     @field_validator("calling", mode="before")
     @classmethod
@@ -97,10 +99,10 @@ class DicomListener(Part):
 
     @model_validator(mode="after")
     def _open_to_some(self) -> DicomListener:
-        if not self.calling and not is_loopback(self.host):
+        if not self.calling and self.tls is None and not is_loopback(self.host):
             raise ValueError(
-                "an address that others can reach needs `calling`, the AE titles and addresses "
-                f"that may call; {self.host} has none"
+                "an address that others can reach needs `tls`, or `calling`, the AE titles and "
+                f"addresses that may call; {self.host} has neither"
             )
         return self
 
@@ -114,7 +116,7 @@ class DicomListener(Part):
         """
         place = ipaddress.ip_address(address.partition("%")[0])
         if not self.calling:
-            return place.is_loopback
+            return place.is_loopback or self.tls is not None
         return any(place in network for network in self.calling.get(title, ()))
 
 
@@ -223,6 +225,8 @@ class Destination(Part):
     """SOP class of reports."""
     timeout_s: Seconds = 30.0
     """Seconds to connect, and for each answer."""
+    tls: PeerTls | None = None
+    """How it is reached by TLS; without it, as plain text."""
 
 
 class Retries(Part):
@@ -307,7 +311,7 @@ def load_settings(path: Path) -> NodeSettings:
         raise UsageError(f"a configuration must be a mapping of keys; {path} is not")
     _refuse_not_built(source)
     try:
-        settings = NodeSettings.model_validate(tree)
+        settings = NodeSettings.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
         raise UsageError(describe(error, NodeSettings, source)) from None
     spool = path.parent / settings.spool.expanduser()

@@ -67,6 +67,7 @@ class Node:
     def __init__(self, settings: NodeSettings, work: NodeWork) -> None:
         check_version()
         need_pages(settings)
+        _check_certificates(settings)
         quiet_library()
         self.spool = open_spool(settings)
         self.books = NodeBooks(settings.spool)
@@ -174,6 +175,12 @@ def need_pages(settings: NodeSettings) -> None:
         raise UsageError(f"listen.status needs {', '.join(missing)}; install hilum[serve]")
 
 
+def _check_certificates(settings: NodeSettings) -> None:
+    for part in (settings.listen.dicom, *settings.destinations):
+        if part.tls is not None:
+            part.tls.context()
+
+
 def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     """Check what a node needs: library, spool, address, and that every destination answers C-ECHO.
 
@@ -199,6 +206,7 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     pages = settings.listen.status
     if pages is not None:
         need_address(pages.host, pages.port, "Give another with listen.status")
+    _check_certificates(settings)
     for one in settings.destinations:
         wrong = echo(one, settings.listen.dicom.ae_title)
         if wrong:
