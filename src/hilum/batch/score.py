@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 from hilum.batch.dicom_objects import DicomRequest, FiledObjects, ScoredFilm, file_objects
@@ -135,6 +137,10 @@ class ScoredInput(NamedTuple):
     facts: FilmFacts | None = None
 
 
+def _untimed(_stage: str, _seconds: float) -> None:
+    """Let the seconds of a stage go."""
+
+
 @dataclass(frozen=True)
 class FilmScoring:
     """The scoring of one input. Several threads may call it.
@@ -143,11 +149,13 @@ class FilmScoring:
         bundle: loaded.
         out: where pictures go, in `films`, `maps` and `overlays`.
         request: the options of the run.
+        timed: called with a stage, "read" or "score", and the seconds that it took.
     """
 
     bundle: Bundle
     out: Path
     request: BatchRequest
+    timed: Callable[[str, float], None] = _untimed
 
     def score(self, item: Input, reader: ReaderProcess) -> ScoredInput:
         """Score a film. Whatever is wrong with it is in the entry.
@@ -159,6 +167,7 @@ class FilmScoring:
         try:
             if item.listed.refusal is not None:
                 raise item.listed.refusal
+            begun = monotonic()
             film = reader.read(
                 item.path,
                 with_preview=self.request.pictures is not None,
@@ -166,9 +175,13 @@ class FilmScoring:
                 with_header=self.request.patients.mode is not Phi.NONE
                 or self.request.dicom is not None,
             )
+            self.timed("read", monotonic() - begun)
             if isinstance(film, Refusal):
                 return ScoredInput(self._refused(item, film))
-            return self._scored(item, film, reader)
+            begun = monotonic()
+            scored = self._scored(item, film, reader)
+            self.timed("score", monotonic() - begun)
+            return scored
         except FilmError as error:
             return ScoredInput(self.unread(item, error, reader))
 

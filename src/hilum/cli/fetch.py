@@ -68,8 +68,9 @@ def fetch(
 ) -> None:
     """Fetch chest films of listed studies from an archive.
 
-    By DICOM or DICOMweb, as the configuration says. Files are kept as they came. fetched.csv has a row for every line. The same command goes on
-    where it stopped. Exit code 3: some lines were not fetched whole.
+    By DICOM or DICOMweb, as the configuration says. Files are kept as they came, and fetched.csv
+    has a row for every line. The same command goes on where it stopped. Exit code 3: some lines
+    were not fetched whole.
     """
     need_extra()
     from hilum.node.fetch.pace import Hours, rate_of

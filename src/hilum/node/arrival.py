@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedWriter
@@ -50,6 +51,7 @@ class Arrival(io.BytesIO):
         size: bytes of the data set.
         room: whether the spool had room for it.
         failure: of the disk.
+        begun: monotonic seconds when its first fragment came.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Arrival(io.BytesIO):
         self.size = 0
         self.failure: OSError | None = None
         self.room = True
+        self.begun = time.monotonic()
 
     def write(self, data: Any) -> int:
         """Take the next bytes. Too many end the connection; a full disk shows at the end."""

@@ -123,7 +123,10 @@ class StudyScoring:
             revision=run.revision,
             predecessors=film.predecessors,
         )
-        return scored, *object_files(self.request, one, reader)
+        begun = time.monotonic()
+        made = object_files(self.request, one, reader)
+        self.scoring.timed("build", time.monotonic() - begun)
+        return scored, *made
 
     def _kept(self, film: SpooledFilm, kind: str, data: bytes) -> BuiltObject:
         """Write an object to the spool, from which it is sent as it is, however often."""
@@ -168,6 +171,7 @@ class StudyGroups:
         self._rules = rules
         self._study = study
         self._seen: dict[int, _Waiting] = {}
+        self._timed = study.scoring.timed
         self._wake = threading.Event()
         self._ended = False
         self._lanes = StandingLanes(study.scoring, lanes, self._run, "study")
@@ -210,6 +214,9 @@ class StudyGroups:
         ]
 
     def _run(self, key: str, reader: ReaderProcess) -> None:
+        seen = self._seen.get(int(key))
+        if seen is not None:
+            self._timed("wait", time.monotonic() - seen.first)
         self._study.run(int(key), reader, lambda: self._lanes.closing)
 
     def _watch(self) -> None:

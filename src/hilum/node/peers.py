@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from hilum.node.fields import AeTitle, BaseUrl, PeerName, Port, Seconds
+from hilum.node.tls import BesideConfig, PeerTls
 from hilum.runs.recipe_parts import Part
 
 __all__ = [
@@ -33,9 +33,9 @@ class WebPeer(Part):
     name: PeerName
     url: BaseUrl
     """Its address, such as https://vna.example/dicom-web: STOW-RS, QIDO-RS and WADO-RS below it."""
-    token_file: Path | None = None
+    token_file: BesideConfig | None = None
     """File with the bearer token, readable by its owner alone."""
-    ca_file: Path | None = None
+    ca_file: BesideConfig | None = None
     """Certificates (PEM) that the server's must be signed by, instead of those of the system."""
     timeout_s: Seconds = 30.0
     """Seconds to connect, and for each piece of an answer."""
@@ -58,6 +58,8 @@ class Destination(Part):
     """Seconds to wait for the report of a commitment before it is requested again."""
     timeout_s: Seconds = 30.0
     """Seconds to connect, and for each answer."""
+    tls: PeerTls | None = None
+    """How it is reached by TLS; without it, as plain text."""
 
 
 class StowDestination(WebPeer):
@@ -90,6 +92,8 @@ class DicomSource(Part):
     """Where films of a C-MOVE arrive, if not at the node's own address (`listen.dicom`)."""
     timeout_s: Seconds = 30.0
     """Seconds to connect, and for each answer."""
+    tls: PeerTls | None = None
+    """How it is reached by TLS; without it, as plain text."""
 
 
 class WebSource(WebPeer):

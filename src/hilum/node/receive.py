@@ -8,6 +8,7 @@ import mmap
 import re
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +23,14 @@ from hilum.imaging.dicom.identifiers import Identifiers, identifiers_of
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME, MANUFACTURER
 from hilum.node.arrival import Arrival
 from hilum.node.books import NodeBooks
+from hilum.node.commit import COMMITMENT, Commitments
 from hilum.node.contexts import FILM_CLASSES, IGNORED_CLASSES, SYNTAXES
 from hilum.node.guards import GuardedServer
+from hilum.node.peers import Destination
 from hilum.node.records import Receipt, ReceivedFilm, Refused
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.tally import Tally
 
 __all__ = ["ANOTHER", "Receiver"]
 
@@ -63,6 +67,8 @@ class Receiver:
         spool: where films go.
         books: where they are entered.
         arrived: called when a film came.
+        tally: of what came, and how long it took.
+        commitments: those that peers may report on.
 
     Attributes:
         counts: word for what became of a connection, association or object, to their number.
@@ -77,14 +83,21 @@ class Receiver:
         spool: Spool,
         books: NodeBooks,
         arrived: Callable[[], None] = lambda: None,
+        tally: Tally | None = None,
+        commitments: Commitments | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._spool = spool
         self._books = books
         self._arrived = arrived
+        self._tally = tally or Tally()
         self._counting = threading.Lock()
         listener = settings.listen.dicom
-        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_C_ECHO, _on_echo)]
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_C_ECHO, _on_echo),
+            (evt.EVT_N_EVENT_REPORT, (commitments or Commitments()).on_report),
+        ]
         try:
             self._server = GuardedServer(_entity(settings), listener, spool, handlers, self._count)
         except OSError as error:
@@ -101,7 +114,11 @@ class Receiver:
     def _count(self, what: str) -> None:
         with self._counting:
             self.counts[what] += 1
-        if not what.startswith("received"):
+        event, _, result = what.partition(": ")
+        if event == "received":
+            self._tally.count(event, result)
+        else:
+            self._tally.count("connection", what)
             _LOG.warning("connection %s", what)
 
     def _on_store(self, event: Any) -> int:
@@ -126,6 +143,7 @@ class Receiver:
         finally:
             arrival.discard()
         self._count(f"received: {what}")
+        self._tally.time("receive", time.monotonic() - arrival.begun)
         if what == Receipt.NEW:
             self._arrived()
         return SUCCESS
@@ -212,6 +230,8 @@ def _entity(settings: NodeSettings) -> ApplicationEntity:
     entity.maximum_associations = listener.max_associations
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = listener.idle_s
     entity.add_supported_context(VERIFICATION)
+    if any(isinstance(one, Destination) and one.commit for one in settings.destinations):
+        entity.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
     films = [FILM_CLASSES[word] for word in settings.accept.sop_classes]
     for sop_class in (*films, *IGNORED_CLASSES):
         entity.add_supported_context(sop_class, list(SYNTAXES))

@@ -13,9 +13,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hilum.domain.errors import UsageError
+from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
 from hilum.node.fields import AeTitle, Port, Seconds
 from hilum.node.peers import TAG, AnyDestination, AnySource, Destination
+from hilum.node.tls import ListenerTls
 from hilum.runs.recipe import Key, Source, describe
 from hilum.runs.recipe_parts import Part
 
@@ -23,9 +25,11 @@ __all__ = [
     "Accepted",
     "DicomListener",
     "Grouping",
+    "Keeping",
     "Listeners",
     "NodeSettings",
     "ObjectSettings",
+    "PageListener",
     "Retries",
     "load_settings",
 ]
@@ -34,10 +38,8 @@ Network = IPv4Network | IPv6Network
 _LONGEST = 256 * 1024
 """Bytes of a configuration file."""
 _NOT_BUILT: dict[tuple[str, ...], str] = {
-    ("listen", "dicomweb"): "STOW-RS, metrics and the status page",
-    ("listen", "dicom", "tls"): "TLS for DICOM",
+    ("listen", "dicomweb"): "STOW-RS",
     ("destinations", "*", "deidentify"): "de-identification",
-    ("keep",): "deletion by age",
 }
 """Keys of the plan that this version does not have. They are refused, never ignored."""
 
@@ -52,7 +54,7 @@ class DicomListener(Part):
     """Title by which the node must be called."""
     calling: dict[AeTitle, tuple[Network, ...]] = Field(default={})
     """AE titles that may call, each with the addresses it may call from. Without any, every title
-    may call, from this machine alone. An AE title is not authentication."""
+    may call, from this machine alone, or by TLS from any. An AE title is not authentication."""
     max_connections: int = Field(default=32, ge=1, le=1024)
     """TCP connections open at a time; the next one is closed at once."""
     max_associations: int = Field(default=10, ge=1, le=256)
@@ -65,6 +67,8 @@ class DicomListener(Part):
     """Millions of bytes of one object."""
     max_pdu: int = Field(default=131072, ge=4096, le=1048576)
     """Bytes of a PDU; a longer one ends the connection before it is read."""
+    tls: ListenerTls | None = None
+    """Certificates of both sides; without them, what is sent can be read on its way."""
 
     @field_validator("calling", mode="before")
     @classmethod
@@ -76,10 +80,10 @@ class DicomListener(Part):
 
     @model_validator(mode="after")
     def _open_to_some(self) -> DicomListener:
-        if not self.calling and not _is_loopback(self.host):
+        if not self.calling and self.tls is None and not is_loopback(self.host):
             raise ValueError(
-                "an address that others can reach needs `calling`, the AE titles and addresses "
-                f"that may call; {self.host} has none"
+                "an address that others can reach needs `tls`, or `calling`, the AE titles and "
+                f"addresses that may call; {self.host} has neither"
             )
         return self
 
@@ -93,7 +97,7 @@ class DicomListener(Part):
         """
         place = ipaddress.ip_address(address.partition("%")[0])
         if not self.calling:
-            return place.is_loopback
+            return place.is_loopback or self.tls is not None
         return any(place in network for network in self.calling.get(title, ()))
 
 
@@ -103,19 +107,42 @@ def _listed(places: Any) -> Any:
     return tuple(ipaddress.ip_network(str(place), strict=False) for place in places)
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+class PageListener(Part):
+    """Where the status page, `/healthz`, `/readyz` and `/metrics` are; they need no token."""
+
+    host: str = "127.0.0.1"
+    """Address of this machine alone; a proxy may stand before it."""
+    port: Port = 8081
+    names: tuple[str, ...] = ()
+    """Names by which a proxy calls it, beside the address."""
+
+    @field_validator("host")
+    @classmethod
+    def _own(cls, host: str) -> str:
+        if not is_loopback(host):
+            raise ValueError(
+                f"pages without a token must be for this machine alone; got {host}. Use 127.0.0.1, "
+                "and a proxy that knows who may look"
+            )
+        return host
 
 
 class Listeners(Part):
     """What the node listens on."""
 
     dicom: DicomListener = DicomListener()
+    status: PageListener | None = None
+    """Pages of the node; none without it."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Listeners:
+        pages = self.status
+        if pages is not None and pages.port == self.dicom.port:
+            raise ValueError(
+                f"listeners must have a port each; {pages.port} is listen.dicom's and "
+                "listen.status's"
+            )
+        return self
 
 
 class Accepted(Part):
@@ -183,6 +210,16 @@ class Retries(Part):
         return min(self.max_s, self.first_s * self.factor ** min(tries - 1, 64))
 
 
+class Keeping(Part):
+    """How long bytes are kept. Nothing goes before it was sent, and states stay for ever."""
+
+    received_days: float | None = Field(default=None, gt=0.0)
+    """Days after which a film goes whose study is complete and whose results were sent, and what
+    was refused; without a number, never."""
+    results_days: float | None = Field(default=None, gt=0.0)
+    """Days after which an object goes that every destination has; without a number, never."""
+
+
 class NodeSettings(Part):
     """The configuration of a node."""
 
@@ -195,6 +232,7 @@ class NodeSettings(Part):
     destinations: tuple[AnyDestination, ...] = ()
     retry: Retries = Retries()
     sources: tuple[AnySource, ...] = ()
+    keep: Keeping = Keeping()
 
     @model_validator(mode="after")
     def _apart(self) -> NodeSettings:
@@ -243,28 +281,11 @@ def load_settings(path: Path) -> NodeSettings:
         raise UsageError(f"a configuration must be a mapping of keys; {path} is not")
     _refuse_not_built(source)
     try:
-        settings = NodeSettings.model_validate(tree)
+        settings = NodeSettings.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
         raise UsageError(describe(_as_written(error), NodeSettings, source)) from None
-    return _placed(settings, path.parent)
-
-
-def _placed(settings: NodeSettings, folder: Path) -> NodeSettings:
-    """Return settings whose relative paths lie beside the file."""
-
-    def beside(part: Part, *names: str) -> Part:
-        found = {name: getattr(part, name, None) for name in names}
-        changed = {name: folder / one.expanduser() for name, one in found.items() if one}
-        return part.model_copy(update=changed)
-
-    files = ("token_file", "ca_file")
-    return settings.model_copy(
-        update={
-            "spool": folder / settings.spool.expanduser(),
-            "destinations": tuple(beside(one, *files) for one in settings.destinations),
-            "sources": tuple(beside(one, *files) for one in settings.sources),
-        }
-    )
+    spool = path.parent / settings.spool.expanduser()
+    return settings.model_copy(update={"spool": spool})
 
 
 def _as_written(error: ValidationError) -> ValidationError:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from hilum.batch.dicom_objects import DicomRequest
 from hilum.batch.score import BatchRequest, FilmScoring
@@ -14,13 +16,24 @@ from hilum.domain.errors import UsageError
 from hilum.files.address import need_address
 from hilum.files.lock import locked
 from hilum.node.books import NodeBooks
+from hilum.node.calls import echo
+from hilum.node.commit import Commitments
 from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
+from hilum.node.keep import Keeper
 from hilum.node.outbox import Outbox
+from hilum.node.peers import StowDestination
 from hilum.node.receive import ANOTHER, Receiver
-from hilum.node.send import Sender, echo
+from hilum.node.send import Sender
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.stow import StowSender, web_echo
+from hilum.node.tally import Tally
+from hilum.node.view import NodeView
+from hilum.node.worker import DeliveryWorker, WorkerParts
+
+if TYPE_CHECKING:
+    from hilum.web.server import BackgroundServer
 
 __all__ = ["Node", "NodeWork", "check_node", "open_spool", "running"]
 
@@ -58,27 +71,38 @@ class Node:
 
     def __init__(self, settings: NodeSettings, work: NodeWork) -> None:
         check_version()
+        need_pages(settings)
+        _check_certificates(settings)
         quiet_library()
         self.spool = open_spool(settings)
         self.books = NodeBooks(settings.spool)
         self.books.recover()
         self.spool.tidy(*self.books.files())
-        outbox = Outbox(self.books.database)
+        self.tally = Tally()
         title = settings.listen.dicom.ae_title
-        self._senders = [
-            Sender(one, title, settings.retry, outbox, self.spool) for one in settings.destinations
+        parts = WorkerParts(settings.retry, Outbox(self.books.database), self.spool, self.tally)
+        commitments = Commitments()
+        self._senders: list[DeliveryWorker] = [
+            StowSender(one, parts)
+            if isinstance(one, StowDestination)
+            else Sender(one, title, parts, commitments)
+            for one in settings.destinations
         ]
         study = StudyScoring(
-            FilmScoring(work.bundle, settings.spool, work.request),
+            FilmScoring(work.bundle, settings.spool, work.request, self.tally.time),
             work.objects,
             self.spool,
             self.books,
             [one.name for one in settings.destinations],
             self._built,
         )
+        self._keeper = Keeper(settings.keep, self.books.database, self.spool)
         self._groups = StudyGroups(settings.group, study, work.lanes)
         try:
-            self.receiver = Receiver(settings, self.spool, self.books, self._groups.wake)
+            self.receiver = Receiver(
+                settings, self.spool, self.books, self._groups.wake, self.tally, commitments
+            )
+            self._pages = self._server(settings, work.bundle.id)
         except UsageError:
             self.books.close()
             raise
@@ -88,15 +112,36 @@ class Node:
         self._groups.start()
         for sender in self._senders:
             sender.start()
+        self._keeper.start()
         self.receiver.start()
+        if self._pages is not None:
+            self._pages.start()
 
     def stop(self) -> None:
         """Stop taking films first; what is unfinished waits for the next start."""
+        if self._pages is not None:
+            self._pages.stop()
         self.receiver.stop()
         self._groups.stop()
         for sender in self._senders:
             sender.stop()
+        self._keeper.stop()
         self.books.close()
+
+    def _server(self, settings: NodeSettings, bundle: str) -> BackgroundServer | None:
+        """Return the server of the pages; None where the configuration has none."""
+        listener = settings.listen.status
+        if listener is None:
+            return None
+        from hilum.node.pages import page_server
+
+        largest = settings.listen.dicom.max_object_mb * 10**6
+        view = NodeView(self.books, self.spool, self.tally, bundle, largest, self._wake)
+        return page_server(view, listener)
+
+    def _wake(self) -> None:
+        self._groups.wake()
+        self._built()
 
     def _built(self) -> None:
         for sender in self._senders:
@@ -126,6 +171,24 @@ def open_spool(settings: NodeSettings) -> Spool:
     return Spool(settings.spool, round(accept.quota_gb * 1e9), round(accept.free_gb * 1e9))
 
 
+def need_pages(settings: NodeSettings) -> None:
+    """Refuse pages without the packages that serve them.
+
+    Raises:
+        UsageError: naming what is missing.
+    """
+    packages = ("starlette", "granian", "prometheus_client")
+    missing = [name for name in packages if not find_spec(name)]
+    if settings.listen.status is not None and missing:
+        raise UsageError(f"listen.status needs {', '.join(missing)}; install hilum[serve]")
+
+
+def _check_certificates(settings: NodeSettings) -> None:
+    for part in (settings.listen.dicom, *settings.destinations):
+        if not isinstance(part, StowDestination) and part.tls is not None:
+            part.tls.context()
+
+
 def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     """Check what a node needs: library, spool, address, and that every destination answers C-ECHO.
 
@@ -139,6 +202,7 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     """
     check_version()
     quiet_library()
+    need_pages(settings)
     spool = open_spool(settings)
     if not spool.has_room():
         raise UsageError(
@@ -147,7 +211,14 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
         )
     listener = settings.listen.dicom
     need_address(listener.host, listener.port, ANOTHER)
+    pages = settings.listen.status
+    if pages is not None:
+        need_address(pages.host, pages.port, "Give another with listen.status")
+    _check_certificates(settings)
     for one in settings.destinations:
-        wrong = echo(one, settings.listen.dicom.ae_title)
+        if isinstance(one, StowDestination):
+            wrong, what = web_echo(one), "a search"
+        else:
+            wrong, what = echo(one, settings.listen.dicom.ae_title), "C-ECHO"
         if wrong:
-            warn(f"destination {one.name} does not answer C-ECHO: {wrong}")
+            warn(f"destination {one.name} does not answer {what}: {wrong}")

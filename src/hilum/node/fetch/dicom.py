@@ -16,13 +16,13 @@ from pynetdicom.presentation import PresentationContext, build_context, build_ro
 
 from hilum.files.address import address_taken
 from hilum.node.arrival import Arrival, film_head
+from hilum.node.calls import PeerError, associate, entity_for
 from hilum.node.contexts import FILM_CLASSES, SYNTAXES
 from hilum.node.fetch.folder import FilmFolder, WrongFilmError
 from hilum.node.fetch.source import FoundSeries, SourceRefusedError, SourceUnreachableError
 from hilum.node.fetch.wanted import KeyKind, StudyKey, StudyQuery
 from hilum.node.guards import GuardedServer
 from hilum.node.peers import DicomSource
-from hilum.node.send import PeerError, associate, entity_for
 from hilum.node.settings import DicomListener, NodeSettings
 
 __all__ = ["DicomFilmSource"]
