@@ -50,9 +50,8 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, words: s
     ("one", "words"),
     [
         ("commit: true", "commit: this version of hilum does not have storage commitment"),
-        ("deidentify: a.yaml", "deidentify: this version of hilum does not have"),
         ("kind: stow", "destinations.0.kind"),
-        ("sr: enhanced", "destinations.0.sr"),
+        ("sr: basic", "destinations.0.sr"),
         ("port: 11112, host: 127.0.0.1", "must not be the node itself"),
     ],
 )

@@ -155,7 +155,7 @@ class FilmScoring:
     bundle: Bundle
     out: Path
     request: BatchRequest
-    timed: Callable[[str, float], None] = _untimed
+    timed: Callable[[str, float], None] = field(default=_untimed, kw_only=True)
 
     def score(self, item: Input, reader: ReaderProcess) -> ScoredInput:
         """Score a film. Whatever is wrong with it is in the entry.

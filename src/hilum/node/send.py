@@ -20,8 +20,8 @@ from pynetdicom.status import code_to_category
 
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
 from hilum.node.outbox import Delivery, Outbox
+from hilum.node.outgoing import Form, Outgoing, UnsendableError
 from hilum.node.settings import Destination, Retries
-from hilum.node.spool import Spool
 from hilum.node.tally import Tally
 
 __all__ = ["Sender", "echo", "verdict_on"]
@@ -107,7 +107,7 @@ class Sender:
         calling: title of the node.
         retry: times of trying again.
         outbox: of the node.
-        spool: with the objects.
+        outgoing: objects as this destination gets them.
         tally: of what was sent, and how long it took.
     """
 
@@ -117,14 +117,14 @@ class Sender:
         calling: str,
         retry: Retries,
         outbox: Outbox,
-        spool: Spool,
+        outgoing: Outgoing,
         tally: Tally | None = None,
     ) -> None:
         self._destination = destination
         self._entity = _entity(destination, calling)
         self._retry = retry
         self._outbox = outbox
-        self._spool = spool
+        self._outgoing = outgoing
         self._tally = tally or Tally()
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -147,6 +147,7 @@ class Sender:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._outgoing.close()
 
     def _work(self) -> None:
         while not self._ended.is_set():
@@ -186,7 +187,7 @@ class Sender:
         return True
 
     def _send(self, batch: Sequence[Delivery]) -> None:
-        pairs = dict.fromkeys((one.sop_class, one.syntax) for one in batch)
+        pairs = dict.fromkeys(pair for one in batch for pair in self._outgoing.offers(one))
         contexts = [build_context(UID(sop_class), [UID(syntax)]) for sop_class, syntax in pairs]
         try:
             association = _associate(self._entity, self._destination, contexts)
@@ -203,18 +204,19 @@ class Sender:
             for one in batch:
                 if self._ended.is_set():
                     break
-                if (one.sop_class, one.syntax) not in accepted:
-                    self._fail(one, None, _NOT_TAKEN)
-                    continue
-                self._one(association, one)
+                try:
+                    with self._outgoing.form(one, accepted) as form:
+                        self._one(association, one, form)
+                except UnsendableError as error:
+                    self._fail(one, None, str(error))
         finally:
             if association.is_established:
                 association.release()
             self._outbox.put_back(self._destination.name)
 
-    def _one(self, association: Association, one: Delivery) -> None:
+    def _one(self, association: Association, one: Delivery, form: Form) -> None:
         begun = time.monotonic()
-        answer: Dataset = association.send_c_store(self._spool.object(one.sha256))
+        answer: Dataset = association.send_c_store(form.path)
         status: Any = answer.get("Status")
         if status is None:
             raise PeerError("no answer to C-STORE")

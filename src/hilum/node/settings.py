@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from hilum.domain.errors import UsageError
 from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
-from hilum.node.tls import ListenerTls, PeerTls
+from hilum.node.tls import BesideConfig, ListenerTls, PeerTls
 from hilum.runs.recipe import Key, Source, describe
 from hilum.runs.recipe_parts import Part
 
@@ -43,7 +43,6 @@ _NOT_BUILT: dict[tuple[str, ...], str] = {
     ("destinations", "*", "url"): "STOW-RS",
     ("destinations", "*", "token_file"): "STOW-RS",
     ("destinations", "*", "commit"): "storage commitment",
-    ("destinations", "*", "deidentify"): "de-identification",
     ("sources",): "`hilum fetch`",
 }
 """Keys of the plan that this version does not have. They are refused, never ignored."""
@@ -221,8 +220,10 @@ class Destination(Part):
     port: Port
     ae_title: AeTitle
     """Title of the peer."""
-    sr: Literal["comprehensive3d"] = "comprehensive3d"
-    """SOP class of reports."""
+    sr: Literal["comprehensive3d", "comprehensive", "enhanced"] = "comprehensive3d"
+    """SOP class of reports; one of an older class has a UID of its own."""
+    deidentify: BesideConfig | None = None
+    """File that says how results are de-identified on their way; without it, they are not."""
     timeout_s: Seconds = 30.0
     """Seconds to connect, and for each answer."""
     tls: PeerTls | None = None

@@ -20,6 +20,7 @@ from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
 from hilum.node.keep import Keeper
 from hilum.node.outbox import Outbox
+from hilum.node.outgoing import Outgoing
 from hilum.node.receive import ANOTHER, Receiver
 from hilum.node.send import Sender, echo
 from hilum.node.settings import NodeSettings
@@ -70,6 +71,7 @@ class Node:
         _check_certificates(settings)
         quiet_library()
         self.spool = open_spool(settings)
+        forms = [Outgoing(one, self.spool) for one in settings.destinations]
         self.books = NodeBooks(settings.spool)
         self.books.recover()
         self.spool.tidy(*self.books.files())
@@ -77,11 +79,11 @@ class Node:
         outbox = Outbox(self.books.database)
         title = settings.listen.dicom.ae_title
         self._senders = [
-            Sender(one, title, settings.retry, outbox, self.spool, self.tally)
-            for one in settings.destinations
+            Sender(one, title, settings.retry, outbox, form, self.tally)
+            for one, form in zip(settings.destinations, forms, strict=True)
         ]
         study = StudyScoring(
-            FilmScoring(work.bundle, settings.spool, work.request, self.tally.time),
+            FilmScoring(work.bundle, settings.spool, work.request, timed=self.tally.time),
             work.objects,
             self.spool,
             self.books,
@@ -207,6 +209,8 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     if pages is not None:
         need_address(pages.host, pages.port, "Give another with listen.status")
     _check_certificates(settings)
+    for one in settings.destinations:
+        Outgoing(one, spool).close()
     for one in settings.destinations:
         wrong = echo(one, settings.listen.dicom.ae_title)
         if wrong:
