@@ -199,8 +199,8 @@ class ObjectSettings(Part):
 
     kinds: tuple[str, ...] = ("sr", "region", "sc", "pr")
     """Kinds of DICOM objects: sr, region, sc, pr, ko, seg."""
-    on_reject: Literal["none"] = "none"
-    """Objects of a film that is not scored: there are none."""
+    on_reject: Literal["none", "sr"] = "none"
+    """Objects of a film that the gate rejects: none, or a report of the reason without a number."""
 
     @field_validator("kinds")
     @classmethod

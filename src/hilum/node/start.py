@@ -89,6 +89,7 @@ class Node:
             self.books,
             [one.name for one in settings.destinations],
             self._built,
+            reports_rejects=settings.results.on_reject == "sr",
         )
         self._keeper = Keeper(settings.keep, self.books.database, self.spool)
         self._groups = StudyGroups(settings.group, study, work.lanes)
