@@ -50,10 +50,9 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, words: s
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        ("deidentify: a.yaml", "deidentify: this version of hilum does not have"),
         ("kind: stow", "node.yaml: destinations.0.url: Field required"),
         ("comit: true", "node.yaml:3: destinations.0.comit: no such field. Did you mean"),
-        ("sr: enhanced", "destinations.0.sr"),
+        ("sr: basic", "destinations.0.sr"),
         ("port: 11112, host: 127.0.0.1", "must not be the node itself"),
     ],
 )

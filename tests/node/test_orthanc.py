@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
+from pydicom import dcmread
 
 pytest.importorskip("pynetdicom", reason="hilum[dicom] is not installed")
 
@@ -24,8 +26,6 @@ pytestmark = [
 
 @pytest.fixture
 def archive(kit: Any, tmp_path: Path) -> Iterator[tuple[Any, int]]:
-    if shutil.which("Orthanc") is None:
-        pytest.skip("Orthanc is not installed")
     node = kit.free_port()
     with kit.orthanc(tmp_path, {"node": ["HILUM", "127.0.0.1", node]}) as one:
         yield one, node
@@ -57,3 +57,55 @@ def test_an_archive_takes_every_kind_and_what_it_forwards_is_known_again(
         found = overview(node.books.database)
         assert found.films == {"complete": 1, "ignored": 3}
         assert found.studies == {"complete": 1}
+
+
+def _states(node: Any) -> dict[str, int]:
+    return overview(node.books.database).destinations.get("vna", {})
+
+
+def test_an_archive_that_keeps_the_old_object_is_found_out(
+    kit: Any, work: Any, pixels: Any, tmp_path: Path
+) -> None:
+    """With OverwriteInstances false, Orthanc answers success to a changed object and drops it."""
+    with kit.orthanc(tmp_path, {}, web=True) as archive:
+        url = f"http://127.0.0.1:{archive.http}/dicom-web"
+        one = {"name": "vna", "kind": "stow", "url": url, "commit": True}
+        rules = kit.settings(tmp_path / "spool", destinations=[one])
+        with running(rules, work) as node:
+            kit.Modality(rules.listen.dicom.port).send(kit.film(pixels, 1))
+            kit.until(lambda: _states(node) == {"confirmed": 1}, "confirmed")
+            (name,) = archive.get("/instances")
+            with urlopen(
+                Request(f"http://127.0.0.1:{archive.http}/instances/{name}", method="DELETE")
+            ):
+                pass
+            sha256 = node.books.database.one("SELECT sha256 FROM object")[0]
+            other = dcmread(node.spool.object(sha256))
+            other.ContentLabel = "OTHER"
+            other.SeriesDescription = "a different object"
+            stream = BytesIO()
+            other.save_as(stream)
+            archive.get("/instances", stream.getvalue())
+            node.books.database.write(
+                lambda connection: connection.execute("UPDATE delivery SET state='waiting'")
+            )
+            kit.until(lambda: _states(node) == {"failed": 1}, "found out")
+            (failure,) = overview(node.books.database).failures
+            assert failure["words"] == "the destination has a different object under this UID"
+
+
+def test_an_archive_commits_to_what_it_stored(
+    kit: Any, work: Any, pixels: Any, tmp_path: Path
+) -> None:
+    port = kit.free_port()
+    with kit.orthanc(tmp_path, {"node": ["HILUM", "127.0.0.1", port]}) as archive:
+        peer = {"host": "127.0.0.1", "port": archive.port, "ae_title": "PEER"}
+        rules = kit.settings(
+            tmp_path / "spool",
+            listen={"dicom": {"port": port}},
+            destinations=[{"name": "vna", "commit": True, **peer}],
+        )
+        with running(rules, work) as node:
+            kit.Modality(port).send(kit.film(pixels, 1))
+            kit.until(lambda: _states(node) == {"confirmed": 1}, "confirmed")
+            assert len(archive.get("/instances")) == 1

@@ -130,11 +130,13 @@ class ScoredInput(NamedTuple):
         entry: its row, and what identifies its bytes.
         analysis: of the film; None where it was not scored.
         facts: of the film; None where it was not scored.
+        refusal: of a film that was read and not scored; None for any other.
     """
 
     entry: Entry
     analysis: Analysis | None = None
     facts: FilmFacts | None = None
+    refusal: Refusal | None = None
 
 
 def _untimed(_stage: str, _seconds: float) -> None:
@@ -155,7 +157,7 @@ class FilmScoring:
     bundle: Bundle
     out: Path
     request: BatchRequest
-    timed: Callable[[str, float], None] = _untimed
+    timed: Callable[[str, float], None] = field(default=_untimed, kw_only=True)
 
     def score(self, item: Input, reader: ReaderProcess) -> ScoredInput:
         """Score a film. Whatever is wrong with it is in the entry.
@@ -177,7 +179,7 @@ class FilmScoring:
             )
             self.timed("read", monotonic() - begun)
             if isinstance(film, Refusal):
-                return ScoredInput(self._refused(item, film))
+                return ScoredInput(self._refused(item, film), refusal=film)
             begun = monotonic()
             scored = self._scored(item, film, reader)
             self.timed("score", monotonic() - begun)

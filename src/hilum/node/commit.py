@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +18,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian
 
 from hilum.imaging.dicom.elements import check_nesting
 from hilum.node.arrival import Arrival
-from hilum.node.outbox import SentObject
+from hilum.node.outbox import Delivery
+from hilum.node.outgoing import Form
 
 __all__ = ["COMMITMENT", "COMMITMENT_INSTANCE", "Commitments", "Transaction", "request_for"]
 
@@ -40,16 +41,16 @@ class Transaction:
 
     Attributes:
         destination: name of the peer.
-        objects: that it has, by its own word.
+        objects: that it has, by its own word, by the UID by which they were sent.
         report: called for each object with the reason why it is not kept; None where it is.
     """
 
     destination: str
-    objects: tuple[SentObject, ...]
-    report: Callable[[SentObject, int | None], None]
+    objects: Mapping[str, Delivery]
+    report: Callable[[Delivery, int | None], None]
 
 
-def request_for(uid: str, objects: Sequence[SentObject]) -> Dataset:
+def request_for(uid: str, objects: Sequence[Form]) -> Dataset:
     """Return the request of a transaction."""
     request = Dataset()
     request.TransactionUID = uid
@@ -57,10 +58,10 @@ def request_for(uid: str, objects: Sequence[SentObject]) -> Dataset:
     return request
 
 
-def _reference(one: SentObject) -> Dataset:
+def _reference(one: Form) -> Dataset:
     item = Dataset()
-    item.ReferencedSOPClassUID = one.delivery.sop_class
-    item.ReferencedSOPInstanceUID = one.sop
+    item.ReferencedSOPClassUID = one.sop_class
+    item.ReferencedSOPInstanceUID = one.sop_instance
     return item
 
 
@@ -113,10 +114,10 @@ class Commitments:
             _instance(item): int(item.get("FailureReason", _FAILURE) or _FAILURE)
             for item in found.get("FailedSOPSequence") or ()
         }
-        for one in transaction.objects:
-            if one.sop in failed:
-                transaction.report(one, failed[one.sop])
-            elif one.sop in kept:
+        for sop, one in transaction.objects.items():
+            if sop in failed:
+                transaction.report(one, failed[sop])
+            elif sop in kept:
                 transaction.report(one, None)
         _LOG.info(
             "destination %s keeps %d objects, and not %d",

@@ -15,7 +15,6 @@ __all__ = [
     "Delivery",
     "NodeOverview",
     "Outbox",
-    "SentObject",
     "StudyLine",
     "forget",
     "oldest",
@@ -46,21 +45,6 @@ class Delivery:
     syntax: str
     sha256: str
     tries: int
-
-
-@dataclass(frozen=True, repr=False)
-class SentObject:
-    """An object that a destination took, by its own word.
-
-    Attributes:
-        delivery: of it.
-        sop, series, study: UIDs.
-    """
-
-    delivery: Delivery
-    sop: str
-    series: str
-    study: str
 
 
 class Outbox:
@@ -118,7 +102,7 @@ class Outbox:
 
     def unproven(
         self, destination: str, resting: Set[int], most: int, give_up_s: float
-    ) -> list[SentObject]:
+    ) -> list[Delivery]:
         """Return objects that were sent to a destination, which did not show yet that it has them.
 
         Args:
@@ -138,14 +122,12 @@ class Outbox:
             )
         )
         rows = self._database.all(
-            "SELECT d.object, d.destination, o.sop_class, o.syntax, o.sha256, d.tries, o.sop, "
-            "o.series, s.uid FROM delivery d JOIN object o ON o.number=d.object JOIN study s ON "
-            "s.number=o.study WHERE d.destination=? AND d.state='unconfirmed' ORDER BY d.object "
-            "LIMIT ?",
+            "SELECT d.object, d.destination, o.sop_class, o.syntax, o.sha256, d.tries "
+            "FROM delivery d JOIN object o ON o.number=d.object WHERE d.destination=? AND "
+            "d.state='unconfirmed' ORDER BY d.object LIMIT ?",
             (destination, most + len(resting)),
         )
-        found = [SentObject(Delivery(*row[:6]), *row[6:]) for row in map(tuple, rows)]
-        return [one for one in found if one.delivery.object not in resting][:most]
+        return [Delivery(*row) for row in rows if row["object"] not in resting][:most]
 
     def prove(self, one: Delivery) -> None:
         """Enter that the destination showed that it has the object."""

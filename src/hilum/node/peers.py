@@ -50,8 +50,10 @@ class Destination(Part):
     port: Port
     ae_title: AeTitle
     """Title of the peer."""
-    sr: Literal["comprehensive3d"] = "comprehensive3d"
-    """SOP class of reports."""
+    sr: Literal["comprehensive3d", "comprehensive", "enhanced"] = "comprehensive3d"
+    """SOP class of reports; one of an older class has a UID of its own."""
+    deidentify: BesideConfig | None = None
+    """File that says how results are de-identified on their way; without it, they are not."""
     commit: bool = False
     """Ask for storage commitment, since an answer of success is no proof."""
     commit_s: Seconds = 600.0
@@ -66,6 +68,10 @@ class StowDestination(WebPeer):
     """Where results are sent by STOW-RS."""
 
     kind: Literal["stow"]
+    sr: Literal["comprehensive3d", "comprehensive", "enhanced"] = "comprehensive3d"
+    """SOP class of reports; one of an older class has a UID of its own."""
+    deidentify: BesideConfig | None = None
+    """File that says how results are de-identified on their way; without it, they are not."""
     commit: bool = False
     """Read each object back by WADO-RS and compare it, since an answer of success is no proof."""
 

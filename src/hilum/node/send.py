@@ -12,9 +12,10 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from hilum.node.calls import NOT_TAKEN, HopelessError, PeerError, associate, entity_for
+from hilum.node.calls import HopelessError, PeerError, associate, entity_for
 from hilum.node.commit import COMMITMENT, COMMITMENT_INSTANCE, Commitments, Transaction, request_for
-from hilum.node.outbox import Delivery, SentObject
+from hilum.node.outbox import Delivery
+from hilum.node.outgoing import Form, UnsendableError
 from hilum.node.peers import Destination
 from hilum.node.worker import DeliveryWorker, WorkerParts, verdict_on
 
@@ -49,7 +50,8 @@ class Sender(DeliveryWorker):
         Raises:
             PeerError: where there is none, or no answer.
         """
-        pairs = dict.fromkeys((one.sop_class, one.syntax) for one in batch)
+        outgoing = self.parts.outgoing
+        pairs = dict.fromkeys(pair for one in batch for pair in outgoing.offers(one))
         contexts = [build_context(UID(sop_class), [UID(syntax)]) for sop_class, syntax in pairs]
         try:
             association = associate(self._entity, self._destination, contexts)
@@ -65,36 +67,38 @@ class Sender(DeliveryWorker):
             for one in batch:
                 if self.ended:
                     break
-                if (one.sop_class, one.syntax) not in accepted:
-                    self.fail(one, None, NOT_TAKEN)
-                    continue
-                self._one(association, one)
+                try:
+                    with outgoing.form(one, accepted) as form:
+                        self._one(association, one, form)
+                except UnsendableError as error:
+                    self.fail(one, None, str(error))
         finally:
             if association.is_established:
                 association.release()
             self.parts.outbox.put_back(self.name)
 
-    def prove(self, batch: Sequence[SentObject]) -> None:
+    def prove(self, batch: Sequence[Delivery]) -> None:
         """Request storage commitment; the report comes later, by this association or another.
 
         Raises:
             PeerError: where there is no association, or no answer.
         """
+        forms = {one.object: form for one in batch if (form := self._form(one)) is not None}
         handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, self._commitments.on_report)]
         contexts = [build_context(COMMITMENT)]
         try:
             peer = associate(self._entity, self._destination, contexts, (), handlers)
         except HopelessError:
             for one in batch:
-                self.fail(one.delivery, None, "the peer does not do storage commitment")
+                self.fail(one, None, "the peer does not do storage commitment")
             return
+        objects = {forms[one.object].sop_instance: one for one in batch if one.object in forms}
         for one in batch:
             self.rest(one, self._destination.commit_s)
-        uid = self._commitments.begin(Transaction(self.name, tuple(batch), self._reported))
+        uid = self._commitments.begin(Transaction(self.name, objects, self._reported))
+        request = request_for(uid, list(forms.values()))
         try:
-            status, _ = peer.send_n_action(
-                request_for(uid, batch), 1, COMMITMENT, COMMITMENT_INSTANCE
-            )
+            status, _ = peer.send_n_action(request, 1, COMMITMENT, COMMITMENT_INSTANCE)
         finally:
             if peer.is_established:
                 peer.release()
@@ -106,7 +110,17 @@ class Sender(DeliveryWorker):
             why = "no answer" if code is None else f"0x{code:04X}"
             raise PeerError(f"storage commitment was not taken: {why}")
 
-    def _reported(self, one: SentObject, reason: int | None) -> None:
+    def _form(self, one: Delivery) -> Form | None:
+        """Return the UIDs by which an object was sent; None, and failed, where it has none."""
+        outgoing = self.parts.outgoing
+        try:
+            with outgoing.form(one, outgoing.offers(one)) as form:
+                return form
+        except UnsendableError as error:
+            self.fail(one, None, str(error))
+            return None
+
+    def _reported(self, one: Delivery, reason: int | None) -> None:
         """Enter what a peer reported of an object.
 
         Args:
@@ -118,13 +132,13 @@ class Sender(DeliveryWorker):
         elif reason == _NOT_THERE:
             self.lost(one, "the destination no longer has it")
         elif reason in _TRY_AGAIN:
-            self.rest(one, self.jittered(one.delivery.tries))
+            self.rest(one, self.jittered(one.tries))
         else:
-            self.fail(one.delivery, reason, "the destination does not commit to keep it")
+            self.fail(one, reason, "the destination does not commit to keep it")
 
-    def _one(self, association: Association, one: Delivery) -> None:
+    def _one(self, association: Association, one: Delivery, form: Form) -> None:
         begun = time.monotonic()
-        answer: Dataset = association.send_c_store(self.parts.spool.object(one.sha256))
+        answer: Dataset = association.send_c_store(form.path)
         status: Any = answer.get("Status")
         if status is None:
             raise PeerError("no answer to C-STORE")

@@ -39,7 +39,6 @@ _LONGEST = 256 * 1024
 """Bytes of a configuration file."""
 _NOT_BUILT: dict[tuple[str, ...], str] = {
     ("listen", "dicomweb"): "STOW-RS",
-    ("destinations", "*", "deidentify"): "de-identification",
 }
 """Keys of the plan that this version does not have. They are refused, never ignored."""
 
@@ -181,8 +180,8 @@ class ObjectSettings(Part):
 
     kinds: tuple[str, ...] = ("sr", "region", "sc", "pr")
     """Kinds of DICOM objects: sr, region, sc, pr, ko, seg."""
-    on_reject: Literal["none"] = "none"
-    """Objects of a film that is not scored: there are none."""
+    on_reject: Literal["none", "sr"] = "none"
+    """Objects of a film that the gate rejects: none, or a report of the reason without a number."""
 
     @field_validator("kinds")
     @classmethod

@@ -22,6 +22,7 @@ from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
 from hilum.node.keep import Keeper
 from hilum.node.outbox import Outbox
+from hilum.node.outgoing import Outgoing
 from hilum.node.peers import StowDestination
 from hilum.node.receive import ANOTHER, Receiver
 from hilum.node.send import Sender
@@ -75,26 +76,29 @@ class Node:
         _check_certificates(settings)
         quiet_library()
         self.spool = open_spool(settings)
+        forms = [Outgoing(one, self.spool) for one in settings.destinations]
         self.books = NodeBooks(settings.spool)
         self.books.recover()
         self.spool.tidy(*self.books.files())
         self.tally = Tally()
         title = settings.listen.dicom.ae_title
-        parts = WorkerParts(settings.retry, Outbox(self.books.database), self.spool, self.tally)
-        commitments = Commitments()
-        self._senders: list[DeliveryWorker] = [
-            StowSender(one, parts)
-            if isinstance(one, StowDestination)
-            else Sender(one, title, parts, commitments)
-            for one in settings.destinations
-        ]
+        outbox, commitments = Outbox(self.books.database), Commitments()
+        self._senders: list[DeliveryWorker] = []
+        for one, form in zip(settings.destinations, forms, strict=True):
+            parts = WorkerParts(settings.retry, outbox, form, self.tally)
+            self._senders.append(
+                StowSender(one, parts)
+                if isinstance(one, StowDestination)
+                else Sender(one, title, parts, commitments)
+            )
         study = StudyScoring(
-            FilmScoring(work.bundle, settings.spool, work.request, self.tally.time),
+            FilmScoring(work.bundle, settings.spool, work.request, timed=self.tally.time),
             work.objects,
             self.spool,
             self.books,
             [one.name for one in settings.destinations],
             self._built,
+            reports_rejects=settings.results.on_reject == "sr",
         )
         self._keeper = Keeper(settings.keep, self.books.database, self.spool)
         self._groups = StudyGroups(settings.group, study, work.lanes)
@@ -215,6 +219,8 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
     if pages is not None:
         need_address(pages.host, pages.port, "Give another with listen.status")
     _check_certificates(settings)
+    for one in settings.destinations:
+        Outgoing(one, spool).close()
     for one in settings.destinations:
         if isinstance(one, StowDestination):
             wrong, what = web_echo(one), "a search"

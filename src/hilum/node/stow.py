@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+
+from pydicom import dcmread
 
 from hilum.node.calls import PeerError
 from hilum.node.dicomweb.client import (
@@ -16,7 +18,8 @@ from hilum.node.dicomweb.client import (
     first_value,
 )
 from hilum.node.dicomweb.parts import PartSink
-from hilum.node.outbox import Delivery, SentObject
+from hilum.node.outbox import Delivery
+from hilum.node.outgoing import Form, UnsendableError
 from hilum.node.part10 import LONGEST_HEAD, file_head
 from hilum.node.peers import StowDestination
 from hilum.node.worker import DeliveryWorker, Verdict, WorkerParts, verdict_on
@@ -31,6 +34,7 @@ _PEER = (401, 403, 429, 500, 502, 503, 504)
 """Statuses that say something of the server or the token, and not of the object."""
 _GONE = (404, 410)
 _CANNOT_UNDERSTAND = 0xC000
+_PLACE = ["StudyInstanceUID", "SeriesInstanceUID"]
 
 
 def stow_status(status: int, tree: Any, sop: str) -> tuple[int, Verdict]:
@@ -113,17 +117,14 @@ class StowSender(DeliveryWorker):
         for one in batch:
             if self.ended:
                 break
-            data = self.parts.spool.object(one.sha256).read_bytes()
-            head = file_head(data[:LONGEST_HEAD])
-            begun = time.monotonic()
-            with _spoken():
-                answer = self._peer.store(data, secrets.token_hex(24))
-            self.parts.tally.time("send", time.monotonic() - begun)
-            sop = "" if head is None else head.sop_instance
-            self.answered(one, *stow_status(*answer, sop))
+            try:
+                with self._form(one) as form:
+                    self._one(one, form)
+            except UnsendableError as error:
+                self.fail(one, None, str(error))
         self.parts.outbox.put_back(self.name)  # what is left where the node stops
 
-    def prove(self, batch: Sequence[SentObject]) -> None:
+    def prove(self, batch: Sequence[Delivery]) -> None:
         """Read objects back and compare them with what was sent.
 
         Raises:
@@ -132,20 +133,43 @@ class StowSender(DeliveryWorker):
         for one in batch:
             if self.ended:
                 return
-            sent = self.parts.spool.object(one.delivery.sha256).read_bytes()
-            path = f"/studies/{one.study}/series/{one.series}/instances/{one.sop}"
-            back = _Back(2 * len(sent) + LONGEST_HEAD)
             try:
-                with _spoken():
-                    self._peer.retrieve(path, back.begin)
+                with self._form(one) as form:
+                    same = self._same(form)
+            except UnsendableError as error:
+                self.fail(one, None, str(error))
             except _GoneError:
                 self.lost(one, "the destination does not have it")
-                continue
-            if _body(bytes(back.data)) == _body(sent):
-                self.proven(one)
             else:
-                words = "the destination has a different object under this UID"
-                self.fail(one.delivery, None, words)
+                if same:
+                    self.proven(one)
+                else:
+                    words = "the destination has a different object under this UID"
+                    self.fail(one, None, words)
+
+    def _form(self, one: Delivery) -> AbstractContextManager[Form]:
+        return self.parts.outgoing.form(one, self.parts.outgoing.offers(one))
+
+    def _one(self, one: Delivery, form: Form) -> None:
+        data = form.path.read_bytes()
+        begun = time.monotonic()
+        with _spoken():
+            answer = self._peer.store(data, secrets.token_hex(24))
+        self.parts.tally.time("send", time.monotonic() - begun)
+        self.answered(one, *stow_status(*answer, form.sop_instance))
+
+    def _same(self, form: Form) -> bool:
+        """Return whether the server gives back what it was sent."""
+        sent = form.path.read_bytes()
+        head = dcmread(form.path, stop_before_pixels=True, specific_tags=_PLACE)
+        path = (
+            f"/studies/{head.StudyInstanceUID}/series/{head.SeriesInstanceUID}"
+            f"/instances/{form.sop_instance}"
+        )
+        back = _Back(2 * len(sent) + LONGEST_HEAD)
+        with _spoken():
+            self._peer.retrieve(path, back.begin)
+        return _body(bytes(back.data)) == _body(sent)
 
 
 class _Back:

@@ -92,7 +92,7 @@ class _PeerSocket(ssl.SSLSocket):
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 (ssl's own name)
         """Read; by TLS 1.3, a refused certificate shows here first."""
         try:
-            return super().read(len, buffer)
+            return super().read(len, buffer)  # pyright: ignore[reportDeprecated] (what recv calls)
         except ssl.SSLError as error:
             self._note(error)
             raise

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pynetdicom.status import code_to_category
 
 from hilum.node.calls import PeerError
-from hilum.node.outbox import Delivery, Outbox, SentObject
+from hilum.node.outbox import Delivery, Outbox
+from hilum.node.outgoing import Outgoing
 from hilum.node.peers import Destination, StowDestination
 from hilum.node.settings import Retries
-from hilum.node.spool import Spool
 from hilum.node.tally import Tally
 
 __all__ = ["DeliveryWorker", "Verdict", "WorkerParts", "verdict_on"]
@@ -74,18 +74,18 @@ def verdict_on(status: int) -> Verdict:
 
 @dataclass(frozen=True)
 class WorkerParts:
-    """What every worker works with.
+    """What a worker works with.
 
     Attributes:
         retry: times of trying again.
         outbox: of the node.
-        spool: with the objects.
+        outgoing: objects as this destination gets them.
         tally: of what was sent, and how long it took.
     """
 
     retry: Retries
     outbox: Outbox
-    spool: Spool
+    outgoing: Outgoing
     tally: Tally
 
 
@@ -118,7 +118,7 @@ class DeliveryWorker(ABC):
         """
 
     @abstractmethod
-    def prove(self, batch: Sequence[SentObject]) -> None:
+    def prove(self, batch: Sequence[Delivery]) -> None:
         """Have the peer show that it has some objects.
 
         Raises:
@@ -139,6 +139,7 @@ class DeliveryWorker(ABC):
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self.parts.outgoing.close()
 
     @property
     def ended(self) -> bool:
@@ -164,22 +165,22 @@ class DeliveryWorker(ABC):
         self.parts.tally.count("sent", one.destination, "failed")
         self.parts.outbox.fail(one, status, words)
 
-    def proven(self, one: SentObject) -> None:
+    def proven(self, one: Delivery) -> None:
         """Enter that the peer has an object."""
         self.parts.tally.count("sent", self.name, "confirmed")
-        self._proof_due.pop(one.delivery.object, None)
-        self.parts.outbox.prove(one.delivery)
+        self._proof_due.pop(one.object, None)
+        self.parts.outbox.prove(one)
 
-    def lost(self, one: SentObject, words: str) -> None:
+    def lost(self, one: Delivery, words: str) -> None:
         """Enter that the peer does not have an object, which is sent again."""
         self.parts.tally.count("sent", self.name, "lost")
-        self._due[one.delivery.object] = time.monotonic() + self.jittered(one.delivery.tries)
-        self._proof_due.pop(one.delivery.object, None)
-        self.parts.outbox.put_off(one.delivery, None, words)
+        self._due[one.object] = time.monotonic() + self.jittered(one.tries)
+        self._proof_due.pop(one.object, None)
+        self.parts.outbox.put_off(one, None, words)
 
-    def rest(self, one: SentObject, seconds: float) -> None:
+    def rest(self, one: Delivery, seconds: float) -> None:
         """Leave an object for some seconds before the peer is to show it."""
-        self._proof_due[one.delivery.object] = time.monotonic() + seconds
+        self._proof_due[one.object] = time.monotonic() + seconds
 
     def jittered(self, tries: int) -> float:
         """Return the seconds to wait, between half and all of the plan, so that nodes part."""
