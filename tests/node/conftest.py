@@ -211,7 +211,7 @@ class Modality:
 class Orthanc:
     """An Orthanc of our own that knows some peers."""
 
-    def __init__(self, folder: Path, peers: dict[str, Any], plugins: list[str]) -> None:
+    def __init__(self, folder: Path, peers: dict[str, Any], more: dict[str, Any]) -> None:
         self.http, self.port = free_port(), free_port()
         settings = {
             "StorageDirectory": str(folder / "storage"),
@@ -219,11 +219,12 @@ class Orthanc:
             "HttpPort": self.http,
             "DicomPort": self.port,
             "DicomAet": "PEER",
-            "Plugins": plugins,
+            "Plugins": [],
             "AuthenticationEnabled": False,
             "OverwriteInstances": False,
             "DicomAlwaysAllowStore": True,
             "DicomModalities": peers,
+            **more,
         }
         (folder / "o.json").write_text(json.dumps(settings))
         with (folder / "log").open("wb") as log:
@@ -255,13 +256,15 @@ DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @contextmanager
-def orthanc(folder: Path, peers: dict[str, Any], web: bool = False) -> Iterator[Orthanc]:
+def orthanc(
+    folder: Path, peers: dict[str, Any], web: bool = False, **more: Any
+) -> Iterator[Orthanc]:
     """An Orthanc that runs; the test is skipped where it, or its plug-in, is not installed."""
     if shutil.which("Orthanc") is None:
         pytest.skip("Orthanc is not installed")
     if web and not DICOMWEB.exists():
         pytest.skip("the DICOMweb plug-in of Orthanc is not installed")
-    one = Orthanc(folder, peers, [str(DICOMWEB)] if web else [])
+    one = Orthanc(folder, peers, {"Plugins": [str(DICOMWEB)] if web else [], **more})
     try:
         one.wait()
         yield one

@@ -26,7 +26,12 @@ BASE = "spool: spool\n"
         ("listen:\n  status: {host: 0.0.0.0}\n", "must be for this machine alone"),
         ("listen:\n  status: {port: 11112}\n", "listeners must have a port each"),
         ("keep: {received_days: 0}\n", "node.yaml:2: keep.received_days"),
-        ("listen:\n  dicomweb: {port: 1}\n", "node.yaml:3: listen.dicomweb: this version"),
+        ("listen:\n  dicomweb: {port: 1}\n", "listen.dicomweb.tokens: Field required"),
+        (
+            "listen:\n  dicomweb: {port: 1, tokens: t, host: 0.0.0.0}\n",
+            "others can reach needs `tls`",
+        ),
+        ("listen:\n  dicomweb: {port: 11112, tokens: t}\n", "11112 is listen.dicom's and"),
         ("sources: [{name: a, kind: ftp}]\n", "sources.0.kind: the kind must be one of dicom, d"),
         ("sources:\n  - {name: a, kind: dicomweb, url: 'http://vna.example/w'}\n", "with https://"),
         ("spool: other\n", "node.yaml:2: spool: this key is in line 1 already"),

@@ -109,3 +109,24 @@ def test_an_archive_commits_to_what_it_stored(
             kit.Modality(port).send(kit.film(pixels, 1))
             kit.until(lambda: _states(node) == {"confirmed": 1}, "confirmed")
             assert len(archive.get("/instances")) == 1
+
+
+def test_an_archive_sends_films_by_stow(kit: Any, work: Any, pixels: Any, tmp_path: Path) -> None:
+    pytest.importorskip("granian", reason="hilum[serve] is not installed")
+    from hilum.node.dicomweb.tokens import add_token
+
+    port, tokens = kit.free_port(), tmp_path / "tokens.txt"
+    server = {
+        "Url": f"http://127.0.0.1:{port}/dicom-web",
+        "HttpHeaders": {"Authorization": f"Bearer {add_token(tokens, 'orthanc')}"},
+    }
+    rules = kit.settings(tmp_path / "spool", listen={"dicomweb": {"port": port, "tokens": tokens}})
+    web = {"Servers": {"hilum": server}}
+    with kit.orthanc(tmp_path, {}, web=True, DicomWeb=web) as archive, running(rules, work) as node:
+        for number in (1, 2, 3):
+            stream = BytesIO()
+            kit.film(pixels, number).save_as(stream)
+            archive.get("/instances", stream.getvalue())
+        request = {"Resources": archive.get("/instances"), "Synchronous": True}
+        archive.get("/dicom-web/servers/hilum/stow", json.dumps(request).encode())
+        kit.until(lambda: overview(node.books.database).films == {"complete": 3}, "scored")

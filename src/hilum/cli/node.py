@@ -130,6 +130,21 @@ def retry(config: Config, study: Study = None, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Name of the sender, for the file.")],
+    config: Config,
+) -> None:
+    """Make a token for a sender by STOW-RS; it is shown once, and its hash is kept."""
+    from hilum.node.dicomweb.tokens import add_token
+    from hilum.node.settings import load_settings
+
+    listener = load_settings(config).listen.dicomweb
+    if listener is None:
+        raise UsageError(f"a token is for listen.dicomweb, which {config} does not have")
+    typer.echo(add_token(listener.tokens, name))
+
+
+@app.command()
 def forget(
     study: Annotated[int, typer.Argument(min=1, help="Number of the study.")],
     config: Config,

@@ -17,8 +17,8 @@ from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
 from hilum.node.fields import AeTitle, Port, Seconds
 from hilum.node.peers import TAG, AnyDestination, AnySource, Destination
-from hilum.node.tls import ListenerTls
-from hilum.runs.recipe import Key, Source, describe
+from hilum.node.tls import BesideConfig, ListenerTls
+from hilum.runs.recipe import Source, describe
 from hilum.runs.recipe_parts import Part
 
 __all__ = [
@@ -31,16 +31,13 @@ __all__ = [
     "ObjectSettings",
     "PageListener",
     "Retries",
+    "WebListener",
     "load_settings",
 ]
 
 Network = IPv4Network | IPv6Network
 _LONGEST = 256 * 1024
 """Bytes of a configuration file."""
-_NOT_BUILT: dict[tuple[str, ...], str] = {
-    ("listen", "dicomweb"): "STOW-RS",
-}
-"""Keys of the plan that this version does not have. They are refused, never ignored."""
 
 
 class DicomListener(Part):
@@ -126,21 +123,59 @@ class PageListener(Part):
         return host
 
 
+class WebTls(Part):
+    """Certificate of a web server."""
+
+    certificate: BesideConfig
+    """Certificate of the node and those above it, PEM."""
+    key: BesideConfig
+    """Its private key, PEM (PKCS #8), without a passphrase."""
+
+
+class WebListener(Part):
+    """Where films are taken by STOW-RS, each request with a token."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that others can reach needs `tls`."""
+    port: Port = 8080
+    tokens: BesideConfig
+    """File with the hashes of the tokens; `hilum node token` makes one."""
+    names: tuple[str, ...] = ()
+    """Names by which senders call it, beside the address."""
+    tls: WebTls | None = None
+    """Certificate; without it, what is sent can be read on its way."""
+    max_request_mb: int = Field(default=1024, ge=1, le=16384)
+    """Millions of bytes of one request."""
+
+    @model_validator(mode="after")
+    def _covered(self) -> WebListener:
+        if self.tls is None and not is_loopback(self.host):
+            raise ValueError(
+                f"an address that others can reach needs `tls`; {self.host} has none. Use "
+                "127.0.0.1, and a proxy that does TLS"
+            )
+        return self
+
+
 class Listeners(Part):
     """What the node listens on."""
 
     dicom: DicomListener = DicomListener()
     status: PageListener | None = None
     """Pages of the node; none without it."""
+    dicomweb: WebListener | None = None
+    """Films by STOW-RS; none without it."""
 
     @model_validator(mode="after")
     def _apart(self) -> Listeners:
-        pages = self.status
-        if pages is not None and pages.port == self.dicom.port:
-            raise ValueError(
-                f"listeners must have a port each; {pages.port} is listen.dicom's and "
-                "listen.status's"
-            )
+        listeners = {"dicom": self.dicom, "status": self.status, "dicomweb": self.dicomweb}
+        seen: dict[int, str] = {}
+        for name, one in listeners.items():
+            if one is not None and seen.setdefault(one.port, name) != name:
+                raise ValueError(
+                    f"listeners must have a port each; {one.port} is listen.{seen[one.port]}'s and "
+                    f"listen.{name}'s"
+                )
         return self
 
 
@@ -278,7 +313,6 @@ def load_settings(path: Path) -> NodeSettings:
         raise UsageError(f"a configuration must be YAML; {path}: {reason}") from None
     if not isinstance(tree, dict):
         raise UsageError(f"a configuration must be a mapping of keys; {path} is not")
-    _refuse_not_built(source)
     try:
         settings = NodeSettings.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
@@ -297,14 +331,3 @@ def _as_written(error: ValidationError) -> ValidationError:
     fault = PydanticCustomError(first["type"], message)  # pyright: ignore[reportArgumentType]
     details = InitErrorDetails(type=fault, loc=place, input=first["input"])
     return ValidationError.from_exception_data(error.title, [details])
-
-
-def _refuse_not_built(source: Source) -> None:
-    for key in source.lines:
-        pattern: Key = tuple("*" if isinstance(step, int) else step for step in key)
-        what = _NOT_BUILT.get(tuple(map(str, pattern)))
-        if what is not None:
-            raise UsageError(
-                f"{source.place(key)}: {'.'.join(map(str, key))}: this version of hilum does not "
-                f"have {what}. Remove the key"
-            )

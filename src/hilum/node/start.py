@@ -18,6 +18,7 @@ from hilum.files.lock import locked
 from hilum.node.books import NodeBooks
 from hilum.node.calls import echo
 from hilum.node.commit import Commitments
+from hilum.node.dicomweb.tokens import SenderTokens
 from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
 from hilum.node.keep import Keeper
@@ -107,6 +108,7 @@ class Node:
                 settings, self.spool, self.books, self._groups.wake, self.tally, commitments
             )
             self._pages = self._server(settings, work.bundle.id)
+            self._films = self._film_server(settings)
         except UsageError:
             self.books.close()
             raise
@@ -118,13 +120,15 @@ class Node:
             sender.start()
         self._keeper.start()
         self.receiver.start()
-        if self._pages is not None:
-            self._pages.start()
+        for server in (self._pages, self._films):
+            if server is not None:
+                server.start()
 
     def stop(self) -> None:
         """Stop taking films first; what is unfinished waits for the next start."""
-        if self._pages is not None:
-            self._pages.stop()
+        for server in (self._films, self._pages):
+            if server is not None:
+                server.stop()
         self.receiver.stop()
         self._groups.stop()
         for sender in self._senders:
@@ -142,6 +146,15 @@ class Node:
         largest = settings.listen.dicom.max_object_mb * 10**6
         view = NodeView(self.books, self.spool, self.tally, bundle, largest, self._wake)
         return page_server(view, listener)
+
+    def _film_server(self, settings: NodeSettings) -> BackgroundServer | None:
+        """Return the server that takes films by STOW-RS; None where the configuration has none."""
+        listener = settings.listen.dicomweb
+        if listener is None:
+            return None
+        from hilum.node.dicomweb.receive import film_server
+
+        return film_server(settings, listener, self.receiver.intake)
 
     def _wake(self) -> None:
         self._groups.wake()
@@ -183,8 +196,9 @@ def need_pages(settings: NodeSettings) -> None:
     """
     packages = ("starlette", "granian", "prometheus_client")
     missing = [name for name in packages if not find_spec(name)]
-    if settings.listen.status is not None and missing:
-        raise UsageError(f"listen.status needs {', '.join(missing)}; install hilum[serve]")
+    for name in ("status", "dicomweb"):
+        if getattr(settings.listen, name) is not None and missing:
+            raise UsageError(f"listen.{name} needs {', '.join(missing)}; install hilum[serve]")
 
 
 def _check_certificates(settings: NodeSettings) -> None:
@@ -215,9 +229,12 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
         )
     listener = settings.listen.dicom
     need_address(listener.host, listener.port, ANOTHER)
-    pages = settings.listen.status
+    pages, films = settings.listen.status, settings.listen.dicomweb
     if pages is not None:
         need_address(pages.host, pages.port, "Give another with listen.status")
+    if films is not None:
+        need_address(films.host, films.port, "Give another with listen.dicomweb")
+        SenderTokens(films.tokens)
     _check_certificates(settings)
     for one in settings.destinations:
         Outgoing(one, spool).close()
