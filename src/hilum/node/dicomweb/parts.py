@@ -13,8 +13,8 @@ __all__ = ["DICOM", "MultipartError", "PartReader", "PartSink", "boundary_of", "
 
 DICOM = "application/dicom"
 """Media type of a part that is a DICOM file."""
-_LONGEST_BOUNDARY = 70
-"""Characters of a boundary, at most (RFC 2046)."""
+_LONGEST_BOUNDARY = 200
+"""Characters of a boundary, at most. RFC 2046 has 70; Orthanc 1.10 sends 73."""
 
 
 class MultipartError(ValueError):
