@@ -58,6 +58,7 @@ FREE = {
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
     *("--backbone", "--first", "films", "--keep", "--false-alarms"),
     *("--label-noise",),
+    *("source", "--rate", "--hours"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from pydicom import dcmread
 
 pytest.importorskip("pynetdicom", reason="hilum[dicom] is not installed")
 
@@ -76,35 +78,69 @@ def feed(kit: Any, port: int, films: list[Any], answered: Counter[str]) -> None:
         time.sleep(0.05)
 
 
+@dataclass(frozen=True)
+class Siege:
+    """How many films, by how many senders, and seconds between two kills.
+
+    Attributes:
+        most: kills; more come only while films are unanswered.
+    """
+
+    films: int
+    senders: int
+    between: tuple[float, float]
+    most: int
+
+
+QUICK = Siege(films=12, senders=1, between=(0.1, 1.5), most=3)
+T18 = Siege(films=500, senders=4, between=(5.0, 15.0), most=1000)
+
+
+@pytest.mark.parametrize(
+    "siege", [QUICK, pytest.param(T18, marks=pytest.mark.exhaustive)], ids=["quick", "T18"]
+)
 def test_every_answered_film_is_scored_and_sent_once(
-    kit: Any, toy: Path, peer: Any, pixels: Any, tmp_path: Path
+    kit: Any, toy: Path, peer: Any, pixels: Any, tmp_path: Path, siege: Siege
 ) -> None:
     rules = kit.settings(tmp_path / "spool", peer)
     config = tmp_path / "node.yaml"
     config.write_text(yaml.safe_dump(rules.model_dump(mode="json")))
-    films = [kit.film(pixels, 100 + number, study=100 + number) for number in range(FILMS)]
+    count = siege.films
+    films = [kit.film(pixels, 100 + number, study=100 + number) for number in range(count)]
     answered: Counter[str] = Counter()
-    feeding = threading.Thread(
-        target=feed, args=(kit, rules.listen.dicom.port, films, answered), daemon=True
-    )
+    port = rules.listen.dicom.port
+    feeding = [
+        threading.Thread(
+            target=feed, args=(kit, port, films[first :: siege.senders], answered), daemon=True
+        )
+        for first in range(siege.senders)
+    ]
     node = Killed(toy / "bundle", config, tmp_path / "log")
     rng = np.random.default_rng(12)
     node.start()
-    feeding.start()
-    for wait in rng.uniform(0.1, 1.5, size=3):
-        time.sleep(wait)
+    for thread in feeding:
+        thread.start()
+    for kill in range(siege.most):
+        if kill >= QUICK.most and len(peer.objects) >= count:
+            break
+        time.sleep(rng.uniform(*siege.between))
         node.kill()
         node.start()
     try:
-        kit.until(lambda: len(answered) == FILMS, "all films answered")
-        kit.until(lambda: len(peer.objects) >= FILMS, "all reports sent")
+        kit.until(lambda: len(answered) == count, "all films answered")
+        kit.until(lambda: len(peer.objects) >= count, "all reports sent")
         books = NodeBooks(rules.spool)
         try:
             kit.until(
-                lambda: overview(books.database).destinations == {"pacs0": {"sent": FILMS}},
+                lambda: overview(books.database).destinations == {"pacs0": {"sent": count}},
                 "all sent, and nothing else to send",
             )
-            assert overview(books.database).studies == {"complete": FILMS}
+            assert overview(books.database).studies == {"complete": count}
+            for film in films:  # whole on the disk
+                sha256 = books.known(str(film.SOPInstanceUID))
+                assert sha256 is not None
+                kept = dcmread(rules.spool / "films" / sha256[:2] / sha256)
+                assert kept.PixelData == film.PixelData
         finally:
             books.close()
     finally:
@@ -119,3 +155,52 @@ def test_every_answered_film_is_scored_and_sent_once(
     assert "CANARY" not in (tmp_path / "log").read_text()
     assert "Canary" not in (tmp_path / "log").read_text()
     assert kit.ROOT not in (tmp_path / "log").read_text()
+
+
+QUEUED = 10_000
+START_S = 10.0
+
+
+def test_ten_thousand_that_wait_do_not_delay_a_start(kit: Any, toy: Path, tmp_path: Path) -> None:
+    """T23: a start with 10,000 queued films takes at most 10 s more than one with none."""
+    rules = kit.settings(tmp_path / "spool", group={"quiet_s": 900, "at_most_s": 900})
+    config = tmp_path / "node.yaml"
+    config.write_text(yaml.safe_dump(rules.model_dump(mode="json")))
+    node = Killed(toy / "bundle", config, tmp_path / "log")
+    begun = time.monotonic()
+    node.start()
+    empty = time.monotonic() - begun
+    node.kill()
+    books = NodeBooks(rules.spool)
+
+    def queue(connection: Any) -> None:
+        for number in range(1, QUEUED + 1):
+            sha256 = f"{number:064x}"[::-1]
+            place = rules.spool / "films" / sha256[:2] / sha256
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(b"film")
+            connection.execute(
+                "INSERT INTO study (uid, state, newest, received, changed) "
+                "VALUES (?, 'waiting', ?, ?, ?)",
+                (f"1.2.{number}", number, begun, begun),
+            )
+            connection.execute(
+                "INSERT INTO film (sop, study, sha256, size, patient, state, received, changed) "
+                "VALUES (?, ?, ?, 4, '', 'received', ?, ?)",
+                (f"1.3.{number}", number, sha256, begun, begun),
+            )
+
+    books.database.write(queue)
+    books.close()
+    for _ in range(2):  # and once more after a kill
+        begun = time.monotonic()
+        node.start()
+        assert time.monotonic() - begun < empty + START_S
+        node.kill()
+    books = NodeBooks(rules.spool)
+    try:
+        found = overview(books.database)
+        assert (found.studies, found.films) == ({"waiting": QUEUED}, {"received": QUEUED})
+        assert len(list((rules.spool / "films").glob("??/*"))) == QUEUED
+    finally:
+        books.close()

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("fastapi", reason="hilum[serve] is not installed")
 
 from hilum.domain.errors import UsageError
-from hilum.service.guard import Guard
-from hilum.service.rates import RateLimit
 from hilum.service.settings import ServiceLimits, ServiceSettings
+from hilum.web.guard import Guard
+from hilum.web.rates import RateLimit
 
 LIMITS = ServiceLimits(film_bytes=100, json_bytes=50, slow_s=0.2, body_s=0.6, bytes_per_s=1000.0)
 SETTINGS = ServiceSettings(port=8000, names=("films.example",), limits=LIMITS)
@@ -74,7 +74,7 @@ def answered(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Guard(app, SETTINGS)(scope, receive, send))
+    asyncio.run(Guard(app, SETTINGS.rules())(scope, receive, send))
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], found, sent[1]["body"]
 
@@ -153,7 +153,7 @@ def test_too_many_requests_at_a_time_are_put_off() -> None:
             await held.wait()
             await echo(scope, receive, send)
 
-        guard = Guard(holding, ServiceSettings(port=8000, limits=limits))
+        guard = Guard(holding, ServiceSettings(port=8000, limits=limits).rules())
 
         async def one(address: str) -> None:
             async def send(message: Any) -> None:

@@ -28,10 +28,11 @@ from hilum.interchange import (
     Sheet,
     object_kind,
 )
-from hilum.reading.film import FilmFacts
+from hilum.reading.film import FilmFacts, Refusal
 from hilum.reading.picture import Picture
 from hilum.reading.process import ReaderProcess
 from hilum.reading.sheet import sheet_request
+from hilum.report.parts.text import REASONS
 
 __all__ = [
     "DicomRequest",
@@ -39,6 +40,7 @@ __all__ = [
     "ScoredFilm",
     "file_objects",
     "object_files",
+    "rejection_report",
     "remove_stale_objects",
 ]
 
@@ -214,6 +216,52 @@ def object_files(
     files = {kind: file_bytes(one) for kind, one in made.items() if one is not None}
     undrawn = "sc" in request.kinds and sheet is None
     return files, UNDRAWN if undrawn else ""
+
+
+def rejection_report(
+    request: DicomRequest,
+    bundle: Bundle,
+    refusal: Refusal,
+    revision: int = 1,
+    before: tuple[str, str] | None = None,
+) -> bytes | None:
+    """Return the report of a film that was read and not scored: a code and a sentence, no number.
+
+    Args:
+        request: the key of its UIDs.
+        bundle: that would have scored it.
+        refusal: why it did not.
+        revision: of the report.
+        before: (series, object) UIDs of the report that it replaces.
+
+    Returns:
+        Its file; None for a film that no object can refer to.
+    """
+    from hilum.interchange.parts.modules import file_bytes, lacking
+
+    if refusal.header is None or refusal.sha256 is None or lacking(refusal.header):
+        return None
+    algorithm = Algorithm(
+        name=bundle.manifest.name,
+        id=bundle.id,
+        software=__version__,
+        precision=bundle.precision.value,
+        calibrator=bundle.manifest.calibration.calibrator.method,
+        targets={},
+    )
+    results = FilmResults(
+        header=refusal.header,
+        sha256=refusal.sha256,
+        findings={},
+        codes=(refusal.code,),
+        algorithm=algorithm,
+        kinds=("sr",),
+        key=request.key,
+        revision=revision,
+        refusal=REASONS[refusal.code],
+    )
+    made = object_kind("sr").build(_after(results, before))
+    return None if made is None else file_bytes(made)
 
 
 def remove_stale_objects(out: Path, shown: Set[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 from hilum.batch.dicom_objects import DicomRequest, FiledObjects, ScoredFilm, file_objects
@@ -128,11 +130,17 @@ class ScoredInput(NamedTuple):
         entry: its row, and what identifies its bytes.
         analysis: of the film; None where it was not scored.
         facts: of the film; None where it was not scored.
+        refusal: of a film that was read and not scored; None for any other.
     """
 
     entry: Entry
     analysis: Analysis | None = None
     facts: FilmFacts | None = None
+    refusal: Refusal | None = None
+
+
+def _untimed(_stage: str, _seconds: float) -> None:
+    """Let the seconds of a stage go."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +151,13 @@ class FilmScoring:
         bundle: loaded.
         out: where pictures go, in `films`, `maps` and `overlays`.
         request: the options of the run.
+        timed: called with a stage, "read" or "score", and the seconds that it took.
     """
 
     bundle: Bundle
     out: Path
     request: BatchRequest
+    timed: Callable[[str, float], None] = field(default=_untimed, kw_only=True)
 
     def score(self, item: Input, reader: ReaderProcess) -> ScoredInput:
         """Score a film. Whatever is wrong with it is in the entry.
@@ -159,6 +169,7 @@ class FilmScoring:
         try:
             if item.listed.refusal is not None:
                 raise item.listed.refusal
+            begun = monotonic()
             film = reader.read(
                 item.path,
                 with_preview=self.request.pictures is not None,
@@ -166,9 +177,13 @@ class FilmScoring:
                 with_header=self.request.patients.mode is not Phi.NONE
                 or self.request.dicom is not None,
             )
+            self.timed("read", monotonic() - begun)
             if isinstance(film, Refusal):
-                return ScoredInput(self._refused(item, film))
-            return self._scored(item, film, reader)
+                return ScoredInput(self._refused(item, film), refusal=film)
+            begun = monotonic()
+            scored = self._scored(item, film, reader)
+            self.timed("score", monotonic() - begun)
+            return scored
         except FilmError as error:
             return ScoredInput(self.unread(item, error, reader))
 

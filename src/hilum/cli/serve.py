@@ -19,8 +19,8 @@ from hilum.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from hilum.service.parts import ServiceParts, Store
-    from hilum.service.server import Certificate
     from hilum.service.settings import ServiceSettings
+    from hilum.web.settings import ServerCertificate
 
 __all__ = ["app", "serve"]
 
@@ -182,7 +182,7 @@ class _Work:
         self.identity = identity
 
 
-def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
+def _certificate(chain: Path | None, key: Path | None) -> ServerCertificate | None:
     if chain is None and key is None:
         return None
     if chain is None or key is None:
@@ -193,9 +193,9 @@ def _certificate(chain: Path | None, key: Path | None) -> Certificate | None:
         if not path.is_file():
             raise UsageError(f"TLS needs files that can be read; {path} is none")
     _need_extra()
-    from hilum.service.server import Certificate
+    from hilum.web.settings import ServerCertificate
 
-    return Certificate(chain, key)
+    return ServerCertificate(chain, key)
 
 
 def _need_extra() -> None:
@@ -244,7 +244,7 @@ def _scoring(opened: Store, settings: ServiceSettings, path: Path, work: _Work) 
     return ScoringService(loaded, request, lanes=threads + 1).parts(opened, settings)
 
 
-def _serve(parts: ServiceParts, certificate: Certificate | None) -> None:
+def _serve(parts: ServiceParts, certificate: ServerCertificate | None) -> None:
     from hilum.domain.notice import NOT_A_DEVICE
     from hilum.service.server import serve_forever
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from hilum.domain.errors import UsageError
 
-__all__ = ["address_taken", "need_address"]
+__all__ = ["address_taken", "is_loopback", "need_address"]
 
 
 def need_address(host: str, port: int, remedy: str) -> None:
@@ -34,3 +35,17 @@ def address_taken(host: str, port: int, remedy: str, error: OSError) -> UsageErr
     return UsageError(
         f"the address must be free to listen on; {host}:{port}: {error.strerror or error}. {remedy}"
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is that of this machine alone.
+
+    >>> is_loopback("127.0.0.2"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -108,6 +108,7 @@ class FilmResults:
         revision: 1, and one more for each change that the caller sends after it.
         predecessor: SOP instance UID of the report that this one replaces.
         predecessor_series: its series.
+        refusal: why the film was not scored, as a sentence; empty for a film that was.
     """
 
     header: DicomHeader
@@ -123,6 +124,7 @@ class FilmResults:
     revision: int = 1
     predecessor: str = ""
     predecessor_series: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True)

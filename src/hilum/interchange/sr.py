@@ -19,7 +19,13 @@ _SOURCE = Code("121112", "DCM", "Source of Measurement")
 
 
 def build(film: FilmResults) -> FileDataset:
-    """Return the report with one group (TID 1501) for each finding of the bundle."""
+    """Return the report with one group (TID 1501) for each finding of the bundle.
+
+    That of a film that was not scored has no group and no number: code and reason as text.
+    """
+    if film.refusal:
+        codes = ", ".join(code.value for code in film.codes)
+        return report(film, "sr", [], [NOTICE, f"Not scored: {codes}. {film.refusal}"])
     groups = [
         group(film, name, content.image("CONTAINS", source_item(film.header), _SOURCE), "1501")
         for name in film.findings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomIO
@@ -16,9 +17,21 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
-from hilum.node.spool import Spool, open_private
+from hilum.node.spool import open_private
 
-__all__ = ["Arrival", "film_head"]
+__all__ = ["Arrival", "ArrivalPlace", "film_head"]
+
+
+class ArrivalPlace(Protocol):
+    """Where objects arrive."""
+
+    def arriving(self) -> Path:
+        """Return a path for what is arriving."""
+        ...
+
+    def has_room(self, size: int = 0) -> bool:
+        """Return whether there is room for more bytes."""
+        ...
 
 
 class Arrival(io.BytesIO):
@@ -38,10 +51,11 @@ class Arrival(io.BytesIO):
         size: bytes of the data set.
         room: whether the spool had room for it.
         failure: of the disk.
+        begun: monotonic seconds when its first fragment came.
     """
 
     def __init__(
-        self, most: int, spool: Spool, head: Callable[[], bytes], close: Callable[[], None]
+        self, most: int, spool: ArrivalPlace, head: Callable[[], bytes], close: Callable[[], None]
     ) -> None:
         super().__init__()
         self._most = most
@@ -55,6 +69,7 @@ class Arrival(io.BytesIO):
         self.size = 0
         self.failure: OSError | None = None
         self.room = True
+        self.begun = time.monotonic()
 
     def write(self, data: Any) -> int:
         """Take the next bytes. Too many end the connection; a full disk shows at the end."""

@@ -180,8 +180,8 @@ class NodeBooks:
 
     def files(self) -> tuple[set[str], set[str]]:
         """Return the hashes of the films and of the objects that are kept."""
-        films = self.database.all("SELECT sha256 FROM film WHERE state<>'ignored'")
-        objects = self.database.all("SELECT sha256 FROM object")
+        films = self.database.all("SELECT sha256 FROM film WHERE state<>'ignored' AND size>0")
+        objects = self.database.all("SELECT sha256 FROM object WHERE size>0")
         return {row[0] for row in films}, {row[0] for row in objects}
 
 
@@ -237,18 +237,19 @@ def _begin(connection: sqlite3.Connection, study: int) -> StudyRun | None:
             (time.time(), study),
         )
     films = connection.execute(
-        "SELECT number, sha256, patient FROM film WHERE study=? ORDER BY number", (study,)
+        "SELECT number, sha256, size, patient FROM film WHERE study=? ORDER BY number", (study,)
     ).fetchall()
     spooled = [
         SpooledFilm(
             film["number"],
             film["sha256"],
-            film["patient"],
             {} if begun is None else _reports(connection, film),
         )
         for film in films
+        if film["size"] > 0
     ]
-    return StudyRun(study, row["revision"] + 1, row["newest"], spooled)
+    several = len({film["patient"] for film in films}) > 1
+    return StudyRun(study, row["revision"] + 1, row["newest"], spooled, several)
 
 
 def _reports(connection: sqlite3.Connection, film: Row) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from pydicom import dcmread
 
-from hilum.batch.dicom_objects import UNDRAWN, DicomRequest, ScoredFilm, object_files
+from hilum.batch.dicom_objects import (
+    UNDRAWN,
+    DicomRequest,
+    ScoredFilm,
+    object_files,
+    rejection_report,
+)
 from hilum.batch.inputs import Listed
 from hilum.batch.score import FilmScoring, Input, ScoredInput
 from hilum.batch.standing import StandingLanes
@@ -45,6 +51,7 @@ class StudyScoring:
         books: of the node.
         destinations: names of those that the objects go to.
         built: called when objects are made.
+        reports_rejects: make a report of the reason for a film that the gate rejects.
     """
 
     scoring: FilmScoring
@@ -53,6 +60,7 @@ class StudyScoring:
     books: NodeBooks
     destinations: Sequence[str]
     built: Callable[[], None] = lambda: None
+    reports_rejects: bool = False
 
     def run(self, study: int, reader: ReaderProcess, stopping: Callable[[], bool]) -> None:
         """Score a study that waits, and enter what came of it."""
@@ -114,7 +122,7 @@ class StudyScoring:
         """Score a film; return what came of it, its objects, and why one is missing."""
         scored = self.scoring.score(item, reader)
         if scored.analysis is None or scored.facts is None:
-            return scored, {}, ""
+            return scored, self._rejected(run, film, scored), ""
         one = ScoredFilm(
             bundle=self.scoring.bundle,
             analysis=scored.analysis,
@@ -123,7 +131,20 @@ class StudyScoring:
             revision=run.revision,
             predecessors=film.predecessors,
         )
-        return scored, *object_files(self.request, one, reader)
+        begun = time.monotonic()
+        made = object_files(self.request, one, reader)
+        self.scoring.timed("build", time.monotonic() - begun)
+        return scored, *made
+
+    def _rejected(self, run: StudyRun, film: SpooledFilm, scored: ScoredInput) -> dict[str, bytes]:
+        """Return the report of a film that was not scored, where there is to be one."""
+        if scored.refusal is None or not self.reports_rejects:
+            return {}
+        before = film.predecessors.get("sr")
+        made = rejection_report(
+            self.request, self.scoring.bundle, scored.refusal, run.revision, before
+        )
+        return {} if made is None else {"sr": made}
 
     def _kept(self, film: SpooledFilm, kind: str, data: bytes) -> BuiltObject:
         """Write an object to the spool, from which it is sent as it is, however often."""
@@ -168,6 +189,7 @@ class StudyGroups:
         self._rules = rules
         self._study = study
         self._seen: dict[int, _Waiting] = {}
+        self._timed = study.scoring.timed
         self._wake = threading.Event()
         self._ended = False
         self._lanes = StandingLanes(study.scoring, lanes, self._run, "study")
@@ -210,6 +232,9 @@ class StudyGroups:
         ]
 
     def _run(self, key: str, reader: ReaderProcess) -> None:
+        seen = self._seen.get(int(key))
+        if seen is not None:
+            self._timed("wait", time.monotonic() - seen.first)
         self._study.run(int(key), reader, lambda: self._lanes.closing)
 
     def _watch(self) -> None:

@@ -28,9 +28,8 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from hilum.domain.errors import UsageError
-from hilum.node.arrival import Arrival, film_head
+from hilum.node.arrival import Arrival, ArrivalPlace, film_head
 from hilum.node.settings import DicomListener
-from hilum.node.spool import Spool
 
 __all__ = ["TESTED", "GuardedServer", "check_version", "quiet_library"]
 
@@ -180,11 +179,13 @@ class _Connection:
     """A TCP connection.
 
     Attributes:
-        socket: of the peer.
+        accepted: as it was accepted; its identity is the key of the connection.
+        socket: of the peer, which TLS puts in the place of the one that was accepted.
         opened: monotonic seconds.
         association: None until its thread was made.
     """
 
+    accepted: socket.socket
     socket: socket.socket
     opened: float
     association: Association | None = None
@@ -196,9 +197,10 @@ class _Handler(RequestHandler):
     server: GuardedServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def _create_association(self) -> Association:
+        client = self.server.secured(self.request)
         made = super()._create_association()
         made.dul.event_queue.get_nowait()  # the socket that was made says that it is connected
-        made.dul.socket = _Socket(made, self.server, self.request)
+        made.dul.socket = _Socket(made, self.server, client)
         made.acse = _Negotiation(made, self.server)
         made.dimse = _Messages(made, self.server)
         self.server.adopt(self.request, made)
@@ -222,13 +224,14 @@ class GuardedServer(ThreadedAssociationServer):
         self,
         entity: ApplicationEntity,
         listener: DicomListener,
-        spool: Spool,
+        spool: ArrivalPlace,
         handlers: list[Any],
         count: Callable[[str], None],
     ) -> None:
         self.listener = listener
         self.count = count
         self._spool = spool
+        self._tls = None if listener.tls is None else listener.tls.context()
         self._open: dict[int, _Connection] = {}
         self._watching = threading.Lock()
         self._ended = threading.Event()
@@ -282,6 +285,29 @@ class GuardedServer(ThreadedAssociationServer):
 
         return Arrival(self.listener.max_object_mb * 10**6, self._spool, head, close)
 
+    def secured(self, client: socket.socket) -> socket.socket:
+        """Return what is read and written in place of a socket: itself, without TLS.
+
+        Hands are shaken in the thread of the connection: a peer that says nothing would otherwise
+        keep all others from being accepted.
+
+        Raises:
+            OSError: for a peer that does not speak TLS, or has no certificate that is known.
+        """
+        if self._tls is None:
+            return client
+        client.settimeout(self.listener.idle_s)
+        made = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        with self._watching:
+            self._open[id(client)].socket = made
+        try:
+            made.do_handshake()
+        except OSError:
+            self.count("closed: no TLS with a known certificate")
+            _close(made)
+            raise
+        return made
+
     def adopt(self, client: socket.socket, association: Association) -> None:
         """Remember the association of a connection."""
         with self._watching:
@@ -306,7 +332,7 @@ class GuardedServer(ThreadedAssociationServer):
             if len(self._open) >= self.listener.max_connections:
                 self.count("closed: too many connections")
                 return False
-            self._open[id(request)] = _Connection(request, time.monotonic())
+            self._open[id(request)] = _Connection(request, request, time.monotonic())
         return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -340,7 +366,7 @@ class GuardedServer(ThreadedAssociationServer):
 
     def _forget(self, one: _Connection) -> None:
         with self._watching:
-            self._open.pop(id(one.socket), None)
+            self._open.pop(id(one.accepted), None)
         association = one.association
         if association is not None and isinstance(association.dimse, _Messages):
             association.dimse.give_up()

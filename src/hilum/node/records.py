@@ -39,6 +39,10 @@ class DeliveryState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     """The destination answered success, which is not proof that it kept it."""
+    UNCONFIRMED = "unconfirmed"
+    """It answered success, and must still show that it has the object (`commit`)."""
+    CONFIRMED = "confirmed"
+    """It committed to keep the object, or gave the same bytes back."""
     FAILED = "failed"
     SUPERSEDED = "superseded"
     """A later revision was made before this one was sent anywhere."""
@@ -100,13 +104,11 @@ class SpooledFilm:
     Attributes:
         number: of the film, our own.
         sha256: names its file.
-        patient: hash of the patient id.
         predecessors: kind to (series, object) UIDs of the reports of the revision before.
     """
 
     number: int
     sha256: str
-    patient: str
     predecessors: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -118,18 +120,15 @@ class StudyRun:
         number: of the study, our own.
         revision: of the objects to make.
         newest: number of the newest film.
-        films: its films, in the order in which they came.
+        films: its films that are here, in the order in which they came.
+        conflicted: whether its films name several patients, also those that are no longer here.
     """
 
     number: int
     revision: int
     newest: int
     films: Sequence[SpooledFilm]
-
-    @property
-    def conflicted(self) -> bool:
-        """Whether the films name several patients."""
-        return len({film.patient for film in self.films}) > 1
+    conflicted: bool = False
 
 
 @dataclass(frozen=True)

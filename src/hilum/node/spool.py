@@ -50,7 +50,7 @@ class Spool:
             root.chmod(_OWNER)
             for name in _FOLDERS:
                 (root / name).mkdir(exist_ok=True, mode=_OWNER)
-            self._try()
+            self.check()
         except OSError as error:
             raise UsageError(
                 f"a spool must be a folder that can be written to and synced; {root}: "
@@ -132,11 +132,13 @@ class Spool:
                     held += path.stat().st_size
         self._held = held
 
-    def _path(self, folder: str, sha256: str) -> Path:
-        return self.root / folder / sha256[:2] / sha256
+    def check(self) -> None:
+        """Write, sync and move a file as a film is, and see that one file system holds all.
 
-    def _try(self) -> None:
-        """Write, sync and move a file as a film is, and see that one file system holds all."""
+        Raises:
+            OSError: where that fails.
+            UsageError: for several file systems.
+        """
         devices = {(self.root / name).stat().st_dev for name in _FOLDERS}
         if devices != {self.root.stat().st_dev}:
             raise UsageError(
@@ -154,6 +156,9 @@ class Spool:
         finally:
             tried.unlink(missing_ok=True)
             place.unlink(missing_ok=True)
+
+    def _path(self, folder: str, sha256: str) -> Path:
+        return self.root / folder / sha256[:2] / sha256
 
 
 def open_private(path: Path) -> BufferedWriter:

@@ -46,6 +46,8 @@ class Refusal(FilmFault):
     sop_instance_uid: str = ""
     pixels_sha256: str = ""
     """The same fact as in `FilmFacts`, for a film that could be read but must not be scored."""
+    header: DicomHeader | None = Field(default=None, repr=False)
+    """The DICOM identity of a film that could be read, where it was requested."""
     preview: bytes | None = Field(default=None, repr=False)
     """A small JPEG of a film that could be read, where it was requested."""
 

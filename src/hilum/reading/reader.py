@@ -111,6 +111,7 @@ class FilmReader:
                 **_fault(error),
                 "sha256": _hash(path),
                 "settled": before is not None and _stamp(path) == before,
+                "header": None if film is None or film.header is None else asdict(film.header),
                 **identity,
             }
             # why it is not scored can often be seen: turned black and white, a hand, a collage

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError
 from hilum.service.store.tokens import AccessToken, Scope
+from hilum.web.problems import ServiceError
 
 __all__ = [
     "COOKIE",

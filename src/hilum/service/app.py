@@ -15,9 +15,7 @@ from starlette.exceptions import HTTPException
 from hilum import __version__
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.service.access import Needs
-from hilum.service.documents import ProblemDocument
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import PROBLEM_TYPE, ServiceError, problem_body
 from hilum.service.routes import (
     exports,
     films,
@@ -28,6 +26,7 @@ from hilum.service.routes import (
     status,
     verdicts,
 )
+from hilum.web.problems import PROBLEM_TYPE, ProblemDocument, ServiceError, problem_body
 
 __all__ = ["application", "openapi_text"]
 

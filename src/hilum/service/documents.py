@@ -12,6 +12,7 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.notice import NOT_A_DEVICE
 from hilum.service.store.tokens import Scope
 from hilum.service.store.worklist import WorklistState
+from hilum.web.problems import ProblemDocument
 
 __all__ = [
     "BoxDocument",
@@ -21,7 +22,6 @@ __all__ = [
     "FindingSummary",
     "HistoryDocument",
     "Judgment",
-    "ProblemDocument",
     "ReaderProgress",
     "ReadingDocument",
     "ReasonSummary",
@@ -41,18 +41,6 @@ __all__ = [
 
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _FindingName = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class ProblemDocument(Document):
-    """What went wrong, as RFC 9457 has it."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str
-    """Stable reason, for programs."""
-    detail: str = ""
-    """What must hold, what came, and what to do."""
 
 
 class Judgment(StrEnum):

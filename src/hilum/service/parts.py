@@ -16,13 +16,13 @@ from hilum.files.database import Database
 from hilum.files.lock import LOCK
 from hilum.service.objects import FilmObjects
 from hilum.service.pictures import FilmPictures
-from hilum.service.rates import RateLimit
 from hilum.service.settings import ServiceSettings
 from hilum.service.store.database import open_database
 from hilum.service.store.films import FilmRow, FilmState, StoredFilms
 from hilum.service.store.tokens import AccessToken, StoredTokens
 from hilum.service.store.verdicts import StoredVerdicts
 from hilum.service.store.worklist import BLINDED_STATES, Worklist, WorklistState
+from hilum.web.rates import RateLimit
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 
 from hilum.domain.errors import UsageError
+from hilum.files.address import is_loopback
+from hilum.web.settings import GuardRules, RequestLimits, names_of
 
-__all__ = ["ServiceLimits", "ServiceSettings", "is_loopback"]
+__all__ = ["ServiceLimits", "ServiceSettings"]
+
+_UPLOAD = "/v1/films"
 
 
 @dataclass(frozen=True)
-class ServiceLimits:
+class ServiceLimits(RequestLimits):
     """What a service takes, at most.
 
     Attributes:
         film_bytes: of one film.
-        json_bytes: of any other request.
         uploads_per_minute: by one token.
         wrong_tokens_per_minute: from one address.
         store_bytes: of all films together.
         waiting: films that wait to be scored.
-        slow_s, bytes_per_s: after this time, a body must have come at this rate.
-        body_s: seconds for a whole body.
-        header_s: seconds for the head of a request.
-        requests: that are worked on at a time; and from one address.
-        connections: open at a time; most may be idle, or slow.
     """
 
     film_bytes: int = 100 * 10**6
-    json_bytes: int = 10**6
     uploads_per_minute: int = 60
     wrong_tokens_per_minute: int = 10
     store_bytes: int = 10 * 10**9
     waiting: int = 64
-    slow_s: float = 10.0
-    bytes_per_s: float = 20_000.0
-    body_s: float = 120.0
-    header_s: float = 10.0
-    requests: int = 256
-    requests_per_address: int = 16
-    connections: int = 4096
 
 
 @dataclass(frozen=True)
@@ -73,10 +62,19 @@ class ServiceSettings:
         >>> sorted(ServiceSettings().hosts)
         ['127.0.0.1', '[::1]', 'localhost']
         """
-        own = {self.host, *self.names}
-        if is_loopback(self.host):
-            own |= {"127.0.0.1", "localhost", "::1"}
-        return frozenset(f"[{one}]" if ":" in one else one.lower() for one in own)
+        return names_of(self.host, self.names)
+
+    def rules(self) -> GuardRules:
+        """Return what a request must keep."""
+        return GuardRules(
+            hosts=self.hosts,
+            limits=self.limits,
+            names_option="--host-name",
+            marked=True,
+            secure=self.secure,
+            behind_proxy=self.behind_proxy,
+            larger={("POST", _UPLOAD): self.limits.film_bytes},
+        )
 
     def check(self, has_tokens: bool) -> None:
         """Refuse to listen where others can reach it without tokens and TLS.
@@ -96,17 +94,3 @@ class ServiceSettings:
                 f"an address that others can reach needs TLS; got {self.host} without. Give "
                 "--tls-cert and --tls-key, or --behind-proxy where a proxy does TLS"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is that of this machine alone.
-
-    >>> is_loopback("127.0.0.2"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

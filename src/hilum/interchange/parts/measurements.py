@@ -123,7 +123,7 @@ def report(film: FilmResults, kind: str, groups: Items[Dataset], lines: Items[st
     Args:
         film: results of the film.
         kind: name of the kind of object.
-        groups: measurement groups.
+        groups: measurement groups; none where nothing was measured.
         lines: texts that stand in it.
     """
     document = new_file()
@@ -147,7 +147,7 @@ def report(film: FilmResults, kind: str, groups: Items[Dataset], lines: Items[st
         content.code(MODIFIES, _LANGUAGE, _ENGLISH),
         *observer(film),
         content.code(MODIFIES, _REPORTED, _procedure(film)),
-        content.container(_MEASUREMENTS, groups),
+        *([content.container(_MEASUREMENTS, groups)] if groups else []),
         content.container(_QUALITATIVE, comments),
     ]
     content.root(document, _TITLE, "1500", items)

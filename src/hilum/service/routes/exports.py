@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from hilum.service.access import Parts, Reviewer
 from hilum.service.export import boxes_csv, labels_csv, verdicts_jsonl
 from hilum.service.parts import ServiceParts, Store
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.store.tokens import AccessToken, Scope
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

@@ -21,11 +21,11 @@ from hilum.service.documents import (
 )
 from hilum.service.objects import TooLargeError, UploadedBytes, harmless_suffix
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.store.films import FilmRow, FilmState, NewFilm
 from hilum.service.store.tokens import AccessToken
 from hilum.service.store.worklist import BLINDED_SORTS, BLINDED_STATES, WorklistQuery
 from hilum.service.views import film_document, links_of, listed_film
+from hilum.web.problems import ServiceError, problem_responses
 
 if TYPE_CHECKING:
     from hilum.service.queue import FilmQueue

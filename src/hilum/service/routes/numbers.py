@@ -17,9 +17,9 @@ from hilum.service.documents import (
     ReasonSummary,
     SummaryDocument,
 )
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.store.tally import StoreTally
 from hilum.service.store.tokens import Scope
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
-from hilum.service.problems import ServiceError
+from hilum.web.problems import ServiceError
 
 __all__ = ["router"]
 

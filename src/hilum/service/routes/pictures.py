@@ -9,10 +9,10 @@ from fastapi import APIRouter, Response
 
 from hilum.service.access import Parts, Viewer
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.routes.films import found
 from hilum.service.store.films import FilmRow
 from hilum.service.store.tokens import AccessToken
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

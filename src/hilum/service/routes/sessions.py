@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from hilum.service.access import COOKIE, Parts, Viewer, refuse_wrong
 from hilum.service.documents import SessionDocument, SessionRequest
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.store.tokens import AccessToken
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

@@ -12,7 +12,7 @@ from hilum import __version__
 from hilum.service.access import Parts, Viewer
 from hilum.service.documents import BundleDocument, VersionDocument
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError, problem_responses
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

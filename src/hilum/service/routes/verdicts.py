@@ -15,11 +15,11 @@ from hilum.service.documents import (
     VerdictRequest,
 )
 from hilum.service.parts import ServiceParts
-from hilum.service.problems import ServiceError, problem_responses
 from hilum.service.routes.films import found
 from hilum.service.store.films import FilmRow
 from hilum.service.store.verdicts import NewVerdict, StaleVersionError, StoredVerdict
 from hilum.service.views import history_of, verdict_document
+from hilum.web.problems import ServiceError, problem_responses
 
 __all__ = ["router"]
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from hilum.service.problems import PROBLEM_TYPE, ServiceError, problem_body
-from hilum.service.settings import ServiceLimits, ServiceSettings
+from hilum.web.problems import PROBLEM_TYPE, ServiceError, problem_body
+from hilum.web.settings import GuardRules, RequestLimits
 
 __all__ = ["CONTENT_SECURITY_POLICY", "Guard"]
 
@@ -38,25 +38,24 @@ _HEADERS = (
     (b"x-hilum-notice", b"Research software, not a medical device"),
 )
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_UPLOAD = "/v1/films"
 
 
 class Guard:
     """An ASGI application around another one.
 
-    It answers only to its own names (`Host`), takes a change only from its own pages (`Origin`,
-    `X-Hilum`), refuses encoded bodies, bounds size and time of a body and the number of requests,
-    and turns whatever goes wrong into a problem document. What it logs names no film and no text
-    of a request.
+    It answers only to its own names (`Host`), takes a change only from its own pages (`Origin`, and
+    `X-Hilum` where the rules say so), refuses encoded bodies, bounds size and time of a body and
+    the number of requests, and turns whatever goes wrong into a problem document. What it logs
+    names no film and no text of a request.
 
     Args:
         inner: what answers.
-        settings: names and limits.
+        rules: names and limits.
     """
 
-    def __init__(self, inner: Application, settings: ServiceSettings) -> None:
+    def __init__(self, inner: Application, rules: GuardRules) -> None:
         self._inner = inner
-        self._settings = settings
+        self._rules = rules
         self._busy: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,9 +67,8 @@ class Guard:
         answer = _Answer(send)
         address = (scope.get("client") or ("", 0))[0]
         self._busy[address] += 1
-        limits = self._settings.limits
-        upload = scope["method"] == "POST" and scope["path"] == _UPLOAD
-        most = limits.film_bytes if upload else limits.json_bytes
+        limits = self._rules.limits
+        most = self._rules.most_bytes(scope["method"], scope["path"])
         body = _Body(receive, limits, most)
         try:
             self._check(scope, address)
@@ -93,21 +91,23 @@ class Guard:
                 del self._busy[address]
 
     def _check(self, scope: Scope, address: str) -> None:
-        settings, headers = self._settings, _headers(scope)
+        rules, headers = self._rules, _headers(scope)
         busy = self._busy[address]
-        if not settings.behind_proxy and busy > settings.limits.requests_per_address:
+        if not rules.behind_proxy and busy > rules.limits.requests_per_address:
             raise ServiceError(
                 429, "TOO_MANY_REQUESTS", "fewer requests at a time", {"Retry-After": "1"}
             )
-        if self._busy.total() > settings.limits.requests:
+        if self._busy.total() > rules.limits.requests:
             raise ServiceError(
                 503, "TOO_BUSY", "too many requests at a time; send it again", {"Retry-After": "1"}
             )
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name.lower() not in settings.hosts:
+        if name.lower() not in rules.hosts:
             raise ServiceError(
-                421, "HOST_NOT_ALLOWED", "Host must be a name of this service; see --host-name"
+                421,
+                "HOST_NOT_ALLOWED",
+                f"Host must be a name of this service; see {rules.names_option}",
             )
         if headers.get("content-encoding", "identity") != "identity":
             raise ServiceError(
@@ -115,13 +115,13 @@ class Guard:
             )
         if scope["method"] in _SAFE:
             return
-        scheme = "https" if settings.secure else "http"
+        scheme = "https" if rules.secure else "http"
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"{scheme}://{host.lower()}":
             raise ServiceError(
                 403, "ORIGIN_NOT_ALLOWED", "a change must come from hilum's own page"
             )
-        if headers.get("x-hilum") != "1":
+        if rules.marked and headers.get("x-hilum") != "1":
             raise ServiceError(403, "HEADER_MISSING", "a change must carry the header X-Hilum: 1")
 
 
@@ -134,7 +134,7 @@ class _Body:
     """
 
     source: Receive
-    limits: ServiceLimits
+    limits: RequestLimits
     most: int
     failure: ServiceError | None = None
     _size: int = 0

@@ -7,11 +7,29 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from hilum.service.documents import ProblemDocument
+from hilum.domain.documents import Document
 
-__all__ = ["PROBLEM_TYPE", "ServiceError", "problem_body", "problem_responses"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "ProblemDocument",
+    "ServiceError",
+    "problem_body",
+    "problem_responses",
+]
 
 PROBLEM_TYPE = "application/problem+json"
+
+
+class ProblemDocument(Document):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    """Stable reason, for programs."""
+    detail: str = ""
+    """What must hold, what came, and what to do."""
 
 
 class ServiceError(Exception):
