@@ -7,6 +7,7 @@ from hilum.api.comparison import compare
 from hilum.api.export import deidentify
 from hilum.api.lab import calibrate, check, read, train
 from hilum.api.numbers import audit, evaluate
+from hilum.api.probe import probe
 from hilum.api.trust import readers, rule_out, upgrade, worklist
 from hilum.api.watch import watch_check, watch_fit
 
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "deidentify",
     "evaluate",
+    "probe",
     "read",
     "readers",
     "rule_out",

@@ -35,6 +35,7 @@ from hilum.cli import (
     node,
     phantom,
     predict,
+    probe,
     readers,
     report,
     rule_out,
@@ -126,6 +127,7 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
+app.command()(probe.probe)
 app.command()(upgrade.upgrade)
 app.command()(worklist.worklist)
 app.command()(localize.localize)
