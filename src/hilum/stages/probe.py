@@ -153,13 +153,13 @@ def _scored(
                 refused[error.code] += 1
             if advance is not None:
                 advance(number + 1, len(paths))
+    codes = ", ".join(f"{code.value} {count}" for code, count in sorted(refused.items()))
     if refused:
-        codes = ", ".join(f"{code.value} {count}" for code, count in sorted(refused.items()))
         notes.append(f"{counted(refused.total(), 'film')} could not be scored; left out ({codes})")
     if len(films) < 2:
         raise UsageError(
             f"a probe needs two films or more that can be scored; got {len(films)} of "
-            f"{len(paths)}. Name frontal chest films"
+            f"{len(paths)}{f' ({codes})' if codes else ''}. Name frontal chest films"
         )
     return films, notes
 

@@ -25,11 +25,11 @@ class AlterationKind(StrEnum):
     """Kind of an alteration, which says what a change of scores means."""
 
     SHORTCUT = "shortcut"
-    """Something that goes with findings and is none: a letter, a border, a line."""
+    """Something that goes with findings and is none: a letter, a line."""
     LUNGS = "lungs covered"
     """All that a finding of the lungs could be seen in is gone."""
     ROBUSTNESS = "robustness"
-    """What happens to films on their way: compression, contrast, position."""
+    """What happens to films on their way: collimation, compression, contrast, position."""
 
 
 class FindingChanges(Document):
@@ -117,7 +117,7 @@ class ProbeRun(Document):
     named: tuple[str, ...]
     """Shortcuts that are shown, a sentence each."""
     sensitive: tuple[str, ...]
-    """Alterations on a film's way that move scores, a sentence each."""
+    """Other alterations that move scores, a sentence each."""
     interval: str
     seed: int
     resamples: int

@@ -279,7 +279,7 @@ ALTERATIONS = (
     ),
     Alteration(
         "border-black",
-        _SHORTCUT,
+        _ROBUSTNESS,
         "a border of 5 % of each side black",
         "the same border in the film's mean gray",
         _bordered,

@@ -32,6 +32,8 @@ INTERVALS = (
 )
 FEWEST = 10
 """Positive and negative films that a ranking is judged by, of each at least."""
+_NAMED = 4
+"""Findings that a sentence names."""
 _ERROR = 0.025
 _ABSENT = "no film that this could be done on"
 _BEYOND_LUNGS = frozenset(
@@ -273,13 +275,20 @@ def _read_through(ranking: Mapping[str, ContextRanking], labels: bool) -> Iterat
 
 
 def _moved(results: Sequence[AlterationResult], kind: AlterationKind) -> Iterator[str]:
+    """Say of each alteration which findings it moves, those that it moves most first."""
+    verb = "Scores follow" if kind is AlterationKind.SHORTCUT else "Scores depend on"
     for result in results:
-        for name, one in result.findings.items():
-            if one.moved and one.in_spread is not None and result.kind is kind:
-                way = "raises" if one.in_spread > 0 else "lowers"
-                size = "" if one.apart.value is None else f"{abs(one.apart.value):.2f}"
-                yield (
-                    f"{name} follows what is no finding: {result.words} {way} its logit by {size} "
-                    f"more than the control, {abs(one.in_spread):.1f} standard deviations of its "
-                    f"logits over the films (n = {result.films:,})"
-                )
+        sizes = {
+            name: one.in_spread
+            for name, one in result.findings.items()
+            if one.moved and one.in_spread is not None
+        }
+        if result.kind is not kind or not sizes:
+            continue
+        order = sorted(sizes, key=lambda name: -abs(sizes[name]))
+        words = [f"{name} by {sizes[name]:+.1f}" for name in order[:_NAMED]]
+        more = f" and {len(order) - _NAMED} more" if len(order) > _NAMED else ""
+        yield (
+            f"{verb} {result.words}: more than the control it moves {', '.join(words)}{more} "
+            f"(standard deviations of a finding's logits; n = {result.films:,} films)"
+        )
