@@ -56,7 +56,7 @@ FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
-    *("--backbone", "--first", "films", "--keep", "--false-alarms"),
+    *("--backbone", "--first", "films", "--keep", "--false-alarms", "models"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

@@ -16,7 +16,7 @@ from hilum.evaluation.compare import ComparisonRequest
 from hilum.files.sealed import file_sha256
 from hilum.runs.folder import Places, RunFolder
 from hilum.runs.recipe import TrainingConfig, load_config
-from hilum.stages.compare import compare_runs, write_comparison
+from hilum.stages.compare import Compared, compare_runs, write_comparison
 from hilum.stages.films import TrainingRequest, split_of
 from hilum.stages.seeds import plan_runs
 from hilum.stages.sides import Side, places_of
@@ -53,7 +53,7 @@ def sides(toy: Path, tmp_path: Path, network: Network) -> Path:
     return tmp_path
 
 
-def compared(root: Path, *names: str) -> object:
+def compared(root: Path, *names: str) -> Compared:
     found = [Side.of(places_of(root / name)) for name in names]
     # the toy has two tune films; those of calibrate are enough for intervals
     runs = [(run, split_of(run, Split.CALIBRATE, None)) for side in found for run in side.runs]

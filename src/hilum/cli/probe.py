@@ -59,10 +59,11 @@ def probe(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Look for shortcuts: films are altered in ways that are no finding, beside controls.
+    """Look for shortcuts: what scores do on altered films.
 
-    A letter, a black border, lines, covered lungs; and compression, contrast and position. Exit
-    code 3: a shortcut is shown, and named.
+    Films get a letter, lines, covered lungs, a black border, compression, contrast and position
+    that are no finding, each beside a control that differs in one thing. Exit code 3: a shortcut
+    is shown, and named.
     """
     from hilum import api
     from hilum.domain.documents.probe import PROBE

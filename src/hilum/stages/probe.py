@@ -171,7 +171,7 @@ def _sample(bundle: Bundle, request: ProbeRequest) -> tuple[list[Path], list[str
         paths, late = _labeled(bundle, request, request.labels)
     rng = np.random.default_rng(np.random.SeedSequence((request.seed, 0x9B0BE)))
     dealt = [paths[number] for number in rng.permutation(len(paths)).tolist()]
-    kept = frozenset(sorted(dealt, key=lambda path: path in late)[: request.sample])
+    kept = frozenset(sorted(dealt, key=late.__contains__)[: request.sample])
     notes: list[str] = []
     if len(kept) < len(request.films):
         notes.append(f"{len(kept):,} of {len(request.films):,} films were drawn")

@@ -234,7 +234,7 @@ def _compressed(pixels: Pixels, rng: np.random.Generator) -> Altered:
     made = np.asarray(decoded, np.float32) / np.float32(255.0)
     error = (made - pixels).ravel()
     noise = pixels + error[rng.permutation(error.size)].reshape(pixels.shape)
-    return made, np.clip(noise, 0.0, 1.0)
+    return made.astype(np.float32), np.clip(noise, 0.0, 1.0).astype(np.float32)
 
 
 def _gamma(pixels: Pixels, _: np.random.Generator) -> Altered:

@@ -247,9 +247,9 @@ def _ranking(
     elif name in _BEYOND_LUNGS:
         verdict = RankingVerdict.NOT_LUNGS
     else:
-        reach = quantile * float(np.nanstd(left[1:]))
-        bounds = Interval(value=bounds.value, low=bounds.value - reach, high=bounds.value + reach)
-        if bounds.value - reach > 0.0 and float(whole[0]) > 0.5:
+        value, reach = bounds.value, quantile * float(np.nanstd(left[1:]))
+        bounds = Interval(value=value, low=value - reach, high=value + reach)
+        if value - reach > 0.0 and float(whole[0]) > 0.5:
             verdict = RankingVerdict.READS_THROUGH
     return ContextRanking(
         films=len(rows),
