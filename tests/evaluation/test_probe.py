@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -48,6 +48,7 @@ def test_an_alteration_is_a_film_and_so_is_its_control(film: Pixels, name: str) 
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "letters-wiped"])
+@settings(deadline=None)
 @given(rows=st.integers(32, 130), columns=st.integers(32, 130), seed=st.integers(0, 99))
 def test_any_film_can_be_altered(name: str, rows: int, columns: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).random((rows, columns), np.float32)
@@ -174,6 +175,19 @@ def test_a_change_is_that_of_the_logits() -> None:
     (sentence,) = found.named
     assert sentence.startswith("Scores follow a letter R pasted at the upper left of the picture")
     assert "Cardiomegaly" not in sentence
+
+
+def test_a_control_that_moves_alone_names_nothing() -> None:
+    """The pieces of a line may look like nodules."""
+    given = films()
+    _, control = given.altered["device-lines"]
+    control.logits[:, 0] += 2.0
+    found = measure(given)
+    lines = next(one for one in found.alterations if one.name == "device-lines")
+    one = lines.findings["Effusion"]
+    assert one.apart.value == pytest.approx(-2.0, abs=0.05)
+    assert not one.moved
+    assert found.named == ()
 
 
 def test_what_happens_on_a_films_way_is_no_shortcut() -> None:

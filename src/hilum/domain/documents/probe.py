@@ -45,7 +45,7 @@ class FindingChanges(Document):
     """`apart` in standard deviations of the finding's logits over the films; null where those do
     not vary."""
     moved: bool
-    """Whether `apart` is shown to be more than the limit, whichever way."""
+    """Whether `apart` and `change` are both shown to be more than the limit, the same way."""
     flips: Interval
     """Share of films whose call flips, of those with an operating point."""
     control_flips: Interval

@@ -122,7 +122,10 @@ def _scattered(ink: Pixels, rng: np.random.Generator, tiles: int) -> Pixels:
     rows, columns = ink.shape[0] // side, ink.shape[1] // side
     cut = ink[: rows * side, : columns * side].reshape(rows, side, columns, side)
     parts = cut.transpose(0, 2, 1, 3).reshape(-1, side, side)[rng.permutation(rows * columns)]
-    turned = np.stack([np.rot90(part, int(rng.integers(1, 4))) for part in parts])
+    turns = rng.integers(1, 4, len(parts))
+    turned = parts.copy()
+    for count in (1, 2, 3):
+        turned[turns == count] = np.rot90(parts[turns == count], count, axes=(1, 2))
     made = np.zeros_like(ink)
     back = turned.reshape(rows, columns, side, side).transpose(0, 2, 1, 3)
     made[: rows * side, : columns * side] = back.reshape(rows * side, columns * side)

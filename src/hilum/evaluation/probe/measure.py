@@ -158,13 +158,14 @@ class _Judge:
         value, draws = self.mean(values)
         return interval(value, draws, _ABSENT, bounded)
 
-    def moved(self, values: NDArray[np.float64], column: int) -> bool:
-        """Return whether the mean is shown to lie beyond the limit, whichever way."""
+    def moved(self, values: NDArray[np.float64], column: int) -> int:
+        """Return 1 or -1 where the mean is shown to lie beyond the limit that way, else 0."""
         value, draws = self.mean(values)
         if np.isnan(value) or np.isnan(draws).any() or not self.spread[column]:
-            return False
+            return 0
         reach = self.quantile * float(draws.std())
-        return abs(value) - reach > LIMIT * float(self.spread[column])
+        beyond = abs(value) - reach > LIMIT * float(self.spread[column])
+        return int(np.sign(value)) if beyond else 0
 
 
 def _alteration(films: ProbedFilms, one: Alteration, judge: _Judge) -> AlterationResult:
@@ -182,7 +183,9 @@ def _alteration(films: ProbedFilms, one: Alteration, judge: _Judge) -> Alteratio
             control=judge.interval(other),
             apart=mean,
             in_spread=None if mean.value is None or not unit else mean.value / unit,
-            moved=judge.moved(apart, column),
+            # the pieces of a control may be what moves: the film altered must be moved itself
+            moved=judge.moved(apart, column) != 0
+            and judge.moved(apart, column) == judge.moved(own, column),
             flips=judge.interval(_flipped(films.whole, altered, done, column), bounded=True),
             control_flips=judge.interval(
                 _flipped(films.whole, control, done, column), bounded=True
