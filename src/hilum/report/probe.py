@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hilum.domain.documents import Interval
 from hilum.domain.documents.probe import AlterationKind, AlterationResult, ProbeRun, RankingVerdict
+from hilum.domain.errors import counted
 from hilum.domain.findings import display_name
 from hilum.report.evaluation.page import Footnotes, signed
 from hilum.report.parts.page import document
@@ -16,6 +17,12 @@ __all__ = ["printed_probe", "probe_page", "verdict_of"]
 
 _RANKED = ("Finding", "positive", "AUROC", "lungs covered", "outside covered", "verdict")
 _MOVED = ("Alteration", "films", "most", "change", "flip", "control")
+_CHIPS = {
+    RankingVerdict.READS_THROUGH: "error",
+    RankingVerdict.NOT_SHOWN: "",
+    RankingVerdict.NOT_LUNGS: "skip",
+    RankingVerdict.NOT_JUDGED: "skip",
+}
 _WIDEST = 2.0
 """Standard deviations at which the page's axis ends: larger changes are cut off there."""
 _READ = (
@@ -31,7 +38,7 @@ def verdict_of(found: ProbeRun) -> str:
         films += f" of {found.films.patients:,} patients"
     if not found.named:
         return f"No shortcut is shown on {films}."
-    return f"{len(found.named)} shown on {films}."
+    return f"{counted(len(found.named), 'shortcut')} shown on {films}."
 
 
 def printed_probe(found: ProbeRun, width: int) -> str:
@@ -103,7 +110,7 @@ def probe_page(found: ProbeRun) -> str:
         "probe": found,
         "verdict": verdict_of(found),
         "read": _READ,
-        "through": RankingVerdict.READS_THROUGH,
+        "chips": _CHIPS,
         "kinds": AlterationKind,
         "axis": forest_axis(axis),
         "forest": row,
