@@ -85,6 +85,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     from hilum.domain.documents.evaluation import Evaluation
     from hilum.domain.documents.heatmaps import HeatmapEvaluation, Localization, Sanity
     from hilum.domain.documents.inspection import DatasetInspection
+    from hilum.domain.documents.probe import ProbeRun
     from hilum.domain.documents.readers import ReaderStudy
     from hilum.domain.documents.rule_out import RuleOut
     from hilum.domain.documents.upgrade import Upgrade
@@ -103,6 +104,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
         "evaluation": Evaluation,
         "heatmaps": HeatmapEvaluation,
         "localisation": Localization,
+        "probe": ProbeRun,
         "readers": ReaderStudy,
         "rule_out": RuleOut,
         "run": RunFacts,

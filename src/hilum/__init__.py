@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         compare,
         deidentify,
         evaluate,
+        probe,
         read,
         readers,
         rule_out,
@@ -42,6 +43,7 @@ __all__ = [
     "explain",
     "imaging",
     "metrics",
+    "probe",
     "read",
     "readers",
     "rule_out",
@@ -56,8 +58,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _VERBS = (
-    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
-    *("rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
+    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "probe", "read"),
+    *("readers", "rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
 )
 
 

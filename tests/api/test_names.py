@@ -14,8 +14,8 @@ import pytest
 import hilum
 
 VERBS = (
-    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "read", "readers"),
-    *("rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
+    *("audit", "calibrate", "check", "compare", "deidentify", "evaluate", "probe", "read"),
+    *("readers", "rule_out", "train", "upgrade", "watch_check", "watch_fit", "worklist"),
 )
 
 

@@ -74,8 +74,9 @@ def test_every_verb_explains_itself(said: Callable[..., tuple[int, str, str]], v
 def test_every_verb_of_the_design_is_there() -> None:
     promised = (
         *("demo", "phantom", "check", "cache", "train", "import", "calibrate", "evaluate"),
-        *("compare", "errors", "audit", "rule-out", "readers", "upgrade", "worklist", "localize"),
-        *("bundle", "export", "predict", "merge", "deidentify", "fetch", "report", "doctor"),
+        *("compare", "errors", "audit", "rule-out", "readers", "probe", "upgrade", "worklist"),
+        *("localize", "bundle", "export", "predict", "merge", "deidentify", "fetch", "report"),
+        "doctor",
     )
     assert promised == VERBS
 
@@ -109,6 +110,9 @@ def test_every_verb_of_the_design_is_there() -> None:
         ("predict . *.bmp -o new", r"a pattern must match something; '\*\.bmp'"),
         ("upgrade nowhere starter x -o new", r"bundle.json must be there|must be a folder or one"),
         ("upgrade starter starter x -o new --policy no.yaml", "a policy must be a file of YAML"),
+        ("probe nowhere x -o new", "a bundle must be a folder or one of starter; nowhere is"),
+        ("probe starter none.png -o new", r"two films or more .*; got 0 of 1 \(FILE_NOT_FOUND 1\)"),
+        ("train demo --data . -o finished --seeds 2", r"folders of their own; finished is a run"),
         ("worklist nowhere", "a list is of the results of `hilum predict`; nowhere has none"),
         ("worklist --reading-minutes 9", "readers must keep up with the films"),
         ("demo -o finished", "the demo needs a new folder; finished is not empty"),

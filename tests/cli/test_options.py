@@ -56,9 +56,8 @@ FREE = {
     *("config", "inputs", "--set", "--sink", "--claim", "--label-order", "--prevalence"),
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
-    *("--backbone", "--first", "films", "--keep", "--false-alarms"),
-    *("--label-noise",),
-    *("source", "--rate", "--hours"),
+    *("--backbone", "--first", "films", "--keep", "--false-alarms", "models"),
+    *("--label-noise", "source", "--rate", "--hours"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

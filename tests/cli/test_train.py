@@ -219,6 +219,41 @@ def test_a_stopped_run_is_resumed_with_its_sinks(
         assert [line["epoch"] for line in epochs] == [1, 2, 3]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("traced_once", "uncurved")
+def test_runs_of_several_seeds_are_trained_once_each_and_compared(
+    said: Said, films: Path, tiny: Path
+) -> None:
+    runs, cache, changes = tiny.parent / "runs", tiny.parent / "cache", ("--set", "seed=4")
+    given = ("train", tiny, "--data", films, "--cache", cache, "-o", runs, *changes)
+    code, out, err = said(*given, "--seeds", 2)
+    assert (code, out) == (0, f"{runs}\n"), err
+    assert "run 1 of 2, seed 4\n" in err
+    assert sorted(path.name for path in runs.iterdir()) == ["seed-4", "seed-5"]
+    first, second = ((runs / name / "split.csv").read_text() for name in ("seed-4", "seed-5"))
+    assert first == second
+    weights = [run / "checkpoints" / "best.safetensors" for run in sorted(runs.iterdir())]
+    assert weights[0].read_bytes() != weights[1].read_bytes()
+    # what is finished stays, and what was killed goes on
+    stamps = [path.stat().st_mtime_ns for path in weights]
+    code, out, err = said(*given, "--seeds", 3, "--json")
+    assert code == 0, err
+    assert list(json.loads(out)["runs"]) == ["seed-4", "seed-5", "seed-6"]
+    assert err.count("already finished: ") == 2
+    assert [path.stat().st_mtime_ns for path in weights] == stamps
+    code, out, err = said("compare", runs, f"{runs}/seed-4,{runs}/seed-6", "-o", runs / "compared")
+    assert code == 0, err
+    assert "seeds were varied: 2 and 3 runs" in out
+
+
+def test_seeds_are_two_or_more(said: Said, films: Path, tiny: Path) -> None:
+    code, _, err = said("train", tiny, "--data", films, "-o", "new", "--seeds", 1)
+    assert code == 2
+    assert err == (
+        "hilum: Invalid value for '--seeds': Input should be greater than or equal to 2\n"
+    )
+
+
 def _steps(folder: Path) -> list[int]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

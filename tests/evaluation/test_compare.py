@@ -68,7 +68,9 @@ def test_a_much_worse_model_is_called_worse() -> None:
     (pair,) = found.pairs
     assert pair.macro_auroc.verdict is PairVerdict.WORSE
     assert pair.words.startswith("second is worse than first: macro AUROC -0.")
-    assert pair.words.endswith("at 600 films of 200 patients")
+    assert pair.words.endswith(
+        "at 600 films of 200 patients; seeds were not varied: one run a side"
+    )
     assert found.chosen == "first"
 
 
@@ -151,7 +153,7 @@ def test_a_margin_is_said_in_words() -> None:
     states, models = drawn(0.02, 0)
     request = ComparisonRequest("tune", may_choose=True, margin=0.05, resamples=200)
     (pair,) = compare(models, cohort(states), request).pairs
-    assert pair.words.endswith("no worse by more than the margin 0.05")
+    assert "; no worse by more than the margin 0.05; seeds were not varied" in pair.words
 
 
 def test_films_of_the_test_split_choose_nothing() -> None:
@@ -203,3 +205,58 @@ def test_a_model_that_has_seen_the_films_is_not_called_better(first_knows: bool)
     alike = compare(both, cohort(states), REQUEST)
     assert alike.pairs[0].macro_auroc.verdict is PairVerdict.WORSE
     assert alike.chosen == better.name
+
+
+# models of several runs
+
+
+def of_runs(seed: int, runs: int, spread: float) -> tuple[NDArray[np.int8], list[Contender]]:
+    """Two models that are equal in truth; each run is a draw of how well it reads the films."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=(FILMS, 2))
+    states = (truth + rng.normal(size=truth.shape) > 0.8).astype(np.int8)
+
+    def run() -> Probabilities:
+        noise = 1.0 + spread * rng.uniform(-1.0, 1.0)
+        scores = truth + noise * rng.normal(size=truth.shape)
+        return Probabilities(1 / (1 + np.exp(-scores)), LABELS)
+
+    def model(name: str) -> Contender:
+        own = [run() for _ in range(runs)]
+        others = {f"{name}-{number}": one for number, one in enumerate(own[1:], 1)}
+        return Contender(name, own[0], others=others, run=f"{name}-0")
+
+    return states, [model("first"), model("second")]
+
+
+def test_the_difference_of_models_is_that_of_the_means_of_their_runs() -> None:
+    states, models = of_runs(0, runs=3, spread=0.5)
+    found = compare(models, cohort(states), REQUEST)
+    (pair,) = found.pairs
+    for column, name in enumerate(LABELS):
+        first, second = (
+            np.mean([roc_auc_score(states[:, column], run.of(name)) for run in one.runs])
+            for one in models
+        )
+        assert pair.auroc[name].difference.value == pytest.approx(second - first, abs=1e-12)
+    assert list(found.models["first"].runs) == ["first-0", "first-1", "first-2"]
+    assert found.seeds == "runs of each model, by seed: first: 3, second: 3"
+    assert "crossed with resamples of the runs" in found.interval
+
+
+def test_seeds_that_move_the_number_widen_the_interval() -> None:
+    states, models = of_runs(0, runs=4, spread=0.9)
+    (pair,) = compare(models, cohort(states), REQUEST).pairs
+    spread, number = pair.macro_auroc.spread, pair.macro_auroc.difference
+    assert spread is not None
+    assert number.high is not None
+    assert number.low is not None
+    assert spread.seeds > spread.patients
+    assert number.high - number.low > 2 * 1.96 * np.hypot(spread.seeds, spread.patients) * 0.95
+
+
+def test_one_run_too_many_times_is_refused() -> None:
+    states, (first, second) = of_runs(0, runs=2, spread=0.5)
+    twice = replace(first, others={"again": first.scores})
+    with pytest.raises(UsageError, match="two of first give the same scores"):
+        compare([twice, second], cohort(states), REQUEST)

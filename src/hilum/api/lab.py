@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hilum.domain.radiograph import Radiograph
     from hilum.domain.scores import Target
     from hilum.inference.engine import Precision
+    from hilum.stages.seeds import PlannedRun
     from hilum.training.fit import Callback
     from hilum.training.sinks import Sinks
 
@@ -122,6 +123,7 @@ def train(
     exclude: Path | str | None = None,
     allow_unlabelled: bool = False,
     resume: bool = False,
+    seeds: int | None = None,
     cache: Path | str | None = None,
     sinks: Sequence[str] = (),
     watch: Callback | None = None,
@@ -138,12 +140,15 @@ def train(
         exclude: a file with the names of films to leave out, one a line.
         allow_unlabelled: whether films without a row are expected.
         resume: go on with a run that was stopped.
+        seeds: train this many runs that differ in their seed alone, in folders below `out`, such
+            as `seed-0`; finished ones stay. None for one run in `out`.
         cache: folder in which reduced films are kept and looked up.
         sinks: where finished epochs are also logged: `tensorboard`, `mlflow` or `mlflow=URI`.
         watch: progress callbacks.
 
     Returns:
-        The run's folder, for `calibrate` and `evaluate`.
+        The run's folder, for `calibrate` and `evaluate`; with `seeds` the folder of the runs, for
+        `compare`.
 
     Raises:
         UsageError: for an unknown preset or field, or a folder that is in use.
@@ -166,22 +171,28 @@ def train(
     request = TrainingRequest(
         load_config(str(config), words), Path(data), path_of(exclude), allow_unlabelled
     )
+    from hilum.stages.seeds import plan_runs
+
     places = Places(RunFolder(Path(out)), Path(data), path_of(cache))
-    if resume and places.run.finished_with(request.config):
-        return places.run.root
-    places.run.refuse_used(resume)
+    for planned in plan_runs(request, places, seeds, resume):
+        if not planned.finished:
+            _train(planned, tuple(sinks), watch)
+    return places.run.root
+
+
+def _train(planned: PlannedRun, sinks: Sequence[str], watch: Callback | None) -> None:
     from hilum.stages.index import write_index
     from hilum.training.fit import NO_CALLBACK
     from hilum.training.sinks import opened
     from hilum.training.train import train as train_run
 
+    request, places = planned.request, planned.places
     cohort, splits = request.settled(request.read())
     request.keep_excluded(places.run)
     with opened(tuple(sinks), places.run.root, request.config) as logged:
         watched = _Logged(NO_CALLBACK if watch is None else watch, logged)
         train_run(request.config, cohort, splits, places, watched)
     write_index(places.run)
-    return places.run.root
 
 
 def calibrate(

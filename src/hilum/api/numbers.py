@@ -15,18 +15,15 @@ if TYPE_CHECKING:
 
     from hilum.api.lab import Advance, Remark
     from hilum.domain.documents.audit import Audit, ExpertClaim
-    from hilum.domain.documents.comparison import Comparison
     from hilum.domain.documents.evaluation import Evaluation
     from hilum.domain.findings import LabelSet
     from hilum.domain.policy import LabelPolicy
     from hilum.domain.record import Cohort
-    from hilum.evaluation.compare import ComparisonRequest
     from hilum.predictions.levels import Combine, Level
     from hilum.predictions.read import Predictions
-    from hilum.stages.compare import Compared
     from hilum.stages.evaluate import RunEvaluation
 
-__all__ = ["audit", "compare", "evaluate", "is_table"]
+__all__ = ["audit", "evaluate", "is_table"]
 
 _TABLES = (".csv", ".tsv", ".gz")
 
@@ -118,69 +115,6 @@ def evaluate(
     if remark is not None:
         remark(_columns_read(place, done.read))
     return done.evaluation
-
-
-def compare(
-    models: Sequence[Path | str],
-    labels: Path | str | None = None,
-    out: Path | str | None = None,
-    *,
-    choose_on: str = "tune",
-    margin: float = 0.0,
-    policy: LabelPolicy | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
-    advance: Advance | None = None,
-) -> Comparison:
-    """Compare models in pairs, every one with the first, on the same films.
-
-    Runs are compared and chosen on their tune films; predictions on the films and findings that
-    all tables have, and nothing is chosen.
-
-    Args:
-        models: folders of runs, or CSVs of predictions; two or more.
-        labels: the dataset with the labels; for runs None for their own.
-        out: where to write comparison.json, .md and .html; None to write nothing.
-        choose_on: `tune`, or `test`, which is flagged.
-        margin: AUROC that may be lost by a model that is still called no worse.
-        policy: what labels count as; for predictions only.
-        resamples: patient resamples behind each interval.
-        seed: of the resamples.
-        advance: progress callback.
-
-    Raises:
-        DatasetError: when the models have no films or findings in common.
-        UsageError: for runs mixed with CSVs, or CSVs without labels.
-
-    Example:
-        >>> compare(["a.csv", "b.csv"])
-        Traceback (most recent call last):
-        ...
-        hilum.domain.errors.UsageError: predictions are compared with --labels DATASET
-    """
-    from hilum.evaluation.compare import ComparisonRequest
-
-    places = [Path(model) for model in models]
-    folders = [place for place in places if place.is_dir()]
-    if folders and len(folders) < len(places):
-        raise UsageError("compare runs, or CSVs, not both; a run is a folder")
-    request = ComparisonRequest("the films of the CSVs", False, margin, resamples, seed)
-    if folders:
-        found = _compare_runs(folders, path_of(labels), choose_on, request, advance)
-    elif labels is None:
-        raise UsageError("predictions are compared with --labels DATASET")
-    else:
-        from hilum.datasets import open_dataset
-        from hilum.domain.policy import LabelPolicy, settle
-        from hilum.stages.compare import compare_predictions
-
-        cohort = settle(open_dataset(Path(labels)), LabelPolicy() if policy is None else policy)
-        found = compare_predictions(places, cohort, request)
-    if out is not None:
-        from hilum.stages.compare import write_comparison
-
-        write_comparison(found, Path(out))
-    return found.comparison
 
 
 def audit(
@@ -348,31 +282,6 @@ def _columns_read(table: Path, read: Predictions) -> str:
         for finding, column in read.columns.items()
     )
     return f"{table.name}: columns read: {', '.join(pairs)}"
-
-
-def _compare_runs(
-    folders: Sequence[Path],
-    data: Path | None,
-    choose_on: str,
-    request: ComparisonRequest,
-    advance: Advance | None,
-) -> Compared:
-    from hilum.domain.record import Split
-    from hilum.runs.folder import RunFolder
-    from hilum.stages.compare import choose_on_test, compare_runs
-    from hilum.stages.films import split_of
-
-    use = choice(Split, choose_on, "choose_on")
-    if use not in (Split.TUNE, Split.TEST):
-        raise UsageError(f"--choose-on must be tune, or test (flagged); got {use}")
-    runs = [RunFolder(folder) for folder in folders]
-    step = advance or nothing
-    found = compare_runs(
-        [(run, split_of(run, Split.TUNE, data)) for run in runs],
-        request,
-        lambda name, done, total: step(f"reading tune for {name}", done, total),
-    )
-    return choose_on_test(found, runs) if use is Split.TEST else found
 
 
 def _order(words: str, cohort: Cohort) -> LabelSet:

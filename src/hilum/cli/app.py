@@ -36,6 +36,7 @@ from hilum.cli import (
     node,
     phantom,
     predict,
+    probe,
     readers,
     report,
     rule_out,
@@ -127,6 +128,7 @@ app.command()(errors.errors)
 app.command()(audit.audit)
 app.command("rule-out")(rule_out.rule_out)
 app.command()(readers.readers)
+app.command()(probe.probe)
 app.command()(upgrade.upgrade)
 app.command()(worklist.worklist)
 app.command()(localize.localize)

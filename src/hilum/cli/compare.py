@@ -28,7 +28,10 @@ __all__ = ["compare"]
 
 def compare(
     models: Annotated[
-        list[Path], typer.Argument(help="Two or more runs, or two or more tables of predictions.")
+        list[str],
+        typer.Argument(
+            help="Two or more runs, folders of runs, or tables; a,b is one of two runs."
+        ),
     ],
     out: Out,
     labels: Labels = None,
@@ -57,14 +60,15 @@ def compare(
 
     Runs are compared and chosen on their tune films, with their test numbers beside. Tables of
     predictions are compared on the films and findings that all of them have. The label options
-    apply to tables only: a run has its own label policy.
+    apply to tables only: a run has its own label policy. Several runs of one model, which differ in
+    their seed alone, are a folder of runs, or paths with commas between: intervals include seeds.
     """
     from hilum import api
     from hilum.domain.record import Split
     from hilum.report.evaluation.table import comparison_markdown
 
     policy = None
-    if labels is not None and not any(model.is_dir() for model in models):
+    if labels is not None and not any(Path(model).is_dir() for model in models):
         policy = label_policy(uncertain=uncertain, blank=blank, views=views, label_set=label_set)
     with progress(quiet) as step:
         comparison = api.compare(

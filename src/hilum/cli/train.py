@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,14 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Continue a run that was stopped.", rich_help_panel=OUTPUT),
 ]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="Train this many runs, which differ in their seed alone (default: one run).",
+        rich_help_panel=MODEL,
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -89,6 +98,7 @@ def train(
     exclude: Exclude = None,
     allow_unlabelled: StrayFilms = False,
     resume: Resume = False,
+    seeds: Seeds = None,
     cache: Cache = None,
     sinks: SinkWords = None,
     explain_weights: ExplainWeights = False,
@@ -99,7 +109,8 @@ def train(
     """Train a network on a dataset's train split.
 
     Patients are split by the dataset's official test list, where it has one, and by a hash. Several
-    processes, on one machine or more, are started by torchrun with the same command.
+    processes, on one machine or more, are started by torchrun with the same command. With --seeds
+    the folder holds a run for each seed (seed-0, seed-1), all of one split; finished ones stay.
     """
     from hilum.runs.recipe import load_config
     from hilum.stages.films import TrainingRequest
@@ -116,19 +127,35 @@ def train(
 
     check(sinks or ())
     from hilum.runs.folder import Places, RunFolder
+    from hilum.stages.seeds import plan_runs
     from hilum.training.ranks import joined
 
-    places = Places(RunFolder(out), data, cache)
     stoppable = terminal.stoppable("the same command with --resume")
     with stoppable, terminal.telling(verbose), joined() as ranks:
-        if resume and places.run.finished_with(resolved):
-            say(f"already finished: {out}", quiet or not ranks.main)
-        else:
-            if ranks.main:
-                places.run.refuse_used(resume)
-            _train(request, places, tuple(sinks or ()), ranks, quiet or not ranks.main)
+        runs = plan_runs(request, Places(RunFolder(out), data, cache), seeds, resume, ranks.main)
+        silent = quiet or not ranks.main
+        for number, planned in enumerate(runs, start=1):
+            if planned.finished:
+                say(f"already finished: {planned.places.run.root}", silent)
+                continue
+            if seeds is not None:
+                say(f"run {number} of {seeds}, seed {planned.request.config.seed}", silent)
+            _train(planned.request, planned.places, tuple(sinks or ()), ranks, silent)
         if ranks.main:
-            typer.echo((out / "run.json").read_text("utf-8").rstrip() if as_json else out)
+            _print([planned.places.run.root for planned in runs], out, as_json)
+
+
+def _print(runs: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Print the folder, or the facts of the run or runs in it."""
+    if not as_json:
+        typer.echo(out)
+    elif runs == [out]:
+        typer.echo((out / "run.json").read_text("utf-8").rstrip())
+    else:
+        import json
+
+        facts = {run.name: json.loads((run / "run.json").read_text("utf-8")) for run in runs}
+        terminal.print_json({"runs": facts})
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilum.domain.documents import Interval, SplitFacts
 from hilum.domain.documents.comparison import (
@@ -15,21 +15,25 @@ from hilum.domain.documents.comparison import (
     Pair,
     PairDifference,
     PairVerdict,
+    RunSpread,
 )
 from hilum.domain.errors import DatasetError, UsageError
-from hilum.domain.record import Cohort, labeled
+from hilum.domain.record import Cohort
 from hilum.domain.scores import Probabilities
-from hilum.metrics.comparison import bootstrap_p, holm, paired_interval
-from hilum.metrics.ranking import Ranking
-from hilum.metrics.resampling import interval, mean_present, patient_resamples
+from hilum.evaluation.areas import MACRO, ModelAreas, measure_areas
+from hilum.metrics.comparison import bootstrap_p, holm
+from hilum.metrics.crossed import CrossedNumber, RunNumbers
+from hilum.metrics.resampling import interval
 
 __all__ = ["ComparisonRequest", "Contender", "compare"]
 
-_MACRO = "macro"
-_CELLS = 100_000
-"""Films times resamples worked on at once."""
 _ABSENT = "no finding has both positive and negative films"
 _SIGNIFICANT = 0.05
+_NOT_VARIED = "seeds were not varied"
+_CROSSED = (
+    ", crossed with resamples of the runs of a model (the mean of its runs is compared; Student's "
+    "quantile at Satterthwaite's degrees of freedom)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,15 @@ class Contender:
     contamination: str = ""
     """Why the model may know these patients; it is then not called better than one that does
     not."""
+    others: Mapping[str, Probabilities] = field(default_factory=dict[str, Probabilities])
+    """Scores by further runs, by name, that differ from the first in their seed alone."""
+    run: str = ""
+    """Name of the first run, where there are several."""
+
+    @property
+    def runs(self) -> tuple[Probabilities, ...]:
+        """Scores by all runs, the first one's first."""
+        return (self.scores, *self.others.values())
 
 
 @dataclass(frozen=True)
@@ -69,14 +82,6 @@ class ComparisonRequest:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Areas:
-    """AUROC and AP of one model by finding and macro: (1 + R,), the films themselves first."""
-
-    auroc: Mapping[str, NDArray[np.float64]]
-    average_precision: Mapping[str, NDArray[np.float64]]
-
-
 def compare(
     contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
 ) -> Comparison:
@@ -96,24 +101,31 @@ def compare(
         DatasetError: when scores are not of these films and findings.
     """
     _check(contenders, cohort)
-    areas = {one.name: areas for one, areas in _measured(contenders, cohort, request)}
+    runs = [one.runs for one in contenders]
+    measured = measure_areas(runs, cohort, request.resamples, request.seed)
+    areas = {one.name: own for one, own in zip(contenders, measured, strict=True)}
     names = list(areas)
-    pairs = [_pair(areas, names[0], name) for name in names[1:]]
+    counts = {one.name: len(one.runs) for one in contenders}
+    pairs = [
+        _pair(areas, (names[0], name), _seeds_of_pair(counts, names[0], name)) for name in names[1:]
+    ]
     knowing = {one.name: one.contamination for one in contenders if one.contamination}
     fair = [name for name in names if name not in knowing] or names
     split = SplitFacts.of(request.split, cohort)
+    crossed = _CROSSED if any(one.others for one in contenders) else ""
     models = {one.name: _own(one, areas[one.name]) for one in contenders}
     return Comparison(
         split=split,
         level=request.level,
         labels=contenders[0].scores.labels.findings,
         interval=f"95 % percentile intervals and two-sided p-values of {request.resamples:,} "
-        "paired patient bootstrap resamples; Holm's correction over the findings, and over the "
-        "pairs for macro numbers",
+        f"paired patient bootstrap resamples{crossed}; Holm's correction over "
+        "the findings, and over the pairs for macro numbers",
         seed=request.seed,
         resamples=request.resamples,
         models=models,
         pairs=tuple(_without_claims(p, knowing) for p in _judged(pairs, split, request)),
+        seeds=_seeds(counts),
         chosen=_best({name: models[name] for name in fair}) if request.may_choose else None,
         chosen_on=request.split if request.may_choose else "",
         notes=(*(f"{name}: {why}" for name, why in knowing.items()), *request.notes),
@@ -158,72 +170,87 @@ def _check(contenders: Sequence[Contender], cohort: Cohort) -> None:
         )
     first = contenders[0].scores
     for one in contenders:
-        if one.scores.labels.findings != first.labels.findings:
-            raise DatasetError(
-                f"models must score the same findings in one order; {names[0]} has "
-                f"{', '.join(first.labels)}, {one.name} has {', '.join(one.scores.labels)}"
-            )
-        if len(one.scores.values) != len(cohort):
-            raise DatasetError(
-                f"{one.name} must have a row for each of the {len(cohort)} films; "
-                f"got {len(one.scores.values)}"
-            )
-
-
-def _measured(
-    contenders: Sequence[Contender], cohort: Cohort, request: ComparisonRequest
-) -> list[tuple[Contender, _Areas]]:
-    """Measure the areas of each model on the films themselves and on each resample."""
-    labels = contenders[0].scores.labels
-    states = cohort.states()[:, cohort.labels.columns(labels)]
-    counted = {name: labeled(states[:, column]) for column, name in enumerate(labels)}
-    rankings = [
-        {
-            name: Ranking.of(positives, one.scores.of(name)[rows], rows)
-            for name, (rows, positives) in counted.items()
-            if positives.any() and not positives.all()
-        }
-        for one in contenders
-    ]
-    parts: list[list[tuple[dict[str, NDArray[np.float64]], ...]]] = [[] for _ in contenders]
-    rng = np.random.default_rng(request.seed)
-    itself = np.ones((1, len(cohort)), np.int32)
-    draws = patient_resamples(cohort.patients(), request.resamples, rng, _CELLS)
-    for weights in (itself, *draws):
-        for part, own in zip(parts, rankings, strict=True):
-            counts = {name: ranking.counts(weights) for name, ranking in own.items()}
-            part.append(
-                (
-                    {name: count.auroc() for name, count in counts.items()},
-                    {name: count.average_precision() for name, count in counts.items()},
+        for run in one.runs:
+            _check_scores(one.name, run, (names[0], first), len(cohort))
+        for number, run in enumerate(one.runs):
+            if any(np.array_equal(run.values, other.values) for other in one.runs[:number]):
+                raise UsageError(
+                    f"runs of one model must be different; two of {one.name} give the same scores"
                 )
-            )
-    joined = (_Areas(*(_joined([one[kind] for one in part]) for kind in (0, 1))) for part in parts)
-    return list(zip(contenders, joined, strict=True))
 
 
-def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    """Join values by finding, and add the mean of the findings that a resample has."""
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if not found:
-        return found
-    return {**found, _MACRO: mean_present(np.stack(list(found.values())))}
+def _check_scores(
+    name: str, scores: Probabilities, first: tuple[str, Probabilities], films: int
+) -> None:
+    if scores.labels.findings != first[1].labels.findings:
+        raise DatasetError(
+            f"models must score the same findings in one order; {first[0]} has "
+            f"{', '.join(first[1].labels)}, {name} has {', '.join(scores.labels)}"
+        )
+    if len(scores.values) != films:
+        raise DatasetError(
+            f"{name} must have a row for each of the {films} films; got {len(scores.values)}"
+        )
 
 
-def _own(one: Contender, areas: _Areas) -> ModelNumbers:
-    def number(values: Mapping[str, NDArray[np.float64]]) -> Interval:
-        if _MACRO not in values:
-            return Interval(value=None, reason=_ABSENT)
-        return interval(float(values[_MACRO][0]), values[_MACRO][1:], _ABSENT)
-
+def _own(one: Contender, areas: ModelAreas) -> ModelNumbers:
     test = one.test or (None, None)
+    several = areas.auroc.get(MACRO) if one.others else None
+    auroc = _number(areas.auroc)
+    spread = None
+    if several is not None and auroc.low is not None:
+        spread = _spread(CrossedNumber.alone(several))
     return ModelNumbers(
-        auroc=number(areas.auroc),
-        average_precision=number(areas.average_precision),
+        auroc=auroc,
+        average_precision=_number(areas.average_precision),
         test_auroc=test[0],
         test_average_precision=test[1],
         facts=dict(one.facts or {}),
+        runs=_by_run(one, several),
+        spread=spread,
     )
+
+
+def _number(values: Mapping[str, RunNumbers]) -> Interval:
+    if MACRO not in values:
+        return Interval(value=None, reason=_ABSENT)
+    crossed = CrossedNumber.alone(values[MACRO])
+    return interval(crossed.value, np.clip(crossed.draws, 0.0, 1.0), _ABSENT)
+
+
+def _by_run(one: Contender, macro: RunNumbers | None) -> dict[str, float]:
+    if macro is None:
+        return {}
+    return dict(zip((one.run, *one.others), macro.values[:, 0].tolist(), strict=True))
+
+
+def _spread(crossed: CrossedNumber) -> RunSpread | None:
+    """Return standard errors of a number; None where seeds were not varied on any side."""
+    if crossed.by_seeds is None or crossed.of_one_run is None or math.isnan(crossed.by_patients):
+        return None
+    return RunSpread(
+        seeds=math.sqrt(crossed.by_seeds),
+        patients=math.sqrt(crossed.by_patients),
+        one_run=math.sqrt(crossed.of_one_run),
+    )
+
+
+def _seeds(counts: Mapping[str, int]) -> str:
+    """Say of all models whether seeds were varied."""
+    if all(count == 1 for count in counts.values()):
+        return f"{_NOT_VARIED}: one run a model. A run of a different seed may rank them otherwise"
+    runs = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    return f"runs of each model, by seed: {runs}"
+
+
+def _seeds_of_pair(counts: Mapping[str, int], first: str, second: str) -> str:
+    """Say of a pair whether seeds were varied."""
+    single = [name for name in (first, second) if counts[name] == 1]
+    if len(single) == 2:
+        return f"{_NOT_VARIED}: one run a side"
+    if single:
+        return f"seeds of {single[0]} were not varied: it has one run"
+    return f"seeds were varied: {counts[second]} and {counts[first]} runs"
 
 
 def _best(models: Mapping[str, ModelNumbers]) -> str | None:
@@ -231,44 +258,57 @@ def _best(models: Mapping[str, ModelNumbers]) -> str | None:
     return max(scored, key=scored.__getitem__) if scored else None
 
 
-def _pair(areas: Mapping[str, _Areas], first: str, second: str) -> Pair:
+def _pair(areas: Mapping[str, ModelAreas], names: tuple[str, str], seeds: str) -> Pair:
+    first, second = names
     auroc = _differences(areas[first].auroc, areas[second].auroc)
     precision = _differences(areas[first].average_precision, areas[second].average_precision)
-    nothing = _judge(Interval(value=None, reason=_ABSENT), None, None)
+    nothing = PairDifference(
+        difference=Interval(value=None, reason=_ABSENT),
+        p=None,
+        p_holm=None,
+        verdict=PairVerdict.UNKNOWN,
+    )
     return Pair(
         first=first,
         second=second,
-        macro_auroc=auroc.pop(_MACRO, nothing),
-        macro_average_precision=precision.pop(_MACRO, nothing),
+        macro_auroc=auroc.pop(MACRO, nothing),
+        macro_average_precision=precision.pop(MACRO, nothing),
         auroc=auroc,
         average_precision=precision,
+        seeds=seeds,
         words="",
     )
 
 
 def _differences(
-    a: Mapping[str, NDArray[np.float64]], b: Mapping[str, NDArray[np.float64]]
+    a: Mapping[str, RunNumbers], b: Mapping[str, RunNumbers]
 ) -> dict[str, PairDifference]:
     """Judge each finding with Holm's correction over findings; macro is not yet corrected."""
-    raw = {
-        name: (
-            paired_interval(a[name][1:], b[name][1:], float(a[name][0]), float(b[name][0])),
-            bootstrap_p(b[name][1:] - a[name][1:]),
-        )
-        for name in a
-    }
-    findings = [name for name in raw if name != _MACRO]
-    adjusted = dict(zip(findings, holm([raw[name][1] for name in findings]), strict=True))
-    return {name: _judge(*raw[name], adjusted.get(name, raw[name][1])) for name in raw}
+    raw = {name: _difference(CrossedNumber.between(a[name], b[name])) for name in a}
+    findings = [name for name in raw if name != MACRO]
+    adjusted = dict(zip(findings, holm([raw[name].p for name in findings]), strict=True))
+    return {name: _judge(one, adjusted.get(name, one.p)) for name, one in raw.items()}
 
 
-def _judge(difference: Interval, p: float | None, p_holm: float | None) -> PairDifference:
+def _difference(crossed: CrossedNumber) -> PairDifference:
+    absent = "the number does not exist for both models"
+    difference = interval(crossed.value, crossed.draws, absent, bounded=False)
+    return PairDifference(
+        difference=difference,
+        p=bootstrap_p(crossed.draws),
+        p_holm=None,
+        verdict=PairVerdict.UNKNOWN,
+        spread=None if difference.low is None else _spread(crossed),
+    )
+
+
+def _judge(one: PairDifference, p_holm: float | None) -> PairDifference:
     verdict = PairVerdict.NOT_SEPARABLE
-    if difference.value is None or p_holm is None:
+    if one.difference.value is None or p_holm is None:
         verdict = PairVerdict.UNKNOWN
     elif p_holm < _SIGNIFICANT:
-        verdict = PairVerdict.BETTER if difference.value > 0 else PairVerdict.WORSE
-    return PairDifference(difference=difference, p=p, p_holm=p_holm, verdict=verdict)
+        verdict = PairVerdict.BETTER if one.difference.value > 0 else PairVerdict.WORSE
+    return one.model_copy(update={"p_holm": p_holm, "verdict": verdict})
 
 
 def _judged(
@@ -279,11 +319,10 @@ def _judged(
     auroc = holm([pair.macro_auroc.p for pair in pairs])
     precision = holm([pair.macro_average_precision.p for pair in pairs])
     for pair, p_auroc, p_precision in zip(pairs, auroc, precision, strict=True):
-        judged = _judge(pair.macro_auroc.difference, pair.macro_auroc.p, p_auroc)
-        other = pair.macro_average_precision
+        judged = _judge(pair.macro_auroc, p_auroc)
         changes = {
             "macro_auroc": judged,
-            "macro_average_precision": _judge(other.difference, other.p, p_precision),
+            "macro_average_precision": _judge(pair.macro_average_precision, p_precision),
             "words": _words(pair, judged, split, request),
         }
         done.append(pair.model_copy(update=changes))
@@ -299,14 +338,17 @@ def _words(
     if units != "patients":
         at += f" of {split.patients:,} patients"
     if number.value is None or number.low is None or number.high is None:
-        return f"{pair.second} and {pair.first}: not comparable at {at} ({number.reason})"
+        return (
+            f"{pair.second} and {pair.first}: not comparable at {at} ({number.reason}); "
+            f"{pair.seeds}"
+        )
     numbers = f"macro AUROC {number.value:+.3f} [{number.low:+.3f}, {number.high:+.3f}] at {at}"
     if judged.verdict in (PairVerdict.BETTER, PairVerdict.WORSE):
-        return f"{pair.second} is {judged.verdict} than {pair.first}: {numbers}"
+        return f"{pair.second} is {judged.verdict} than {pair.first}: {numbers}; {pair.seeds}"
     words = f"{pair.second} and {pair.first} are not separable: {numbers}"
     if request.margin > 0.0:
         no_worse = number.low > -request.margin
         words += (
             f"; {'no' if no_worse else 'maybe'} worse by more than the margin {request.margin:g}"
         )
-    return words
+    return f"{words}; {pair.seeds}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hilum.imaging.gate.picture import busiest_line, overview
 
-__all__ = ["Box", "has_text", "text_boxes"]
+__all__ = ["Box", "has_text", "mark_boxes", "text_boxes"]
 
 _LONGEST = 1536
 """Longer side, in pixels, of the picture that is searched."""
@@ -26,6 +26,11 @@ _BEYOND = 1.0
 """Heights of the line by which a box goes beyond it at both ends: the last letter may be faint."""
 _MARGIN = 0.13
 """Share of a side, at each edge, where labels are printed: there a find counts to the edge."""
+
+_EDGE = 0.2
+"""Share of a side, at each edge, where a letter that stands alone is looked for."""
+_ALONE = (0.012, 0.1)
+"""Least and greatest height of such a letter, as a share of the picture's."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,50 @@ def text_boxes(gray: NDArray[np.float32]) -> tuple[Box, ...]:
     >>> text_boxes(np.zeros((64, 64), np.float32))
     ()
     """
+    picture, scale = _searched(gray)
+    found: list[Box] = []
+    for bright in (picture, 255 - picture):
+        raised, steps = _raised(bright)
+        lines = _lines(_marks(raised, steps, _STRONG), picture.shape[:2])
+        weak = _marks(raised, steps, _WEAK) if lines else []
+        found += [_grown(line, weak) for line in lines]
+    return tuple(_widened(box, picture.shape[:2], scale, gray.shape) for box in found)
+
+
+def mark_boxes(gray: NDArray[np.float32]) -> tuple[Box, ...]:
+    """Return the boxes of text, and of single bright letters near the edges, such as L and R.
+
+    A letter that stands alone is a weaker find than a line: bones and wires give some too.
+
+    Args:
+        gray: (H, W) in [0, 1].
+
+    >>> mark_boxes(np.zeros((64, 64), np.float32))
+    ()
+    """
+    picture, scale = _searched(gray)
+    rows, columns = picture.shape
+    raised, steps = _raised(picture)
+    found = list(text_boxes(gray))
+    for mark in _marks(raised, steps, _STRONG):
+        box = mark.box
+        tall, wide = box.bottom - box.top, box.right - box.left
+        across, down = (box.left + box.right) / 2 / columns, (box.top + box.bottom) / 2 / rows
+        beside = min(across, 1.0 - across, down, 1.0 - down) <= _EDGE
+        if beside and _ALONE[0] * rows <= tall <= _ALONE[1] * rows and wide <= 1.5 * tall:
+            margin = max(2, round(0.2 * tall))
+            ends = (box.top - margin, box.bottom + margin, box.left - margin, box.right + margin)
+            top, bottom, left, right = (round(end / scale) for end in ends)
+            found.append(
+                Box(
+                    max(0, top), min(gray.shape[0], bottom), max(0, left), min(gray.shape[1], right)
+                )
+            )
+    return tuple(found)
+
+
+def _searched(gray: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
+    """Return the picture that is searched, and its size over that of the film."""
     import cv2
 
     rows, columns = gray.shape
@@ -70,13 +119,7 @@ def text_boxes(gray: NDArray[np.float32]) -> tuple[Box, ...]:
     picture = np.asarray(cv2.convertScaleAbs(gray, alpha=255.0), np.uint8)
     if scale < 1.0:
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    found: list[Box] = []
-    for bright in (picture, 255 - picture):
-        raised, steps = _raised(bright)
-        lines = _lines(_marks(raised, steps, _STRONG), picture.shape[:2])
-        weak = _marks(raised, steps, _WEAK) if lines else []
-        found += [_grown(line, weak) for line in lines]
-    return tuple(_widened(box, picture.shape[:2], scale, gray.shape) for box in found)
+    return picture, scale
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from types import UnionType
 from typing import Any, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from hilum.domain.errors import UsageError, suggestion
 from hilum.domain.policy import LabelPolicy
@@ -44,6 +51,9 @@ class TrainingConfig(Part):
     """Uses the network must not have, shown first among the limits on the card."""
     seed: int = 0
     """Seed of initial weights, batches, augmentation and split: all randomness there is."""
+    split_seed: int | None = None
+    """Seed of the split alone, so that runs of different seeds have the same films; empty for
+    `seed`."""
     split: Fractions = DEFAULT_FRACTIONS
     """Shares of the patients; an official test list, where there is one, is the test split."""
     preprocessing: Preprocessing = Preprocessing()
@@ -84,6 +94,24 @@ class TrainingConfig(Part):
                 "for whole batches. Set data.augment_on to cpu, or leave it out"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _of_version(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a split seed that is not set: files and hashes of older runs have none."""
+        tree: dict[str, Any] = dump(self)
+        if self.split_seed is None:
+            tree.pop("split_seed", None)
+        return tree
+
+    def with_seed(self, seed: int) -> Self:
+        """Return the same recipe with a different seed, and the split that it has now.
+
+        >>> one = load_config("demo", ("seed=3",)).with_seed(7)
+        >>> one.seed, one.split_seed
+        (7, 3)
+        """
+        dealt = self.seed if self.split_seed is None else self.split_seed
+        return self.model_copy(update={"seed": seed, "split_seed": dealt})
 
     def sha256(self) -> str:
         """Return the sha256 (hex) of the resolved configuration."""

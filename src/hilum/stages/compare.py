@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from hilum.runs.facts import Imported
 from hilum.runs.folder import RunFolder
 from hilum.stages.calibrate import engine_of
 from hilum.stages.evaluate import mark_choice
+from hilum.stages.sides import Side, names_of, title_of
 
 __all__ = [
     "CHOSEN_ON_TEST",
@@ -86,6 +86,7 @@ def compare_runs(
     runs: Sequence[tuple[RunFolder, Cohort]],
     request: ComparisonRequest,
     advance: Callable[[str, int, int], None] | None = None,
+    sides: Sequence[Side] = (),
 ) -> Compared:
     """Score each run's tune films and compare; test is not read.
 
@@ -96,19 +97,25 @@ def compare_runs(
         runs: finished, each with its tune split; two or more.
         request: resamples, seed and margin; `split` and `may_choose` are set here.
         advance: called with (run, done, total) films read.
+        sides: which of the runs differ in their seed alone, and count as one model; none for
+            every run on its own.
 
     Raises:
-        UsageError: for two runs with the same name.
+        UsageError: for two models with the same name, or runs of a model that differ in more than
+            their seed.
         DatasetError: when the runs' tune films or findings are not the same.
     """
+    groups = sides or [Side.of_run(run) for run, _ in runs]
+    for side in groups:
+        side.refuse_unlike()
     labels = _findings_of_all(runs)
     cohort = _agreed(runs, labels)
-    contenders: list[Contender] = []
     notes = [*request.notes, *_patient_notes(cohort)]
     kept: set[str] = set(cohort.image_ids())
-    scores: list[tuple[Cohort, Probabilities]] = []
+    scores: dict[Path, tuple[Cohort, Probabilities]] = {}
+    names = {run.root: name for side in groups for name, run in side.titles()}
     for run, own in runs:
-        name = run.root.name
+        name = names[run.root]
 
         def report(done: int, total: int, name: str = name) -> None:
             if advance is not None:
@@ -117,36 +124,45 @@ def compare_runs(
         scored = score_cohort(engine_of(run, Precision.F32), own, report)
         notes += [f"{name}: {note}" for note in scored.notes]
         kept &= set(scored.cohort.image_ids())
-        scores.append((scored.cohort, _probabilities(run, scored.logits, scored.cohort)))
+        scores[run.root] = (scored.cohort, _probabilities(run, scored.logits, scored.cohort))
     common = cohort.select(lambda record: record.image_id in kept)
-    differing = _differing([run for run, _ in runs])
-    for (run, _), (own, probabilities) in zip(runs, scores, strict=True):
-        contenders.append(
-            Contender(
-                run.root.name,
-                _rows(probabilities, own, common, labels),
-                _test_numbers(run),
-                differing[run.root.name],
-                _contamination(run, common),
-            )
+    rows = {root: _rows(found, own, common, labels) for root, (own, found) in scores.items()}
+    differing = _differing(groups)
+    contenders = [
+        Contender(
+            side.name,
+            rows[side.first.root],
+            _test_numbers(side.first) if len(side.runs) == 1 else None,
+            differing[side.name],
+            _contamination(side.first, common),
+            {run.root.name: rows[run.root] for run in side.runs[1:]},
+            side.first.root.name,
         )
+        for side in groups
+    ]
     complete = replace(request, split=Split.TUNE.value, may_choose=True, notes=tuple(notes))
     return Compared(compare(contenders, common, complete), tuple(contenders), common)
 
 
 def compare_predictions(
-    tables: Sequence[Path], cohort: Cohort, request: ComparisonRequest
+    tables: Sequence[Path], cohort: Cohort, request: ComparisonRequest, groups: Sequence[int] = ()
 ) -> Compared:
     """Compare tables of predictions on the films and findings that all tables have.
 
     Nothing is chosen: the films on which a table's models were chosen are not known.
+
+    Args:
+        tables: CSVs, those of one model beside each other.
+        cohort: the films with their labels.
+        request: films, resamples and margin.
+        groups: how many tables each model has, of runs that differ in their seed; none for one.
 
     Raises:
         DatasetError: when the tables have no film or finding in common, or name films in one and
             studies in another.
     """
     read = [read_predictions(table, cohort) for table in tables]
-    names = _names(tables)
+    names = names_of(tables)
     if len({one.level for one in read}) > 1:
         levels = ", ".join(f"{name}: {one.level}" for name, one in zip(names, read, strict=True))
         raise DatasetError(f"all tables must be of films, or all of studies; got {levels}")
@@ -158,10 +174,8 @@ def compare_predictions(
             f"the tables must have films and findings in common; {counted(len(common), 'film')} "
             f"and {counted(len(labels), 'finding')} are in all of {', '.join(names)}"
         )
-    contenders = [
-        Contender(name, _rows(one.probabilities, one.cohort, common, labels))
-        for name, one in zip(names, read, strict=True)
-    ]
+    rows = [_rows(one.probabilities, one.cohort, common, labels) for one in read]
+    contenders = _grouped(names, rows, groups or [1] * len(tables))
     notes = _patient_notes(cohort)
     notes += [f"{n}: {note}" for n, one in zip(names, read, strict=True) for note in one.notes]
     notes += [
@@ -178,12 +192,28 @@ def compare_predictions(
     return Compared(compare(contenders, common, complete), tuple(contenders), common)
 
 
+def _grouped(
+    names: Sequence[str], rows: Sequence[Probabilities], groups: Sequence[int]
+) -> list[Contender]:
+    """Return a model of each group of tables."""
+    found: list[Contender] = []
+    start = 0
+    for count in groups:
+        own, scores = names[start : start + count], rows[start : start + count]
+        others = dict(zip(own[1:], scores[1:], strict=True))
+        found.append(Contender(title_of(own), scores[0], others=others, run=own[0]))
+        start += count
+    return found
+
+
 def choose_on_test(compared: Compared, runs: Sequence[RunFolder]) -> Compared:
     """Choose the winner by test AUROC, flagged in the comparison and in each run's ledger.
 
     Raises:
-        UsageError: when a run was not evaluated on test.
+        UsageError: when a run was not evaluated on test, or a model has several runs.
     """
+    if len(runs) > len(compared.contenders):
+        raise UsageError("a choice on test is between single runs; a model here has several")
     areas = {
         name: model.test_auroc.value
         for name, model in compared.comparison.models.items()
@@ -270,40 +300,9 @@ def _shared_labels(read: Sequence[Predictions], labels: LabelSet) -> LabelSet:
     return LabelSet(labels.name, tuple(shared))
 
 
-def _names(tables: Sequence[Path]) -> list[str]:
-    """Return names of the files, with as many parent folders as needed to make them unique."""
-    depth = 1
-    while depth < 8:
-        names = ["/".join(table.parts[-depth:]) for table in tables]
-        if len(set(names)) == len(names):
-            return names
-        depth += 1
-    return [str(table) for table in tables]
-
-
-def _differing(runs: Sequence[RunFolder]) -> dict[str, dict[str, str]]:
-    """Return fields of the runs' configurations, or origins, that are not all the same."""
-    flat = {run.root.name: _flat(_choices(run)) for run in runs}
+def _differing(sides: Sequence[Side]) -> dict[str, dict[str, str]]:
+    """Return fields of the models' configurations, or origins, that are not all the same."""
+    flat = {side.name: side.choices() for side in sides}
     keys = dict.fromkeys(key for fields in flat.values() for key in fields if key != "name")
     apart = [key for key in keys if len({fields.get(key) for fields in flat.values()}) > 1]
     return {name: {key: fields.get(key, "") for key in apart} for name, fields in flat.items()}
-
-
-def _choices(run: RunFolder) -> dict[str, Any]:
-    """Return the configuration of a trained run, or the origin of an imported one."""
-    origin = run.facts().origin
-    if isinstance(origin, Imported):
-        return origin.model_dump(mode="json")
-    return run.config().model_dump(mode="json")
-
-
-def _flat(tree: Mapping[Any, Any], above: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-            value = dict(enumerate(value))
-        if isinstance(value, dict):
-            found |= _flat(value, f"{above}{key}.")
-        else:
-            found[f"{above}{key}"] = str(value)
-    return found

@@ -207,7 +207,9 @@ class TrainingRequest:
             DatasetError: when train, tune or calibrate is empty: now, and not after hours.
         """
         settled = settle(cohort, self.config.labels)
-        splits = assign(settled, self.config.split, self.config.seed)
+        config = self.config
+        seed = config.seed if config.split_seed is None else config.split_seed
+        splits = assign(settled, config.split, seed)
         for split in (Split.TRAIN, Split.TUNE, Split.CALIBRATE):
             splits.of(settled, split)
         return settled, splits

@@ -21,6 +21,7 @@ __all__ = [
     "Pair",
     "PairDifference",
     "PairVerdict",
+    "RunSpread",
 ]
 
 
@@ -37,6 +38,17 @@ class PairVerdict(StrEnum):
     """The difference does not exist here, or has no interval."""
 
 
+class RunSpread(Document):
+    """Standard errors of a number by source, where every model in it has several runs."""
+
+    seeds: float
+    """Standard error that seeds give the mean over the runs."""
+    patients: float
+    """Standard error that patients give it."""
+    one_run: float
+    """Standard deviation that seeds would give it with one run a model."""
+
+
 class PairDifference(Document):
     """The second model's number less the first one's, drawn together."""
 
@@ -46,6 +58,8 @@ class PairDifference(Document):
     p_holm: float | None
     """The same after Holm's correction over the findings (macro: over the pairs)."""
     verdict: PairVerdict
+    spread: RunSpread | None = None
+    """What seeds and patients give it, apart; null where a model has a single run."""
 
 
 class Pair(Document):
@@ -57,6 +71,8 @@ class Pair(Document):
     macro_average_precision: PairDifference
     auroc: dict[str, PairDifference]
     average_precision: dict[str, PairDifference]
+    seeds: str = ""
+    """Whether seeds were varied, in words."""
     words: str
     """The verdict on macro AUROC in a sentence."""
 
@@ -71,6 +87,10 @@ class ModelNumbers(Document):
     test_average_precision: Interval | None = None
     facts: dict[str, str] = {}
     """Facts that differ between the models, such as the policy of uncertain labels."""
+    runs: dict[str, float] = {}
+    """Macro AUROC of each run, by name, where there are several; `auroc` is of their mean."""
+    spread: RunSpread | None = None
+    """What seeds and patients give `auroc`, apart; null with a single run."""
 
 
 class Comparison(Document):
@@ -88,6 +108,8 @@ class Comparison(Document):
     models: dict[str, ModelNumbers]
     pairs: tuple[Pair, ...]
     """Every model against the first."""
+    seeds: str = ""
+    """Whether seeds were varied, in words: without that, intervals are over patients alone."""
     chosen: str | None = None
     """The model with the highest macro AUROC on the films that may choose; null on test films."""
     chosen_on: str = ""

@@ -19,6 +19,7 @@ from hilum.report.evaluation.overlay import (
     roc_overlay,
 )
 from hilum.report.evaluation.page import Footnotes, signed
+from hilum.report.evaluation.sentences import spread_words
 from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, forest, forest_axis
 from hilum.report.parts.text import shown
@@ -61,6 +62,8 @@ def comparison_page(comparison: Comparison, curves: Mapping[str, Curves]) -> str
             "findings": findings,
             "number": footnotes.number,
             "signed": signed,
+            "spread": spread_words,
+            "several": any(one.runs for one in comparison.models.values()),
             "footnotes": footnotes.reasons,
             "axis": forest_axis(own),
             "forest": _Row(own),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hilum.domain.documents import Interval
+from hilum.domain.documents.comparison import Pair
 from hilum.domain.documents.evaluation import (
     CONTAMINATED,
     Evaluation,
@@ -18,6 +19,7 @@ __all__ = [
     "best_and_worst",
     "interpretation",
     "shown",
+    "spread_words",
     "terminal_summary",
     "warnings_above",
 ]
@@ -35,6 +37,27 @@ def shown(number: Interval | None, digits: int = 3) -> str:
     ('0.812 [0.770, 0.850]', '–')
     """
     return NONE if number is None else number.short(digits)
+
+
+def spread_words(pair: Pair) -> str:
+    """Return what seeds and patients give a macro difference, apart; empty where it is not known.
+
+    Args:
+        pair: two models, each with several runs.
+    """
+    spread = pair.macro_auroc.spread
+    if spread is None:
+        return ""
+    if spread.seeds == 0.0:
+        return (
+            f"Standard error of the macro AUROC's difference: {spread.patients:.4f} from patients; "
+            "the runs differ no more than chance patients make them"
+        )
+    return (
+        f"Standard error of the macro AUROC's difference: {spread.seeds:.4f} from seeds and "
+        f"{spread.patients:.4f} from patients. Seeds alone would move the difference of two single "
+        f"runs by {spread.one_run:.4f} (standard deviation)"
+    )
 
 
 def interpretation(finding: FindingEvaluation) -> str:

@@ -13,6 +13,7 @@ from hilum.report.evaluation.sentences import (
     best_and_worst,
     interpretation,
     shown,
+    spread_words,
     warnings_above,
 )
 from hilum.report.parts.markdown import document, table
@@ -288,6 +289,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         f"{comparison.level}s of {counted(split.patients, 'patient')}, "
         f"list sha256 {split.sha256[:12]}. {comparison.interval}.",
         _models(comparison),
+        _runs(comparison),
+        f"{comparison.seeds[:1].upper()}{comparison.seeds[1:]}." if comparison.seeds else "",
         _choice(comparison),
         *(_pair(pair) for pair in comparison.pairs),
         "\n".join(f"- {note}" for note in comparison.notes),
@@ -313,6 +316,18 @@ def _models(comparison: Comparison) -> str:
     return table(header, rows, "lr")
 
 
+def _runs(comparison: Comparison) -> str:
+    """Return the runs of each model that has several, and how far apart seeds put them."""
+    rows: list[list[str]] = []
+    for name, model in comparison.models.items():
+        if model.runs:
+            own = ", ".join(f"{run} {value:.3f}" for run, value in model.runs.items())
+            seeds = "–" if model.spread is None else f"{model.spread.one_run:.4f}"
+            rows.append([name, seeds, own])
+    header = ["Model", "SD of a run over seeds", f"AUROC of each run, {comparison.split.name}"]
+    return table(header, rows, "lrl") if rows else ""
+
+
 def _choice(comparison: Comparison) -> str:
     if comparison.chosen is None:
         return comparison.chosen_on
@@ -326,7 +341,8 @@ def _pair(pair: Pair) -> str:
     ]
     rows.append(["**macro**", *_cells(pair.macro_auroc), *_cells(pair.macro_average_precision)])
     header = ["Finding", "ΔAUROC", "p (Holm)", "Verdict", "ΔAP", "p (Holm)", "Verdict"]
-    return f"{pair.words}.\n\n{table(header, rows, 'lr')}"
+    words = " ".join(f"{part}." for part in (pair.words, spread_words(pair)) if part)
+    return f"{words}\n\n{table(header, rows, 'lr')}"
 
 
 def _cells(difference: PairDifference) -> tuple[str, str, str]:
