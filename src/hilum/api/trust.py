@@ -111,12 +111,7 @@ def rule_out(
     if remark is not None:
         remark(needs(rule))
     request = RuleOutRequest(
-        rule=rule,
-        date=today(),
-        resamples=resamples,
-        seed=seed,
-        policy=LabelPolicy() if policy is None else policy,
-        trained_on=path_of(trained_on),
+        rule, today(), resamples, seed, policy or LabelPolicy(), path_of(trained_on)
     )
     if table:
         return rule_out_table(place, Path(labels or ""), Path(out or ""), request)

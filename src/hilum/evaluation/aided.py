@@ -37,7 +37,7 @@ class _Twice:
     @cached_property
     def complete(self) -> NDArray[np.bool_]:
         """(n,) cases that every reader read both ways."""
-        return ~np.isnan(self.values).any(axis=(0, 1))
+        return np.asarray(~np.isnan(self.values).any(axis=(0, 1)), np.bool_)
 
     @property
     def gap(self) -> _Numbers:

@@ -103,7 +103,7 @@ class _Films:
         with np.errstate(divide="ignore"):
             scores = p[:, 0] if p.shape[1] == 1 else -np.expm1(np.log1p(-p).sum(axis=1))
         calls = {
-            name: (p >= np.column_stack(cuts)).any(axis=1)[known]
+            name: np.asarray((p >= np.column_stack(cuts)).any(axis=1), np.bool_)[known]
             for name, cuts in _cuts(errors, split, len(cohort))
         }
         return cls(positive[known], scores[known], split.patients[known], calls)

@@ -106,12 +106,13 @@ def _row(cells: dict[str, str], where: str) -> LabelErrors:
             f"{where}: sensitivity and specificity must add up to more than 1, or labels are no "
             f"better than chance; got {sensitivity:g} and {specificity:g}"
         )
-    cases = [
+    positives, negatives = (
         _number(cells, kind, where, (1.0, math.inf))
         / _number({effect: "1", **cells}, effect, where, (1.0, math.inf))
         for kind, effect in (("positives", _MORE[0]), ("negatives", _MORE[1]))
-    ]
-    return LabelErrors(findings, sensitivity, specificity, *cases, cells.get("source", "").strip())
+    )
+    source = cells.get("source", "").strip()
+    return LabelErrors(findings, sensitivity, specificity, positives, negatives, source)
 
 
 def _findings(cell: str, where: str) -> tuple[str, ...]:
