@@ -225,9 +225,6 @@ def test_hostile_heads_get_a_row_and_name_nobody(base: FileDataset, tmp_path: Pa
     rows = hilum.deidentify([str(films)], tmp_path / "out", key=tmp_path / "key")
     assert len(rows) == len(names) > 130
     found = dict(zip(names, rows, strict=True))
-    import collections
-
-    print(collections.Counter((n.split("-")[0], r.code or r.status) for n, r in found.items()))
     assert found["plain"].status == "ok"
     assert {row.status for row in rows} <= {"ok", "reject", "error", "skip"}
     assert [name for name, row in found.items() if row.code in CRASHES] == []

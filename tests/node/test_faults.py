@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class Traced:
         assert self.process.stdout.readline() == b"ready\n"
         self.tracer = subprocess.Popen(
             [
-                *(strace, "-f", "-p", str(self.process.pid)),
+                *(strace, "-f", "-p", str(self.process.pid), "-o", os.devnull),
                 *("-e", f"trace={calls}", "-e", f"inject={inject}"),
             ],
             stderr=subprocess.PIPE,

@@ -25,7 +25,7 @@ ListFile = Annotated[
     Path | None,
     typer.Option(
         "--list",
-        help="Table with study_instance_uid, accession_number, or patient_id and study_date "
+        help="CSV with study_instance_uid, accession_number, or patient_id and date "
         "(default: none, with --query).",
         rich_help_panel=INPUT,
     ),

@@ -33,7 +33,7 @@ class PeerError(Exception):
 
 
 class CalledPeer(Protocol):
-    """Whom to call."""
+    """Peer that is called."""
 
     @property
     def host(self) -> str:

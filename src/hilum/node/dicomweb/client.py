@@ -11,14 +11,15 @@ import ssl
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from hilum import __version__
 from hilum.domain.errors import UsageError
 from hilum.node.dicomweb.parts import MultipartError, PartReader, PartSink, boundary_of, joined
 from hilum.node.peers import WebPeer
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["DicomwebPeer", "WebAnswerError", "WebUnreachableError", "first_value"]
 
@@ -57,6 +58,9 @@ class DicomwebPeer:
     """
 
     def __init__(self, peer: WebPeer) -> None:
+        import httpx  # moves the random state, which an import of ours must not
+
+        self._error = httpx.HTTPError
         headers = {"User-Agent": f"hilum/{__version__}"}
         if peer.token_file is not None:
             headers["Authorization"] = f"Bearer {_token(peer.token_file)}"
@@ -143,7 +147,7 @@ class DicomwebPeer:
                         answer.status_code, "the server redirects, which is not followed"
                     )
                 yield answer
-        except httpx.HTTPError as error:
+        except self._error as error:
             raise WebUnreachableError(_words(error)) from None
 
 
@@ -181,6 +185,8 @@ def _tree(answer: httpx.Response) -> Any:
 
 def _words(error: httpx.HTTPError) -> str:
     """Return what went wrong, without the words of the library, which name addresses."""
+    import httpx
+
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     cause: BaseException | None = error

@@ -114,7 +114,7 @@ class FilmReceiver:
             async for piece in request.stream():
                 await run_sync(reader.feed, piece)
             reader.finish()
-            answer = await run_sync(self._taken, upload.films)
+            answer = await run_sync(self._enter, upload.films)
         except MultipartError as error:
             raise ServiceError(400, "PARTS_BROKEN", str(error)) from None
         except ClientDisconnect:
@@ -145,7 +145,7 @@ class FilmReceiver:
             {"WWW-Authenticate": "Bearer"},
         )
 
-    def _taken(self, films: Sequence[_FilmPart]) -> Response:
+    def _enter(self, films: Sequence[_FilmPart]) -> Response:
         """Take the films of a request, and return what it is answered with."""
         if not films:
             raise ServiceError(400, "PARTS_BROKEN", "a request must have a film")
