@@ -25,7 +25,8 @@ from hilum.monitoring.films import ALL_LOGITS, FilmNote, WatchedFilms, watched_f
 from hilum.monitoring.reference import ReferenceRequest, fit_reference, weekday_of
 from hilum.report.batch.results_jsonl import line_of
 from hilum.report.watch import printed_check, printed_reference, watch_page
-from hilum.stages.watch import check_results, film_notes, fit_results, rate_of
+from hilum.stages.watch import CheckRequest, check_results, fit_results, rate_of
+from hilum.stages.watch_table import film_notes
 
 FINDINGS = ("Effusion", "Mass", "Nodule", "Edema", "Hernia", "Infiltration")
 SHARES = np.array([0.12, 0.05, 0.06, 0.02, 0.01, 0.18])
@@ -276,7 +277,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_results_are_fitted_and_checked_by_date(folder: Path) -> None:
-    check = check_results(folder / "ref", folder / "new", folder / "out", folder / "new.csv")
+    request = CheckRequest(folder / "new.csv")
+    check = check_results(folder / "ref", folder / "new", folder / "out", request)
     assert [day.name for day in check.days] == ["2026-02-01", "2026-02-02", "2026-02-03"]
     assert (folder / "out" / "watch.html").is_file()
     tree = json.loads((folder / "out" / "watch.json").read_text())
@@ -285,12 +287,11 @@ def test_results_are_fitted_and_checked_by_date(folder: Path) -> None:
 
 def test_what_cannot_be_compared_is_one_line(folder: Path, tmp_path: Path) -> None:
     def check(**given: object) -> None:
-        words = {
-            "reference": folder / "ref",
-            "results": folder / "new",
-            "films": folder / "new.csv",
-        }
-        check_results(out=tmp_path / "o", **{**words, **given})  # pyright: ignore[reportArgumentType]
+        words = {"films": folder / "new.csv", **given}
+        reference = words.pop("reference", folder / "ref")
+        results = words.pop("results", folder / "new")
+        request = CheckRequest(**words)  # pyright: ignore[reportArgumentType]
+        check_results(reference, results, tmp_path / "o", request)  # pyright: ignore[reportArgumentType]
 
     with pytest.raises(UsageError, match="60 films of 60 have no patient"):
         check(films=None)

@@ -64,15 +64,17 @@ def watch_check(
     *,
     films: Path | str | None = None,
     every: int | None = None,
+    after: Path | str | None = None,
 ) -> WatchCheck:
     """Hold later results of the same bundle against a reference, without labels.
 
     Args:
-        reference: watch_reference.json, or its folder.
+        reference: watch_reference.json, its folder, or a bundle that carries one.
         results: output folder of `hilum predict`.
         out: where watch.json and watch.html are written.
         films: table of the films' patients, dates, sites and devices; None for what rows hold.
         every: films of a day; None for dates, or one day without dates.
+        after: folder of the check before, from which the slow test goes on; None to begin anew.
 
     Raises:
         UsageError: for results of a different bundle, too few patients, or days that cannot be.
@@ -84,6 +86,7 @@ def watch_check(
         hilum.domain.errors.BundleError: reference must be there; . has none
     """
     from hilum.stages.rule_out import today
-    from hilum.stages.watch import check_results
+    from hilum.stages.watch import CheckRequest, check_results
 
-    return check_results(Path(reference), Path(results), Path(out), path_of(films), every, today())
+    request = CheckRequest(path_of(films), every, today(), path_of(after))
+    return check_results(reference, Path(results), Path(out), request)

@@ -12,9 +12,11 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.documents.rule_out import TriageWay
 from hilum.domain.errors import ReasonCode, Status
 
-__all__ = ["ALL_LOGITS", "FilmNote", "WatchedFilms", "watched_films"]
+__all__ = ["ALL_LOGITS", "LOGIT", "FilmNote", "WatchedFilms", "watched_films"]
 
 ALL_LOGITS = "mean logit of all findings"
+LOGIT = "logit "
+"""Start of the name of a finding's logit."""
 _LARGEST_LOGIT = 13.8
 """Logit of a probability of 1 - 1e-6: a rounded 0 or 1 is no further away."""
 
@@ -149,7 +151,7 @@ def _numbers(
             name: np.clip(np.log(p) - np.log1p(-p), -_LARGEST_LOGIT, _LARGEST_LOGIT)
             for name, p in probabilities.items()
         }
-    numbers |= {f"logit {name}": values for name, values in logits.items()}
+    numbers |= {f"{LOGIT}{name}": values for name, values in logits.items()}
     if logits:
         numbers[ALL_LOGITS] = np.mean(list(logits.values()), axis=0)
     return numbers

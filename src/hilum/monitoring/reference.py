@@ -67,7 +67,8 @@ class ReferenceRequest:
         drawn: days to draw of each size; with 20,000, what one of a thousand exceeds rests on
             twenty of them.
         deals: deals of patients into halves, to try the rate on patients held back.
-        model, bundle, bond, precision, rule_sha256: of the bundle that scored the films.
+        model, bundle, bond, precision, rule_sha256, gate_sha256: of the bundle that scored the
+            films.
 
     Raises:
         UsageError: for a rate or size that cannot be.
@@ -84,6 +85,7 @@ class ReferenceRequest:
     bond: str = ""
     precision: str = ""
     rule_sha256: str = ""
+    gate_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not _RAREST <= self.false_alarms <= _OFTENEST:
@@ -135,6 +137,7 @@ def fit_reference(
         bond=request.bond,
         precision=request.precision,
         rule_sha256=request.rule_sha256,
+        gate_sha256=request.gate_sha256,
         films=len(films),
         patients=patients,
         sites=_sites(quantities),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from hilum.domain.documents.watch import QuantityKind, WatchedQuantity
-from hilum.monitoring.channels import ABOVE, BELOW, LEVEL
+from hilum.monitoring.channels import ABOVE, BELOW, EXPECTED, LEVEL, expected_share
+from hilum.monitoring.films import LOGIT
 
 __all__ = ["Change", "effect_of", "words_of_change"]
 
@@ -49,6 +50,8 @@ class Change:
             return cls(_at(reference, 0), _at(now, 0), percent=True)
         if aspect == ABOVE:
             return cls(_at(reference, -1), _at(now, -1), percent=True)
+        if aspect == EXPECTED:
+            return cls(expected_share(reference), expected_share(now), percent=True)
         if aspect == LEVEL:
             return cls(reference.mean or 0.0, now.mean or 0.0, percent=False)
         return cls(_outside(reference, reference), _outside(reference, now), percent=True)
@@ -69,6 +72,9 @@ def words_of_change(quantity: WatchedQuantity, aspect: str, change: Change) -> s
         return f"{quantity.name} {aspect}: {before} of films in the reference, {after} now"
     if quantity.kind is QuantityKind.FLAG:
         return f"{quantity.name}: {before} of films in the reference, {after} now"
+    if aspect == EXPECTED:
+        finding = quantity.name.removeprefix(LOGIT)
+        return f"mean probability of {finding}: about {before} in the reference, {after} now"
     if aspect == LEVEL:
         return f"{quantity.name}: mean {before} in the reference, {after} now"
     if aspect in (BELOW, ABOVE):
