@@ -57,7 +57,7 @@ class CheckedDay:
     rows: NDArray[np.intp]
 
 
-def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
+def days_of(films: WatchedFilms, every: int | None, before: int = 0) -> list[CheckedDay]:
     """Return films by day: by date, by lots of so many films, or all as one day.
 
     A lot has whole patients: it ends once it has the films, and a patient who comes back counts
@@ -66,6 +66,7 @@ def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
     Args:
         films: in the order of their results.
         every: films of a lot; None for dates, and without dates for one day.
+        before: films that were counted before these, from which lots are numbered on.
     """
     if every is None:
         return [
@@ -81,7 +82,9 @@ def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
     while last < len(order):
         last += int(counts[films.patients[order[last]]])
         if last - first >= every or last == len(order):
-            lots.append(CheckedDay(f"films {first + 1}-{last}", order[first:last]))
+            lots.append(
+                CheckedDay(f"films {before + first + 1}-{before + last}", order[first:last])
+            )
             first = last
     return lots
 

@@ -55,6 +55,8 @@ _LEAST_AT, _LEAST_SCALE = 1.5, 0.25
 _BLOCK = 2_000_000
 """Numbers in memory at once."""
 _HALVINGS = 11
+_SETTLING = 30
+"""Days after which a sum that began at 0 strays as far as it will: they count for no limit."""
 
 Numbers = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -327,7 +329,7 @@ def slow_limits(
         allowance: of the sums.
         rng: source of randomness.
     """
-    steps = int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
+    steps = _SETTLING + int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
     order = rng.integers(0, len(drawn.numbers), (steps, REFERENCES))
     references = np.arange(REFERENCES)
     seen = [drawn.seen_by(rows, references) for rows in order]
@@ -335,7 +337,7 @@ def slow_limits(
     low, high = 1.0, 12.0
     for _ in range(_HALVINGS):
         limit = (low + high) / 2
-        often = _alarms(seen, SlowLimits(tails, limit, allowance)) / order.size > rate
+        often = _alarms(seen, SlowLimits(tails, limit, allowance)) > rate
         low, high = (limit, high) if often else (low, limit)
     return SlowLimits(tails, (low + high) / 2, allowance)
 
@@ -347,24 +349,24 @@ def _settled(seen: Sequence[Singles], allowance: float) -> Tails:
     downs: list[Singles] = []
     for at, z in enumerate(seen):
         sums.add(z)
-        if at >= 30 and at % 3 == 0:
+        if at >= _SETTLING and at % 3 == 0:
             ups.append(sums.up)
             downs.append(sums.down)
     return Tails.measured(np.concatenate(ups), np.concatenate(downs))
 
 
-def _alarms(seen: Sequence[Singles], slow: SlowLimits) -> int:
-    """Count alarms of the streams at limits."""
+def _alarms(seen: Sequence[Singles], slow: SlowLimits) -> float:
+    """Return the alarms a day of the streams at limits."""
     sums = SlowSums(seen[0].shape, slow.allowance)
     up_end, down_end = slow.tails.ends(slow.limit)
     count = 0
-    for z in seen:
+    for at, z in enumerate(seen):
         sums.add(z)
         alarmed = (sums.up > up_end).any(axis=1) | (sums.down > down_end).any(axis=1)
-        count += int(alarmed.sum())
+        count += int(alarmed.sum()) if at >= _SETTLING else 0
         sums.up[alarmed] = 0
         sums.down[alarmed] = 0
-    return count
+    return count / ((len(seen) - _SETTLING) * len(sums.up))
 
 
 def _tail(values: Singles) -> tuple[Numbers, Numbers]:
