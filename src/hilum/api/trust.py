@@ -88,8 +88,9 @@ def rule_out(
     from hilum.domain.documents.rule_out import ANY, MissUnit
     from hilum.domain.findings import find
     from hilum.domain.policy import LabelPolicy
+    from hilum.domain.provenance import today
     from hilum.runs.folder import RunFolder
-    from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table, today
+    from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table
 
     rule = RuleRequest(
         miss=miss,

@@ -47,8 +47,8 @@ def watch_fit(
         hilum.domain.errors.UsageError: a rate of false alarms is written as 1/100d or 0.01; got
         'often'
     """
+    from hilum.domain.provenance import today
     from hilum.monitoring.reference import ReferenceRequest
-    from hilum.stages.rule_out import today
     from hilum.stages.watch import fit_results, rate_of
 
     request = ReferenceRequest(
@@ -85,7 +85,7 @@ def watch_check(
         ...
         hilum.domain.errors.BundleError: reference must be there; . has none
     """
-    from hilum.stages.rule_out import today
+    from hilum.domain.provenance import today
     from hilum.stages.watch import CheckRequest, check_results
 
     request = CheckRequest(path_of(films), every, today(), path_of(after))

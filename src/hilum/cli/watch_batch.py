@@ -85,9 +85,9 @@ def watch_batch(
     if in_parts:
         say("watch: a part is not checked; after `hilum merge` run `hilum watch check`", quiet)
         return
+    from hilum.domain.provenance import today
     from hilum.report.parts.text import shown
     from hilum.report.watch import PAGE
-    from hilum.stages.rule_out import today
     from hilum.stages.watch import CheckRequest, check_batch
 
     request = CheckRequest(options.films, options.every, today(), options.after)
