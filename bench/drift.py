@@ -43,6 +43,7 @@ from hilum.monitoring.days import (
 from hilum.monitoring.films import ALL_LOGITS, LOGIT, WatchedFilms
 from hilum.monitoring.reference import ReferenceRequest
 from hilum.stages.watch import CheckRequest, check_results, fit_results
+from hilum.stages.watch_table import FilmTables
 
 AUROCS = {
     "Infiltration": 0.70,
@@ -91,14 +92,21 @@ def speed(rounds: int) -> None:
         request = BatchRequest(pictures=None)
         run_batch(bundle, everything, root / "old", request)
         fit_results(
-            "starter", root / "old", root / "ref", table, ReferenceRequest(date="2026-01-01")
+            "starter",
+            root / "old",
+            root / "ref",
+            FilmTables(table),
+            ReferenceRequest(date="2026-01-01"),
         )
         for number in range(rounds):
             begun = time.perf_counter()
             run_batch(bundle, everything[:SPEED_FILMS], root / f"new{number}", request)
             between = time.perf_counter()
             check_results(
-                root / "ref", root / f"new{number}", root / f"w{number}", CheckRequest(table)
+                root / "ref",
+                root / f"new{number}",
+                root / f"w{number}",
+                CheckRequest(FilmTables(table)),
             )
             predicting, checking = between - begun, time.perf_counter() - between
             print(

@@ -17,6 +17,7 @@ from hilum.files.sealed import read_sealed, write_sealed
 from hilum.monitoring.reference import ReferenceRequest
 from hilum.report.batch.results_jsonl import line_of
 from hilum.stages.watch import CheckRequest, check_batch, check_results, fit_results
+from hilum.stages.watch_table import FilmTables
 
 Said = Callable[..., tuple[int, str, str]]
 FILMS = 240
@@ -55,7 +56,7 @@ def fit(bundle: Path, folder: Path, out: Path) -> Path:
     table = (folder / "films.csv").read_text().splitlines()
     (folder / "nodates.csv").write_text("\n".join(line.rpartition(",")[0] for line in table))
     request = ReferenceRequest(date="2026-01-02", false_alarms=0.05, drawn=1000, deals=1)
-    fit_results(bundle, folder, out, folder / "nodates.csv", request)
+    fit_results(bundle, folder, out, FilmTables(folder / "nodates.csv"), request)
     return out
 
 
@@ -106,7 +107,7 @@ def test_the_bundle_itself_is_what_results_are_checked_against(
 ) -> None:
     bundle = Bundle.load(shipped / "bundle")
     new = rows(bundle, tmp_path / "new", 90, shift=1.0, seed=1)
-    request = CheckRequest(new / "films.csv")
+    request = CheckRequest(FilmTables(new / "films.csv"))
     check = check_results(shipped / "bundle", new, tmp_path / "w", request)
     assert [day.verdict.value for day in check.days] == ["alarm"] * 3
     with pytest.raises(UsageError, match="or name the bundle that ships it"):
@@ -121,7 +122,9 @@ def test_a_check_goes_on_from_the_one_before(shipped: Path, tmp_path: Path) -> N
     new = rows(bundle, tmp_path / "new", 150, shift=0.05, seed=2)
     table = (new / "films.csv").read_text().splitlines()
     lines = (new / "results.jsonl").read_text().splitlines()
-    whole = check_results(shipped / "bundle", new, tmp_path / "w", CheckRequest(new / "films.csv"))
+    whole = check_results(
+        shipped / "bundle", new, tmp_path / "w", CheckRequest(FilmTables(new / "films.csv"))
+    )
     scores: list[tuple[float | None, float | None]] = []
     before: Path | None = None
     for day in range(5):
@@ -130,7 +133,7 @@ def test_a_check_goes_on_from_the_one_before(shipped: Path, tmp_path: Path) -> N
         own = slice(30 * day, 30 * day + 30)
         (part / "results.jsonl").write_text("\n".join(lines[own]) + "\n")
         (part / "films.csv").write_text("\n".join([table[0], *table[1:][own]]))
-        request = CheckRequest(part / "films.csv", after=before)
+        request = CheckRequest(FilmTables(part / "films.csv"), after=before)
         check = check_results(shipped / "bundle", part, part, request)
         scores += [(one.score, one.slow_score) for one in check.days]
         before = part
@@ -138,7 +141,7 @@ def test_a_check_goes_on_from_the_one_before(shipped: Path, tmp_path: Path) -> N
         np.array(scores, float), [(one.score, one.slow_score) for one in whole.days], atol=2e-3
     )
     assert before is not None
-    first = CheckRequest(tmp_path / "day0" / "films.csv", after=before)
+    first = CheckRequest(FilmTables(tmp_path / "day0" / "films.csv"), after=before)
     with pytest.raises(UsageError, match="films must be later than the check before"):
         check_results(shipped / "bundle", tmp_path / "day0", tmp_path / "w", first)
     stale = read_sealed(WatchCheck, before / "watch.json")
@@ -147,7 +150,7 @@ def test_a_check_goes_on_from_the_one_before(shipped: Path, tmp_path: Path) -> N
         ({"state": None}, "is of an older hilum"),
     ):
         write_sealed(stale.model_copy(update=changed), tmp_path / "stale.json")
-        request = CheckRequest(new / "films.csv", after=tmp_path / "stale.json")
+        request = CheckRequest(FilmTables(new / "films.csv"), after=tmp_path / "stale.json")
         with pytest.raises(UsageError, match=words):
             check_results(shipped / "bundle", new, tmp_path / "w", request)
 
@@ -196,10 +199,10 @@ def test_without_a_reference_nothing_changes(toy: Path, tmp_path: Path, said: Sa
 def test_a_batch_that_cannot_be_checked_says_why(shipped: Path, tmp_path: Path) -> None:
     bundle = Bundle.load(shipped / "bundle")
     few = rows(bundle, tmp_path / "few", 3, seed=3)
-    outcome = check_batch(bundle.root, few, CheckRequest(few / "films.csv"))
+    outcome = check_batch(bundle.root, few, CheckRequest(FilmTables(few / "films.csv")))
     assert outcome.words.startswith("not checked: a day needs 15 patients or more")
     assert outcome.loud
     quiet = rows(bundle, tmp_path / "quiet", 60, seed=4)
-    fine = check_batch(bundle.root, quiet, CheckRequest(quiet / "films.csv"))
+    fine = check_batch(bundle.root, quiet, CheckRequest(FilmTables(quiet / "films.csv")))
     assert fine.checked
     assert "60 films of 60 patients" in fine.words

@@ -89,8 +89,9 @@ def watch_batch(
     from hilum.report.parts.text import shown
     from hilum.report.watch import PAGE
     from hilum.stages.watch import CheckRequest, check_batch
+    from hilum.stages.watch_table import FilmTables
 
-    request = CheckRequest(options.films, options.every, today(), options.after)
+    request = CheckRequest(FilmTables(options.films), options.every, today(), options.after)
     outcome = check_batch(bundle.root, out, request)
     where = f" ({out / PAGE})" if outcome.checked else ""
     say(shown(f"watch: {outcome.words}{where}"), quiet and not outcome.loud)

@@ -9,7 +9,7 @@ import typer
 
 from hilum.cli.options import INPUT, MODEL, Json, Out, Quiet
 from hilum.cli.terminal import columns, say
-from hilum.cli.watch_fit import Films
+from hilum.cli.watch_fit import Films, Readings
 
 __all__ = ["watch_check"]
 
@@ -31,6 +31,7 @@ def watch_check(
     results: Annotated[Path, typer.Argument(help="Output folder of `hilum predict`.")],
     out: Out,
     films: Films = None,
+    readings: Readings = None,
     every: Annotated[
         int | None,
         typer.Option(
@@ -52,7 +53,9 @@ def watch_check(
     from hilum.domain.documents.watch import WATCH
     from hilum.report.watch import printed_check
 
-    check = api.watch_check(reference, results, out, films=films, every=every, after=after)
+    check = api.watch_check(
+        reference, results, out, films=films, readings=readings, every=every, after=after
+    )
     if as_json:
         typer.echo((out / WATCH).read_text("utf-8"), nl=False)
         return

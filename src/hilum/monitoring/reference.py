@@ -36,7 +36,7 @@ from hilum.monitoring.days import (
     spreads,
     z_of,
 )
-from hilum.monitoring.films import WatchedFilms
+from hilum.monitoring.films import CORRECTED, WatchedFilms
 from hilum.monitoring.performance import estimated_performance
 
 __all__ = ["ALL_DAYS", "WEEKDAYS", "ReferenceRequest", "fit_reference", "weekday_of"]
@@ -49,8 +49,8 @@ _WEEKS = 8
 _NOT_WATCHED = (
     "bits of the file and time a film: results do not hold them",
     "pooled features (Mahalanobis, MMD): results hold no embeddings",
-    "agreement with readers: results hold no corrections",
 )
+_NO_READINGS = "agreement with readers: no readings were given"
 
 Numbers = NDArray[np.float64]
 
@@ -163,7 +163,7 @@ def fit_reference(
         held_back=share,
         held_back_days=days,
         performance=estimated_performance(films, request.seed),
-        not_watched=_NOT_WATCHED,
+        not_watched=_NOT_WATCHED if CORRECTED in films.flags else (*_NOT_WATCHED, _NO_READINGS),
         notes=_notes(films, names),
     )
 

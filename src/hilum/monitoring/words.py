@@ -7,7 +7,7 @@ from typing import Self
 
 from hilum.domain.documents.watch import QuantityKind, WatchedQuantity
 from hilum.monitoring.channels import ABOVE, BELOW, EXPECTED, LEVEL, expected_share
-from hilum.monitoring.films import LOGIT
+from hilum.monitoring.films import CORRECTED, LOGIT
 
 __all__ = ["Change", "effect_of", "words_of_change"]
 
@@ -18,10 +18,14 @@ _MIX = (
 )
 _SCORES = (
     "the scores changed: probabilities and thresholds were fitted to the reference's, and may be "
-    "too high or too low now"
+    "too high or too low now; predictive values hold at the reference's prevalence alone"
 )
 _GATE = (
     "other films are warned of or refused than in the reference: numbers measured on it miss them"
+)
+_READERS = (
+    "readers correct other shares of the calls than in the reference: the films, the calls or the "
+    "readers changed"
 )
 _MIX_OF = ("view", "sex", "age", "age unknown", "site", "manufacturer", "model", "photometric")
 
@@ -98,6 +102,8 @@ def effect_of(quantity: WatchedQuantity, rule_sha256: str) -> str:
         effect = _SCORES
     elif name.startswith("gray ") or name == "size":
         effect = _PICTURE
+    elif name == CORRECTED:
+        effect = _READERS
     elif name in _MIX_OF:
         effect = _MIX
     else:

@@ -27,7 +27,7 @@ from hilum.monitoring.films import FilmNote, WatchedFilms, watched_films
 from hilum.monitoring.reference import ReferenceRequest, fit_reference
 from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.report.watch import PAGE, line_of_check, write_watch_page
-from hilum.stages.watch_table import film_notes
+from hilum.stages.watch_table import FilmTables, tables_notes
 
 __all__ = ["CheckRequest", "WatchOutcome", "check_batch", "check_results", "fit_results", "rate_of"]
 
@@ -42,14 +42,14 @@ class CheckRequest:
     """What a check may know beside the results.
 
     Attributes:
-        films: table with patients and, where it has them, dates, sites and devices.
+        tables: of the films, and of readings.
         every: films of a day where no dates count; None for dates, or one day without them.
         today: no film may be later, YYYY-MM-DD; empty for no such limit.
         after: the check before (its file, or the folder it is in), from which the slow test goes
             on; None to begin anew.
     """
 
-    films: Path | None = None
+    tables: FilmTables = FilmTables()
     every: int | None = None
     today: str = ""
     after: Path | None = None
@@ -59,7 +59,7 @@ def fit_results(
     bundle: Path | str,
     results: Path,
     out: Path,
-    films: Path | None,
+    tables: FilmTables,
     request: ReferenceRequest,
     advance: Callable[[str, int, int], None] | None = None,
 ) -> WatchReference:
@@ -69,7 +69,7 @@ def fit_results(
         bundle: that scored the films.
         results: folder of `hilum predict`.
         out: folder of the reference.
-        films: table with patients and, where it has them, dates, sites and devices.
+        tables: of the films, and of readings.
         request: rate of false alarms, size of a day, seed and date.
         advance: progress callback.
 
@@ -90,7 +90,7 @@ def fit_results(
         rule_sha256="" if rule is None else rule.rule_sha256,
         gate_sha256=manifest.gate.sha256(),
     )
-    read = _read(results, films, request.bundle, request.precision)
+    read = _read(results, tables, request.bundle, request.precision)
     reference = fit_reference(read, request, advance)
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(reference, out / WATCH_REFERENCE)
@@ -115,7 +115,7 @@ def check_results(
     request = request or CheckRequest()
     path, frozen, bundle = _reference(reference)
     seal = read_seal(path)
-    read = _read(results, request.films, bundle, frozen.precision)
+    read = _read(results, request.tables, bundle, frozen.precision)
     _check_days(read, frozen, request.today)
     state = None if request.after is None else _state(request.after, seal)
     days = days_of(read, request.every)
@@ -185,7 +185,7 @@ def rate_of(words: str | float) -> float:
     return float(match[1]) / float(match[2] or 1)
 
 
-def _read(results: Path, table: Path | None, bundle: str, precision: str) -> WatchedFilms:
+def _read(results: Path, tables: FilmTables, bundle: str, precision: str) -> WatchedFilms:
     """Read results of one bundle; refuse what cannot be compared."""
     path = results / RESULTS if results.is_dir() else results
     if not path.is_file():
@@ -195,7 +195,7 @@ def _read(results: Path, table: Path | None, bundle: str, precision: str) -> Wat
     rows = list(_checked(path, bundle, precision))
     if not rows:
         raise UsageError(f"there must be a film to watch; {path} has none")
-    notes = None if table is None else film_notes(table, [row.image_id for row in rows])
+    notes = tables_notes(tables, [row.image_id for row in rows])
     reported = notes or {}
     nobody = [
         row

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hilum.datasets.parts.disk import read_header, read_rows, tables_in
 from hilum.datasets.parts.records import age_years, sex_of
-from hilum.domain.errors import DatasetError
+from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FilmNames, stem_of
+from hilum.domain.findings import find
 from hilum.domain.radiograph import Sex, ViewPosition
 from hilum.files.lines import fold
 from hilum.monitoring.films import FilmNote
 
-__all__ = ["film_notes"]
+__all__ = ["FilmTables", "film_notes", "tables_notes"]
 
 _ROLES = {
     "film": ("imageid", "imageindex", "image", "film", "filename", "file", "path"),
@@ -33,6 +35,72 @@ _ROLES = {
 }
 """Role to the folded names of the columns that may have it, in order of preference."""
 _DAY = re.compile(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})(?:\D.*)?")
+
+
+@dataclass(frozen=True)
+class FilmTables:
+    """Tables beside results.
+
+    Attributes:
+        films: of patients and, where it has them, dates, sites and devices.
+        readings: of readers, as `hilum serve export` writes them: a row for each film and reader,
+            with 1 for a finding that is present and 0 for one that is absent.
+    """
+
+    films: Path | None = None
+    readings: Path | None = None
+
+
+def tables_notes(tables: FilmTables, names: Sequence[str]) -> dict[str, FilmNote] | None:
+    """Return what tables tell of some films; None without tables.
+
+    Args:
+        tables: CSV or TSV.
+        names: of the films in the results.
+
+    Raises:
+        DatasetError: for a table without the columns it needs, or that names none of the films.
+    """
+    notes = None if tables.films is None else film_notes(tables.films, names)
+    if tables.readings is None:
+        return notes
+    found = dict(notes or {})
+    for name, judged in _judged(tables.readings, names).items():
+        found[name] = replace(found.get(name, FilmNote()), judged=judged)
+    return found
+
+
+def _judged(place: Path, names: Sequence[str]) -> dict[str, frozenset[tuple[str, bool]]]:
+    """Return what readers called, by film; a film that was read without a call has none."""
+    table = place / "labels.csv" if place.is_dir() else place
+    if not table.is_file():
+        raise DatasetError(f"--readings must be a table of readings; there is none at {table}")
+    header = read_header(table)
+    film = next((name for name in header if fold(name) in _ROLES["film"]), "")
+    found = {column: name for column in header if (name := _finding(column))}
+    if not film or not found:
+        raise DatasetError(
+            f"--readings must have a column of films and one of a finding or more; {table} has "
+            f"{', '.join(header[:6]) or 'none'}"
+        )
+    known, judged = FilmNames(names), dict[str, set[tuple[str, bool]]]()
+    for _, (name, *cells) in read_rows(table, [film, *found]):
+        row = known.find(name).row
+        if row is not None:
+            calls = zip(found.values(), cells, strict=True)
+            own = {(one, cell == "1") for one, cell in calls if cell in ("0", "1")}
+            judged.setdefault(names[row], set()).update(own)
+    if not judged:
+        raise DatasetError(f"--readings must be of these films; {table} names none of them")
+    return {name: frozenset(own) for name, own in judged.items()}
+
+
+def _finding(column: str) -> str:
+    """Return the finding that a column is named after; empty for any other column."""
+    try:
+        return find(column).name
+    except UsageError:
+        return ""
 
 
 def film_notes(table: Path, names: Sequence[str]) -> dict[str, FilmNote]:
