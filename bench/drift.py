@@ -91,23 +91,14 @@ def speed(rounds: int) -> None:
         )
         request = BatchRequest(pictures=None)
         run_batch(bundle, everything, root / "old", request)
-        fit_results(
-            "starter",
-            root / "old",
-            root / "ref",
-            FilmTables(table),
-            ReferenceRequest(date="2026-01-01"),
-        )
+        tables, undated = FilmTables(table), ReferenceRequest(date="2026-01-01")
+        fit_results("starter", root / "old", root / "ref", tables, undated)
         for number in range(rounds):
             begun = time.perf_counter()
             run_batch(bundle, everything[:SPEED_FILMS], root / f"new{number}", request)
             between = time.perf_counter()
-            check_results(
-                root / "ref",
-                root / f"new{number}",
-                root / f"w{number}",
-                CheckRequest(FilmTables(table)),
-            )
+            new, out = root / f"new{number}", root / f"w{number}"
+            check_results(root / "ref", new, out, CheckRequest(tables))
             predicting, checking = between - begun, time.perf_counter() - between
             print(
                 f"{SPEED_FILMS} films: predicting {predicting:.2f} s, check {checking:.3f} s, "

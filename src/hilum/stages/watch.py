@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hilum.bundle.bundle import locate, shipped
@@ -49,7 +49,7 @@ class CheckRequest:
             on; None to begin anew.
     """
 
-    tables: FilmTables = FilmTables()
+    tables: FilmTables = field(default_factory=FilmTables)
     every: int | None = None
     today: str = ""
     after: Path | None = None
