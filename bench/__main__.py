@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 
 BENCHES = ("intervals", "loader", "network", "training", "predict", "coldstart")
-LONG = ("memory", "serve", "load", "viewer", "importing", "node")
+LONG = ("memory", "serve", "load", "viewer", "importing", "node", "drift")
 """Minutes each: only when named."""
 
 

@@ -82,6 +82,7 @@ def test_three_ways() -> None:
     assert high.way is TriageWay.FLAG
     assert "at least 50% have any finding" in high.guarantee
     assert "the prevalence is 30.0%" in high.guarantee
+    assert "void once `hilum watch` finds that it moved" in high.guarantee
 
 
 @pytest.mark.parametrize(

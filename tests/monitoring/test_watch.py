@@ -20,12 +20,14 @@ from hilum.imaging.grays import gray_facts
 from hilum.imaging.preprocess import Placement
 from hilum.monitoring.channels import channel_values, counted_by, quantities_of
 from hilum.monitoring.check import CheckedDay, check_films, days_of
-from hilum.monitoring.days import day_limits, drawn_days
-from hilum.monitoring.films import ALL_LOGITS, FilmNote, WatchedFilms, watched_films
+from hilum.monitoring.days import DayLimits, Tails, day_limits, drawn_days, limits_for, z_of
+from hilum.monitoring.films import ALL_LOGITS, CORRECTED, FilmNote, WatchedFilms, watched_films
 from hilum.monitoring.reference import ReferenceRequest, fit_reference, weekday_of
-from hilum.report.batch.results_jsonl import line_of
+from hilum.monitoring.words import effect_of
+from hilum.report.batch.results_jsonl import line_of, result_of
 from hilum.report.watch import printed_check, printed_reference, watch_page
-from hilum.stages.watch import check_results, film_notes, fit_results, rate_of
+from hilum.stages.watch import CheckRequest, check_results, fit_results, rate_of
+from hilum.stages.watch_table import FilmTables, film_notes, tables_notes
 
 FINDINGS = ("Effusion", "Mass", "Nodule", "Edema", "Hernia", "Infiltration")
 SHARES = np.array([0.12, 0.05, 0.06, 0.02, 0.01, 0.18])
@@ -271,12 +273,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         (place / f"{name}.csv").write_text("image_id,patient_id,StudyDate\n" + "\n".join(table))
     request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
-    fit_results("starter", place / "old", place / "ref", place / "old.csv", request)
+    fit_results("starter", place / "old", place / "ref", FilmTables(place / "old.csv"), request)
     return place
 
 
 def test_results_are_fitted_and_checked_by_date(folder: Path) -> None:
-    check = check_results(folder / "ref", folder / "new", folder / "out", folder / "new.csv")
+    request = CheckRequest(FilmTables(folder / "new.csv"))
+    check = check_results(folder / "ref", folder / "new", folder / "out", request)
     assert [day.name for day in check.days] == ["2026-02-01", "2026-02-02", "2026-02-03"]
     assert (folder / "out" / "watch.html").is_file()
     tree = json.loads((folder / "out" / "watch.json").read_text())
@@ -285,12 +288,11 @@ def test_results_are_fitted_and_checked_by_date(folder: Path) -> None:
 
 def test_what_cannot_be_compared_is_one_line(folder: Path, tmp_path: Path) -> None:
     def check(**given: object) -> None:
-        words = {
-            "reference": folder / "ref",
-            "results": folder / "new",
-            "films": folder / "new.csv",
-        }
-        check_results(out=tmp_path / "o", **{**words, **given})  # pyright: ignore[reportArgumentType]
+        words = {"tables": FilmTables(given.pop("films", folder / "new.csv")), **given}  # pyright: ignore[reportArgumentType]
+        reference = words.pop("reference", folder / "ref")
+        results = words.pop("results", folder / "new")
+        request = CheckRequest(**words)  # pyright: ignore[reportArgumentType]
+        check_results(reference, results, tmp_path / "o", request)  # pyright: ignore[reportArgumentType]
 
     with pytest.raises(UsageError, match="60 films of 60 have no patient"):
         check(films=None)
@@ -360,6 +362,66 @@ def test_gray_levels_are_of_the_film_inside_its_square() -> None:
     rng = np.random.default_rng(0)
     noisy = np.clip(square + rng.normal(size=square.shape) * 20, 0, 255).astype(np.uint8)
     assert gray_facts(noisy, (200, 100)).sharpness > gray_facts(square, (200, 100)).sharpness
+
+
+def test_readings_that_come_back_are_watched(folder: Path, tmp_path: Path) -> None:
+    """Of films that were read, how often a reader differs from a call of the bundle."""
+    rows = [
+        json.loads(line) for line in (folder / "old" / "results.jsonl").read_text().split("\n")[:-1]
+    ]
+    calls = {one["image_id"]: one["findings"]["Mass"]["positive"] for one in rows}
+    lines = ["image_id,patient_id,view,reader,Mass,read_at"]
+    for k, (name, called) in enumerate(calls.items()):
+        if k % 3:  # every third film is not read
+            lines.append(f"{name},p,PA,anna,{int(called if k % 5 else not called)},2026")
+            lines.append(f"{name},p,PA,ben,,2026")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    tables = FilmTables(folder / "old.csv", tmp_path)
+    notes = tables_notes(tables, list(calls))
+    assert notes is not None
+    films = watched_films([result_of(json.dumps(one)) for one in rows], notes)
+    seen = films.flags[CORRECTED]
+    assert np.isnan(seen[::3]).all()
+    assert np.nanmean(seen) == pytest.approx(0.2, abs=0.01)
+    request = ReferenceRequest(date=DATE, false_alarms=0.05, drawn=1000, deals=1)
+    fitted = fit_results("starter", folder / "old", tmp_path / "ref", tables, request)
+    quantity = next(one for one in fitted.quantities if one.name == CORRECTED)
+    assert quantity.known == pytest.approx(2 / 3, abs=0.01)
+    assert not any("agreement with readers" in one for one in fitted.not_watched)
+    plain = fit_results(
+        "starter", folder / "old", tmp_path / "b", FilmTables(tables.films), request
+    )
+    assert any("agreement with readers" in one for one in plain.not_watched)
+    assert "readers changed" in effect_of(quantity, "")
+    for text, words in (
+        ("image_id,reader\nold0.png,anna\n", "a column of films and one of a finding"),
+        ("image_id,Mass\nnobody.png,1\n", "must be of these films"),
+    ):
+        (tmp_path / "labels.csv").write_text(text)
+        with pytest.raises(DatasetError, match=words):
+            tables_notes(tables, list(calls))
+    with pytest.raises(DatasetError, match="there is none at"):
+        tables_notes(FilmTables(None, tmp_path / "nowhere.csv"), list(calls))
+
+
+def test_limits_between_two_sizes_lie_between_theirs(reference: WatchReference) -> None:
+    """A day of any size alarms about as often: those of the next smaller size did so four times."""
+    measured = [
+        DayLimits(one.patients, Tails.read(one.tails), one.limit) for one in reference.daily
+    ]
+    films = drawn(45 * 400, 21)
+    values = counted_by(channel_values(films, reference.quantities), films.patients)
+    (stratum,) = reference.strata
+    centers, spread = np.array(stratum.centers), np.array(stratum.spreads)
+    z = z_of(values.residuals(centers).reshape(400, 45, -1).sum(axis=1), 45, spread)
+
+    def rate(limits: DayLimits) -> float:
+        return float((limits.tails.scores(z, -z).max(axis=1) > limits.limit).mean())
+
+    between, smaller = limits_for(45, measured), limits_for(30, measured)
+    assert smaller.patients == 30
+    assert rate(between) < 0.04
+    assert rate(smaller) > rate(between)
 
 
 @pytest.mark.exhaustive

@@ -94,8 +94,9 @@ def rule_out(
     from hilum.calibration.abstention.scores import parse_within
     from hilum.domain.documents.rule_out import MissUnit
     from hilum.domain.policy import LabelPolicy
+    from hilum.domain.provenance import today
     from hilum.runs.folder import RunFolder
-    from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table, today
+    from hilum.stages.rule_out import RuleOutRequest, rule_out_run, rule_out_table
 
     rule = RuleRequest(
         miss=0.02 if miss is npv is coverage is None else miss,

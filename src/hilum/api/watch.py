@@ -20,6 +20,7 @@ def watch_fit(
     out: Path | str,
     *,
     films: Path | str | None = None,
+    readings: Path | str | None = None,
     false_alarms: str | float = "1/100d",
     every: int = 200,
     seed: int = 0,
@@ -32,6 +33,7 @@ def watch_fit(
         results: output folder of `hilum predict`.
         out: where watch_reference.json is written.
         films: table of the films' patients, dates, sites and devices; None for what rows hold.
+        readings: labels.csv of `hilum serve export`; None to leave agreement with readers out.
         false_alarms: alarms a day on undisturbed films, such as "1/100d" or 0.01.
         every: films of a day where there are no dates.
         seed: of the drawn days.
@@ -47,14 +49,16 @@ def watch_fit(
         hilum.domain.errors.UsageError: a rate of false alarms is written as 1/100d or 0.01; got
         'often'
     """
+    from hilum.domain.provenance import today
     from hilum.monitoring.reference import ReferenceRequest
-    from hilum.stages.rule_out import today
     from hilum.stages.watch import fit_results, rate_of
+    from hilum.stages.watch_table import FilmTables
 
     request = ReferenceRequest(
         date=today(), false_alarms=rate_of(false_alarms), every=every, seed=seed
     )
-    return fit_results(bundle, Path(results), Path(out), path_of(films), request, advance)
+    tables = FilmTables(path_of(films), path_of(readings))
+    return fit_results(bundle, Path(results), Path(out), tables, request, advance)
 
 
 def watch_check(
@@ -63,16 +67,20 @@ def watch_check(
     out: Path | str,
     *,
     films: Path | str | None = None,
+    readings: Path | str | None = None,
     every: int | None = None,
+    after: Path | str | None = None,
 ) -> WatchCheck:
     """Hold later results of the same bundle against a reference, without labels.
 
     Args:
-        reference: watch_reference.json, or its folder.
+        reference: watch_reference.json, its folder, or a bundle that carries one.
         results: output folder of `hilum predict`.
         out: where watch.json and watch.html are written.
         films: table of the films' patients, dates, sites and devices; None for what rows hold.
+        readings: labels.csv of `hilum serve export`; None to leave agreement with readers out.
         every: films of a day; None for dates, or one day without dates.
+        after: folder of the check before, from which the slow test goes on; None to begin anew.
 
     Raises:
         UsageError: for results of a different bundle, too few patients, or days that cannot be.
@@ -83,7 +91,11 @@ def watch_check(
         ...
         hilum.domain.errors.BundleError: reference must be there; . has none
     """
-    from hilum.stages.rule_out import today
-    from hilum.stages.watch import check_results
+    from hilum.domain.provenance import today
+    from hilum.stages.watch import CheckRequest, check_results
+    from hilum.stages.watch_table import FilmTables
 
-    return check_results(Path(reference), Path(results), Path(out), path_of(films), every, today())
+    request = CheckRequest(
+        FilmTables(path_of(films), path_of(readings)), every, today(), path_of(after)
+    )
+    return check_results(reference, Path(results), Path(out), request)

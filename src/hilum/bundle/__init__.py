@@ -8,6 +8,7 @@
       golden.npz        the self-test: drawn films and the answers they must get
       evaluation.json   its numbers on test, if it was evaluated
       rule_out.json     its rule-out rule, if it has one
+      watch_reference.json  what films and scores were, to hold later ones against, if it has one
       CARD.md           the same, for people
 """
 

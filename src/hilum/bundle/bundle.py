@@ -13,10 +13,12 @@ from hilum.bundle.analysis import POSITIVES, Analysis, ScreenedFilm, analyze
 from hilum.bundle.golden import check_golden
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.bundle.prediction import Explanation, Prediction
+from hilum.bundle.reference import read_reference
 from hilum.bundle.source import Source, film_of, films_of
 from hilum.bundle.triage import read_rule
 from hilum.domain.documents.evaluation import Evaluation
 from hilum.domain.documents.rule_out import RULE_OUT, RuleOut
+from hilum.domain.documents.watch import WATCH_REFERENCE, WatchReference
 from hilum.domain.errors import BundleError, FilmError, UsageError, choice, suggestion
 from hilum.domain.findings import LabelSet
 from hilum.explain.ramp import Style
@@ -125,6 +127,17 @@ class Bundle:
     def rule(self) -> RuleOut | None:
         """Its rule-out rule; None where it carries none, and then no film has a triage."""
         return self._rule
+
+    @property
+    def reference(self) -> WatchReference | None:
+        """What its films and scores were, for `hilum watch`; None where it carries none.
+
+        Raises:
+            BundleError: for a reference of a different bundle.
+        """
+        if WATCH_REFERENCE not in self.manifest.files:
+            return None
+        return read_reference(self.root / WATCH_REFERENCE, self.manifest, self._rule)
 
     def predict(self, source: Source, threshold: float | None = None) -> Prediction:
         """Score one film: probabilities, decisions and heatmaps. Several threads may call it.

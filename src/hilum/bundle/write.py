@@ -20,8 +20,10 @@ from hilum.bundle.manifest import (
     read_calibration,
     read_evaluation,
 )
+from hilum.bundle.reference import read_reference
 from hilum.bundle.triage import read_rule
 from hilum.domain.documents.rule_out import RULE_OUT
+from hilum.domain.documents.watch import WATCH_REFERENCE
 from hilum.domain.errors import BundleError, UsageError
 from hilum.domain.provenance import provenance
 from hilum.domain.radiograph import Radiograph
@@ -50,6 +52,7 @@ class BundleParts:
         evaluation: evaluation.json of this network and calibration; None if not evaluated.
         seen: hashes of the patients that the network has seen; None where they are not known.
         rule: rule_out.json of this network and calibration; None where there is no rule.
+        reference: watch_reference.json of this network, calibration, gate and rule; None without.
         replaces: seal of the bundle with the calibration before this one; empty for the first.
     """
 
@@ -59,6 +62,7 @@ class BundleParts:
     evaluation: Path | None = None
     seen: Path | None = None
     rule: Path | None = None
+    reference: Path | None = None
     replaces: str = ""
 
     @classmethod
@@ -78,7 +82,7 @@ class BundleParts:
             run.evaluation if run.evaluation.exists() else None,
             run.seen if run.seen.exists() else None,
             run.rule_out if run.rule_out.exists() else None,
-            _replaced(run, calibration),
+            replaces=_replaced(run, calibration),
         )
 
     def refuse_mixed(self) -> None:
@@ -144,8 +148,9 @@ def write_bundle(
         if parts.evaluation is not None:
             evaluation = read_evaluation(parts.evaluation, calibration)
             shutil.copyfile(parts.evaluation, work / "evaluation.json")
+        rule = None
         if parts.rule is not None:
-            read_rule(parts.rule, calibration)
+            rule = read_rule(parts.rule, calibration)
             shutil.copyfile(parts.rule, work / RULE_OUT)
         # those of an imported bundle are the patients that came with it
         again = isinstance(facts.origin, Imported) and facts.origin.format == BUNDLE
@@ -160,6 +165,9 @@ def write_bundle(
             provenance=provenance(),
             files={},
         )
+        if parts.reference is not None:
+            read_reference(parts.reference, manifest, rule)
+            shutil.copyfile(parts.reference, work / WATCH_REFERENCE)
         (work / "CARD.md").write_text(card(manifest, evaluation), "utf-8")
         files = {file.name: file_sha256(file) for file in sorted(work.iterdir())}
         write_sealed(manifest.model_copy(update={"files": files}), work / "bundle.json")

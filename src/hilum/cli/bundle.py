@@ -29,6 +29,13 @@ def bundle(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Reference of `hilum watch fit` to ship, of the same network (default: none).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,7 +43,7 @@ def bundle(
     from hilum.runs.folder import RunFolder
     from hilum.stages.index import note_bundle
 
-    made = _written(run, out, gate or ())
+    made = _written(run, out, gate or (), watch)
     note_bundle(RunFolder(run), out, made.id)
     replaces = made.manifest.replaces
     if replaces:
@@ -47,13 +54,16 @@ def bundle(
         typer.echo(out if quiet else f"{out}  {made.id}")
 
 
-def write(run: Path, out: Path, gate: Sequence[str] = ()) -> str:
+def write(run: Path, out: Path, gate: Sequence[str] = (), watch: Path | None = None) -> str:
     """Write the bundle and return its short id."""
-    return _written(run, out, gate).id
+    return _written(run, out, gate, watch).id
 
 
-def _written(run: Path, out: Path, gate: Sequence[str]) -> Bundle:
+def _written(run: Path, out: Path, gate: Sequence[str], watch: Path | None = None) -> Bundle:
+    from dataclasses import replace
+
     from hilum.bundle.write import BundleParts, write_bundle
+    from hilum.domain.documents.watch import WATCH_REFERENCE
     from hilum.domain.radiograph import Radiograph
     from hilum.phantom.film import draw_example
     from hilum.runs.folder import RunFolder
@@ -61,7 +71,10 @@ def _written(run: Path, out: Path, gate: Sequence[str]) -> Bundle:
     # drawn, since a bundle carries no patient; one is oblong, to test the geometry too
     pixels = [draw_example("Effusion", seed=1).pixels, draw_example(None, seed=2).pixels[:, 20:220]]
     films = [Radiograph(p.copy(), source=f"drawn-{number}") for number, p in enumerate(pixels)]
-    return write_bundle(BundleParts.from_run(RunFolder(run)), films, out, _rules(gate))
+    parts = BundleParts.from_run(RunFolder(run))
+    if watch is not None:
+        parts = replace(parts, reference=watch / WATCH_REFERENCE if watch.is_dir() else watch)
+    return write_bundle(parts, films, out, _rules(gate))
 
 
 def _rules(words: Sequence[str]) -> GateRules:

@@ -26,6 +26,7 @@ from hilum.cli.options import (
     writable,
 )
 from hilum.cli.terminal import form_of, print_batch, progress, say
+from hilum.cli.watch_batch import WatchAfter, WatchEvery, WatchFilms, WatchOptions, watch_batch
 from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
@@ -183,6 +184,9 @@ def predict(
     timeout: Timeout = 30,
     shard: ShardWord = None,
     follow_links: FollowLinks = False,
+    watch_films: WatchFilms = None,
+    watch_every: WatchEvery = None,
+    watch_after: WatchAfter = None,
     strict: Strict = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -211,6 +215,8 @@ def predict(
             raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
         printed = form_of("json" if as_json else form)
         films = _listed(inputs, follow_links, loaded)
+        watched = WatchOptions(watch_films, watch_every, watch_after)
+        watched.refuse_without_reference(loaded)
         place = out or _default_place(films)
         pictures = _pictures(heatmaps, overlays, style, panel, pictures_as)
         request = BatchRequest(
@@ -223,6 +229,7 @@ def predict(
             dicom=_dicom(dicom, phi_key, place, pictures),
         )
         finished = _predict(_Job(loaded, films), place, request, quiet)
+        watch_batch(loaded(), place, watched, shard is not None, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)

@@ -11,7 +11,7 @@ import typer
 
 from hilum.cli import books
 from hilum.cli.books import STORE
-from hilum.cli.options import INPUT, MACHINE, OTHER, OUTPUT
+from hilum.cli.options import INPUT, MACHINE, MODEL, OTHER, OUTPUT
 from hilum.cli.predict import PhiKey, Threads, Timeout
 from hilum.cli.start_group import StartGroup
 from hilum.cli.terminal import kept, say
@@ -102,6 +102,14 @@ Uploads = Annotated[
 QuotaGb = Annotated[
     float, typer.Option(min=0.0, help="Gigabytes of films to keep.", rich_help_panel=MACHINE)
 ]
+WatchEvery = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Films of a day for the bundle's watch (default: days by date of arrival, in UTC).",
+        rich_help_panel=MODEL,
+    ),
+]
 Dev = Annotated[bool, typer.Option("--dev", help="Show /docs.", rich_help_panel=OTHER)]
 
 
@@ -123,6 +131,7 @@ def serve(
     timeout: Timeout = 30,
     uploads: Uploads = 60,
     quota_gb: QuotaGb = 10.0,
+    watch_every: WatchEvery = None,
     dev: Dev = False,
 ) -> None:
     """Take films, score them, and let readers review them; prints a link that works once.
@@ -137,6 +146,8 @@ def serve(
             "there must be either a bundle or --results OUT; "
             f"got {'neither' if bundle is None else 'both'}. Try `hilum serve starter`"
         )
+    if results is not None and watch_every is not None:
+        raise UsageError("a folder that is reviewed is not watched; leave out --watch-every")
     limits = ServiceLimits(uploads_per_minute=uploads, store_bytes=round(quota_gb * 1e9))
     settings = ServiceSettings(
         host=host,
@@ -146,6 +157,7 @@ def serve(
         secure=behind_proxy or tls_cert is not None,
         behind_proxy=behind_proxy,
         dev=dev,
+        watch_every=watch_every,
         limits=limits,
     )
     certificate = _certificate(tls_cert, tls_key)

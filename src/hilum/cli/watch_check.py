@@ -7,18 +7,31 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.options import MODEL, Json, Out, Quiet
+from hilum.cli.options import INPUT, MODEL, Json, Out, Quiet
 from hilum.cli.terminal import columns, say
-from hilum.cli.watch_fit import Films
+from hilum.cli.watch_fit import Films, Readings
 
 __all__ = ["watch_check"]
 
 
+After = Annotated[
+    Path | None,
+    typer.Option(
+        "--after",
+        help="Folder of the check before; the slow test goes on from it (default: begin anew).",
+        rich_help_panel=INPUT,
+    ),
+]
+
+
 def watch_check(
-    reference: Annotated[Path, typer.Argument(help="The reference, or its folder.")],
+    reference: Annotated[
+        Path, typer.Argument(help="The reference, its folder, or a bundle with one.")
+    ],
     results: Annotated[Path, typer.Argument(help="Output folder of `hilum predict`.")],
     out: Out,
     films: Films = None,
+    readings: Readings = None,
     every: Annotated[
         int | None,
         typer.Option(
@@ -27,6 +40,7 @@ def watch_check(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    after: After = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -39,7 +53,9 @@ def watch_check(
     from hilum.domain.documents.watch import WATCH
     from hilum.report.watch import printed_check
 
-    check = api.watch_check(reference, results, out, films=films, every=every)
+    check = api.watch_check(
+        reference, results, out, films=films, readings=readings, every=every, after=after
+    )
     if as_json:
         typer.echo((out / WATCH).read_text("utf-8"), nl=False)
         return

@@ -10,13 +10,21 @@ import typer
 from hilum.cli.options import INPUT, MODEL, Json, Out, Quiet, Seed
 from hilum.cli.terminal import columns, progress
 
-__all__ = ["Films", "watch_fit"]
+__all__ = ["Films", "Readings", "watch_fit"]
 
 Films = Annotated[
     Path | None,
     typer.Option(
         "--films",
         help="Table of the films' patients, dates, sites and devices (default: what rows hold).",
+        rich_help_panel=INPUT,
+    ),
+]
+Readings = Annotated[
+    Path | None,
+    typer.Option(
+        "--readings",
+        help="Export of `hilum serve export`: watch how often readers correct (default: none).",
         rich_help_panel=INPUT,
     ),
 ]
@@ -27,6 +35,7 @@ def watch_fit(
     results: Annotated[Path, typer.Argument(help="Output folder of `hilum predict`.")],
     out: Out,
     films: Films = None,
+    readings: Readings = None,
     false_alarms: Annotated[
         str,
         typer.Option(
@@ -57,6 +66,7 @@ def watch_fit(
             results,
             out,
             films=films,
+            readings=readings,
             false_alarms=false_alarms,
             every=every,
             seed=seed,

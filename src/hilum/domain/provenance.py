@@ -1,14 +1,15 @@
-"""Version of the code that made an artifact."""
+"""Version of the code that made an artifact, and the day."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-__all__ = ["SCORING", "TRAINING", "code_sha256", "provenance"]
+__all__ = ["SCORING", "TRAINING", "code_sha256", "provenance", "today"]
 
 
 SCORING = (
@@ -68,3 +69,8 @@ def provenance() -> dict[str, str]:
         "numpy": version("numpy"),
         "openvino": version("openvino"),
     }
+
+
+def today() -> str:
+    """Return the day in UTC, YYYY-MM-DD."""
+    return datetime.now(UTC).date().isoformat()

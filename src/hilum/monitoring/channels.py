@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from hilum.domain.documents.watch import QuantityKind, WatchedChannel, WatchedQuantity
-from hilum.monitoring.films import WatchedFilms
+from hilum.monitoring.films import LOGIT, WatchedFilms
 
 __all__ = [
     "ABOVE",
     "BELOW",
+    "EXPECTED",
     "FEWEST_OF_A_WORD",
     "LEVEL",
     "OTHER",
@@ -22,11 +24,17 @@ __all__ = [
     "channel_values",
     "channels_of",
     "counted_by",
+    "distribution",
+    "expected_share",
     "film_weights",
     "quantities_of",
 ]
 
 LEVEL, SPREAD, BELOW, ABOVE, SHARE = "level", "spread", "low", "high", "share"
+EXPECTED = "expected"
+"""Aspect of a finding's logit: its probability, as a share of that which 1 % of films exceed. The
+mean probability is the share of positives that calibrated scores imply, so a change of prevalence
+shows here best."""
 OTHER = "other"
 """The category of all rare words."""
 FEWEST_OF_A_WORD = 20
@@ -135,7 +143,8 @@ def distribution(one: WatchedQuantity, films: WatchedFilms) -> WatchedQuantity:
 
 def _aspects(one: WatchedQuantity) -> tuple[str, ...]:
     if one.kind is QuantityKind.NUMBER:
-        return (LEVEL, SPREAD, BELOW, ABOVE)
+        numbers = (LEVEL, SPREAD, BELOW, ABOVE)
+        return (*numbers, EXPECTED) if one.name.startswith(LOGIT) else numbers
     return one.categories if one.kind is QuantityKind.WORD else (SHARE,)
 
 
@@ -154,7 +163,7 @@ def _columns(films: WatchedFilms, one: WatchedQuantity) -> Iterator[Numbers]:
 
 
 def _ranks(values: Numbers, one: WatchedQuantity) -> Iterator[Numbers]:
-    """Yield level, spread, low and high of numbers."""
+    """Yield level, spread, low and high of numbers, and of logits the expected positives."""
     unknown = np.where(np.isfinite(values), 0.0, np.nan)
     bins = _bins(values, one.edges)
     shares = np.array(one.shares)
@@ -163,6 +172,22 @@ def _ranks(values: Numbers, one: WatchedQuantity) -> Iterator[Numbers]:
     yield (2 * rank - 1) ** 2 + unknown
     yield (bins == 0) + unknown
     yield (bins == len(shares) - 1) + unknown
+    if one.name.startswith(LOGIT):
+        yield np.minimum(expit(values) / expit(one.edges[-1]), 1.0)
+
+
+def expected_share(one: WatchedQuantity) -> float:
+    """Return about which share of films is positive, from the histogram of a finding's logits.
+
+    >>> logits = WatchedQuantity(
+    ...     name="logit Mass", kind="number", known=1, edges=(0.0,), shares=(0.0, 1.0, 0.0)
+    ... )
+    >>> expected_share(logits)
+    0.5
+    """
+    p = expit(np.repeat(one.edges, 2))
+    middles = np.concatenate([p[:1], (p[:-1] + p[1:]) / 2, p[-1:]])
+    return float(middles @ np.array(one.shares)) if one.shares else 0.0
 
 
 def _number(

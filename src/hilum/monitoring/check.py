@@ -15,11 +15,20 @@ from hilum.domain.documents.watch import (
     WatchCheck,
     WatchDay,
     WatchReference,
+    WatchState,
     WatchStratum,
 )
 from hilum.domain.errors import UsageError
-from hilum.monitoring.channels import channel_values, counted_by, distribution
-from hilum.monitoring.days import SIZES, DayLimits, SlowLimits, SlowSums, Tails, z_of
+from hilum.monitoring.channels import channel_values, channels_of, counted_by, distribution
+from hilum.monitoring.days import (
+    SIZES,
+    DayLimits,
+    SlowLimits,
+    SlowSums,
+    Tails,
+    limits_for,
+    z_of,
+)
 from hilum.monitoring.films import WatchedFilms
 from hilum.monitoring.performance import ASSUMPTION, estimated_performance
 from hilum.monitoring.reference import weekday_of
@@ -48,7 +57,7 @@ class CheckedDay:
     rows: NDArray[np.intp]
 
 
-def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
+def days_of(films: WatchedFilms, every: int | None, before: int = 0) -> list[CheckedDay]:
     """Return films by day: by date, by lots of so many films, or all as one day.
 
     A lot has whole patients: it ends once it has the films, and a patient who comes back counts
@@ -57,6 +66,7 @@ def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
     Args:
         films: in the order of their results.
         every: films of a lot; None for dates, and without dates for one day.
+        before: films that were counted before these, from which lots are numbered on.
     """
     if every is None:
         return [
@@ -72,7 +82,9 @@ def days_of(films: WatchedFilms, every: int | None) -> list[CheckedDay]:
     while last < len(order):
         last += int(counts[films.patients[order[last]]])
         if last - first >= every or last == len(order):
-            lots.append(CheckedDay(f"films {first + 1}-{last}", order[first:last]))
+            lots.append(
+                CheckedDay(f"films {before + first + 1}-{before + last}", order[first:last])
+            )
             first = last
     return lots
 
@@ -82,6 +94,7 @@ def check_films(
     days: Sequence[CheckedDay],
     reference: WatchReference,
     reference_sha256: str,
+    state: WatchState | None = None,
 ) -> WatchCheck:
     """Hold days of films against a reference.
 
@@ -90,6 +103,7 @@ def check_films(
         days: of these films, in order of time.
         reference: of an earlier period.
         reference_sha256: its seal.
+        state: of the check before, from which the slow test goes on; None to begin.
 
     Raises:
         UsageError: when no day has enough patients, even with those before it, or the films are
@@ -100,8 +114,13 @@ def check_films(
             f"a day needs {SIZES[0]} patients or more; these films are of "
             f"{films.patient_count}. Check more films at a time"
         )
+    if channels_of(reference.quantities) != reference.channels:
+        raise UsageError(
+            "a reference must watch what this hilum watches; its channels are of an older one. "
+            "Fit it again with `hilum watch fit`"
+        )
     _refuse_one_site(films, reference)
-    watch = _Watch(films, reference)
+    watch = _Watch(films, reference, state)
     checked = [watch.day(day) for day in days]
     alarms = tuple(watch.alarms)
     notes = [ASSUMPTION]
@@ -127,6 +146,7 @@ def check_films(
         performance=estimated_performance(films, reference.seed),
         quantities=tuple(distribution(one, films) for one in reference.quantities),
         reference_quantities=reference.quantities,
+        state=watch.state(),
         notes=(*notes, *(f"not watched: {one}" for one in reference.not_watched)),
     )
 
@@ -151,7 +171,9 @@ def _refuse_one_site(films: WatchedFilms, reference: WatchReference) -> None:
 class _Watch:
     """The state of a check from day to day."""
 
-    def __init__(self, films: WatchedFilms, reference: WatchReference) -> None:
+    def __init__(
+        self, films: WatchedFilms, reference: WatchReference, state: WatchState | None
+    ) -> None:
         self._films = films
         self._reference = reference
         self._values = channel_values(films, reference.quantities)
@@ -164,7 +186,11 @@ class _Watch:
         )
         width = len(reference.channels)
         self._sums = SlowSums((width,), self._slow.allowance)
-        self._since = {end: np.zeros(width, np.intp) for end in ("up", "down")}
+        self._since = {end: [""] * width for end in ("up", "down")}
+        if state is not None:
+            self._sums.up = np.array(state.up, np.float32)
+            self._sums.down = np.array(state.down, np.float32)
+            self._since = {"up": list(state.since_up), "down": list(state.since_down)}
         self._past: list[CheckedDay] = []
         self._waiting = np.zeros(0, np.intp)
         self.alarms: list[WatchAlarm] = []
@@ -186,18 +212,14 @@ class _Watch:
         sums = counted_by(self._values[rows], patients.astype(np.intp))
         z = z_of(sums.residuals(centers).sum(axis=0), count, spread)
         self._past.append(CheckedDay(day.name, rows))
-        limits = max(
-            (one for one in self._daily if one.patients <= count),
-            key=lambda one: one.patients,
-            default=self._daily[0],
-        )
+        limits = limits_for(count, self._daily)
         score = limits.tails.scores(z, -z)
         slow = self._add(z)
         found = list(self._alarms(score, slow, limits.limit, np.sign(z), centers))
         self.alarms += found
         if any(one.kind is AlarmKind.SLOW for one in found):
             self._sums = SlowSums(z.shape, self._slow.allowance)
-            self._since = {end: np.full(z.shape, len(self._past)) for end in ("up", "down")}
+            self._since = {end: [""] * z.size for end in ("up", "down")}
         return WatchDay(
             name=day.name,
             films=day.rows.size,
@@ -208,6 +230,18 @@ class _Watch:
             limit=_rounded(limits.limit),
             slow_score=_rounded(slow.max()),
             slow_limit=_rounded(self._slow.limit),
+        )
+
+    def state(self) -> WatchState | None:
+        """Return where the slow test stands; None before the first day."""
+        if not self._past:
+            return None
+        return WatchState(
+            day=self._past[-1].name,
+            up=tuple(np.round(self._sums.up.astype(np.float64), 4).tolist()),
+            down=tuple(np.round(self._sums.down.astype(np.float64), 4).tolist()),
+            since_up=tuple(self._since["up"]),
+            since_down=tuple(self._since["down"]),
         )
 
     def _stratum(self, name: str) -> WatchStratum:
@@ -224,9 +258,12 @@ class _Watch:
     def _add(self, z: Numbers) -> Numbers:
         """Add a day to the cumulative sums; return the scores."""
         self._sums.add(z)
+        today = self._past[-1].name
         for end, sums in (("up", self._sums.up), ("down", self._sums.down)):
-            # the first day of a sum is the day after it was last 0
-            self._since[end][sums == 0] = len(self._past)
+            self._since[end] = [
+                (begun or today) if above else ""
+                for begun, above in zip(self._since[end], (sums > 0).tolist(), strict=True)
+            ]
         return self._slow.tails.scores(self._sums.up, self._sums.down)
 
     def _alarms(
@@ -237,11 +274,16 @@ class _Watch:
         sign: Numbers,
         centers: Numbers,
     ) -> Iterator[WatchAlarm]:
-        here = len(self._past) - 1
+        today = self._past[-1].name
         rising = self._sums.up >= self._sums.down
-        since = np.where(rising, self._since["up"], self._since["down"])
+        since = [
+            up if way else down
+            for way, up, down in zip(
+                rising.tolist(), self._since["up"], self._since["down"], strict=True
+            )
+        ]
         tests = (
-            (AlarmKind.DAILY, score, limit, np.full(score.shape, here), sign),
+            (AlarmKind.DAILY, score, limit, [today] * len(score), sign),
             (AlarmKind.SLOW, slow, self._slow.limit, since, np.where(rising, 1.0, -1.0)),
         )
         for kind, scores, end, first, way in tests:
@@ -252,7 +294,7 @@ class _Watch:
                     break
                 if quantity not in named:
                     named.add(quantity)
-                    begun = min(int(first[j]), here)
+                    begun = first[j] or today
                     yield self._alarm(
                         kind, int(j), begun, float(way[j]), (float(scores[j]), end), centers
                     )
@@ -261,12 +303,15 @@ class _Watch:
         self,
         kind: AlarmKind,
         channel: int,
-        first: int,
+        since: str,
         way: float,
         score: tuple[float, float],
         centers: Numbers,
     ) -> WatchAlarm:
         one = self._reference.channels[channel]
+        # days before this check's are not at hand: then all of it shows the change
+        names = [day.name for day in self._past]
+        first = names.index(since) if since in names else 0
         rows = np.concatenate([day.rows for day in self._past[first:]])
         quantity = next(q for q in self._reference.quantities if q.name == one.quantity)
         now = distribution(quantity, self._films.at(rows))
@@ -277,7 +322,7 @@ class _Watch:
         return WatchAlarm(
             day=self._past[-1].name,
             kind=kind,
-            since=self._past[first].name,
+            since=since,
             quantity=one.quantity,
             aspect=one.aspect,
             score=_rounded(score[0]),

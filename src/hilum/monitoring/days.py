@@ -33,13 +33,14 @@ __all__ = [
     "allowance_of",
     "day_limits",
     "drawn_days",
+    "limits_for",
     "slow_limits",
     "spreads",
     "z_of",
 ]
 
-SIZES = (15, 30, 60, 120, 240)
-"""Patients a day that limits are measured for; a day has those of the next smaller size."""
+SIZES = (15, 30, 60, 120, 240, 480)
+"""Patients a day that limits are measured for; those of a day between two lie between theirs."""
 _ALLOWANCE, _OF_REFERENCE = 0.5, 1.5
 """What a day may stray, in z, before a cumulative sum grows: half the shift that is sought, and so
 many standard errors of the reference, which would else add up from day to day."""
@@ -54,6 +55,8 @@ _LEAST_AT, _LEAST_SCALE = 1.5, 0.25
 _BLOCK = 2_000_000
 """Numbers in memory at once."""
 _HALVINGS = 11
+_SETTLING = 30
+"""Days after which a sum that began at 0 strays as far as it will: they count for no limit."""
 
 Numbers = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -86,16 +89,12 @@ class Tails:
 
     def document(self) -> WatchTails:
         """Return the tails as a document."""
-        ends = (self.up_at, self.up_scale, self.down_at, self.down_scale)
-        return WatchTails.model_validate(
-            dict(
-                zip(
-                    WatchTails.model_fields,
-                    (tuple(np.round(end, 4).tolist()) for end in ends),
-                    strict=True,
-                )
-            )
-        )
+        ends = (tuple(np.round(end, 4).tolist()) for end in self.all())
+        return WatchTails.model_validate(dict(zip(WatchTails.model_fields, ends, strict=True)))
+
+    def all(self) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+        """Return the four arrays, in the order of the fields."""
+        return self.up_at, self.up_scale, self.down_at, self.down_scale
 
     def scores(self, ups: NDArray[np.floating], downs: NDArray[np.floating]) -> Numbers:
         """Return how rare numbers are, about -log10 of the share of days beyond.
@@ -272,6 +271,38 @@ def day_limits(drawn: DrawnDays, patients: int, rate: float) -> DayLimits:
     return DayLimits(patients, tails, float(np.quantile(np.concatenate(largest), 1.0 - rate)))
 
 
+def limits_for(patients: int, measured: Sequence[DayLimits]) -> DayLimits:
+    """Return the limits of a day, between those of the two sizes around it.
+
+    Numbers of days are skewed by about 1 / sqrt(patients), so sizes are compared on that scale.
+    Limits of the next smaller size would not do: on drawn days of 57 patients those of 30 alarmed
+    on 0.0189 where 0.005 were requested, those between 30 and 60 on 0.0066.
+
+    Args:
+        patients: of the day.
+        measured: in order of size; outside of them the nearest counts.
+
+    >>> ends = [np.array([x]) for x in (2.0, 0.5, 2.0, 0.5)]
+    >>> two = [DayLimits(25, Tails(*ends), 4.0), DayLimits(100, Tails(*ends), 5.0)]
+    >>> [round(limits_for(n, two).limit, 2) for n in (16, 44, 400)]
+    [4.0, 4.49, 5.0]
+    """
+    above = next((k for k, one in enumerate(measured) if one.patients >= patients), -1)
+    last = measured[above]
+    if above <= 0 or last.patients == patients:
+        return last
+    first = measured[above - 1]
+    start, end, here = (n**-0.5 for n in (first.patients, last.patients, patients))
+    share = (start - here) / (start - end)
+
+    def between(one: Numbers, other: Numbers) -> Numbers:
+        return one + share * (other - one)
+
+    pairs = zip(first.tails.all(), last.tails.all(), strict=True)
+    tails = Tails(*(between(one, other) for one, other in pairs))
+    return DayLimits(patients, tails, first.limit + share * (last.limit - first.limit))
+
+
 def allowance_of(patients: int, reference: int) -> float:
     """Return the allowance of the sums for days of some patients.
 
@@ -298,7 +329,7 @@ def slow_limits(
         allowance: of the sums.
         rng: source of randomness.
     """
-    steps = int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
+    steps = _SETTLING + int(np.clip(100.0 / (rate * REFERENCES), 120, 600))
     order = rng.integers(0, len(drawn.numbers), (steps, REFERENCES))
     references = np.arange(REFERENCES)
     seen = [drawn.seen_by(rows, references) for rows in order]
@@ -306,7 +337,7 @@ def slow_limits(
     low, high = 1.0, 12.0
     for _ in range(_HALVINGS):
         limit = (low + high) / 2
-        often = _alarms(seen, SlowLimits(tails, limit, allowance)) / order.size > rate
+        often = _alarms(seen, SlowLimits(tails, limit, allowance)) > rate
         low, high = (limit, high) if often else (low, limit)
     return SlowLimits(tails, (low + high) / 2, allowance)
 
@@ -318,24 +349,24 @@ def _settled(seen: Sequence[Singles], allowance: float) -> Tails:
     downs: list[Singles] = []
     for at, z in enumerate(seen):
         sums.add(z)
-        if at >= 30 and at % 3 == 0:
+        if at >= _SETTLING and at % 3 == 0:
             ups.append(sums.up)
             downs.append(sums.down)
     return Tails.measured(np.concatenate(ups), np.concatenate(downs))
 
 
-def _alarms(seen: Sequence[Singles], slow: SlowLimits) -> int:
-    """Count alarms of the streams at limits."""
+def _alarms(seen: Sequence[Singles], slow: SlowLimits) -> float:
+    """Return the alarms a day of the streams at limits."""
     sums = SlowSums(seen[0].shape, slow.allowance)
     up_end, down_end = slow.tails.ends(slow.limit)
     count = 0
-    for z in seen:
+    for at, z in enumerate(seen):
         sums.add(z)
         alarmed = (sums.up > up_end).any(axis=1) | (sums.down > down_end).any(axis=1)
-        count += int(alarmed.sum())
+        count += int(alarmed.sum()) if at >= _SETTLING else 0
         sums.up[alarmed] = 0
         sums.down[alarmed] = 0
-    return count
+    return count / ((len(seen) - _SETTLING) * len(sums.up))
 
 
 def _tail(values: Singles) -> tuple[Numbers, Numbers]:

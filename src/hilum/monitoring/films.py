@@ -12,9 +12,13 @@ from hilum.domain.documents.results import ImageResult
 from hilum.domain.documents.rule_out import TriageWay
 from hilum.domain.errors import ReasonCode, Status
 
-__all__ = ["ALL_LOGITS", "FilmNote", "WatchedFilms", "watched_films"]
+__all__ = ["ALL_LOGITS", "CORRECTED", "LOGIT", "FilmNote", "WatchedFilms", "watched_films"]
 
 ALL_LOGITS = "mean logit of all findings"
+CORRECTED = "corrected by a reader"
+"""Flag of a film that was read: whether a reader differs from a call."""
+LOGIT = "logit "
+"""Start of the name of a finding's logit."""
 _LARGEST_LOGIT = 13.8
 """Logit of a probability of 1 - 1e-6: a rounded 0 or 1 is no further away."""
 
@@ -30,12 +34,14 @@ class FilmNote:
         day: YYYY-MM-DD.
         words: such as site and manufacturer.
         age_years: where known.
+        judged: findings that readers called present (True) or absent; None for a film not read.
     """
 
     patient: str = ""
     day: str = ""
     words: Mapping[str, str] | None = None
     age_years: float | None = None
+    judged: frozenset[tuple[str, bool]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +155,7 @@ def _numbers(
             name: np.clip(np.log(p) - np.log1p(-p), -_LARGEST_LOGIT, _LARGEST_LOGIT)
             for name, p in probabilities.items()
         }
-    numbers |= {f"logit {name}": values for name, values in logits.items()}
+    numbers |= {f"{LOGIT}{name}": values for name, values in logits.items()}
     if logits:
         numbers[ALL_LOGITS] = np.mean(list(logits.values()), axis=0)
     return numbers
@@ -193,7 +199,20 @@ def _flags(
     for name in findings:
         called = [bool(row.findings and row.findings[name].positive) for row in rows]
         flags[f"positive {name}"] = called + scored
+    if any(note.judged is not None for note in reported):
+        flags[CORRECTED] = np.array(
+            [_corrected(row, note) for row, note in zip(rows, reported, strict=True)]
+        )
     if any(row.triage is not None for row in rows):
         referred = [row.triage is None or row.triage.way is TriageWay.REFER for row in rows]
         flags["referred"] = np.array(referred, np.float64)
     return flags
+
+
+def _corrected(row: ImageResult, note: FilmNote) -> float:
+    """Return 1 where a reader differs from a call, 0 where none does, NaN for a film not read."""
+    if note.judged is None or row.findings is None:
+        return float("nan")
+    calls = {name: one.positive for name, one in row.findings.items()}
+    differs = (calls[name] is not present for name, present in note.judged if name in calls)
+    return float(any(differs))

@@ -36,7 +36,7 @@ from hilum.monitoring.days import (
     spreads,
     z_of,
 )
-from hilum.monitoring.films import WatchedFilms
+from hilum.monitoring.films import CORRECTED, WatchedFilms
 from hilum.monitoring.performance import estimated_performance
 
 __all__ = ["ALL_DAYS", "WEEKDAYS", "ReferenceRequest", "fit_reference", "weekday_of"]
@@ -49,8 +49,8 @@ _WEEKS = 8
 _NOT_WATCHED = (
     "bits of the file and time a film: results do not hold them",
     "pooled features (Mahalanobis, MMD): results hold no embeddings",
-    "agreement with readers: results hold no corrections",
 )
+_NO_READINGS = "agreement with readers: no readings were given"
 
 Numbers = NDArray[np.float64]
 
@@ -67,7 +67,8 @@ class ReferenceRequest:
         drawn: days to draw of each size; with 20,000, what one of a thousand exceeds rests on
             twenty of them.
         deals: deals of patients into halves, to try the rate on patients held back.
-        model, bundle, bond, precision, rule_sha256: of the bundle that scored the films.
+        model, bundle, bond, precision, rule_sha256, gate_sha256: of the bundle that scored the
+            films.
 
     Raises:
         UsageError: for a rate or size that cannot be.
@@ -84,6 +85,7 @@ class ReferenceRequest:
     bond: str = ""
     precision: str = ""
     rule_sha256: str = ""
+    gate_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not _RAREST <= self.false_alarms <= _OFTENEST:
@@ -135,6 +137,7 @@ def fit_reference(
         bond=request.bond,
         precision=request.precision,
         rule_sha256=request.rule_sha256,
+        gate_sha256=request.gate_sha256,
         films=len(films),
         patients=patients,
         sites=_sites(quantities),
@@ -160,7 +163,7 @@ def fit_reference(
         held_back=share,
         held_back_days=days,
         performance=estimated_performance(films, request.seed),
-        not_watched=_NOT_WATCHED,
+        not_watched=_NOT_WATCHED if CORRECTED in films.flags else (*_NOT_WATCHED, _NO_READINGS),
         notes=_notes(films, names),
     )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from hilum.domain.documents.watch import QuantityKind, WatchedQuantity
-from hilum.monitoring.channels import ABOVE, BELOW, LEVEL
+from hilum.monitoring.channels import ABOVE, BELOW, EXPECTED, LEVEL, expected_share
+from hilum.monitoring.films import CORRECTED, LOGIT
 
 __all__ = ["Change", "effect_of", "words_of_change"]
 
@@ -17,10 +18,14 @@ _MIX = (
 )
 _SCORES = (
     "the scores changed: probabilities and thresholds were fitted to the reference's, and may be "
-    "too high or too low now"
+    "too high or too low now; predictive values hold at the reference's prevalence alone"
 )
 _GATE = (
     "other films are warned of or refused than in the reference: numbers measured on it miss them"
+)
+_READERS = (
+    "readers correct other shares of the calls than in the reference: the films, the calls or the "
+    "readers changed"
 )
 _MIX_OF = ("view", "sex", "age", "age unknown", "site", "manufacturer", "model", "photometric")
 
@@ -49,6 +54,8 @@ class Change:
             return cls(_at(reference, 0), _at(now, 0), percent=True)
         if aspect == ABOVE:
             return cls(_at(reference, -1), _at(now, -1), percent=True)
+        if aspect == EXPECTED:
+            return cls(expected_share(reference), expected_share(now), percent=True)
         if aspect == LEVEL:
             return cls(reference.mean or 0.0, now.mean or 0.0, percent=False)
         return cls(_outside(reference, reference), _outside(reference, now), percent=True)
@@ -69,6 +76,9 @@ def words_of_change(quantity: WatchedQuantity, aspect: str, change: Change) -> s
         return f"{quantity.name} {aspect}: {before} of films in the reference, {after} now"
     if quantity.kind is QuantityKind.FLAG:
         return f"{quantity.name}: {before} of films in the reference, {after} now"
+    if aspect == EXPECTED:
+        finding = quantity.name.removeprefix(LOGIT)
+        return f"mean probability of {finding}: about {before} in the reference, {after} now"
     if aspect == LEVEL:
         return f"{quantity.name}: mean {before} in the reference, {after} now"
     if aspect in (BELOW, ABOVE):
@@ -92,6 +102,8 @@ def effect_of(quantity: WatchedQuantity, rule_sha256: str) -> str:
         effect = _SCORES
     elif name.startswith("gray ") or name == "size":
         effect = _PICTURE
+    elif name == CORRECTED:
+        effect = _READERS
     elif name in _MIX_OF:
         effect = _MIX
     else:

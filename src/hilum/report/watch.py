@@ -22,7 +22,14 @@ from hilum.report.parts.page import document
 from hilum.report.parts.plots import Axis, Plot, bar
 from hilum.report.parts.text import columned, wrapped
 
-__all__ = ["printed_check", "printed_reference", "watch_page", "write_watch_page"]
+__all__ = [
+    "PAGE",
+    "line_of_check",
+    "printed_check",
+    "printed_reference",
+    "watch_page",
+    "write_watch_page",
+]
 
 PAGE = "watch.html"
 _LISTED = 8
@@ -77,6 +84,16 @@ def verdict_of(check: WatchCheck) -> str:
     if check.rule_void:
         words += " The rule-out rule is void: refer every film."
     return words
+
+
+def line_of_check(check: WatchCheck) -> str:
+    """Return a check in one line: the verdict, and of an alarm what moved most."""
+    words = verdict_of(check)
+    if not check.alarms:
+        return words
+    most = max(check.alarms, key=lambda one: one.score / one.limit)
+    since = f" since {most.since}" if most.since != most.day else ""
+    return f"{words} Most rare{since}: {most.words}. It does not say that accuracy fell."
 
 
 def write_watch_page(check: WatchCheck, reference: WatchReference, out: Path) -> None:

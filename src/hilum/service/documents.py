@@ -34,6 +34,7 @@ __all__ = [
     "VerdictDocument",
     "VerdictRequest",
     "VersionDocument",
+    "WatchSummary",
     "WorklistDocument",
     "WorklistFilm",
     "WorklistParameters",
@@ -284,6 +285,30 @@ class ReaderProgress(Document):
     films: int
 
 
+class WatchSummary(Document):
+    """Whether films and scores are still as in the bundle's reference; no film and no patient."""
+
+    verdict: str
+    """`no alarm`, `alarm` or `not checked`, of the last day; empty before the first."""
+    day: str
+    """Date, or the films of the lot in the order in which they came."""
+    films: int
+    """Films that were counted."""
+    days: int
+    alarmed: int
+    """Days that alarmed, of `days`."""
+    apart: int
+    """Films without a patient, which no day counts."""
+    words: str
+    """One sentence; empty while blinded."""
+    moved: tuple[str, ...]
+    """What moved on the last day; empty while blinded."""
+    rule_void: bool
+    """Whether the bundle's rule-out rule no longer holds: then refer every film."""
+    false_alarms: float
+    """Alarms a day that undisturbed films may raise."""
+
+
 class SummaryDocument(Document):
     """All films in counts; while blinded, without those that tell what was found."""
 
@@ -295,6 +320,8 @@ class SummaryDocument(Document):
     reasons: tuple[ReasonSummary, ...]
     readers: tuple[ReaderProgress, ...]
     blinded: bool
+    watch: WatchSummary | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Absent where the bundle carries no reference."""
     notice: str = NOT_A_DEVICE
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
     from hilum.service.queue import FilmQueue
+    from hilum.service.watch import ServiceWatch
 
 __all__ = ["DATABASE", "BundleOnShow", "ServiceParts", "Store", "open_store", "utc"]
 
@@ -113,6 +114,7 @@ class ServiceParts:
         bundle: what scores, or scored.
         pictures: what can be looked at.
         queue: what scores; None where films are only reviewed.
+        watch: holds films against the bundle's reference; None where it has none.
     """
 
     store: Store
@@ -120,6 +122,7 @@ class ServiceParts:
     bundle: BundleOnShow
     pictures: FilmPictures
     queue: FilmQueue | None = None
+    watch: ServiceWatch | None = None
     verdicts: StoredVerdicts = field(init=False)
     worklist: Worklist = field(init=False)
     uploads: RateLimit = field(init=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import PurePosixPath
 
@@ -32,6 +33,7 @@ class FilmQueue:
         scoring: bundle and options.
         lanes: films on their way at a time.
         most: films that may wait.
+        done: called after each result.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class FilmQueue:
         scoring: FilmScoring,
         lanes: int,
         most: int = 64,
+        done: Callable[[], None] | None = None,
     ) -> None:
         self.most = most
+        self._done = done
         self._films = films
         self._objects = objects
         self._scoring = scoring
@@ -122,6 +126,8 @@ class FilmQueue:
             maps = maps_of(row.id, result.bundle, analysis, scored.facts.shape, way)
             self._objects.derive(row.id, maps_kind(result.bundle), maps)
         self._films.finish(row.id, summary)
+        if self._done is not None:
+            self._done()
 
 
 def image_id_of(name: str) -> str:

@@ -43,6 +43,7 @@ class ServiceSettings:
         secure: browsers reach it by TLS, its own or a proxy's.
         behind_proxy: a proxy in front of it does TLS and sees the addresses.
         dev: show `/docs`.
+        watch_every: films of a day for the watch; None for days by date of arrival.
         limits: of requests.
     """
 
@@ -53,6 +54,7 @@ class ServiceSettings:
     secure: bool = False
     behind_proxy: bool = False
     dev: bool = False
+    watch_every: int | None = None
     limits: ServiceLimits = field(default_factory=ServiceLimits)
 
     @property

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hilum.domain.documents.watch import WATCH_REFERENCE
+from hilum.domain.errors import UsageError
+from hilum.files.sealed import read_seal
 from hilum.service.folder import FolderPictures, load_folder
 from hilum.service.parts import BundleOnShow, ServiceParts, Store
 from hilum.service.read_films import FINDINGS
@@ -15,6 +18,7 @@ from hilum.service.settings import ServiceSettings
 if TYPE_CHECKING:
     from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
+    from hilum.service.watch import ServiceWatch
 
 __all__ = ["ScoringService", "review_service"]
 
@@ -63,9 +67,37 @@ class ScoringService:
         )
         _remember(store, shown)
         store.objects.clear_tmp()
-        queue = FilmQueue(store.films, store.objects, scoring, self.lanes, settings.limits.waiting)
+        watch = self._watch(store, settings)
+        queue = FilmQueue(
+            store.films,
+            store.objects,
+            scoring,
+            self.lanes,
+            settings.limits.waiting,
+            None if watch is None else watch.note,
+        )
         pictures = DerivedPictures(store.objects, scoring)
-        return ServiceParts(store, settings, shown, pictures, queue)
+        return ServiceParts(store, settings, shown, pictures, queue, watch)
+
+    def _watch(self, store: Store, settings: ServiceSettings) -> ServiceWatch | None:
+        """Return the watch of the bundle's reference; None where it carries none.
+
+        Raises:
+            UsageError: for films of a day without a reference.
+        """
+        reference = self.bundle.reference
+        if reference is None:
+            if settings.watch_every is not None:
+                raise UsageError(
+                    "a bundle without a reference is not watched; got --watch-every. Ship one with "
+                    "`hilum bundle RUN --watch REFERENCE`"
+                )
+            return None
+        from hilum.service.watch import ServiceWatch
+
+        seal = read_seal(self.bundle.root / WATCH_REFERENCE)
+        every = settings.watch_every
+        return ServiceWatch(store.database, self.bundle.id, reference, seal, every)
 
 
 def _remember(store: Store, shown: BundleOnShow) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -36,7 +35,7 @@ from hilum.stages.calibrate import engine_of
 from hilum.stages.evaluate import LEDGER, count_look
 from hilum.stages.films import in_order, split_of, training_films
 
-__all__ = ["RuleOutRequest", "rule_out_run", "rule_out_table", "today"]
+__all__ = ["RuleOutRequest", "rule_out_run", "rule_out_table"]
 
 _HALVES = 2
 
@@ -69,11 +68,6 @@ class _Films:
     probabilities: Probabilities
     called: NDArray[np.bool_] | None
     name: str
-
-
-def today() -> str:
-    """Return the day in UTC, YYYY-MM-DD."""
-    return datetime.now(UTC).date().isoformat()
 
 
 def rule_out_run(

@@ -3,56 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from hilum.bundle.bundle import locate
+from hilum.bundle.bundle import locate, shipped
 from hilum.bundle.manifest import Manifest
-from hilum.datasets.parts.disk import read_header, read_rows, tables_in
-from hilum.datasets.parts.records import age_years, sex_of
+from hilum.bundle.reference import read_reference
+from hilum.bundle.triage import read_rule
 from hilum.domain.documents.results import ImageResult, ThresholdSource
-from hilum.domain.documents.rule_out import RULE_OUT, RuleOut
-from hilum.domain.documents.watch import WATCH, WATCH_REFERENCE, WatchCheck, WatchReference
+from hilum.domain.documents.rule_out import RULE_OUT
+from hilum.domain.documents.watch import (
+    WATCH,
+    WATCH_REFERENCE,
+    WatchCheck,
+    WatchReference,
+    WatchState,
+)
 from hilum.domain.errors import BundleError, DatasetError, UsageError, counted
-from hilum.domain.film_names import FilmNames
-from hilum.domain.radiograph import Sex, ViewPosition
-from hilum.files.lines import fold
 from hilum.files.sealed import read_seal, read_sealed, write_sealed
 from hilum.monitoring.check import check_films, days_of
 from hilum.monitoring.films import FilmNote, WatchedFilms, watched_films
 from hilum.monitoring.reference import ReferenceRequest, fit_reference
 from hilum.report.batch.results_jsonl import RESULTS, result_lines
-from hilum.report.watch import write_watch_page
+from hilum.report.watch import PAGE, line_of_check, write_watch_page
+from hilum.stages.watch_table import FilmTables, tables_notes
 
-__all__ = ["check_results", "film_notes", "fit_results", "rate_of"]
+__all__ = ["CheckRequest", "WatchOutcome", "check_batch", "check_results", "fit_results", "rate_of"]
 
-_ROLES = {
-    "film": ("imageid", "imageindex", "image", "film", "filename", "file", "path"),
-    "patient": ("patientid", "patient", "subjectid", "subject"),
-    "day": ("studydate", "acquisitiondate", "date", "day", "studydatetime", "datetime", "time"),
-    "view": ("viewposition", "view"),
-    "age": ("patientage", "age"),
-    "sex": ("patientsex", "patientgender", "sex", "gender"),
-    "site": ("site", "hospital", "institution", "institutionname"),
-    "manufacturer": ("manufacturer",),
-    "model": ("manufacturermodelname", "modelname", "model"),
-    "photometric": ("photometricinterpretation", "photometric"),
-}
-"""Role to the folded names of the columns that may have it, in order of preference."""
-_DAY = re.compile(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})(?:\D.*)?")
 _RATE = re.compile(r"(\d*\.?\d+)(?:/(\d+))?d?")
 _SHORT = 12
 """Characters of a bundle's id."""
+_MANIFEST = "bundle.json"
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """What a check may know beside the results.
+
+    Attributes:
+        tables: of the films, and of readings.
+        every: films of a day where no dates count; None for dates, or one day without them.
+        today: no film may be later, YYYY-MM-DD; empty for no such limit.
+        after: the check before (its file, or the folder it is in), from which the slow test goes
+            on; None to begin anew.
+    """
+
+    tables: FilmTables = field(default_factory=FilmTables)
+    every: int | None = None
+    today: str = ""
+    after: Path | None = None
 
 
 def fit_results(
     bundle: Path | str,
     results: Path,
     out: Path,
-    films: Path | None,
+    tables: FilmTables,
     request: ReferenceRequest,
     advance: Callable[[str, int, int], None] | None = None,
 ) -> WatchReference:
@@ -62,7 +69,7 @@ def fit_results(
         bundle: that scored the films.
         results: folder of `hilum predict`.
         out: folder of the reference.
-        films: table with patients and, where it has them, dates, sites and devices.
+        tables: of the films, and of readings.
         request: rate of false alarms, size of a day, seed and date.
         advance: progress callback.
 
@@ -71,16 +78,19 @@ def fit_results(
         UsageError: for results of a different bundle, or too few patients.
     """
     root = locate(bundle)
-    manifest = read_sealed(Manifest, root / "bundle.json")
+    manifest = read_sealed(Manifest, root / _MANIFEST)
+    calibration = manifest.calibration
+    rule = read_rule(root / RULE_OUT, calibration) if RULE_OUT in manifest.files else None
     request = replace(
         request,
         model=manifest.name,
-        bundle=read_seal(root / "bundle.json")[:_SHORT],
-        bond=manifest.calibration.bond,
-        precision=manifest.calibration.precision.value,
-        rule_sha256=_rule_of(root, manifest),
+        bundle=read_seal(root / _MANIFEST)[:_SHORT],
+        bond=calibration.bond,
+        precision=calibration.precision.value,
+        rule_sha256="" if rule is None else rule.rule_sha256,
+        gate_sha256=manifest.gate.sha256(),
     )
-    read = _read(results, films, request.bundle, request.precision)
+    read = _read(results, tables, request.bundle, request.precision)
     reference = fit_reference(read, request, advance)
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(reference, out / WATCH_REFERENCE)
@@ -88,36 +98,76 @@ def fit_results(
 
 
 def check_results(
-    reference: Path,
-    results: Path,
-    out: Path,
-    films: Path | None = None,
-    every: int | None = None,
-    today: str = "",
+    reference: Path | str, results: Path, out: Path, request: CheckRequest | None = None
 ) -> WatchCheck:
     """Hold results against a reference; write watch.json and watch.html.
 
     Args:
-        reference: its file, or the folder it is in.
+        reference: its file, the folder it is in, or a bundle that carries one.
         results: folder of `hilum predict`.
         out: folder of the check.
-        films: table with patients and, where it has them, dates, sites and devices.
-        every: films of a day where no dates count; None for dates, or one day without them.
-        today: no film may be later, YYYY-MM-DD; empty for no such limit.
+        request: table, days, and the check before.
 
     Raises:
-        BundleError: for an edited reference.
+        BundleError: for an edited reference, or a bundle without one.
         UsageError: for results of a different bundle, too few films, or days that cannot be.
     """
-    path = reference / WATCH_REFERENCE if reference.is_dir() else reference
-    frozen = read_sealed(WatchReference, path)
-    read = _read(results, films, frozen.bundle, frozen.precision)
-    _check_days(read, frozen, today)
-    check = check_films(read, days_of(read, every), frozen, read_seal(path))
+    request = request or CheckRequest()
+    path, frozen, bundle = _reference(reference)
+    seal = read_seal(path)
+    read = _read(results, request.tables, bundle, frozen.precision)
+    _check_days(read, frozen, request.today)
+    state = None if request.after is None else _state(request.after, seal)
+    days = days_of(read, request.every)
+    if state is not None and days[0].name[:1].isdigit() and days[0].name <= state.day:
+        raise UsageError(
+            f"films must be later than the check before, which ends on {state.day}; one is of "
+            f"{days[0].name}. Clocks go forward only: correct the dates, or leave those films out"
+        )
+    check = check_films(read, days, frozen, seal, state)
     out.mkdir(parents=True, exist_ok=True)
     write_sealed(check, out / WATCH)
     write_watch_page(check, frozen, out)
     return check
+
+
+def _reference(place: Path | str) -> tuple[Path, WatchReference, str]:
+    """Return a reference's file, the reference, and the id of the bundle whose results count."""
+    root = Path(place)
+    if not root.exists():
+        root = shipped().get(str(place), root)
+    if (root / _MANIFEST).is_file():
+        manifest = read_sealed(Manifest, root / _MANIFEST)
+        if WATCH_REFERENCE not in manifest.files:
+            raise BundleError(
+                f"a bundle must carry a reference to be watched; {root} has none. Fit one with "
+                "`hilum watch fit` and ship it with `hilum bundle RUN --watch REFERENCE`"
+            )
+        rule = None
+        if RULE_OUT in manifest.files:
+            rule = read_rule(root / RULE_OUT, manifest.calibration)
+        path = root / WATCH_REFERENCE
+        return path, read_reference(path, manifest, rule), read_seal(root / _MANIFEST)[:_SHORT]
+    path = root / WATCH_REFERENCE if root.is_dir() else root
+    frozen = read_sealed(WatchReference, path)
+    return path, frozen, frozen.bundle
+
+
+def _state(place: Path, seal: str) -> WatchState:
+    """Return where the check before left the slow test."""
+    path = place / WATCH if place.is_dir() else place
+    before = read_sealed(WatchCheck, path)
+    if before.reference_sha256 != seal:
+        raise UsageError(
+            f"the check before must be against the same reference; {path} is against "
+            f"{before.reference_sha256[:12]}, this is {seal[:12]}. Begin anew without it"
+        )
+    if before.state is None:
+        raise UsageError(
+            f"the check before must say where its slow test stands; {path} is of an older hilum. "
+            "Begin anew without it"
+        )
+    return before.state
 
 
 def rate_of(words: str | float) -> float:
@@ -135,34 +185,7 @@ def rate_of(words: str | float) -> float:
     return float(match[1]) / float(match[2] or 1)
 
 
-def film_notes(table: Path, names: Sequence[str]) -> dict[str, FilmNote]:
-    """Return what a table tells of some films, by their name in the results.
-
-    Args:
-        table: CSV or TSV with a column of films, or a dataset's folder with one such table.
-        names: of the films.
-
-    Raises:
-        DatasetError: when there is no such table, or a day in it is none.
-    """
-    place = _table(table)
-    roles = _roles(read_header(place))
-    known = FilmNames(names)
-    notes: dict[str, FilmNote] = {}
-    for number, cells in read_rows(place, list(roles.values())):
-        row = dict(zip(roles, cells, strict=True))
-        found = known.find(row["film"]).row
-        if found is not None:
-            notes[names[found]] = _note(row, f"{place.name} row {number}")
-    if not notes:
-        raise DatasetError(
-            f"--films must be a table of these films; {place} names none of them, such as "
-            f"{names[0] if names else 'none'}"
-        )
-    return notes
-
-
-def _read(results: Path, table: Path | None, bundle: str, precision: str) -> WatchedFilms:
+def _read(results: Path, tables: FilmTables, bundle: str, precision: str) -> WatchedFilms:
     """Read results of one bundle; refuse what cannot be compared."""
     path = results / RESULTS if results.is_dir() else results
     if not path.is_file():
@@ -172,7 +195,7 @@ def _read(results: Path, table: Path | None, bundle: str, precision: str) -> Wat
     rows = list(_checked(path, bundle, precision))
     if not rows:
         raise UsageError(f"there must be a film to watch; {path} has none")
-    notes = None if table is None else film_notes(table, [row.image_id for row in rows])
+    notes = tables_notes(tables, [row.image_id for row in rows])
     reported = notes or {}
     nobody = [
         row
@@ -193,7 +216,8 @@ def _checked(path: Path, bundle: str, precision: str) -> Iterator[ImageResult]:
         if row.bundle != bundle:
             raise UsageError(
                 f"reference and results must be of one bundle; the reference is of {bundle}, "
-                f"{path} line {number} of {row.bundle}. Fit a reference of that bundle"
+                f"{path} line {number} of {row.bundle}. Fit a reference of that bundle, or name "
+                "the bundle that ships it"
             )
         if row.precision != precision:
             raise UsageError(
@@ -225,57 +249,34 @@ def _check_days(films: WatchedFilms, reference: WatchReference, today: str) -> N
         )
 
 
-def _rule_of(root: Path, manifest: Manifest) -> str:
-    if RULE_OUT not in manifest.files:
-        return ""
-    rule = read_sealed(RuleOut, root / RULE_OUT)
-    if rule.bond != manifest.calibration.bond:
-        raise BundleError(f"a rule must be of its bundle; {root / RULE_OUT} is of a different one")
-    return rule.rule_sha256
+@dataclass(frozen=True)
+class WatchOutcome:
+    """What became of the check of a batch.
+
+    Attributes:
+        words: one sentence.
+        checked: watch.json and watch.html were written.
+        loud: it alarmed, or could not be checked.
+    """
+
+    words: str
+    checked: bool
+    loud: bool
 
 
-def _table(place: Path) -> Path:
-    tables = [place] if place.is_file() else tables_in(place) if place.is_dir() else []
-    fitting = [one for one in tables if {"film", "patient"} <= _roles(read_header(one)).keys()]
-    if len(fitting) != 1:
-        raise DatasetError(
-            f"--films must be one table with columns of films and patients, such as image_id and "
-            f"patient_id; {place} has {len(fitting)}"
-        )
-    return fitting[0]
+def check_batch(bundle: Path, out: Path, request: CheckRequest) -> WatchOutcome:
+    """Hold a finished batch against its bundle's reference, beside its results.
 
-
-def _roles(header: Sequence[str]) -> dict[str, str]:
-    folded = {fold(name): name for name in reversed(header) if name}
-    return {
-        role: folded[next(name for name in names if name in folded)]
-        for role, names in _ROLES.items()
-        if not folded.keys().isdisjoint(names)
-    }
-
-
-def _note(row: dict[str, str], where: str) -> FilmNote:
-    words = {name: row.get(name, "") for name in ("site", "manufacturer", "model", "photometric")}
-    view, sex = ViewPosition.from_words(row.get("view", "")), sex_of(row.get("sex", ""))
-    if view is not ViewPosition.UNKNOWN:
-        words["view"] = view.value
-    if sex is not Sex.UNKNOWN:
-        words["sex"] = sex.value
-    return FilmNote(
-        patient=row.get("patient", ""),
-        day=_day(row.get("day", ""), where),
-        words={name: word for name, word in words.items() if word},
-        age_years=age_years(row.get("age", "")),
-    )
-
-
-def _day(text: str, where: str) -> str:
-    if not text:
-        return ""
-    match = _DAY.fullmatch(text)
+    Args:
+        bundle: that scored the batch, with a reference.
+        out: folder of the batch, where watch.json and watch.html are written. Those of an earlier
+            batch go where this one cannot be checked.
+        request: table, days, and the check before.
+    """
     try:
-        if match is None:
-            raise ValueError
-        return str(np.datetime64("-".join(match.groups()), "D"))
-    except ValueError:
-        raise DatasetError(f"{where}: a day is written as YYYY-MM-DD; got '{text[:40]}'") from None
+        check = check_results(bundle, out, out, request)
+    except (BundleError, DatasetError, UsageError) as error:
+        for name in (WATCH, PAGE):
+            (out / name).unlink(missing_ok=True)
+        return WatchOutcome(f"not checked: {error}", checked=False, loud=True)
+    return WatchOutcome(line_of_check(check), checked=True, loud=bool(check.alarms))

@@ -164,3 +164,45 @@ def test_the_page_is_there_without_motion_and_in_forced_colors(served: Any, look
     seen.press("p", "z")
     chosen = seen.page.locator("li.finding.chosen")
     assert chosen.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+
+
+WATCH = {
+    "verdict": "alarm",
+    "day": "2026-03-02",
+    "films": 812,
+    "days": 4,
+    "alarmed": 1,
+    "apart": 3,
+    "words": "1 of 1 day alarmed.",
+    "moved": [
+        "view AP: 39.0 % of films in the reference, 60.0 % now",
+        "<img src=x onerror=alert(1)>",
+    ],
+    "rule_void": True,
+    "false_alarms": 0.01,
+}
+
+
+@pytest.mark.parametrize("width", [420, 1400])
+def test_an_alarm_of_the_watch_stands_first_on_the_overview(
+    served: Any, look: Look, width: int
+) -> None:
+    seen = look(served, size=(width, 900), name=f"watch{width}", bypass_csp=True, place="#/films")
+    seen.listed()
+
+    def answer(route: Any) -> None:
+        route.fulfill(json={**route.fetch().json(), "watch": WATCH})
+
+    seen.page.route("**/v1/summary", answer)
+    seen.page.evaluate("location.hash = '#/overview'")
+    card = seen.page.locator(".card.watch.alarm")
+    card.get_by_role("heading", name="Alarm: films or scores changed").wait_for()
+    text = card.inner_text()
+    assert "view AP: 39.0 % of films in the reference, 60.0 % now" in text
+    assert "The rule-out rule is void: refer every film" in text
+    assert "it does not say that accuracy fell" in text
+    assert "1 in 100 would by chance" in text
+    assert seen.page.locator("img[src=x]").count() == 0
+    top = "one => one.getBoundingClientRect().top"
+    assert card.evaluate(top) < seen.page.locator(".tiles").evaluate(top)
+    everywhere(seen, width)

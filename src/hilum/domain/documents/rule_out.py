@@ -311,5 +311,6 @@ class RuleOut(Document):
         return (
             f"of flagged {self.unit.value}s, at least {self.ppv or 0.0:.0%} have "
             f"{target_words(rule.finding)} with {self.confidence:.0%} confidence, where the "
-            f"prevalence is {prevalence:.1%} (labels of {self.population}, {self.date})"
+            f"prevalence is {prevalence:.1%} (labels of {self.population}, {self.date}); void once "
+            "`hilum watch` finds that it moved"
         )

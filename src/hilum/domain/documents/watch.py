@@ -19,6 +19,7 @@ __all__ = [
     "WatchDay",
     "WatchLimits",
     "WatchReference",
+    "WatchState",
     "WatchStratum",
     "WatchTails",
     "WatchedChannel",
@@ -63,8 +64,8 @@ class WatchedChannel(Document):
     """One aspect of a quantity, as a number in [0, 1] of each film, with a limit of its own.
 
     Aspects of a number: `level`, its rank in the reference; `spread`, the distance of that rank
-    from the middle; `low` and `high`, whether it is beyond nearly all of the reference. Of a word:
-    each category. Of a flag: `share`.
+    from the middle; `low` and `high`, whether it is beyond nearly all of the reference; and of a
+    finding's logit `expected`, its probability. Of a word: each category. Of a flag: `share`.
     """
 
     quantity: str
@@ -114,6 +115,8 @@ class WatchReference(Document):
     precision: str
     rule_sha256: str = ""
     """Hash of the bundle's rule-out rule; empty where it has none."""
+    gate_sha256: str = ""
+    """Hash of the rules of the bundle's gate; empty in references of an older hilum."""
     films: int
     patients: int
     sites: tuple[str, ...] = ()
@@ -219,6 +222,20 @@ class EstimatedPerformance(Document):
     auroc: Interval
 
 
+class WatchState(Document):
+    """Where the slow test stands after the last day, so that a later check can go on from here."""
+
+    day: str
+    """Last day that was held against the limits."""
+    up: tuple[float, ...]
+    """Cumulative sum of each channel, upward."""
+    down: tuple[float, ...]
+    """Cumulative sum of each channel, downward."""
+    since_up: tuple[str, ...]
+    """Day on which each sum began to grow; empty where it is 0."""
+    since_down: tuple[str, ...]
+
+
 class WatchCheck(Document):
     """watch.json: later films against a reference."""
 
@@ -241,4 +258,6 @@ class WatchCheck(Document):
     quantities: tuple[WatchedQuantity, ...]
     """Distributions over all films of the check, in the reference's bins."""
     reference_quantities: tuple[WatchedQuantity, ...]
+    state: WatchState | None = None
+    """Where the slow test stands; None in a check of an older hilum, or without a counted day."""
     notes: tuple[str, ...] = ()

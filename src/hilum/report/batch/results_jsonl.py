@@ -43,6 +43,8 @@ class ResultsJsonl(Report):
             yield line_of(result) + "\n"
 
 
+_SURROGATE = "\\ud"
+
 REPORT: Report = ResultsJsonl()
 
 
@@ -54,11 +56,14 @@ def line_of(result: ImageResult) -> str:
 def result_of(line: str) -> ImageResult:
     """Return the result of a line: the inverse of `line_of`, whatever a film is called.
 
-    Pydantic's own reader of JSON refuses the names that are not UTF-8.
+    Pydantic's own reader of JSON takes half the time, and refuses the names that are not UTF-8,
+    which stand as half of a surrogate pair.
 
     Raises:
         ValueError: for a line that is not a result, by pydantic, naming the field.
     """
+    if _SURROGATE not in line:
+        return ImageResult.model_validate_json(line)
     return ImageResult.model_validate(json.loads(line))
 
 

@@ -36,6 +36,7 @@ def summary(parts: Parts, caller: Viewer) -> SummaryDocument:
     """
     tally = StoreTally.of(parts.store.database)
     counts, views = parts.shown_counts(caller), dict(tally.views.most_common())
+    watch = None if parts.watch is None else parts.watch.summary(parts.settings.blind)
     if parts.settings.blind:
         return SummaryDocument(
             counts=counts,
@@ -45,6 +46,7 @@ def summary(parts: Parts, caller: Viewer) -> SummaryDocument:
             findings=(),
             reasons=(),
             readers=(),
+            watch=watch,
         )
     names = parts.store.tokens.names()
     findings = sorted(parts.bundle.findings, key=lambda one: -tally.positives[one])
@@ -65,6 +67,7 @@ def summary(parts: Parts, caller: Viewer) -> SummaryDocument:
             ReaderProgress(reader=reader, name=names.get(reader, ""), films=films)
             for reader, films in sorted(tally.readers.items())
         ),
+        watch=watch,
     )
 
 

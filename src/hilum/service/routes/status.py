@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hilum import __version__
+from hilum.domain.documents.watch import DayVerdict
 from hilum.service.access import Parts, Viewer
 from hilum.service.documents import BundleDocument, VersionDocument
 from hilum.service.parts import ServiceParts
@@ -83,6 +84,14 @@ class _Counters(Collector):
             "hilum_queue_length": ("Films that wait or are worked on.", waiting),
             "hilum_store_bytes": ("Bytes of films in the store.", parts.store.films.size_bytes()),
         }
+        books = None if parts.watch is None else parts.watch.books()
+        if books is not None:
+            void, last = int(books.rule_void), int(books.verdict == DayVerdict.ALARM.value)
+            gauges |= {
+                "hilum_watch_alarm": ("Whether the last day of the watch alarmed.", last),
+                "hilum_watch_rule_void": ("Whether the rule-out rule no longer holds.", void),
+                "hilum_watch_checked_timestamp_seconds": ("Time of the last check.", books.at),
+            }
         counters = {
             "hilum_films_received": "Films received since the start.",
             "hilum_readings": "Readings received since the start.",
@@ -93,4 +102,9 @@ class _Counters(Collector):
         for name, text in counters.items():
             value = parts.counts.get(name.removeprefix("hilum_"), 0)
             found.append(CounterMetricFamily(name, text, value=value))
+        if books is not None:
+            found += [
+                CounterMetricFamily("hilum_watch_days", "Days held to the limits.", books.days),
+                CounterMetricFamily("hilum_watch_alarms", "Days that alarmed.", books.alarmed),
+            ]
         return found

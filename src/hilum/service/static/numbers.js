@@ -21,6 +21,19 @@ function table(title, note, rows) {
       make("td", { class: "count" }, films && query ? make("a", { href: address(query), text: number(films), title: `List of these ${number(films)} films` }) : number(films)))))));
 }
 
+// Whether films and scores are still as in the reference that the bundle carries.
+function watched(watch) {
+  if (!watch) return null;
+  const alarm = watch.verdict === "alarm";
+  return make("section", { class: alarm ? "card watch alarm" : "card watch", "aria-labelledby": "watch-title" },
+    make("h2", { id: "watch-title", text: alarm ? "Alarm: films or scores changed" : "Compared with the reference" }),
+    make("p", { text: watch.day ? `${watch.day}: ${watch.verdict}. ${number(watch.alarmed)} of ${number(watch.days)} days alarmed; 1 in ${Math.round(1 / watch.false_alarms)} would by chance.`
+      : watch.verdict || "No day was compared yet." }),
+    watch.moved.length ? make("ul", {}, ...watch.moved.map((text) => make("li", { text }))) : make("p", { text: watch.words }),
+    watch.rule_void ? make("p", {}, make("strong", { text: "The rule-out rule is void: refer every film until it is fitted again." })) : null,
+    make("p", { class: "note", text: `An alarm says that films or scores changed; it does not say that accuracy fell.${watch.apart ? ` ${number(watch.apart)} films without a patient are not compared.` : ""}` }));
+}
+
 // Every count is a link to the films that it counts.
 export async function overview(element) {
   const found = await api.summary();
@@ -31,6 +44,7 @@ export async function overview(element) {
     make("p", { class: "note", text: found.blinded
       ? "Readers are blinded: only what tells nothing of the model or of other readers is counted."
       : "Counts of the films in this service; each leads to its films. They are no prevalence: thresholds trade misses against false calls." }),
+    watched(found.watch),
     make("ul", { class: "tiles" }, ...counts.map((key) => make("li", {}, make("a", { href: address({ state: key === "all" ? "" : key }) },
       make("b", { text: number(found.counts[key]) }), make("span", { text: NAMES[key] }))))),
     make("div", { class: "cards" },
