@@ -87,17 +87,17 @@ class Outgoing:
         return found
 
     @contextmanager
-    def form(self, one: Delivery, taken: Collection[tuple[str, str]]) -> Generator[Form]:
+    def form(self, one: Delivery, accepted: Collection[tuple[str, str]]) -> Generator[Form]:
         """Yield an object as the destination takes it; a file of its own goes at the end.
 
         Args:
             one: the object.
-            taken: (class, syntax) pairs that the destination takes.
+            accepted: (class, syntax) pairs that the destination takes.
 
         Raises:
             UnsendableError: where there is none.
         """
-        if not set(self.offers(one)) & set(taken):
+        if not set(self.offers(one)) & set(accepted):
             raise UnsendableError("the peer does not take this kind of object")
         stored = self._spool.object(one.sha256)
         made: list[Path] = []
@@ -108,9 +108,9 @@ class Outgoing:
             if self._reader is not None:
                 path = self._kept(self._deidentified(path, self._reader), made)
             form = _form_of(path)
-            if (form.sop_class, form.syntax) not in taken:
+            if (form.sop_class, form.syntax) not in accepted:
                 form = _form_of(self._kept(_plain(path), made))
-            if (form.sop_class, form.syntax) not in taken:
+            if (form.sop_class, form.syntax) not in accepted:
                 raise UnsendableError("the peer does not take this kind of object")
             yield form
         finally:
