@@ -57,6 +57,7 @@ FREE = {
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
     *("--backbone", "--first", "films", "--keep", "--false-alarms"),
+    *("source", "--rate", "--hours"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
 

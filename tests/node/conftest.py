@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -203,6 +208,70 @@ class Modality:
         return found
 
 
+class Orthanc:
+    """An Orthanc of our own that knows some peers."""
+
+    def __init__(self, folder: Path, peers: dict[str, Any], more: dict[str, Any]) -> None:
+        self.http, self.port = free_port(), free_port()
+        settings = {
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "HttpPort": self.http,
+            "DicomPort": self.port,
+            "DicomAet": "PEER",
+            "Plugins": [],
+            "AuthenticationEnabled": False,
+            "OverwriteInstances": False,
+            "DicomAlwaysAllowStore": True,
+            "DicomModalities": peers,
+            **more,
+        }
+        (folder / "o.json").write_text(json.dumps(settings))
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(shutil.which("Orthanc")), folder / "o.json"], stdout=log, stderr=log
+            )
+
+    def get(self, path: str, body: bytes | None = None) -> Any:
+        with urlopen(Request(f"http://127.0.0.1:{self.http}{path}", body)) as answer:
+            return json.load(answer)
+
+    def wait(self) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                self.get("/system")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.skip("Orthanc does not start here")
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
+@contextmanager
+def orthanc(
+    folder: Path, peers: dict[str, Any], web: bool = False, **more: Any
+) -> Iterator[Orthanc]:
+    """An Orthanc that runs; the test is skipped where it, or its plug-in, is not installed."""
+    if shutil.which("Orthanc") is None:
+        pytest.skip("Orthanc is not installed")
+    if web and not DICOMWEB.exists():
+        pytest.skip("the DICOMweb plug-in of Orthanc is not installed")
+    one = Orthanc(folder, peers, {"Plugins": [str(DICOMWEB)] if web else [], **more})
+    try:
+        one.wait()
+        yield one
+    finally:
+        one.end()
+
+
 @pytest.fixture(autouse=True)
 def _inline_readers(inline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers without processes: a node in this process starts in milliseconds."""
@@ -220,5 +289,5 @@ def node(work: NodeWork, peer: Peer, tmp_path: Path) -> Iterator[tuple[Node, Mod
 @pytest.fixture(scope="session")
 def kit() -> Any:
     """What tests build a world with; tests are no package, so it comes as a fixture."""
-    names = ("ROOT", "KEY", "Modality", "Peer", "film", "settings", "until", "free_port")
+    names = ("ROOT", "KEY", "Modality", "Peer", "film", "settings", "until", "free_port", "orthanc")
     return SimpleNamespace(**{name: globals()[name] for name in names})

@@ -26,8 +26,14 @@ BASE = "spool: spool\n"
         ("listen:\n  status: {host: 0.0.0.0}\n", "must be for this machine alone"),
         ("listen:\n  status: {port: 11112}\n", "listeners must have a port each"),
         ("keep: {received_days: 0}\n", "node.yaml:2: keep.received_days"),
-        ("listen:\n  dicomweb: {port: 1}\n", "node.yaml:3: listen.dicomweb: this version"),
-        ("sources: []\n", "node.yaml:2: sources: this version"),
+        ("listen:\n  dicomweb: {port: 1}\n", "listen.dicomweb.tokens: Field required"),
+        (
+            "listen:\n  dicomweb: {port: 1, tokens: t, host: 0.0.0.0}\n",
+            "others can reach needs `tls`",
+        ),
+        ("listen:\n  dicomweb: {port: 11112, tokens: t}\n", "11112 is listen.dicom's and"),
+        ("sources: [{name: a, kind: ftp}]\n", "sources.0.kind: the kind must be one of dicom, d"),
+        ("sources:\n  - {name: a, kind: dicomweb, url: 'http://vna.example/w'}\n", "with https://"),
         ("spool: other\n", "node.yaml:2: spool: this key is in line 1 already"),
         ("listen:\n  dicom: {host: 0.0.0.0}\n", "that others can reach needs `tls`, or `calling`"),
         ("listen:\n  dicom: {ae_title: seventeen-letters}\n", "an AE title must have 1 to 16"),
@@ -49,8 +55,8 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, words: s
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        ("commit: true", "commit: this version of hilum does not have storage commitment"),
-        ("kind: stow", "destinations.0.kind"),
+        ("kind: stow", "node.yaml: destinations.0.url: Field required"),
+        ("comit: true", "node.yaml:3: destinations.0.comit: no such field. Did you mean"),
         ("sr: basic", "destinations.0.sr"),
         ("port: 11112, host: 127.0.0.1", "must not be the node itself"),
     ],

@@ -19,7 +19,7 @@ from hilum.explain.request import Pictures
 from hilum.interchange.deidentify.pseudonyms import KeyedSecrets, name_of, new_uid
 from hilum.node.outbox import overview
 from hilum.node.outgoing import Outgoing
-from hilum.node.settings import Destination
+from hilum.node.peers import Destination
 from hilum.node.spool import Spool
 from hilum.node.start import running
 

@@ -28,10 +28,11 @@ from pynetdicom import AE, evt
 from hilum.domain.errors import UsageError
 from hilum.node import guards
 from hilum.node.books import NodeBooks
+from hilum.node.calls import echo
 from hilum.node.outbox import overview
+from hilum.node.peers import Destination
 from hilum.node.receive import Receiver
-from hilum.node.send import echo
-from hilum.node.settings import Destination, load_settings
+from hilum.node.settings import load_settings
 from hilum.node.spool import Spool
 from hilum.node.start import running
 from hilum.node.tls import ListenerTls, PeerTls

@@ -29,6 +29,7 @@ from hilum.cli import (
     errors,
     evaluate,
     export,
+    fetch,
     import_,
     localize,
     merge,
@@ -134,6 +135,7 @@ app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
 app.command()(merge.merge)
 app.command()(deidentify.deidentify)
+app.command()(fetch.fetch)
 app.command()(report.report)
 watch = typer.Typer(help="Watch films and scores for changes, without labels.")
 watch.command("fit")(watch_fit.watch_fit)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hilum.node.settings import NodeSettings
     from hilum.node.start import NodeWork
 
-__all__ = ["app", "node"]
+__all__ = ["Config", "app", "need_extra", "node"]
 
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ def node(
     A film is answered when the disk and the books have it. A node that was stopped, by whatever,
     goes on where it stopped. Its log is a line of JSON for each event, without a patient.
     """
-    _need_extra()
+    need_extra()
     from hilum.node.settings import load_settings
     from hilum.node.start import check_node, running
 
@@ -130,6 +130,21 @@ def retry(config: Config, study: Study = None, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Name of the sender, for the file.")],
+    config: Config,
+) -> None:
+    """Make a token for a sender by STOW-RS; it is shown once, and its hash is kept."""
+    from hilum.node.dicomweb.tokens import add_token
+    from hilum.node.settings import load_settings
+
+    listener = load_settings(config).listen.dicomweb
+    if listener is None:
+        raise UsageError(f"a token is for listen.dicomweb, which {config} does not have")
+    typer.echo(add_token(listener.tokens, name))
+
+
+@app.command()
 def forget(
     study: Annotated[int, typer.Argument(min=1, help="Number of the study.")],
     config: Config,
@@ -159,7 +174,12 @@ def _counts(what: str, states: dict[str, int]) -> str:
     return f"{what}: {', '.join(f'{number} {word}' for word, number in states.items()) or 'none'}"
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
+    """Refuse to go on without the extra that speaks DICOM.
+
+    Raises:
+        UsageError: naming it.
+    """
     from importlib.util import find_spec
 
     if not find_spec("pynetdicom"):

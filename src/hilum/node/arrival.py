@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomIO
@@ -17,9 +17,21 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from hilum.interchange.parts.modules import IMPLEMENTATION, IMPLEMENTATION_NAME
-from hilum.node.spool import Spool, open_private
+from hilum.node.spool import open_private
 
-__all__ = ["Arrival", "film_head"]
+__all__ = ["Arrival", "ArrivalPlace", "film_head"]
+
+
+class ArrivalPlace(Protocol):
+    """Where objects arrive."""
+
+    def arriving(self) -> Path:
+        """Return a path for what is arriving."""
+        ...
+
+    def has_room(self, size: int = 0) -> bool:
+        """Return whether there is room for more bytes."""
+        ...
 
 
 class Arrival(io.BytesIO):
@@ -43,7 +55,7 @@ class Arrival(io.BytesIO):
     """
 
     def __init__(
-        self, most: int, spool: Spool, head: Callable[[], bytes], close: Callable[[], None]
+        self, most: int, spool: ArrivalPlace, head: Callable[[], bytes], close: Callable[[], None]
     ) -> None:
         super().__init__()
         self._most = most

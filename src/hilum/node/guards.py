@@ -28,9 +28,8 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from hilum.domain.errors import UsageError
-from hilum.node.arrival import Arrival, film_head
+from hilum.node.arrival import Arrival, ArrivalPlace, film_head
 from hilum.node.settings import DicomListener
-from hilum.node.spool import Spool
 
 __all__ = ["TESTED", "GuardedServer", "check_version", "quiet_library"]
 
@@ -225,7 +224,7 @@ class GuardedServer(ThreadedAssociationServer):
         self,
         entity: ApplicationEntity,
         listener: DicomListener,
-        spool: Spool,
+        spool: ArrivalPlace,
         handlers: list[Any],
         count: Callable[[str], None],
     ) -> None:

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 GIVEN_UP = "given up after the time that `retry` allows"
+UNPROVEN = "the destination did not show that it has the object"
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,48 @@ class Outbox:
             return self._database.write(work)
         return []
 
-    def confirm(self, one: Delivery, status: int, words: str) -> None:
-        """Enter that the destination answered success."""
-        self._enter(one, "sent", status, words)
+    def confirm(self, one: Delivery, status: int, words: str, proof: bool = False) -> None:
+        """Enter that the destination answered success; with `proof`, it must show it, too."""
+        self._enter(one, "unconfirmed" if proof else "sent", status, words)
+
+    def unproven(
+        self, destination: str, resting: Set[int], most: int, give_up_s: float
+    ) -> list[Delivery]:
+        """Return objects that were sent to a destination, which did not show yet that it has them.
+
+        Args:
+            destination: name.
+            resting: objects that are not to be looked at yet.
+            most: objects to return.
+            give_up_s: seconds since an object was sent, after which it is failed.
+        """
+        of = "destination=? AND state='unconfirmed'"
+        if not self._database.one(f"SELECT 1 FROM delivery WHERE {of} LIMIT 1", (destination,)):  # noqa: S608
+            return []
+        now = time.time()
+        self._database.write(
+            lambda connection: connection.execute(
+                f"UPDATE delivery SET state='failed', words=?, changed=? WHERE {of} AND changed<?",  # noqa: S608
+                (UNPROVEN, now, destination, now - give_up_s),
+            )
+        )
+        rows = self._database.all(
+            "SELECT d.object, d.destination, o.sop_class, o.syntax, o.sha256, d.tries "
+            "FROM delivery d JOIN object o ON o.number=d.object WHERE d.destination=? AND "
+            "d.state='unconfirmed' ORDER BY d.object LIMIT ?",
+            (destination, most + len(resting)),
+        )
+        return [Delivery(*row) for row in rows if row["object"] not in resting][:most]
+
+    def prove(self, one: Delivery) -> None:
+        """Enter that the destination showed that it has the object."""
+        self._enter(one, "confirmed", 0, "")
 
     def fail(self, one: Delivery, status: int | None, words: str) -> None:
         """Enter that the object is not sent again by itself."""
         self._enter(one, "failed", status, words)
 
-    def put_off(self, one: Delivery, status: int, words: str) -> None:
+    def put_off(self, one: Delivery, status: int | None, words: str) -> None:
         """Enter that the object is to be sent later."""
         self._enter(one, "waiting", status, words)
 

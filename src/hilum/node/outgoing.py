@@ -20,8 +20,8 @@ from hilum.imaging.preprocess import Preprocessing
 from hilum.interchange.parts.modules import file_bytes
 from hilum.interchange.parts.report_class import REPORT_CLASSES, change_class
 from hilum.node.outbox import Delivery
+from hilum.node.peers import Destination, StowDestination
 from hilum.node.research import load_research
-from hilum.node.settings import Destination
 from hilum.node.spool import Spool, open_private
 from hilum.reading.deidentified import export
 from hilum.reading.film import Refusal
@@ -62,7 +62,7 @@ class Outgoing:
         UsageError: for a file of `deidentify`, or a key, that cannot be used.
     """
 
-    def __init__(self, destination: Destination, spool: Spool) -> None:
+    def __init__(self, destination: Destination | StowDestination, spool: Spool) -> None:
         self._spool = spool
         self._report = REPORT_CLASSES[destination.sr]
         self._reader: ReaderProcess | None = None

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hilum.domain.errors import UsageError
 from hilum.files.address import is_loopback
 from hilum.interchange import check_kinds
-from hilum.node.tls import BesideConfig, ListenerTls, PeerTls
-from hilum.runs.recipe import Key, Source, describe
+from hilum.node.fields import AeTitle, Port, Seconds
+from hilum.node.peers import TAG, AnyDestination, AnySource, Destination
+from hilum.node.tls import BesideConfig, ListenerTls
+from hilum.runs.recipe import Source, describe
 from hilum.runs.recipe_parts import Part
 
 __all__ = [
     "Accepted",
-    "Destination",
     "DicomListener",
     "Grouping",
     "Keeping",
@@ -30,36 +31,13 @@ __all__ = [
     "ObjectSettings",
     "PageListener",
     "Retries",
+    "WebListener",
     "load_settings",
 ]
 
 Network = IPv4Network | IPv6Network
 _LONGEST = 256 * 1024
 """Bytes of a configuration file."""
-_TITLE = re.compile(r"[ !-\[\]-~]{1,16}")
-"""An AE title: 1 to 16 characters of ASCII, no backslash."""
-_NOT_BUILT: dict[tuple[str, ...], str] = {
-    ("listen", "dicomweb"): "STOW-RS",
-    ("destinations", "*", "url"): "STOW-RS",
-    ("destinations", "*", "token_file"): "STOW-RS",
-    ("destinations", "*", "commit"): "storage commitment",
-    ("sources",): "`hilum fetch`",
-}
-"""Keys of the plan that this version does not have. They are refused, never ignored."""
-
-
-def _title(word: str) -> str:
-    if not _TITLE.fullmatch(word) or word != word.strip():
-        raise ValueError(
-            "an AE title must have 1 to 16 characters of ASCII, without a backslash or blanks "
-            "around it"
-        )
-    return word
-
-
-AeTitle = Annotated[str, AfterValidator(_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0.0)]
 
 
 class DicomListener(Part):
@@ -145,21 +123,59 @@ class PageListener(Part):
         return host
 
 
+class WebTls(Part):
+    """Certificate of a web server."""
+
+    certificate: BesideConfig
+    """Certificate of the node and those above it, PEM."""
+    key: BesideConfig
+    """Its private key, PEM (PKCS #8), without a passphrase."""
+
+
+class WebListener(Part):
+    """Where films are taken by STOW-RS, each request with a token."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that others can reach needs `tls`."""
+    port: Port = 8080
+    tokens: BesideConfig
+    """File with the hashes of the tokens; `hilum node token` makes one."""
+    names: tuple[str, ...] = ()
+    """Names by which senders call it, beside the address."""
+    tls: WebTls | None = None
+    """Certificate; without it, what is sent can be read on its way."""
+    max_request_mb: int = Field(default=1024, ge=1, le=16384)
+    """Millions of bytes of one request."""
+
+    @model_validator(mode="after")
+    def _covered(self) -> WebListener:
+        if self.tls is None and not is_loopback(self.host):
+            raise ValueError(
+                f"an address that others can reach needs `tls`; {self.host} has none. Use "
+                "127.0.0.1, and a proxy that does TLS"
+            )
+        return self
+
+
 class Listeners(Part):
     """What the node listens on."""
 
     dicom: DicomListener = DicomListener()
     status: PageListener | None = None
     """Pages of the node; none without it."""
+    dicomweb: WebListener | None = None
+    """Films by STOW-RS; none without it."""
 
     @model_validator(mode="after")
     def _apart(self) -> Listeners:
-        pages = self.status
-        if pages is not None and pages.port == self.dicom.port:
-            raise ValueError(
-                f"listeners must have a port each; {pages.port} is listen.dicom's and "
-                "listen.status's"
-            )
+        listeners = {"dicom": self.dicom, "status": self.status, "dicomweb": self.dicomweb}
+        seen: dict[int, str] = {}
+        for name, one in listeners.items():
+            if one is not None and seen.setdefault(one.port, name) != name:
+                raise ValueError(
+                    f"listeners must have a port each; {one.port} is listen.{seen[one.port]}'s and "
+                    f"listen.{name}'s"
+                )
         return self
 
 
@@ -211,25 +227,6 @@ class ObjectSettings(Part):
             raise ValueError(str(error)) from None
 
 
-class Destination(Part):
-    """Where results are sent."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-    kind: Literal["dicom"] = "dicom"
-    host: str = Field(min_length=1)
-    port: Port
-    ae_title: AeTitle
-    """Title of the peer."""
-    sr: Literal["comprehensive3d", "comprehensive", "enhanced"] = "comprehensive3d"
-    """SOP class of reports; one of an older class has a UID of its own."""
-    deidentify: BesideConfig | None = None
-    """File that says how results are de-identified on their way; without it, they are not."""
-    timeout_s: Seconds = 30.0
-    """Seconds to connect, and for each answer."""
-    tls: PeerTls | None = None
-    """How it is reached by TLS; without it, as plain text."""
-
-
 class Retries(Part):
     """How often sending is tried again."""
 
@@ -266,23 +263,29 @@ class NodeSettings(Part):
     accept: Accepted = Accepted()
     group: Grouping = Grouping()
     results: ObjectSettings = ObjectSettings()
-    destinations: tuple[Destination, ...] = ()
+    destinations: tuple[AnyDestination, ...] = ()
     retry: Retries = Retries()
+    sources: tuple[AnySource, ...] = ()
     keep: Keeping = Keeping()
 
     @model_validator(mode="after")
     def _apart(self) -> NodeSettings:
-        names = [one.name for one in self.destinations]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"destinations must have a name each; two are called {name}")
+        for what, peers in (("destinations", self.destinations), ("sources", self.sources)):
+            names = [one.name for one in peers]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{what} must have a name each; two are called {name}")
         own = self.listen.dicom
         for one in self.destinations:
-            if (one.host, one.port) == (own.host, own.port):
+            if isinstance(one, Destination) and (one.host, one.port) == (own.host, own.port):
                 raise ValueError(
                     f"destination {one.name} must not be the node itself; {one.host}:{one.port} is"
                 )
         return self
+
+
+_KINDS = {"destinations": "dicom, stow", "sources": "dicom, dicomweb"}
+"""Kinds of peers."""
 
 
 def load_settings(path: Path) -> NodeSettings:
@@ -310,21 +313,21 @@ def load_settings(path: Path) -> NodeSettings:
         raise UsageError(f"a configuration must be YAML; {path}: {reason}") from None
     if not isinstance(tree, dict):
         raise UsageError(f"a configuration must be a mapping of keys; {path} is not")
-    _refuse_not_built(source)
     try:
         settings = NodeSettings.model_validate(tree, context={"folder": path.parent})
     except ValidationError as error:
-        raise UsageError(describe(error, NodeSettings, source)) from None
+        raise UsageError(describe(_as_written(error), NodeSettings, source)) from None
     spool = path.parent / settings.spool.expanduser()
     return settings.model_copy(update={"spool": spool})
 
 
-def _refuse_not_built(source: Source) -> None:
-    for key in source.lines:
-        pattern: Key = tuple("*" if isinstance(step, int) else step for step in key)
-        what = _NOT_BUILT.get(tuple(map(str, pattern)))
-        if what is not None:
-            raise UsageError(
-                f"{source.place(key)}: {'.'.join(map(str, key))}: this version of hilum does not "
-                f"have {what}. Remove the key"
-            )
+def _as_written(error: ValidationError) -> ValidationError:
+    """Return the first fault with its place as the file has it, without kinds of peers."""
+    first = error.errors()[0]
+    place = tuple(step for step in first["loc"] if not str(step).startswith(TAG))
+    message = first["msg"].replace("{", "(").replace("}", ")")
+    if first["type"] == "union_tag_invalid":
+        place, message = (*place, "kind"), f"the kind must be one of {_KINDS[str(place[0])]}"
+    fault = PydanticCustomError(first["type"], message)  # pyright: ignore[reportArgumentType]
+    details = InitErrorDetails(type=fault, loc=place, input=first["input"])
+    return ValidationError.from_exception_data(error.title, [details])

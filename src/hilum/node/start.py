@@ -16,17 +16,23 @@ from hilum.domain.errors import UsageError
 from hilum.files.address import need_address
 from hilum.files.lock import locked
 from hilum.node.books import NodeBooks
+from hilum.node.calls import echo
+from hilum.node.commit import Commitments
+from hilum.node.dicomweb.tokens import SenderTokens
 from hilum.node.group import StudyGroups, StudyScoring
 from hilum.node.guards import check_version, quiet_library
 from hilum.node.keep import Keeper
 from hilum.node.outbox import Outbox
 from hilum.node.outgoing import Outgoing
+from hilum.node.peers import StowDestination
 from hilum.node.receive import ANOTHER, Receiver
-from hilum.node.send import Sender, echo
+from hilum.node.send import Sender
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.stow import StowSender, web_echo
 from hilum.node.tally import Tally
 from hilum.node.view import NodeView
+from hilum.node.worker import DeliveryWorker, WorkerParts
 
 if TYPE_CHECKING:
     from hilum.web.server import BackgroundServer
@@ -76,12 +82,16 @@ class Node:
         self.books.recover()
         self.spool.tidy(*self.books.files())
         self.tally = Tally()
-        outbox = Outbox(self.books.database)
         title = settings.listen.dicom.ae_title
-        self._senders = [
-            Sender(one, title, settings.retry, outbox, form, self.tally)
-            for one, form in zip(settings.destinations, forms, strict=True)
-        ]
+        outbox, commitments = Outbox(self.books.database), Commitments()
+        self._senders: list[DeliveryWorker] = []
+        for one, form in zip(settings.destinations, forms, strict=True):
+            parts = WorkerParts(settings.retry, outbox, form, self.tally)
+            self._senders.append(
+                StowSender(one, parts)
+                if isinstance(one, StowDestination)
+                else Sender(one, title, parts, commitments)
+            )
         study = StudyScoring(
             FilmScoring(work.bundle, settings.spool, work.request, timed=self.tally.time),
             work.objects,
@@ -95,9 +105,10 @@ class Node:
         self._groups = StudyGroups(settings.group, study, work.lanes)
         try:
             self.receiver = Receiver(
-                settings, self.spool, self.books, self._groups.wake, self.tally
+                settings, self.spool, self.books, self._groups.wake, self.tally, commitments
             )
             self._pages = self._server(settings, work.bundle.id)
+            self._films = self._film_server(settings)
         except UsageError:
             self.books.close()
             raise
@@ -109,13 +120,15 @@ class Node:
             sender.start()
         self._keeper.start()
         self.receiver.start()
-        if self._pages is not None:
-            self._pages.start()
+        for server in (self._pages, self._films):
+            if server is not None:
+                server.start()
 
     def stop(self) -> None:
         """Stop taking films first; what is unfinished waits for the next start."""
-        if self._pages is not None:
-            self._pages.stop()
+        for server in (self._films, self._pages):
+            if server is not None:
+                server.stop()
         self.receiver.stop()
         self._groups.stop()
         for sender in self._senders:
@@ -133,6 +146,15 @@ class Node:
         largest = settings.listen.dicom.max_object_mb * 10**6
         view = NodeView(self.books, self.spool, self.tally, bundle, largest, self._wake)
         return page_server(view, listener)
+
+    def _film_server(self, settings: NodeSettings) -> BackgroundServer | None:
+        """Return the server that takes films by STOW-RS; None where the configuration has none."""
+        listener = settings.listen.dicomweb
+        if listener is None:
+            return None
+        from hilum.node.dicomweb.receive import film_server
+
+        return film_server(settings, listener, self.receiver.intake)
 
     def _wake(self) -> None:
         self._groups.wake()
@@ -174,13 +196,14 @@ def need_pages(settings: NodeSettings) -> None:
     """
     packages = ("starlette", "granian", "prometheus_client")
     missing = [name for name in packages if not find_spec(name)]
-    if settings.listen.status is not None and missing:
-        raise UsageError(f"listen.status needs {', '.join(missing)}; install hilum[serve]")
+    for name in ("status", "dicomweb"):
+        if getattr(settings.listen, name) is not None and missing:
+            raise UsageError(f"listen.{name} needs {', '.join(missing)}; install hilum[serve]")
 
 
 def _check_certificates(settings: NodeSettings) -> None:
     for part in (settings.listen.dicom, *settings.destinations):
-        if part.tls is not None:
+        if not isinstance(part, StowDestination) and part.tls is not None:
             part.tls.context()
 
 
@@ -206,13 +229,19 @@ def check_node(settings: NodeSettings, warn: Callable[[str], None]) -> None:
         )
     listener = settings.listen.dicom
     need_address(listener.host, listener.port, ANOTHER)
-    pages = settings.listen.status
+    pages, films = settings.listen.status, settings.listen.dicomweb
     if pages is not None:
         need_address(pages.host, pages.port, "Give another with listen.status")
+    if films is not None:
+        need_address(films.host, films.port, "Give another with listen.dicomweb")
+        SenderTokens(films.tokens)
     _check_certificates(settings)
     for one in settings.destinations:
         Outgoing(one, spool).close()
     for one in settings.destinations:
-        wrong = echo(one, settings.listen.dicom.ae_title)
+        if isinstance(one, StowDestination):
+            wrong, what = web_echo(one), "a search"
+        else:
+            wrong, what = echo(one, settings.listen.dicom.ae_title), "C-ECHO"
         if wrong:
-            warn(f"destination {one.name} does not answer C-ECHO: {wrong}")
+            warn(f"destination {one.name} does not answer {what}: {wrong}")

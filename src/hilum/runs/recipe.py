@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self, get_args
+from types import UnionType
+from typing import Any, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -287,6 +288,11 @@ def _known(kind: object, above: Key) -> Iterator[Key]:
         yield from ((*above, field.name) for field in fields(kind))
     elif getattr(kind, "__origin__", None) is tuple:
         yield from _known(get_args(kind)[0], (*above, 0))
+    elif hasattr(kind, "__metadata__"):
+        yield from _known(get_args(kind)[0], above)
+    elif isinstance(kind, UnionType) or get_origin(kind) is Union:
+        for one in get_args(kind):
+            yield from _known(one, above)
 
 
 def _dotted(key: Key) -> str:
