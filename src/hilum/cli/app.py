@@ -29,11 +29,13 @@ from hilum.cli import (
     errors,
     evaluate,
     export,
+    export_table,
     import_,
     localize,
     merge,
     node,
     phantom,
+    plan,
     predict,
     readers,
     report,
@@ -132,7 +134,9 @@ app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
+app.command()(plan.plan)
 app.command()(merge.merge)
+app.command()(export_table.export_table)
 app.command()(deidentify.deidentify)
 app.command()(report.report)
 watch = typer.Typer(help="Watch films and scores for changes, without labels.")

@@ -6,13 +6,23 @@ import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hilum.cli import terminal
+from hilum.cli.archive import (
+    Address,
+    ArchiveWords,
+    Engine,
+    Workers,
+    drawn,
+    is_archive,
+    order_of,
+    predict_archive,
+)
 from hilum.cli.options import (
     INPUT,
     MACHINE,
@@ -182,6 +192,9 @@ def predict(
     threads: Threads = None,
     timeout: Timeout = 30,
     shard: ShardWord = None,
+    engine: Engine = None,
+    address: Address = None,
+    workers: Workers = None,
     follow_links: FollowLinks = False,
     strict: Strict = False,
     as_json: Json = False,
@@ -193,6 +206,22 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
+    drawings = None if tables_only else drawn(heatmaps, overlays, style, panel, pictures_as)
+    if is_archive(inputs, engine):
+        if dicom is not None or strict:
+            raise UsageError(
+                "--dicom and --strict do not go with --engine or a plan; leave them out"
+            )
+        words = ArchiveWords(inputs, engine, shard, address, workers, follow_links)
+        words = replace(words, form="json" if as_json else form, quiet=quiet)
+        threads = threads or (1 if engine == "ray" else processors())
+        fixed = {"threshold": threshold, "timeout_s": timeout, "threads": threads}
+        with terminal.stoppable("the same command"), terminal.telling(verbose):
+            order = order_of(bundle, out or Path(PLACE), precision, phi, phi_key)
+            predict_archive(order.model_copy(update={"drawings": drawings, **fixed}), words)
+        return
+    if address is not None or workers is not None:
+        raise UsageError("--address and --workers are options of --engine ray")
     from hilum.reading import start_reader
 
     # a first reader imports what it needs while we do, and the network is compiled
@@ -212,9 +241,9 @@ def predict(
         printed = form_of("json" if as_json else form)
         films = _listed(inputs, follow_links, loaded)
         place = out or _default_place(films)
-        pictures = _pictures(heatmaps, overlays, style, panel, pictures_as)
+        pictures = None if drawings is None else drawings.pictures()
         request = BatchRequest(
-            pictures=None if tables_only else pictures,
+            pictures=pictures,
             threshold=threshold,
             patients=load_patients(Phi(phi), phi_key or default_key(), place),
             limits=Limits(timeout_s=timeout),
@@ -229,7 +258,7 @@ def predict(
 
 
 def _dicom(
-    words: str | None, key: Path | None, place: Path, pictures: Pictures
+    words: str | None, key: Path | None, place: Path, pictures: Pictures | None
 ) -> DicomRequest | None:
     if words is None:
         return None
@@ -238,25 +267,9 @@ def _dicom(
     kinds = check_kinds(words)
     from hilum.batch.dicom_objects import DicomRequest
     from hilum.batch.patients import default_key, read_key
+    from hilum.explain.request import Pictures
 
-    return DicomRequest(kinds, read_key(key or default_key(), place), pictures)
-
-
-def _pictures(
-    heatmaps: str, overlays: bool, style: str | None, panel: bool, stored: str | None
-) -> Pictures:
-    """Return the pictures to write; whoever says how overlays are drawn wants them."""
-    from hilum.explain.files import PictureFormat
-    from hilum.explain.ramp import Style
-    from hilum.explain.request import HeatmapRequest, Pictures
-
-    return Pictures(
-        HeatmapRequest.parse(heatmaps),
-        overlays or panel or style is not None or stored is not None,
-        Style.PLASMA if style is None else Style(style),
-        panel,
-        PictureFormat.PNG if stored is None else PictureFormat(stored),
-    )
+    return DicomRequest(kinds, read_key(key or default_key(), place), pictures or Pictures())
 
 
 @dataclass(frozen=True)
