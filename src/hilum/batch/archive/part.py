@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hilum.batch.archive.order import Identity
 from hilum.batch.journal import Entry
@@ -25,9 +25,6 @@ from hilum.domain.radiograph import Sex
 from hilum.files.parquet import COMPLETE, PARTS, pyarrow
 from hilum.files.places import put_once
 from hilum.report.parts.text import by_hand
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["Part", "PartFacts", "finished_chunks", "part_path", "write_part"]
 
@@ -107,7 +104,7 @@ def _hash(lines: Sequence[str]) -> str:
 
 def _table(
     first: int, results: Sequence[ImageResult], lines: Sequence[str], labels: LabelSet
-) -> pa.Table:
+) -> Any:
     pa, _ = pyarrow()
     found = [result.findings or {} for result in results]
     texts = {name: [_text(getattr(one, name)) for one in results] for name in _TEXTS}

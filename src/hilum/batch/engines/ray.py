@@ -36,6 +36,7 @@ _DEATHS_A_FILM = 2
 _DEATHS_IN_A_ROW = 10
 """Workers that may end without a finished chunk between them."""
 _LOOK_S = 1.0
+_LEAVE_S = 10.0
 _COUNT_S = 5.0
 """Seconds after which the processors of the cluster are counted again: nodes come and go."""
 
@@ -171,9 +172,14 @@ class _Crew:
             self._ray.kill(hand.actor)
 
     def dismiss(self) -> None:
-        """End all workers."""
-        for hand in list(self.hands):
+        """End all workers, and wait until they have ended: no part comes after this."""
+        hands = list(self.hands)
+        for hand in hands:
             self.let_go(hand)
+        left = [ref for hand in hands for ref in hand.tasks]
+        if left:
+            with suppress(Exception):
+                self._ray.wait(left, num_returns=len(left), timeout=_LEAVE_S)
 
 
 class _Run:
