@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hilum.cli import terminal
 from hilum.cli.merge import gathered
 from hilum.cli.options import MACHINE, EngineName
 from hilum.cli.terminal import progress, say
@@ -17,18 +18,23 @@ from hilum.domain.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from hilum.batch.archive.order import DrawingWords, Order
-    from hilum.batch.archive.plan import PlanFacts
+    from hilum.batch.archive.run import ArchiveRun
+    from hilum.explain.request import Pictures
 
 __all__ = [
+    "REPORT",
     "Address",
-    "ArchiveWords",
     "Engine",
     "Workers",
-    "drawn",
+    "form_word",
     "is_archive",
-    "order_of",
+    "pictures_of",
     "predict_archive",
+    "processors",
 ]
+
+REPORT = "hilum-report"
+"""Folder for the results of `hilum predict` without `-o`."""
 
 Address = Annotated[
     str | None,
@@ -56,142 +62,168 @@ Workers = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class ArchiveWords:
-    """What the command line says of a run over a plan, beside its order.
+Given = Mapping[str, Any]
+"""The options of `hilum predict` by their names."""
 
-    Attributes:
-        inputs: a plan, or films.
-        engine: its name; None for lanes.
-        shard: part of the chunks; None for all.
-        address, workers: of a cluster.
-        follow_links: whether links lead out of folders.
-        form: to print the films in.
-        quiet: show no progress.
+
+def is_archive(given: Given) -> bool:
+    """Return whether films are scored as an archive: an engine is chosen, or an input is a plan.
+
+    Raises:
+        UsageError: for options of a cluster without one, and options that an archive does not have.
     """
-
-    inputs: Sequence[str]
-    engine: str | None = None
-    shard: str | None = None
-    address: str | None = None
-    workers: str | None = None
-    follow_links: bool = False
-    form: str | None = None
-    quiet: bool = False
+    archive = given["engine"] is not None or bool(_plans(given["inputs"]))
+    if archive and (given["dicom"] is not None or given["strict"]):
+        raise UsageError("--dicom and --strict do not go with --engine or a plan; leave them out")
+    if given["engine"] != "ray" and (given["address"] or given["workers"]):
+        raise UsageError("--address and --workers are options of --engine ray")
+    return archive
 
 
-def is_archive(inputs: Sequence[str], engine: str | None) -> bool:
-    """Return whether films are scored as an archive: an engine is chosen, or an input is a plan."""
-    if engine is not None:
-        return True
-    plans = [name for name in inputs if name.endswith(".parquet")]
-    if not plans:
-        return False
+def _plans(inputs: Sequence[str]) -> list[Path]:
+    """Return the inputs that are plans; the library that reads them is loaded for no other."""
+    named = [Path(name) for name in inputs if name.endswith(".parquet")]
+    if not named:
+        return []
     from hilum.batch.archive.plan import is_plan
 
-    return any(is_plan(Path(name)) for name in plans)
+    return [path for path in named if is_plan(path)]
 
 
-def drawn(
-    heatmaps: str, overlays: bool, style: str | None, panel: bool, stored: str | None
-) -> DrawingWords:
-    """Return the pictures to write; whoever says how overlays are drawn wants them."""
+def form_word(as_json: bool, form: str | None) -> str | None:
+    """Return the form to print films in.
+
+    Raises:
+        UsageError: for two of them.
+    """
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
+    return "json" if as_json else form
+
+
+def pictures_of(given: Given) -> Pictures | None:
+    """Return the pictures to write; None for tables alone."""
+    words = _drawings(given)
+    return None if words is None else words.pictures()
+
+
+def _drawings(given: Given) -> DrawingWords | None:
+    """Return the words of the pictures; whoever says how overlays are drawn wants them."""
     from hilum.batch.archive.order import DrawingWords
 
-    wanted = overlays or panel or style is not None or stored is not None
-    given = {"style": style, "stored": stored}
-    chosen = {name: word for name, word in given.items() if word is not None}
-    return DrawingWords(heatmaps=heatmaps, overlays=wanted, panel=panel, **chosen)
+    if given["tables_only"]:
+        return None
+    chosen = {"style": given["style"], "stored": given["pictures_as"]}
+    chosen = {name: word for name, word in chosen.items() if word is not None}
+    return DrawingWords(
+        heatmaps=given["heatmaps"],
+        overlays=given["overlays"] or given["panel"] or bool(chosen),
+        panel=given["panel"],
+        **chosen,
+    )
 
 
-def order_of(
-    bundle: Path, out: Path, precision: str | None, phi: str, phi_key: Path | None
-) -> Order:
-    """Return the order of an archive; paths are those that every node must have."""
+def _order(given: Given, place: Path) -> Order:
+    """Return the order of an archive; its paths are those that every node must have."""
     from hilum.batch.archive.order import Order
     from hilum.batch.archive.plan import PLAN
     from hilum.batch.patients import default_key
     from hilum.bundle.bundle import locate
 
-    place = out.resolve()
     return Order(
-        bundle=str(locate(bundle).resolve()),
-        precision=precision,
+        bundle=str(locate(given["bundle"]).resolve()),
+        precision=given["precision"],
         plan=str(place / PLAN),
         out=str(place),
-        phi=phi,
-        phi_key=str((phi_key or default_key()).absolute()),
+        drawings=_drawings(given),
+        threshold=given["threshold"],
+        phi=given["phi"],
+        phi_key=str((given["phi_key"] or default_key()).absolute()),
+        timeout_s=given["timeout"],
+        threads=given["threads"] or (1 if given["engine"] == "ray" else processors()),
     )
 
 
-def predict_archive(order: Order, words: ArchiveWords) -> None:
+def predict_archive(given: Given) -> None:
     """Score an archive, and put its parts together when all are there."""
-    from hilum.batch.archive.run import run_archive
+    from hilum.batch.archive.run import refuse_journal, run_archive
     from hilum.batch.engines.base import ClusterWords, find_engine
     from hilum.batch.inputs import Shard
 
-    shard = None if words.shard is None else Shard.parse(words.shard)
-    engine = find_engine(words.engine or "lanes")
-    cluster = ClusterWords.parse(words.address, words.workers)
-    facts = _plan(words, order.place)
-    request = order.request()
-    order = order.model_copy(update={"expected": order.identity(order.load(), request)})
-    begun = time.monotonic()
-    with progress(words.quiet) as step:
-        done = run_archive(
-            order,
-            engine,
-            shard,
-            cluster,
-            lambda count, total: step("scoring films", count, total),
-        )
-    seconds = time.monotonic() - begun
+    place, quiet = Path(given["out"] or REPORT).resolve(), given["quiet"]
+    form = form_word(given["as_json"], given["form"])
+    shard = None if given["shard"] is None else Shard.parse(given["shard"])
+    engine = find_engine(given["engine"] or "lanes")
+    cluster = ClusterWords.parse(given["address"], given["workers"])
+    with terminal.stoppable("the same command"), terminal.telling(given["verbose"]):
+        refuse_journal(place)
+        order = _order(given, place)
+        _plan(given, place, shard is not None)
+        order = order.model_copy(update={"expected": order.identity(order.load(), order.request())})
+        begun = time.monotonic()
+        with progress(quiet) as step:
+
+            def advance(done: int, total: int) -> None:
+                step("scoring films", done, total)
+
+            done = run_archive(order, engine, shard, cluster, advance)
+        _tell(done, time.monotonic() - begun, quiet)
+        if shard is not None or done.missing:
+            say(f"{counted(done.missing, 'chunk')} of {done.chunks:,} missing", quiet)
+            typer.echo(place)
+            return
+        gathered(place, Path(order.bundle), False, form, quiet)
+
+
+def _tell(done: ArchiveRun, seconds: float, quiet: bool) -> None:
     say(
         f"{counted(done.scored, 'chunk')} of {done.chunks:,} scored, {counted(done.films, 'film')} "
         f"in {seconds:.1f} s, {done.films / seconds:.1f} films/s",
-        words.quiet,
+        quiet,
     )
     if done.killers:
         say(f"{counted(done.killers, 'film')} ended every process that scored it; see its row")
-    if shard is not None or done.missing:
-        say(f"{counted(done.missing, 'chunk')} of {facts.chunks:,} missing", words.quiet)
-        typer.echo(order.place)
-        return
-    gathered(order.place, Path(order.bundle), False, words.form, words.quiet)
 
 
-def _plan(words: ArchiveWords, place: Path) -> PlanFacts:
-    """Have the plan in the folder of the results; return what it says of itself."""
-    from hilum.batch.archive.plan import PLAN, Plan, is_plan, write_plan
+def _plan(given: Given, place: Path, shared: bool) -> None:
+    """Have the plan in the folder of the results."""
+    from hilum.batch.archive.plan import PLAN, Plan, write_plan
     from hilum.batch.walk import PassedOver
     from hilum.files.places import copy_once
     from hilum.report.parts.text import shown
 
-    plans = [name for name in words.inputs if is_plan(Path(name))]
-    if plans and len(words.inputs) > 1:
+    plans = _plans(given["inputs"])
+    if plans and len(given["inputs"]) > 1:
         raise UsageError("a plan must be the only input; it lists all films")
-    if words.shard is not None and not plans:
+    if shared and not plans:
         raise UsageError(
             "machines that share an archive need one plan; there is none. Run `hilum plan` first, "
             "and give each plan.parquet as its input"
         )
     there = place / PLAN
     if plans:
-        copy_once(Path(plans[0]), there)
-        found = Plan(Path(plans[0])).facts
+        copy_once(plans[0], there)
+        found = Plan(plans[0]).facts
     else:
         fresh, passed = there.with_name(f".new-{PLAN}"), PassedOver()
         try:
-            found = write_plan(words.inputs, fresh, passed=passed, follow_links=words.follow_links)
+            found = write_plan(
+                given["inputs"], fresh, passed=passed, follow_links=given["follow_links"]
+            )
             copy_once(fresh, there)
         finally:
             fresh.unlink(missing_ok=True)
         for line in passed.lines():
             say(shown(line))
-    facts = Plan(there).facts
-    if facts.sha256 != found.sha256:
+    if Plan(there).facts.sha256 != found.sha256:
         raise UsageError(
             f"an archive has one plan; {there} is another: films came, went or changed. Give it as "
             "the input to go on with it, or name another folder with -o"
         )
-    return facts
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

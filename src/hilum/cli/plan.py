@@ -34,7 +34,7 @@ def plan(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List the films of an archive once, for runs on many machines.
+    """List the films of an archive once, for many machines.
 
     Writes plan.parquet: each film once by path, in the order of the names. Memory does not depend
     on how many there are. `hilum predict BUNDLE plan.parquet` scores it.

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hilum.cli import terminal
 from hilum.cli.archive import (
+    REPORT,
     Address,
-    ArchiveWords,
     Engine,
     Workers,
-    drawn,
+    form_word,
     is_archive,
-    order_of,
+    pictures_of,
     predict_archive,
+    processors,
 )
 from hilum.cli.options import (
     INPUT,
@@ -46,11 +47,9 @@ if TYPE_CHECKING:
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
 
-__all__ = ["predict", "processors"]
+__all__ = ["predict"]
 
 PICTURES = "Pictures"
-PLACE = "hilum-report"
-"""Folder for the results of `hilum predict` without `-o`."""
 
 MaybeOut = Annotated[
     Path | None,
@@ -206,22 +205,10 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
-    drawings = None if tables_only else drawn(heatmaps, overlays, style, panel, pictures_as)
-    if is_archive(inputs, engine):
-        if dicom is not None or strict:
-            raise UsageError(
-                "--dicom and --strict do not go with --engine or a plan; leave them out"
-            )
-        words = ArchiveWords(inputs, engine, shard, address, workers, follow_links)
-        words = replace(words, form="json" if as_json else form, quiet=quiet)
-        threads = threads or (1 if engine == "ray" else processors())
-        fixed = {"threshold": threshold, "timeout_s": timeout, "threads": threads}
-        with terminal.stoppable("the same command"), terminal.telling(verbose):
-            order = order_of(bundle, out or Path(PLACE), precision, phi, phi_key)
-            predict_archive(order.model_copy(update={"drawings": drawings, **fixed}), words)
+    given = dict(locals())
+    if is_archive(given):
+        predict_archive(given)
         return
-    if address is not None or workers is not None:
-        raise UsageError("--address and --workers are options of --engine ray")
     from hilum.reading import start_reader
 
     # a first reader imports what it needs while we do, and the network is compiled
@@ -231,30 +218,31 @@ def predict(
         closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
-        from hilum.batch.inputs import Shard
-        from hilum.batch.patients import Phi, default_key, load_patients
-        from hilum.batch.score import BatchRequest
-        from hilum.reading.process import Limits
-
-        if as_json and form not in (None, "json"):
-            raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
-        printed = form_of("json" if as_json else form)
+        printed = form_of(form_word(as_json, form))
         films = _listed(inputs, follow_links, loaded)
         place = out or _default_place(films)
-        pictures = None if drawings is None else drawings.pictures()
-        request = BatchRequest(
-            pictures=pictures,
-            threshold=threshold,
-            patients=load_patients(Phi(phi), phi_key or default_key(), place),
-            limits=Limits(timeout_s=timeout),
-            early=early,
-            shard=None if shard is None else Shard.parse(shard),
-            dicom=_dicom(dicom, phi_key, place, pictures),
-        )
+        request = replace(_request(given, place), early=early)
         finished = _predict(_Job(loaded, films), place, request, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
+
+
+def _request(given: Mapping[str, Any], place: Path) -> BatchRequest:
+    from hilum.batch.inputs import Shard
+    from hilum.batch.patients import Phi, default_key, load_patients
+    from hilum.batch.score import BatchRequest
+    from hilum.reading.process import Limits
+
+    pictures, key, shard = pictures_of(given), given["phi_key"], given["shard"]
+    return BatchRequest(
+        pictures=pictures,
+        threshold=given["threshold"],
+        patients=load_patients(Phi(given["phi"]), key or default_key(), place),
+        limits=Limits(timeout_s=given["timeout"]),
+        shard=None if shard is None else Shard.parse(shard),
+        dicom=_dicom(given["dicom"], key, place, pictures),
+    )
 
 
 def _dicom(
@@ -310,12 +298,12 @@ def _default_place(films: Sequence[Listed]) -> Path:
     """
     from hilum.batch.journal import inputs_of
 
-    place = Path(PLACE)
+    place = Path(REPORT)
     if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
         begun = inputs_of(place / "journal.jsonl")
         if begun is None or not begun <= {str(film.path) for film in films}:
             raise UsageError(
-                f"{PLACE} must be new or hold the same batch; it holds something else. Name a "
+                f"{REPORT} must be new or hold the same batch; it holds something else. Name a "
                 "folder with -o"
             )
     return place
@@ -382,10 +370,3 @@ def _loading(
         yield beside.submit(load).result
     finally:
         beside.shutdown(wait=False)
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

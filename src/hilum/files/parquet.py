@@ -73,7 +73,7 @@ def parquet_rows(path: Path) -> Iterator[list[str]]:
                 yield names
             if names != header:
                 raise DatasetError(f"{file.name} must have the columns of the parts before it")
-            yield from (_told(row, names, rejected) for row in rows)
+            yield from (_marked(row, names, rejected) for row in rows)
 
 
 def _batches(file: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
@@ -106,7 +106,7 @@ def _parts(folder: Path) -> tuple[list[Path], frozenset[int]]:
     return sorted((folder / PARTS).glob("*.parquet")), rejected
 
 
-def _told(row: list[str], names: list[str], rejected: frozenset[int]) -> list[str]:
+def _marked(row: list[str], names: list[str], rejected: frozenset[int]) -> list[str]:
     if rejected and int(row[names.index("ordinal")]) in rejected:
         row[names.index("status")] = Status.REJECT.value
     return row

@@ -35,7 +35,7 @@ FROM (SELECT *, row_number() OVER (PARTITION BY key ORDER BY status <> '', rowid
       FROM found)
 WHERE turn = 1 ORDER BY name
 """
-"""Of a film that is named twice the first counts, or the first that is not refused."""
+"""Each film once: the first that is not refused, or else the first."""
 _LIKE_A_MARK = re.compile("-[0-9a-f]{20}$")
 
 

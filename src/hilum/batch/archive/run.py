@@ -17,7 +17,7 @@ from hilum.files.lock import locked
 from hilum.files.parquet import PARTS
 from hilum.files.places import put_once
 
-__all__ = ["ARCHIVE", "ArchiveRun", "read_identity", "run_archive"]
+__all__ = ["ARCHIVE", "ArchiveRun", "read_identity", "refuse_journal", "run_archive"]
 
 ARCHIVE = "archive.json"
 """What all parts in the folder depend on."""
@@ -69,7 +69,7 @@ def run_archive(
     if shard is not None:
         mine = mine[shard.index - 1 :: shard.count]
     with _held(place, shard):
-        begin(place, order.expected)
+        _begin(place, order.expected)
         there = finished_chunks(place)
         chunks = [chunk for chunk in mine if chunk not in there]
         films = killers = 0
@@ -99,17 +99,26 @@ def _held(place: Path, shard: Shard | None) -> Generator[None]:
         yield
 
 
-def begin(place: Path, identity: Identity) -> None:
-    """Note what all parts of a folder depend on, or compare it with what is noted.
+def refuse_journal(place: Path) -> None:
+    """Refuse a folder of results that are kept in a journal.
 
     Raises:
-        UsageError: when the folder holds results of anything else.
+        UsageError: when it is one.
     """
     if (place / "journal.jsonl").exists():
         raise UsageError(
             f"parts need a folder of their own; {place} holds a batch with a journal. Name "
             "another folder with -o"
         )
+
+
+def _begin(place: Path, identity: Identity) -> None:
+    """Note what all parts of a folder depend on, or compare it with what is noted.
+
+    Raises:
+        UsageError: when the folder holds results of anything else.
+    """
+    refuse_journal(place)
     (place / PARTS).mkdir(parents=True, exist_ok=True)
     text = json.dumps(identity.model_dump(), indent=1, sort_keys=True) + "\n"
     if put_once(place / ARCHIVE, text.encode()):

@@ -51,7 +51,7 @@ def connected(address: str) -> Generator[Any]:
         _check(address)
         ray.init(address=address, **quiet)
     else:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.update({"RAY_USAGE_STATS_ENABLED": "0"})
         # "local": else an address in the environment would count
         ray.init("local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
     try:
