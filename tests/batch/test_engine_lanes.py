@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from hilum.batch.engines.lanes import in_lanes
+from hilum.batch.lanes import in_lanes
 
 
 class Free:

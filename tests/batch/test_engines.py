@@ -25,10 +25,12 @@ from hilum.phantom.film import draw_example
 from hilum.reading.process import ReaderProcess
 
 ENGINES = {
-    module.name: import_module(f"hilum.batch.engines.{module.name}").ENGINE
+    name: engine
     for module in iter_modules(hilum.batch.engines.__path__)
-    if module.name != "base"
+    if not module.ispkg and (name := module.name) != "base"
+    if hasattr(engine := import_module(f"hilum.batch.engines.{name}").ENGINE, "entries")
 }
+"""Those of films into a journal; an engine of archives is tested in `test_archive.py`."""
 Run = Callable[[Path, BatchEngine], dict[str, bytes]]
 
 

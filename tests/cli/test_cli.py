@@ -75,7 +75,8 @@ def test_every_verb_of_the_design_is_there() -> None:
     promised = (
         *("demo", "phantom", "check", "cache", "train", "import", "calibrate", "evaluate"),
         *("compare", "errors", "audit", "rule-out", "readers", "probe", "upgrade", "worklist"),
-        *("localize", "bundle", "export", "predict", "merge", "deidentify", "fetch", "report"),
+        *("localize", "bundle", "export", "predict", "plan", "merge", "export-table"),
+        *("deidentify", "fetch", "report"),
         "doctor",
     )
     assert promised == VERBS

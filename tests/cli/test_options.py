@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from hilum.batch.archive.reports import TABLES
 from hilum.batch.patients import Phi
 from hilum.cli.app import app
 from hilum.domain.documents.rule_out import MissUnit
@@ -32,6 +33,7 @@ LISTS = {
     "--choose-on": ("tune", "test"),
     "--combine": tuple(Combine),
     "--data-set": members("hilum.datasets"),
+    "--engine": tuple(one for one in members("hilum.batch.engines") if one != "base"),
     "--format": members("hilum.report.printed"),
     "--label-set": tuple(label_sets()),
     "--level": tuple(Level),
@@ -45,6 +47,7 @@ LISTS = {
     "--target": tuple(GOALS),
     "--to": ("onnx", "openvino", "safetensors", "torchscript", "hf", "timm"),
     "--truth": ("experts", "reports"),
+    "export-table --to": tuple(TABLES),
     "--uncertain": tuple(Uncertain),
     "--unit": tuple(MissUnit),
     "--views": tuple(Views),
@@ -57,9 +60,14 @@ FREE = {
     *("--heatmaps", "--shard", "--gate", "--film", "--host", "--host-name", "--scope", "name"),
     *("weights", "--profile", "--accept-license", "--mirror", "--dicom", "--of", "--within"),
     *("--backbone", "--first", "films", "--keep", "--false-alarms", "models"),
-    *("--label-noise", "source", "--rate", "--hours"),
+    *("--label-noise", "source", "--rate", "--hours", "--address", "--workers"),
 }
 """Text that is no closed list: names, pairs, patterns, or words beside names."""
+
+
+def words_of(verb: str, option: str) -> tuple[str, ...]:
+    """What an option accepts: of a verb's own list, or of that of all verbs."""
+    return LISTS.get(f"{verb} {option}") or LISTS[option]
 
 
 def parameters() -> Iterator[tuple[str, Any]]:
@@ -89,13 +97,14 @@ CLOSED = [
 def test_a_closed_list_is_in_the_type_of_its_option(verb: str, parameter: Any) -> None:
     kind = parameter.type_descriptor
     if kind.is_choice:
-        assert tuple(kind.choices) == LISTS[parameter.opts[0]]
+        assert tuple(kind.choices) == words_of(verb, parameter.opts[0])
     elif kind.annotation in (str, list[str]):
         assert parameter.opts[0] in FREE
 
 
 def test_every_list_and_every_free_text_is_still_there() -> None:
-    assert {one.opts[0] for _, one in parameters()} >= {*LISTS, *FREE}
+    options = {one.opts[0] for _, one in parameters()}
+    assert options | {f"{verb} {one.opts[0]}" for verb, one in parameters()} >= {*LISTS, *FREE}
 
 
 @pytest.mark.parametrize(("verb", "parameter"), CLOSED)
@@ -104,7 +113,7 @@ def test_another_word_is_refused_with_the_list(said: Any, verb: str, parameter: 
     words = [*verb.split(), *([option] if option.startswith("-") else [])]
     code, out, err = said(*words, "no-such-word")
     assert (code, out) == (2, "")
-    known = ", ".join(LISTS[option])
+    known = ", ".join(words_of(verb, option))
     assert err == f"hilum: {option} must be one of {known}; got 'no-such-word'.\n"
 
 
@@ -112,7 +121,7 @@ def test_another_word_is_refused_with_the_list(said: Any, verb: str, parameter: 
 def test_help_shows_the_words(said: Any, monkeypatch: Any, verb: str, parameter: Any) -> None:
     monkeypatch.setenv("COLUMNS", "500")
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 500)
-    assert f"<{'|'.join(LISTS[parameter.opts[0]])}>" in said(*verb.split(), "--help")[1]
+    assert f"<{'|'.join(words_of(verb, parameter.opts[0]))}>" in said(*verb.split(), "--help")[1]
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def audit(
     from hilum.auditing.claims import read_claims
     from hilum.auditing.expert import expert_claims
     from hilum.datasets import open_dataset
-    from hilum.files.sealed import file_sha256
+    from hilum.files.parquet import table_sha256
     from hilum.predictions.levels import films_behind
     from hilum.predictions.read import read_scores
     from hilum.stages.films import training_films
@@ -180,7 +180,7 @@ def audit(
     seen = None if trained_on is None else training_films(Path(trained_on), cohort)
     request = AuditRequest(
         predictions=table.name,
-        predictions_sha256=file_sha256(table),
+        predictions_sha256=table_sha256(table),
         claims=read,
         training=seen,
         films=films_behind(scores.cohort, cohort),
@@ -243,7 +243,9 @@ def is_table(place: Path) -> bool:
     >>> is_table(Path("scores.tsv")), is_table(Path("runs/first"))
     (True, False)
     """
-    return place.suffix.lower() in _TABLES or place.is_file()
+    from hilum.files.parquet import is_parquet
+
+    return place.suffix.lower() in _TABLES or place.is_file() or is_parquet(place)
 
 
 def _evaluate_run(

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum import __version__
-from hilum.batch.engines.lanes import lanes_of
 from hilum.batch.export_rows import ExportJournal, ExportRow, write_mapping, write_table
+from hilum.batch.lanes import lanes_of
 from hilum.batch.patients import KEY_BYTES
 from hilum.batch.walk import Listed
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError, choice

@@ -10,15 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from hilum.batch.walk import Listed, PassedOver, codes_of, walk
 from hilum.domain.errors import DatasetError, UsageError
 from hilum.domain.film_names import FILM_COLUMNS, stem_of
 from hilum.files.films import RESULT_FOLDERS, film_beside, is_film, is_result
-from hilum.files.lines import read_names
+from hilum.files.lines import open_names
 
-__all__ = ["Listed", "PassedOver", "Shard", "image_ids", "list_films", "output_names"]
+__all__ = [
+    "Listed",
+    "PassedOver",
+    "SafeStem",
+    "Shard",
+    "deeper_name",
+    "each_film",
+    "image_ids",
+    "list_films",
+    "nothing_listed",
+    "output_names",
+]
 
 T = TypeVar("T")
 
@@ -43,18 +54,35 @@ def list_films(
         UsageError: when a name matches nothing, or a list has no column of films.
     """
     found: dict[str, Listed] = {}
+    passed = passed or PassedOver()
+    for item in each_film(named, follow_links, passed):
+        key = os.path.abspath(item.path)  # noqa: PTH100 (links stay links)
+        known = found.get(key)
+        # a link that a folder is refused for may be named by itself as well
+        if known is None or (known.refusal is not None and item.refusal is None):
+            found[key] = item
+    if not found:
+        raise nothing_listed(named, passed)
+    return [found[key] for key in sorted(found)]
+
+
+def each_film(
+    named: Sequence[str], follow_links: bool = False, passed: PassedOver | None = None
+) -> Iterator[Listed]:
+    """Yield the films of `list_films` as they are found: unordered, and some more than once.
+
+    Raises:
+        UsageError: as `list_films`, but for inputs without a film.
+    """
     search = _Search(follow_links, passed or PassedOver())
     for name in named:
-        for item in search.named(name):
-            key = os.path.abspath(item.path)  # noqa: PTH100 (links stay links)
-            known = found.get(key)
-            # a link that a folder is refused for may be named by itself as well
-            if known is None or (known.refusal is not None and item.refusal is None):
-                found[key] = item
-    if not found:
-        nothing = "; ".join(["nothing", *search.passed.lines()])
-        raise UsageError(f"there must be a film to score; {nothing} in {', '.join(named)}")
-    return [found[key] for key in sorted(found)]
+        yield from search.named(name)
+
+
+def nothing_listed(named: Sequence[str], passed: PassedOver) -> UsageError:
+    """Return the error for inputs in which there is no film."""
+    nothing = "; ".join(["nothing", *passed.lines()])
+    return UsageError(f"there must be a film to score; {nothing} in {', '.join(named)}")
 
 
 @dataclass(frozen=True)
@@ -149,28 +177,69 @@ def _recursive(pattern: str) -> Iterator[Path]:
         raise UsageError(f"a pattern must be one of a path; '{pattern}': {error}") from None
 
 
-def _list(path: Path) -> list[Path] | None:
-    """Return the films that a list names; None for a file that is not a list."""
+def _list(path: Path) -> Iterable[Path] | None:
+    """Return the films that a list names; None for a file that is not a list.
+
+    The list is read twice: to see that it is one, and then for its films, one at a time.
+    """
     name = path.name.lower()
     if not name.endswith((*LISTS, ".txt")):
         return None
     try:
         if name.endswith(".txt") and is_film(path):
             return None
-        listed = read_names(path, FILM_COLUMNS)
+        column, first, drives = _checked(path)
     except (OSError, DatasetError, UsageError) as error:
         if name.endswith(".txt"):  # it is a file like any other, and its row says what is wrong
             return None
         raise UsageError(f"a list of films must be CSV in UTF-8; {path}: {error}") from None
-    films = _beside(path.parent, [name for _, name in listed.names])
-    if listed.column or any(stem_of(film.name) != film.name or _exists(film) for film in films):
+    films = _Films(path, drives)
+    if column or any(stem_of(film.name) != film.name or _exists(film) for film in films):
         return films
     if name.endswith(".txt"):
         return None
     raise UsageError(
         f"a list of films must have one of the columns {', '.join(FILM_COLUMNS)}, or a film on "
-        f"each line; {path} has {listed.names[0][1][:60] if listed.names else 'none'}"
+        f"each line; {path} has {first[:60] or 'none'}"
     )
+
+
+def _checked(path: Path) -> tuple[str, str, bool]:
+    """Return a list's column, its first name, and whether any name begins with a drive."""
+    first, drives = "", False
+    with open_names(path, FILM_COLUMNS) as (column, rows):
+        for _, name, _ in rows:
+            first = first or name
+            drives = drives or _DRIVE.match(name.replace("\\", "/")) is not None
+    return column, first, drives
+
+
+@dataclass(frozen=True)
+class _Films:
+    """The films of a list, read from it each time.
+
+    Attributes:
+        path: of the list.
+        drives: whether names begin with a drive: where such a film is depends on all others.
+    """
+
+    path: Path
+    drives: bool
+
+    def __iter__(self) -> Iterator[Path]:
+        folder = self.path.parent
+        with open_names(self.path, FILM_COLUMNS) as (_, rows):
+            if self.drives:
+                yield from _beside(folder, [name for _, name, _ in rows])
+                return
+            for _, name, _ in rows:
+                yield _whole(folder, name, name.replace("\\", "/")) or folder / name
+
+
+def _whole(folder: Path, name: str, slashed: str) -> Path | None:
+    """Return the film of a name as it stands, or as Windows writes it; None where none is there."""
+    film = film_beside(folder / name)
+    return film if film is not None or slashed == name else film_beside(folder / slashed)
 
 
 def _exists(path: Path) -> bool:
@@ -186,7 +255,7 @@ def _beside(folder: Path, names: Sequence[str]) -> list[Path]:
     found: list[tuple[Path, bool]] = []
     for name in names:
         slashed = name.replace("\\", "/")
-        whole = film_beside(folder / name) or film_beside(folder / slashed)
+        whole = _whole(folder, name, slashed)
         ending = _ending(folder, slashed) if whole is None and _DRIVE.match(slashed) else None
         found.append((whole or ending or folder / name, ending is not None))
     counts = Counter(path for path, _ in found)
@@ -206,6 +275,7 @@ def _ending(folder: Path, name: str) -> Path | None:
 
 _DRIVE = re.compile("[A-Za-z]:/|//")
 
+_UNSAFE = re.compile("[^A-Za-z0-9._-]")
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))}
 )
@@ -229,10 +299,19 @@ def image_ids(paths: Sequence[Path]) -> list[str]:
     while again:
         depth += 1
         for at in again:
-            made[at] = "/".join(paths[at].parts[-depth:])
+            made[at] = deeper_name(paths[at], depth)
         counts = _counts(made)
         again = [at for at in again if counts[at] > 1 and len(paths[at].parts) > depth]
     return made
+
+
+def deeper_name(path: Path, depth: int) -> str:
+    """Return the last parts of a path.
+
+    >>> deeper_name(Path("a/S1/I1"), 2)
+    'S1/I1'
+    """
+    return "/".join(path.parts[-depth:])
 
 
 def _counts(words: Sequence[str]) -> list[int]:
@@ -253,27 +332,57 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     >>> output_names([Path("a/x.png"), Path("b/y z.png")])
     ['x', 'y_z-eceab1eddb31b9a13b2c']
     """
-    stems = [re.sub(r"[^A-Za-z0-9._-]", "_", path.stem).strip(".")[:68] for path in paths]
+    films = [SafeStem.from_name(path.name) for path in paths]
     # not every file system is case-sensitive
-    counts = Counter(stem.lower() for stem in stems)
-    marked = [_marked(path, stem) for path, stem in zip(paths, stems, strict=True)]
+    counts = Counter(film.folded for film in films)
+    marked = [film.marked(str(path)) for path, film in zip(paths, films, strict=True)]
     # a film may be called what another one gets
     used = {name.lower() for name in marked}
     return [
-        stem
-        if _harmless(path, stem) and counts[stem.lower()] == 1 and stem.lower() not in used
+        film.stem
+        if film.harmless and counts[film.folded] == 1 and film.folded not in used
         else name
-        for path, stem, name in zip(paths, stems, marked, strict=True)
+        for film, name in zip(films, marked, strict=True)
     ]
 
 
-def _harmless(path: Path, stem: str) -> bool:
-    return bool(stem) and stem == path.stem and stem.split(".")[0].lower() not in _RESERVED
+class SafeStem(NamedTuple):
+    """What is harmless of a film's name.
+
+    Attributes:
+        stem: letters, digits, and `._-`, at most 68 of them.
+        harmless: whether that is the name itself, and no device of Windows.
+    """
+
+    stem: str
+    harmless: bool
+
+    @classmethod
+    def from_name(cls, name: str) -> Self:
+        """Return the harmless part of the name of a file.
+
+        >>> SafeStem.from_name("y z.png")
+        SafeStem(stem='y_z', harmless=False)
+        """
+        dot = name.rfind(".")
+        whole = name[:dot] if 0 < dot < len(name) - 1 else name  # as pathlib has it, ten times fast
+        stem = _UNSAFE.sub("_", whole).strip(".")[:68]
+        return cls(stem, bool(stem) and stem == whole and not _is_device(stem))
+
+    @property
+    def folded(self) -> str:
+        """The stem in small letters, as some file systems compare it."""
+        return self.stem.lower()
+
+    def marked(self, path: str) -> str:
+        """Return the stem with a hash of the path, which no other film gets.
+
+        It has 80 bits: among a million names a collision has odds of 1 to 10^12.
+        """
+        stem = f"_{self.stem}" if _is_device(self.stem) else self.stem
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+        return f"{stem or 'film'}-{digest[:20]}"
 
 
-def _marked(path: Path, stem: str) -> str:
-    """Append a hash of 80 bits: among a million names a collision has odds of 1 to 10^12."""
-    if stem.split(".")[0].lower() in _RESERVED:
-        stem = f"_{stem}"
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
-    return f"{stem or 'film'}-{digest[:20]}"
+def _is_device(stem: str) -> bool:
+    return stem.split(".")[0].lower() in _RESERVED

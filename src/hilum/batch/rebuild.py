@@ -12,13 +12,14 @@ from hilum.bundle.bundle import locate, shipped
 from hilum.bundle.manifest import Manifest, read_evaluation
 from hilum.domain.documents.results import ImageResult
 from hilum.domain.errors import BundleError, UsageError, counted, suggestion
+from hilum.domain.findings import LabelSet
 from hilum.files.atomic import atomic_file
 from hilum.files.lock import locked
 from hilum.files.sealed import read_seal, read_sealed
 from hilum.report.batch.film_report import FilmReport
 from hilum.report.batch.results_jsonl import RESULTS, result_lines
 from hilum.report.film_sheet import write_film_sheet
-from hilum.report.parts.results import BatchResults
+from hilum.report.parts.results import BatchResults, BundleFacts
 from hilum.report.single_file import (
     embedded,
     read_picture,
@@ -29,6 +30,7 @@ from hilum.report.single_file import (
 __all__ = [
     "MOST_IN_ONE_FILE",
     "ResultLines",
+    "facts_on",
     "rebuild",
     "select",
     "write_again",
@@ -90,13 +92,32 @@ def rebuild(out: Path, bundle: Path | None = None) -> BatchResults:
         header = read_header(out / JOURNAL)
         scored_by, precision = header.bundle, header.precision
         sheets = pictures_are_sheets(header.options)
+    labels, facts = facts_on(scored_by, precision, bundle, out)
+    return BatchResults(results, labels, facts, sheets=sheets)
+
+
+def facts_on(
+    scored_by: str, precision: str, bundle: Path | None, out: Path
+) -> tuple[LabelSet, BundleFacts]:
+    """Return the findings and facts of the bundle that scored a batch, which need not be loaded.
+
+    Args:
+        scored_by: its short id.
+        precision: the arithmetic it was run in.
+        bundle: its folder; None to look among those that ship with hilum.
+        out: folder of the results.
+
+    Raises:
+        UsageError: when the bundle is another one, or is needed.
+        BundleError: when it is damaged.
+    """
     root = _bundle_of(scored_by, bundle, out)
     manifest = read_sealed(Manifest, root / "bundle.json")
     evaluation = None
     if "evaluation.json" in manifest.files:
         evaluation = read_evaluation(root / "evaluation.json", manifest.calibration)
     facts = facts_of(manifest, scored_by, precision, evaluation)
-    return BatchResults(results, manifest.label_set_of_outputs, facts, sheets=sheets)
+    return manifest.label_set_of_outputs, facts
 
 
 def _bundle_of(scored_by: str, bundle: Path | None, out: Path) -> Path:

@@ -327,12 +327,12 @@ class FilmScoring:
         """
         # what could not be read in time is not waited for once more
         crashed = error.code is ReasonCode.DECODER_CRASHED
+        return self.unopened(item, error, _hash(item, reader) if crashed else None)
+
+    def unopened(self, item: Input, error: FilmError, sha256: str | None = None) -> Entry:
+        """Return the row of a film that no reader was given."""
         result = self._result(
-            item,
-            sha256=_hash(item, reader) if crashed else None,
-            status=error.status,
-            codes=(error.code,),
-            message=error.message,
+            item, sha256=sha256, status=error.status, codes=(error.code,), message=error.message
         )
         return Entry(key=None, result=result)
 

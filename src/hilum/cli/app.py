@@ -29,12 +29,14 @@ from hilum.cli import (
     errors,
     evaluate,
     export,
+    export_table,
     fetch,
     import_,
     localize,
     merge,
     node,
     phantom,
+    plan,
     predict,
     probe,
     readers,
@@ -135,7 +137,9 @@ app.command()(localize.localize)
 app.command()(bundle.bundle)
 app.command()(export.export)
 app.command(cls=DicomCommand)(predict.predict)
+app.command()(plan.plan)
 app.command()(merge.merge)
+app.command("export-table")(export_table.export_table)
 app.command()(deidentify.deidentify)
 app.command()(fetch.fetch)
 app.command()(report.report)

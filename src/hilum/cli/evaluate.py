@@ -79,7 +79,7 @@ Top = Annotated[
 
 def evaluate(
     subject: Annotated[
-        Path, typer.Argument(help="A calibrated run, or a table of predictions (CSV or TSV).")
+        Path, typer.Argument(help="A calibrated run, a table of predictions, or an archive.")
     ],
     labels: Labels = None,
     out: Annotated[
@@ -113,7 +113,7 @@ def evaluate(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute AUROC, AP, thresholds and calibration, with intervals.
+    """Compute AUROC, AP, thresholds, calibration, with intervals.
 
     A run is scored on its own test split, and each look is counted. A table is matched with labels
     by film or study, and by finding; calibrators and thresholds are cross-fitted by patient.

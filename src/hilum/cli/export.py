@@ -34,7 +34,7 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a bundle's network for other libraries, and compare it.
+    """Write a bundle's network for other libraries, compared.
 
     The exported network is read back and given the drawn films of the bundle's self-test. How far
     it is from the bundle stands in export.json; where it is too far, nothing is written.

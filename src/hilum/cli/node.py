@@ -223,7 +223,7 @@ def _work(bundle: Path, settings: NodeSettings, options: _Options) -> NodeWork:
     from hilum.batch.run import prepare
     from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
-    from hilum.cli.predict import processors
+    from hilum.cli.archive import processors
     from hilum.node.start import NodeWork
     from hilum.reading import start_reader
     from hilum.reading.process import Limits

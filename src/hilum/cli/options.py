@@ -21,9 +21,10 @@ from hilum.domain.members import members
 if TYPE_CHECKING:
     from hilum.domain.policy import LabelPolicy
 
-    CalibratorName = FormName = ReaderName = str
+    CalibratorName = EngineName = FormName = ReaderName = str
 else:
     CalibratorName = Literal[members("hilum.calibration.curves")]
+    EngineName = Literal["lanes", "ray"]
     FormName = Literal[members("hilum.report.printed")]
     ReaderName = Literal[members("hilum.datasets")]
 
@@ -37,6 +38,7 @@ __all__ = [
     "Blank",
     "CalibratorName",
     "Data",
+    "EngineName",
     "Exclude",
     "FormName",
     "Full",

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hilum.cli import terminal
+from hilum.cli.archive import (
+    REPORT,
+    Address,
+    Engine,
+    Workers,
+    form_word,
+    is_archive,
+    pictures_of,
+    predict_archive,
+    processors,
+)
 from hilum.cli.options import (
     INPUT,
     MACHINE,
@@ -37,11 +48,9 @@ if TYPE_CHECKING:
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
 
-__all__ = ["predict", "processors"]
+__all__ = ["predict"]
 
 PICTURES = "Pictures"
-PLACE = "hilum-report"
-"""Folder for the results of `hilum predict` without `-o`."""
 
 MaybeOut = Annotated[
     Path | None,
@@ -183,6 +192,9 @@ def predict(
     threads: Threads = None,
     timeout: Timeout = 30,
     shard: ShardWord = None,
+    engine: Engine = None,
+    address: Address = None,
+    workers: Workers = None,
     follow_links: FollowLinks = False,
     watch_films: WatchFilms = None,
     watch_every: WatchEvery = None,
@@ -197,6 +209,10 @@ def predict(
     Every input gets one row, whatever became of it. A run that was stopped goes on where it
     stopped when it is started again. Exit code 3: some inputs were rejected or failed.
     """
+    given = dict(locals())
+    if is_archive(given):
+        predict_archive(given)
+        return
     from hilum.reading import start_reader
 
     # a first reader imports what it needs while we do, and the network is compiled
@@ -206,28 +222,12 @@ def predict(
         closing(start_reader()) as early,
         _loading(bundle, threads, precision) as loaded,
     ):
-        from hilum.batch.inputs import Shard
-        from hilum.batch.patients import Phi, default_key, load_patients
-        from hilum.batch.score import BatchRequest
-        from hilum.reading.process import Limits
-
-        if as_json and form not in (None, "json"):
-            raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
-        printed = form_of("json" if as_json else form)
+        printed = form_of(form_word(as_json, form))
         films = _listed(inputs, follow_links, loaded)
         watched = WatchOptions(watch_films, watch_every, watch_after)
         watched.refuse_without_reference(loaded)
         place = out or _default_place(films)
-        pictures = _pictures(heatmaps, overlays, style, panel, pictures_as)
-        request = BatchRequest(
-            pictures=None if tables_only else pictures,
-            threshold=threshold,
-            patients=load_patients(Phi(phi), phi_key or default_key(), place),
-            limits=Limits(timeout_s=timeout),
-            early=early,
-            shard=None if shard is None else Shard.parse(shard),
-            dicom=_dicom(dicom, phi_key, place, pictures),
-        )
+        request = replace(_request(given, place), early=early)
         finished = _predict(_Job(loaded, films), place, request, quiet)
         watch_batch(loaded(), place, watched, shard is not None, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
@@ -235,8 +235,25 @@ def predict(
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
 
 
+def _request(given: Mapping[str, Any], place: Path) -> BatchRequest:
+    from hilum.batch.inputs import Shard
+    from hilum.batch.patients import Phi, default_key, load_patients
+    from hilum.batch.score import BatchRequest
+    from hilum.reading.process import Limits
+
+    pictures, key, shard = pictures_of(given), given["phi_key"], given["shard"]
+    return BatchRequest(
+        pictures=pictures,
+        threshold=given["threshold"],
+        patients=load_patients(Phi(given["phi"]), key or default_key(), place),
+        limits=Limits(timeout_s=given["timeout"]),
+        shard=None if shard is None else Shard.parse(shard),
+        dicom=_dicom(given["dicom"], key, place, pictures),
+    )
+
+
 def _dicom(
-    words: str | None, key: Path | None, place: Path, pictures: Pictures
+    words: str | None, key: Path | None, place: Path, pictures: Pictures | None
 ) -> DicomRequest | None:
     if words is None:
         return None
@@ -245,25 +262,9 @@ def _dicom(
     kinds = check_kinds(words)
     from hilum.batch.dicom_objects import DicomRequest
     from hilum.batch.patients import default_key, read_key
+    from hilum.explain.request import Pictures
 
-    return DicomRequest(kinds, read_key(key or default_key(), place), pictures)
-
-
-def _pictures(
-    heatmaps: str, overlays: bool, style: str | None, panel: bool, stored: str | None
-) -> Pictures:
-    """Return the pictures to write; whoever says how overlays are drawn wants them."""
-    from hilum.explain.files import PictureFormat
-    from hilum.explain.ramp import Style
-    from hilum.explain.request import HeatmapRequest, Pictures
-
-    return Pictures(
-        HeatmapRequest.parse(heatmaps),
-        overlays or panel or style is not None or stored is not None,
-        Style.PLASMA if style is None else Style(style),
-        panel,
-        PictureFormat.PNG if stored is None else PictureFormat(stored),
-    )
+    return DicomRequest(kinds, read_key(key or default_key(), place), pictures or Pictures())
 
 
 @dataclass(frozen=True)
@@ -304,12 +305,12 @@ def _default_place(films: Sequence[Listed]) -> Path:
     """
     from hilum.batch.journal import inputs_of
 
-    place = Path(PLACE)
+    place = Path(REPORT)
     if os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
         begun = inputs_of(place / "journal.jsonl")
         if begun is None or not begun <= {str(film.path) for film in films}:
             raise UsageError(
-                f"{PLACE} must be new or hold the same batch; it holds something else. Name a "
+                f"{REPORT} must be new or hold the same batch; it holds something else. Name a "
                 "folder with -o"
             )
     return place
@@ -376,10 +377,3 @@ def _loading(
         yield beside.submit(load).result
     finally:
         beside.shutdown(wait=False)
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -236,7 +236,7 @@ def _scoring(opened: Store, settings: ServiceSettings, path: Path, work: _Work) 
     from hilum.batch.run import prepare
     from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
-    from hilum.cli.predict import processors
+    from hilum.cli.archive import processors
     from hilum.reading import start_reader
     from hilum.reading.process import Limits
     from hilum.service.start import ScoringService

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli import terminal
+from hilum.cli.archive import processors
 from hilum.cli.options import (
     INPUT,
     MACHINE,
@@ -23,7 +24,6 @@ from hilum.cli.options import (
     Views,
     label_policy,
 )
-from hilum.cli.predict import processors
 from hilum.cli.terminal import columns, progress, say
 
 __all__ = ["upgrade"]

@@ -24,6 +24,7 @@ __all__ = [
     "TableRows",
     "fold",
     "is_wide",
+    "open_names",
     "read_names",
     "text_lines",
     "whole_number",
@@ -222,25 +223,52 @@ def read_names(path: Path, columns: Sequence[str], beside: Sequence[str] = ()) -
         UsageError: for a file that cannot be opened.
         DatasetError: for a file that is not text.
     """
+    with open_names(path, columns, beside) as (column, rows):
+        cells = list(rows)
+    return NameList(column, [(line, name) for line, name, _ in cells], [b for _, _, b in cells])
+
+
+@contextmanager
+def open_names(
+    path: Path, columns: Sequence[str], beside: Sequence[str] = ()
+) -> Generator[tuple[str, Iterator[tuple[int, str, str]]]]:
+    """Open a list of names as `read_names` has it, and give its names one at a time.
+
+    Yields:
+        The column, and line number, name and second cell of each name.
+
+    Raises:
+        UsageError: for a file that cannot be opened.
+        DatasetError: for a file that is not text, also while the names are read.
+    """
     with text_lines(path, wide=True) as lines:
         rows = TableRows(lines, names=True)
-        try:
+        with _as_table(path, rows):
             header = next((row for row in rows if any(map(str.strip, row))), [])
-            at, second = _place(header, columns), _place(header, beside)
-            if at is not None:
-                cells = [
-                    (rows.line, _cell(row, at), _cell(row, second))
-                    for row in rows
-                    if _cell(row, at)
-                ]
-                names = [(line, name) for line, name, _ in cells]
-                return NameList(header[at].strip(), names, [cell for _, _, cell in cells])
-        except csv.Error as error:
-            raise DatasetError(f"{path.name} line {rows.line} is not CSV: {error}") from None
+        at, second = _place(header, columns), _place(header, beside)
+        if at is not None:
+            yield header[at].strip(), _cells(path, rows, at, second)
+            return
     with text_lines(path, wide=True) as lines:
         words = ((at, line.strip().strip('"').strip()) for at, line in enumerate(lines, start=1))
-        names = [pair for pair in words if pair[1]]
-        return NameList("", names, [""] * len(names))
+        yield "", ((line, name, "") for line, name in words if name)
+
+
+def _cells(
+    path: Path, rows: TableRows, at: int, second: int | None
+) -> Iterator[tuple[int, str, str]]:
+    with _as_table(path, rows):
+        for row in rows:
+            if name := _cell(row, at):
+                yield rows.line, name, _cell(row, second)
+
+
+@contextmanager
+def _as_table(path: Path, rows: TableRows) -> Generator[None]:
+    try:
+        yield
+    except csv.Error as error:
+        raise DatasetError(f"{path.name} line {rows.line} is not CSV: {error}") from None
 
 
 def _place(header: Sequence[str], columns: Sequence[str]) -> int | None:

@@ -17,6 +17,7 @@ from hilum.domain.film_names import FilmNames
 from hilum.domain.findings import find
 from hilum.domain.record import Cohort
 from hilum.files.lines import TableRows, text_lines
+from hilum.files.parquet import is_parquet, parquet_rows
 from hilum.predictions.levels import Level, grouped
 
 __all__ = [
@@ -142,7 +143,13 @@ def _finding(words: Sequence[str]) -> str | None:
 
 @contextmanager
 def open_rows(path: Path) -> Generator[Iterator[tuple[list[str], int]]]:
-    """Open a table and give its rows one at a time with line numbers, without blank rows."""
+    """Open a table and give its rows one at a time with line numbers, without blank rows.
+
+    Of Parquet the rows are numbered as those of a CSV would be.
+    """
+    if is_parquet(path):
+        yield ((row, line) for line, row in enumerate(parquet_rows(path), start=1))
+        return
     try:
         with text_lines(path) as lines:
             rows = TableRows(lines)

@@ -35,7 +35,7 @@ from hilum.evaluation.request import (
     cross_fitted,
     read_thresholds,
 )
-from hilum.files.sealed import file_sha256
+from hilum.files.parquet import table_sha256
 from hilum.predictions.label_errors import LabelErrors
 from hilum.predictions.levels import Combine, Level, at_level, films_behind
 from hilum.predictions.read import Predictions, normalized_findings, read_predictions
@@ -124,7 +124,7 @@ def evaluate_predictions(
     probabilities, folds, fitted = _fitted(given, cohort, states, request)
     thresholds = _thresholds(probabilities, states, folds, request)
     out.mkdir(parents=True, exist_ok=True)
-    split_sha256, table_sha256 = digest(cohort.image_ids()), file_sha256(table)
+    split_sha256, read_sha256 = digest(cohort.image_ids()), table_sha256(table)
     evaluation = evaluate(
         probabilities,
         cohort,
@@ -137,13 +137,13 @@ def evaluate_predictions(
             resamples=request.resamples,
             seed=request.seed,
             provenance={
-                "predictions_sha256": table_sha256,
+                "predictions_sha256": read_sha256,
                 "records_sha256": cohort.sha256(),
             },
             notes=(*cohort.notes, *read.notes, _leak_note(leak), *fitted),
             level=level.value,
             policy=request.policy.in_words(),
-            look=count_look(out / LEDGER, split_sha256, {"predictions_sha256": table_sha256}),
+            look=count_look(out / LEDGER, split_sha256, {"predictions_sha256": read_sha256}),
             intervals_by=Unit.FILMS if NO_PATIENTS in cohort.notes else Unit.PATIENTS,
             label_errors=request.label_errors,
         ),

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from itertools import islice
-from queue import SimpleQueue
-from typing import TypeVar
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from hilum.batch.engines import BatchEngine
+from hilum.batch.archive.order import Order
+from hilum.batch.archive.worker import ChunkWorker
+from hilum.batch.engines.base import CHUNKS_AHEAD, ClusterWords, FinishedChunk
+from hilum.batch.lanes import MORE_LANES, in_lanes
 from hilum.batch.resume import Done, Scoring
 from hilum.batch.score import Input
+from hilum.domain.errors import UsageError
 from hilum.reading.process import ReaderProcess
 
-__all__ = ["ENGINE", "Lanes", "in_lanes", "lanes_of"]
+__all__ = ["ENGINE", "Lanes"]
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-_AHEAD = 2
-"""Films started or waiting, a lane: enough that none is idle, few enough to stay in memory."""
-_MORE_LANES = 2
-"""Lanes beyond the network's thread count: one film is read while another is scored."""
 _FILMS_A_LANE = 8
 """Films that take as long to read as a reader takes to start."""
 
@@ -34,7 +28,7 @@ class Lanes:
         """Yield each input as it is finished; a film that takes long holds up only its own lane."""
         manifest, request = scoring.bundle.manifest, scoring.request
         lanes = request.lanes or min(
-            scoring.bundle.engine.threads + _MORE_LANES, 1 + len(inputs) // _FILMS_A_LANE
+            scoring.bundle.engine.threads + MORE_LANES, 1 + len(inputs) // _FILMS_A_LANE
         )
         readers = [
             ReaderProcess(manifest.preprocessing, manifest.gate, request.limits, first)
@@ -42,58 +36,31 @@ class Lanes:
         ]
         yield from in_lanes(inputs, scoring.entry, readers)
 
-
-ENGINE: BatchEngine = Lanes()
-
-
-def in_lanes(
-    items: Iterable[T], work: Callable[[T, ReaderProcess], R], readers: list[ReaderProcess]
-) -> Generator[R]:
-    """Yield the results of `work(item, reader)` as they are finished; one lane for each reader.
-
-    A film that takes long holds up its own lane and no other. What `work` raises is raised here,
-    and nothing more is started. When this is closed the readers are too, and no lane works on.
-    """
-    waiting = iter(items)
-    begun: set[Future[R]] = set()
-    with lanes_of(work, readers) as begin:
-        while True:
-            room = _AHEAD * len(readers) - len(begun)
-            begun.update(begin(item) for item in islice(waiting, room))
-            if not begun:
-                return
-            done, begun = wait(begun, return_when=FIRST_COMPLETED)
-            # what is finished is not lost because something beside it failed
-            for future in sorted(done, key=lambda one: one.exception() is not None):
-                yield future.result()
-
-
-@contextmanager
-def lanes_of(
-    work: Callable[[T, ReaderProcess], R], readers: list[ReaderProcess]
-) -> Generator[Callable[[T], Future[R]]]:
-    """Yield what begins `work(item, reader)` in a lane; one lane for each reader.
-
-    At the end nothing more is started, the readers are closed, and no lane works on.
-    """
-    free: SimpleQueue[ReaderProcess] = SimpleQueue()
-    for reader in readers:
-        free.put(reader)
-
-    def one(item: T) -> R:
-        reader = free.get()
+    def finish(
+        self, order: Order, chunks: Iterable[int], cluster: ClusterWords | None = None
+    ) -> Generator[FinishedChunk]:
+        """Yield each chunk when its part is there; the next is begun before one is finished."""
+        if cluster is not None and cluster.any:
+            raise UsageError("--address and --workers are options of --engine ray")
+        waiting: deque[tuple[int, Future[object]]] = deque()
+        worker = ChunkWorker(order)
+        threads = ThreadPoolExecutor(CHUNKS_AHEAD)
         try:
-            return work(item, reader)
+            for chunk in chunks:
+                waiting.append((chunk, threads.submit(worker.score_chunk, chunk)))
+                if len(waiting) == CHUNKS_AHEAD:
+                    yield _result(*waiting.popleft())
+            while waiting:
+                yield _result(*waiting.popleft())
         finally:
-            free.put(reader)
+            threads.shutdown(wait=False, cancel_futures=True)
+            worker.close()
+            threads.shutdown(wait=True)
 
-    threads = ThreadPoolExecutor(len(readers))
-    try:
-        yield lambda item: threads.submit(one, item)
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for reader in readers:
-            reader.stop()
-        threads.shutdown(wait=True)
-        for reader in readers:
-            reader.close()
+
+def _result(chunk: int, future: Future[object]) -> FinishedChunk:
+    future.result()
+    return FinishedChunk(chunk)
+
+
+ENGINE = Lanes()

@@ -1,0 +1,1 @@
+"""What engines stand on."""
