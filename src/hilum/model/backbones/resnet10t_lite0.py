@@ -40,7 +40,10 @@ class PairedFeatures(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.resnet: Any = timm.create_model("resnet10t", num_classes=0, in_chans=channels)
+        # blocks that start as nothing would pass no gradient in the first step
+        self.resnet: Any = timm.create_model(
+            "resnet10t", num_classes=0, in_chans=channels, zero_init_last=False
+        )
         lite: Any = timm.create_model("tf_efficientnet_lite0", num_classes=0, in_chans=channels)
         parts = {"conv_stem": lite.conv_stem, "bn1": lite.bn1, "blocks": lite.blocks[:STAGES]}
         self.lite: Any = nn.ModuleDict(parts)
