@@ -81,7 +81,7 @@ def _places(tensors: Mapping[str, Tensor]) -> dict[int, tuple[int, int]]:
         if (found := _BLOCK.match(name)) and found[2] == "_project_conv.weight"
     }
     numbers = sorted(given)
-    places = dict.fromkeys(numbers[:1], (0, 0))
+    places: dict[int, tuple[int, int]] = dict.fromkeys(numbers[:1], (0, 0))
     for before, number in pairwise(numbers):
         stage, place = places[before]
         same = given[number] == given[before]
