@@ -14,6 +14,7 @@ from hilum.model.classifier import Classifier, classifier
 SMALL: dict[str, dict[str, int]] = {
     "convnext_tiny": {"width": 8},
     "densenet121": {"growth_rate": 4},
+    "resnet10t_lite0": {},
     "resnet50": {"width": 8},
     "timm/test_convnext": {},
     "timm/test_mambaout": {},

@@ -130,6 +130,8 @@ def test_the_seed_fixes_every_weight_and_leaves_the_world_alone(name: str, make:
 def test_an_option_it_does_not_have_is_refused(member: str) -> None:
     with pytest.raises(UsageError, match=f"{member} has no option 'growth'"):
         backbone(member).build(1, {"growth": 4})
+    if member == "resnet10t_lite0":  # two published networks, with no options
+        return
     option = {"densenet121": "growth_rate"}.get(member, "width")
     with pytest.raises(UsageError, match=f"option {option} of {member} must be 1 or more, got 0"):
         backbone(member).build(1, {option: 0})

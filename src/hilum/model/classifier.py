@@ -9,7 +9,7 @@ from hilum.domain.errors import UsageError
 from hilum.domain.findings import LabelSet
 from hilum.model.backbones import Activation, Features, backbone
 
-__all__ = ["Classifier", "ExplainedClassifier", "classifier"]
+__all__ = ["Classifier", "ExplainedClassifier", "classifier", "evidence"]
 
 
 class Classifier(nn.Module):
@@ -72,11 +72,29 @@ class ExplainedClassifier(nn.Module):
         maps = backbone(images)
         means = backbone.means(maps)
         logits = head(backbone.norm(means))
-        alpha = _jacobian(head.weight, backbone.norm, means) / (maps.shape[2] * maps.shape[3])
-        if backbone.activation is Activation.RELU:
-            alpha = alpha * (maps > 0).to(maps.dtype).mean(dim=(2, 3)).unsqueeze(1)
-        heatmaps = torch.relu(torch.matmul(alpha, maps.flatten(2)))
+        heatmaps = torch.relu(_evidence(self.network, maps, means))
         return logits, heatmaps.unflatten(2, (maps.shape[2], maps.shape[3]))
+
+
+def evidence(network: Classifier, maps: Tensor) -> Tensor:
+    """Return (B, L, h w) evidence of each cell, negative too: Grad-CAM before its ReLU.
+
+    Times h w it is the logit, without its bias, that a film of such cells alone would have where no
+    ReLU and no norm follow the map.
+
+    Args:
+        network: the classifier.
+        maps: (B, K, h, w) float32, of its backbone.
+    """
+    return _evidence(network, maps, network.backbone.means(maps))
+
+
+def _evidence(network: Classifier, maps: Tensor, means: Tensor) -> Tensor:
+    backbone = network.backbone
+    alpha = _jacobian(network.head.weight, backbone.norm, means) / (maps.shape[2] * maps.shape[3])
+    if backbone.activation is Activation.RELU:
+        alpha = alpha * (maps > 0).to(maps.dtype).mean(dim=(2, 3)).unsqueeze(1)
+    return torch.matmul(alpha, maps.flatten(2))
 
 
 def _jacobian(weight: Tensor, norm: nn.Module, means: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hilum.domain.errors import BundleError, UsageError
+from hilum.model.efficientnet_names import is_efficientnet, timm_names_of_efficientnet
 
 __all__ = ["HEAD_NORM", "choose", "fetch_weights", "pretrained_config", "with_timm_names"]
 
@@ -122,7 +123,8 @@ def with_timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors under timm's names.
 
     Understood are timm's own files; torchvision's, with the old names of its DenseNets; those of
-    torchxrayvision and CheXNet; and hilum's checkpoints, of which the backbone is given.
+    torchxrayvision and CheXNet; efficientnet_pytorch's; and hilum's checkpoints, of which the
+    backbone is given.
 
     Args:
         tensors: as they stand in a file.
@@ -151,6 +153,8 @@ def with_timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return _of_hilum(bare)
     if "features.1.0.layer_scale" in bare:
         return _of_torchvision_convnext(bare)
+    if is_efficientnet(bare):
+        return timm_names_of_efficientnet(bare)
     return {OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in bare.items()}
 
 

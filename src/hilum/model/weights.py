@@ -217,11 +217,11 @@ def _fill(
 def load_backbone(network: Classifier, path: Path) -> None:
     """Start from the backbone of other weights, hilum's own or a foreign state dict.
 
-    Read are the files of timm, torchvision (with the old names of its DenseNets), torchxrayvision
-    and CheXNet, and trainers' checkpoints that hold such tensors under a key or behind a prefix
-    (`hilum.model.published.choose`). Only tensors are read; a pickled model is refused. The head
-    stays as it is, so the file's label order does not matter; a norm of the pooled map belongs to
-    the backbone.
+    Read are the files of timm, torchvision (with the old names of its DenseNets), torchxrayvision,
+    CheXNet and efficientnet_pytorch, and trainers' checkpoints that hold such tensors under a key
+    or behind a prefix (`hilum.model.published.choose`). Only tensors are read; a pickled model is
+    refused. The head stays as it is, so the file's label order does not matter; a norm of the
+    pooled map belongs to the backbone.
 
     A first convolution for 3 channels is summed over them where ours has 1, and one for 1 channel
     is spread over 3, a third to each. Either gives the very features, as long as the channels of a

@@ -14,6 +14,7 @@ from hilum.phantom.corpus import (
     write_lines,
     write_notice,
 )
+from hilum.phantom.masks import HEADER, MASKS, mask_lines
 
 __all__ = ["write_nih"]
 
@@ -45,7 +46,8 @@ def write_nih(corpus: PhantomCorpus, root: Path, advance: Advance | None = None)
 
     Writes `images/`, `Data_Entry_2017_v2020.csv`, `train_val_list.txt`, `test_list.txt`,
     `BBox_List_2017.csv` (test films and NIH's eight boxed findings only) and a `SYNTHETIC.txt`,
-    by which readers know what the films are. The same corpus gives the same bytes.
+    by which readers know what the films are. `drawn_masks.csv` says where each finding of each film
+    was drawn, in 32 by 32 cells (`hilum.phantom.masks`). The same corpus gives the same bytes.
 
     Args:
         corpus: what to draw.
@@ -60,11 +62,14 @@ def write_nih(corpus: PhantomCorpus, root: Path, advance: Advance | None = None)
     images = root / "images"
     images.mkdir(parents=True, exist_ok=True)
     boxes: list[str] = [_BOX_HEADER]
+    masks: list[str] = [HEADER]
     for plan, drawing in drawn(corpus, advance):
         write_film(images / plan.image_id, drawing.pixels)
+        masks += mask_lines(plan.image_id, drawing.masks)
         if plan.patient_id in tested:
             boxes += [_box_row(plan, box) for box in drawing.boxes if box.finding in _BOXED]
     write_lines(root / "BBox_List_2017.csv", boxes)
+    write_lines(root / MASKS, masks)
     rows = [_TABLE_HEADER, *(_table_row(plan) for plan in plans)]
     write_lines(root / "Data_Entry_2017_v2020.csv", rows)
     for name, wanted in (("train_val_list.txt", False), ("test_list.txt", True)):

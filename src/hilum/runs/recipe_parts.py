@@ -116,6 +116,9 @@ class LossConfig(Part):
     undecided network would learn nothing from them."""
     auc_margin: float = Field(default=1.0, gt=0.0)
     """Margin of auc_margin: how far a positive's logit should exceed a negative's."""
+    masks: float = Field(default=0.0, ge=0.0)
+    """Weight of a second loss, by which heatmaps point at where findings were drawn; needs a corpus
+    of `hilum phantom nih`, whose `drawn_masks.csv` has the places. 0 turns it off."""
 
 
 class AugmentConfig(Part):

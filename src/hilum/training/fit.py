@@ -27,6 +27,7 @@ from hilum.training import losses, optimizer, phases, selection, stop, weighting
 from hilum.training.checkpoint import CheckpointWriter
 from hilum.training.data.batches import Batch, batches, steps_an_epoch
 from hilum.training.data.films import Films
+from hilum.training.data.places import DrawnPlaces
 from hilum.training.device import Device, peak_mb
 from hilum.training.optimizer import Plateau
 from hilum.training.phases import Proof, check_optimizer
@@ -74,6 +75,7 @@ class Job:
         tune: the epoch is chosen on these.
         run: where log, state and weights go.
         resume_key: what must be equal for this job to resume from a saved state.
+        places: where findings were drawn on the train films, for `loss.masks`; None without it.
     """
 
     config: TrainingConfig
@@ -81,6 +83,7 @@ class Job:
     tune: Films
     run: RunFolder
     resume_key: ResumeKey
+    places: DrawnPlaces | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,10 @@ def _learner(job: Job, network: Classifier, device: Device, ranks: Ranks) -> Lea
     targets = _targets(job.train, config)
     weights = weighting.state_weights(targets.y, targets.mask, config.loss)
     weighting.check_weights(network.labels, weights, config.loss)
-    return Learner(config, network, device, ranks, weights)
+    learner = Learner(config, network, device, ranks, weights)
+    if job.places is not None:
+        learner.point_at(job.places)
+    return learner
 
 
 class _Loop:

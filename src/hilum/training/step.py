@@ -27,9 +27,11 @@ from hilum.training.checkpoint import State
 from hilum.training.data import augment_device
 from hilum.training.data.batches import Batch
 from hilum.training.data.films import Films
+from hilum.training.data.places import DrawnPlaces
 from hilum.training.device import Device
 from hilum.training.losses import Terms
 from hilum.training.phases import Group
+from hilum.training.pointing import PointingLoss
 from hilum.training.ranks import Ranks
 
 __all__ = ["Learner", "StepResult", "Targets"]
@@ -108,6 +110,11 @@ class Learner:
         self._loss = losses.loss(config.loss.name)
         self._weights = device.tensor(state_weights)
         self._buffers = [buffer.clone() for buffer in self.network.buffers()]
+        self._pointing: PointingLoss | None = None
+
+    def point_at(self, places: DrawnPlaces) -> None:
+        """Add the loss by which heatmaps point at these places, weighted by `loss.masks`."""
+        self._pointing = PointingLoss(places, self.network)
 
     @property
     def kept(self) -> Classifier:
@@ -141,7 +148,7 @@ class Learner:
                 images = self._images(batch)
                 with self.device.autocast():
                     logits = self._forward(images)
-                terms = self._terms(logits.float(), batch.rows, targets)
+                terms = self._terms(logits.float(), batch, targets)
                 scale = logits.numel()  # a sum of thousands of terms would overflow float16
                 self._backward(terms.sum / scale)
             sums[0] += terms.sum.detach()
@@ -208,9 +215,14 @@ class Learner:
         films = augment_device.apply(self.device.tensor(batch.rasters), batch.changes)
         return self.device.pixels(films, preprocessing)
 
-    def _terms(self, logits: Tensor, rows: NDArray[np.intp], targets: Targets) -> Terms:
-        y, mask = self.device.tensor(targets.y[rows]), self.device.tensor(targets.mask[rows])
-        return self._loss.value(logits, y, mask, self._weights, self.config.loss)
+    def _terms(self, logits: Tensor, batch: Batch, targets: Targets) -> Terms:
+        y, mask = (self.device.tensor(part[batch.rows]) for part in (targets.y, targets.mask))
+        terms = self._loss.value(logits, y, mask, self._weights, self.config.loss)
+        if self._pointing is None:
+            return terms
+        # as many times as the loss has terms, since their sum will be divided by that number
+        pointing = self.config.loss.masks * self._pointing.value(batch)
+        return Terms(terms.sum + pointing * terms.count, terms.count)
 
     def _backward(self, loss: Tensor) -> None:
         if self.scaler is None:

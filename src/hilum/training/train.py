@@ -24,6 +24,7 @@ from hilum.training.checkpoint import read_stopped
 from hilum.training.data.augment import refuse_flip
 from hilum.training.data.cache import films_of, ready
 from hilum.training.data.films import Films
+from hilum.training.data.places import drawn_places
 from hilum.training.device import Device
 from hilum.training.environment import write_environment
 from hilum.training.fit import NO_CALLBACK, Callback, Fitted, Job, fit
@@ -92,7 +93,9 @@ def _train(
         run.write_config(config)
         source.write_tables(films, ranks)
     resume_key = resume_key.model_copy(update={"films": films.sha256})
-    fitted = fit(Job(config, films.train, films.tune, run, resume_key), network, ranks, watch)
+    drawn = drawn_places(config, films.train.names, source.cohort, places.data)
+    job = Job(config, films.train, films.tune, run, resume_key, drawn)
+    fitted = fit(job, network, ranks, watch)
     if ranks.main:
         draw_curves(run.epochs(), fitted.epoch, run.curves, run.rates)
         parity = source.export()
