@@ -6,6 +6,7 @@ import os
 import string
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_chunks_that_lie_in_two_groups_of_rows_are_whole(
     names = [Path(film.name).name for n in range(facts.chunks) for film in plan.films(n)]
     assert names == [f"f{n:02}.png" for n in range(40)]
     assert facts.absent == 40
+
+
+def test_several_threads_read_a_plan_at_once(tmp_path: Path) -> None:
+    """A reader of pyarrow alone fails here: "ReadRangeCache did not find matching cache entry"."""
+    (tmp_path / "list.csv").write_text("path\n" + "".join(f"f{n:05}.png\n" for n in range(20_000)))
+    facts = write_plan([str(tmp_path / "list.csv")], tmp_path / PLAN, 100)
+    plan = Plan(tmp_path / PLAN)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(plan.films, range(facts.chunks)))
+    names = [Path(film.name).name for films in found for film in films]
+    assert names == [f"f{n:05}.png" for n in range(20_000)]
 
 
 @pytest.mark.parametrize("drives", [False, True])

@@ -150,7 +150,8 @@ def predict_archive(given: Given) -> None:
     from hilum.batch.engines.base import ClusterWords, find_engine
     from hilum.batch.inputs import Shard
 
-    place, quiet = Path(given["out"] or REPORT).resolve(), given["quiet"]
+    out, quiet = Path(given["out"] or REPORT), given["quiet"]
+    place = out.resolve()
     form = form_word(given["as_json"], given["form"])
     shard = None if given["shard"] is None else Shard.parse(given["shard"])
     engine = find_engine(given["engine"] or "lanes")
@@ -170,9 +171,9 @@ def predict_archive(given: Given) -> None:
         _tell(done, time.monotonic() - begun, quiet)
         if shard is not None or done.missing:
             say(f"{counted(done.missing, 'chunk')} of {done.chunks:,} missing", quiet)
-            typer.echo(place)
+            typer.echo(out)
             return
-        gathered(place, Path(order.bundle), False, form, quiet)
+        gathered(out, Path(order.bundle), False, form, quiet)
 
 
 def _tell(done: ArchiveRun, seconds: float, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -153,7 +154,7 @@ def is_plan(path: Path) -> bool:
 
 
 class Plan:
-    """A plan on disk; films are read as they are requested.
+    """A plan on disk; films are read as they are requested, by several threads at once.
 
     Args:
         path: the file.
@@ -161,6 +162,8 @@ class Plan:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # a reader of pyarrow is not one for several threads: "ReadRangeCache did not find …"
+        self._reading = threading.Lock()
 
     @cached_property
     def _file(self) -> Any:
@@ -199,7 +202,8 @@ class Plan:
         found: list[PlannedFilm] = []
         for group in range(first // _ROWS_A_GROUP, -(-end // _ROWS_A_GROUP)):
             start = group * _ROWS_A_GROUP
-            table: pa.Table = self._file.read_row_group(group)
+            with self._reading:
+                table: pa.Table = self._file.read_row_group(group)
             at = max(first - start, 0)
             found += map(_film, table.slice(at, min(end - start, len(table)) - at).to_pylist())
         return found
