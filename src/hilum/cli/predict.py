@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hilum.batch.score import BatchRequest
     from hilum.bundle import Bundle
     from hilum.explain.request import Pictures
+    from hilum.report.printed import Printed
 
 __all__ = ["predict", "processors"]
 
@@ -211,12 +212,9 @@ def predict(
         from hilum.batch.score import BatchRequest
         from hilum.reading.process import Limits
 
-        if as_json and form not in (None, "json"):
-            raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
-        printed = form_of("json" if as_json else form)
+        printed = _printed(as_json, form)
         films = _listed(inputs, follow_links, loaded)
-        watched = WatchOptions(watch_films, watch_every, watch_after)
-        watched.refuse_without_reference(loaded)
+        watched = WatchOptions(watch_films, watch_every, watch_after).for_bundle(loaded)
         place = out or _default_place(films)
         pictures = _pictures(heatmaps, overlays, style, panel, pictures_as)
         request = BatchRequest(
@@ -228,11 +226,16 @@ def predict(
             shard=None if shard is None else Shard.parse(shard),
             dicom=_dicom(dicom, phi_key, place, pictures),
         )
-        finished = _predict(_Job(loaded, films), place, request, quiet)
-        watch_batch(loaded(), place, watched, shard is not None, quiet)
+        finished = _predict(_Job(loaded, films, watched), place, request, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
+
+
+def _printed(as_json: bool, form: str | None) -> Printed | None:
+    if as_json and form not in (None, "json"):
+        raise UsageError(f"--json prints JSON; got --format {form}. Give one of the two")
+    return form_of("json" if as_json else form)
 
 
 def _dicom(
@@ -272,6 +275,7 @@ class _Job:
 
     bundle: Callable[[], Bundle]
     films: Sequence[Listed]
+    watch: WatchOptions
 
 
 def _listed(inputs: list[str], follow_links: bool, loaded: Callable[[], Bundle]) -> list[Listed]:
@@ -340,6 +344,7 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
     done = counts.total() - finished.resumed
     rate = f"{counted(done, 'film')} in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.resumed} taken from the journal", quiet)
+    watch_batch(bundle, out, job.watch, request.shard is not None, quiet)
     return finished
 
 
