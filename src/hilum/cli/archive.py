@@ -75,6 +75,11 @@ def is_archive(given: Given) -> bool:
     archive = given["engine"] is not None or bool(_plans(given["inputs"]))
     if archive and (given["dicom"] is not None or given["strict"]):
         raise UsageError("--dicom and --strict do not go with --engine or a plan; leave them out")
+    if archive and any(given[f"watch_{word}"] is not None for word in ("films", "every", "after")):
+        raise UsageError(
+            "--watch-films, --watch-every and --watch-after do not go with --engine or a plan; "
+            "hilum watch check reads what hilum merge writes"
+        )
     if given["engine"] != "ray" and (given["address"] or given["workers"]):
         raise UsageError("--address and --workers are options of --engine ray")
     return archive

@@ -224,12 +224,10 @@ def predict(
     ):
         printed = form_of(form_word(as_json, form))
         films = _listed(inputs, follow_links, loaded)
-        watched = WatchOptions(watch_films, watch_every, watch_after)
-        watched.refuse_without_reference(loaded)
+        watched = WatchOptions(watch_films, watch_every, watch_after).for_bundle(loaded)
         place = out or _default_place(films)
         request = replace(_request(given, place), early=early)
-        finished = _predict(_Job(loaded, films), place, request, quiet)
-        watch_batch(loaded(), place, watched, shard is not None, quiet)
+        finished = _predict(_Job(loaded, films, watched), place, request, quiet)
     print_batch(finished.batch, printed, place / "report.html", quiet)
     if finished.refused:
         raise typer.Exit(terminal.STRICT if strict else terminal.REFUSED)
@@ -273,6 +271,7 @@ class _Job:
 
     bundle: Callable[[], Bundle]
     films: Sequence[Listed]
+    watch: WatchOptions
 
 
 def _listed(inputs: list[str], follow_links: bool, loaded: Callable[[], Bundle]) -> list[Listed]:
@@ -341,6 +340,7 @@ def _predict(job: _Job, out: Path, request: BatchRequest, quiet: bool) -> Finish
     done = counts.total() - finished.resumed
     rate = f"{counted(done, 'film')} in {seconds:.1f} s, {done / seconds:.1f} films/s"
     say(f"{rate}; {finished.resumed} taken from the journal", quiet)
+    watch_batch(bundle, out, job.watch, request.shard is not None, quiet)
     return finished
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -55,8 +55,8 @@ class WatchOptions:
     every: int | None
     after: Path | None
 
-    def refuse_without_reference(self, bundle: Callable[[], Bundle]) -> None:
-        """Refuse options of the watch for a bundle that carries no reference.
+    def for_bundle(self, bundle: Callable[[], Bundle]) -> Self:
+        """Return these options; refuse any for a bundle that carries no reference.
 
         Args:
             bundle: loads it; not called where nothing was given.
@@ -70,6 +70,7 @@ class WatchOptions:
                 f"a bundle without a reference is not watched; got {given[0]}. Ship one with "
                 "`hilum bundle RUN --watch REFERENCE`"
             )
+        return self
 
 
 def watch_batch(
