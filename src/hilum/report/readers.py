@@ -177,6 +177,10 @@ def _p(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def _p_words(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def _u_cells(found: UStatistics | None) -> tuple[str, str]:
     if found is None:
         return "–", "–"
@@ -203,7 +207,7 @@ def _panel(test: PanelTest) -> str:
     between = "" if test.low is None else f" [{test.low:+.3f}, {test.high:+.3f}]"
     df = "" if test.df is None else f", {test.df:.1f} degrees of freedom"
     return (
-        f"{test.what}: {test.difference:+.3f}{between}, p = {test.p:.3f}{df}; {test.readers} "
+        f"{test.what}: {test.difference:+.3f}{between}, {_p_words(test.p)}{df}; {test.readers} "
         f"readers and {test.n:,} cases, both random{_u_words(test.u_statistics)}{_margin(test)}"
     )
 
@@ -213,9 +217,8 @@ def _u_words(found: UStatistics | None) -> str:
         return "" if found is None else f"; no U-statistics ({found.reason})"
     if found.p is None:
         return f"; no U-statistics ({found.reason})"
-    return (
-        f"; by U-statistics {_between(found.difference, found.low, found.high)}, p = {found.p:.3f}"
-    )
+    between = _between(found.difference, found.low, found.high)
+    return f"; by U-statistics {between}, {_p_words(found.p)}"
 
 
 def _margin(test: PanelTest) -> str:
