@@ -45,8 +45,11 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(name: str) -> list[str]:
-    epochs = [f"phases.{n}.epochs=1" for n in range(len(load_config(name).phases))]
-    return [word for change in (*SMALL, *epochs) for word in ("--set", change)]
+    config = load_config(name)
+    changes = [*SMALL, *(f"phases.{n}.epochs=1" for n in range(len(config.phases)))]
+    if config.model.head == "inherited":  # from weights, which a small run has not
+        changes.append("model.head=fresh")
+    return [word for change in changes for word in ("--set", change)]
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ SCORING = (
 reports: to mend a word there does not make a half-done archive another batch."""
 TRAINING = (
     *("domain", "files", "confined", "imaging", "datasets", "splits", "metrics", "model"),
-    *("runs", "reading", "training"),
+    *("runs", "reading", "training", "phantom"),
 )
-"""Rooms that decide what a training run becomes."""
+"""Rooms that decide what a training run becomes; the phantom says where findings were drawn."""
 _SOURCES = (".py", ".yaml", ".j2")
 
 
