@@ -139,7 +139,9 @@ def test_what_is_learned_by_it_is_where_grad_cam_points(activation: Activation) 
     network = still()
     network.backbone.activation = activation
     with torch.no_grad():
-        network.backbone.get_submodule("extractor").get_parameter("map").normal_()
+        network.backbone.get_submodule("extractor").get_parameter("map").normal_(
+            generator=torch.Generator().manual_seed(0)
+        )
     loss, batch = loss_of(network, square(24, 8, 8))
     steps = torch.optim.Adam(network.parameters(), lr=0.05)
     values: list[float] = []
@@ -159,7 +161,9 @@ def test_what_is_learned_by_it_is_where_grad_cam_points(activation: Activation) 
 def test_grad_cam_is_the_evidence_without_its_negative_part() -> None:
     network = still()
     with torch.no_grad():
-        network.backbone.get_submodule("extractor").get_parameter("map").normal_()
+        network.backbone.get_submodule("extractor").get_parameter("map").normal_(
+            generator=torch.Generator().manual_seed(0)
+        )
         maps = network.backbone(torch.zeros(2, 1, 8, 8))
         _, heat = ExplainedClassifier(network)(torch.zeros(2, 1, 8, 8))
         cells = evidence(network, maps)
