@@ -145,7 +145,7 @@ def test_what_is_learned_by_it_is_where_grad_cam_points(activation: Activation) 
     loss, batch = loss_of(network, square(24, 8, 8))
     steps = torch.optim.Adam(network.parameters(), lr=0.05)
     values: list[float] = []
-    for _ in range(80):
+    for _ in range(400):
         network(torch.zeros(1, 1, 8, 8))
         value = loss.value(batch)
         steps.zero_grad()
