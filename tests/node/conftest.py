@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -286,8 +286,25 @@ def node(work: NodeWork, peer: Peer, tmp_path: Path) -> Iterator[tuple[Node, Mod
         yield one, Modality(rules.listen.dicom.port)
 
 
+def predecessors(reports: Iterable[Dataset]) -> set[str]:
+    """The objects that revised reports say they replace."""
+    return {
+        str(
+            report.PredecessorDocumentsSequence[0]
+            .ReferencedSeriesSequence[0]
+            .ReferencedSOPSequence[0]
+            .ReferencedSOPInstanceUID
+        )
+        for report in reports
+        if "PredecessorDocumentsSequence" in report
+    }
+
+
 @pytest.fixture(scope="session")
 def kit() -> Any:
     """What tests build a world with; tests are no package, so it comes as a fixture."""
-    names = ("ROOT", "KEY", "Modality", "Peer", "film", "settings", "until", "free_port", "orthanc")
+    names = (
+        *("ROOT", "KEY", "Modality", "Peer", "film", "settings", "until", "free_port", "orthanc"),
+        "predecessors",
+    )
     return SimpleNamespace(**{name: globals()[name] for name in names})

@@ -55,16 +55,7 @@ def test_an_archive_gets_the_class_of_report_that_it_takes(
     old.stop()
     reports = old.datasets()
     assert {str(report.SOPClassUID) for report in reports} == {ENHANCED}
-    named = {
-        str(
-            report.PredecessorDocumentsSequence[0]
-            .ReferencedSeriesSequence[0]
-            .ReferencedSOPSequence[0]
-            .ReferencedSOPInstanceUID
-        )
-        for report in reports
-        if "PredecessorDocumentsSequence" in report
-    }
+    named = kit.predecessors(reports)
     assert named <= set(old.objects)
     assert len(named) == 1
     assert list((rules.spool / "tmp").iterdir()) == []

@@ -51,16 +51,7 @@ def test_a_rejected_film_gets_a_reason_and_no_number(
         texts = [str(one.value) for one in report.iterall() if one.VR == "UT"]
         assert [text for text in texts if text.startswith("Not scored: VIEW_NOT_FRONTAL. ")]
         assert "NUM" not in kinds_of(report)
-    named = {
-        str(
-            report.PredecessorDocumentsSequence[0]
-            .ReferencedSeriesSequence[0]
-            .ReferencedSOPSequence[0]
-            .ReferencedSOPInstanceUID
-        )
-        for report in reports
-        if "PredecessorDocumentsSequence" in report
-    }
+    named = kit.predecessors(reports)
     assert (len(named), named <= set(peer.objects)) == (1, True)
     for path in (rules.spool / "objects").glob("??/*"):
         check(path)

@@ -21,13 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hilum import __version__
-from hilum.batch.export_rows import ExportJournal, ExportRow, write_mapping, write_table
+from hilum.batch.export_rows import ExportJournal, ExportRow, write_mapping
 from hilum.batch.lanes import lanes_of
 from hilum.batch.patients import KEY_BYTES
 from hilum.batch.walk import Listed
 from hilum.domain.errors import FilmError, ReasonCode, Status, UsageError, choice
 from hilum.files.atomic import write_atomic
 from hilum.files.lock import locked
+from hilum.files.rows import write_rows
 from hilum.imaging.gate import GateRules
 from hilum.imaging.preprocess import Preprocessing
 from hilum.interchange.deidentify.pseudonyms import KeyedSecrets, days_of, name_of, new_uid
@@ -170,7 +171,8 @@ def deidentify_films(
             rows.append(row)
             if advance is not None:
                 advance(len(rows), len(films))
-        write_table(out / TABLE, journal.rows.values())
+        everything = sorted(journal.rows.values(), key=lambda row: row.input)
+        write_rows(out / TABLE, ExportRow, everything)
         if request.mapping is not None:
             write_mapping(request.mapping, work.mapped)
     return rows

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
-import json
-import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hilum.domain.errors import Status, UsageError
-from hilum.files.atomic import atomic_file, naming, write_atomic
+from hilum.files.atomic import atomic_file
+from hilum.files.rows import SyncedLines
 
-__all__ = ["ExportJournal", "ExportRow", "counts", "write_mapping", "write_table"]
+__all__ = ["ExportJournal", "ExportRow", "write_mapping"]
 
 
 @dataclass(frozen=True)
@@ -60,45 +57,25 @@ class ExportJournal:
     """
 
     def __init__(self, path: Path, settings: str) -> None:
-        self._path = path
+        self._lines = SyncedLines(path)
         self.rows: dict[str, ExportRow] = {}
         """Input to its row."""
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        if lines and json.loads(lines[0] or b"{}").get("settings") != settings:
+        head = self._lines.head
+        if head is not None and head.get("settings") != settings:
             raise UsageError(
                 f"{path.parent} must hold an export with the same key, options and version of "
                 "hilum, or none; it holds a different one. Name another folder with -o"
             )
-        for line in lines[1:]:
-            with suppress(ValueError, TypeError):  # the last line of a run that was killed
-                row = ExportRow(**json.loads(line))
+        for tree in self._lines.documents:
+            with suppress(TypeError):  # a row of another version
+                row = ExportRow(**tree)
                 self.rows[row.input] = row
-        if not lines:
-            self._append({"settings": settings})
-        elif lines[-1]:
-            self._append({})  # ends a line that was cut
+        self._lines.begin({"settings": settings})
 
     def add(self, row: ExportRow) -> None:
         """Record a row."""
         self.rows[row.input] = row
-        self._append(asdict(row))
-
-    def _append(self, document: dict[str, object]) -> None:
-        with naming(self._path), self._path.open("ab") as file:
-            text = json.dumps(document) if document else ""
-            file.write(text.encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def write_table(path: Path, rows: Iterable[ExportRow]) -> None:
-    """Write the table of all rows, in the order of their hashes."""
-    names = [one.name for one in fields(ExportRow)]
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, names, lineterminator="\n")
-    table.writeheader()
-    table.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.input))
-    write_atomic(path, text.getvalue().encode("utf-8"))
+        self._lines.append(asdict(row))
 
 
 def write_mapping(path: Path, rows: Sequence[dict[str, str]]) -> None:
@@ -116,8 +93,3 @@ def _cell(value: str) -> str:
     """Return a cell that no spreadsheet takes for a formula, on one line."""
     shown = value if value.isprintable() else value.encode("unicode_escape").decode("ascii")
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) and len(shown) > 4 else shown
-
-
-def counts(rows: Sequence[ExportRow]) -> Counter[str]:
-    """Return how many inputs have each outcome: the status, with the code where there is one."""
-    return Counter(f"{row.status} {row.code}".strip() for row in rows)

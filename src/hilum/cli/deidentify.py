@@ -70,7 +70,7 @@ def deidentify(
     """
     from hilum import api
     from hilum.batch.deidentify import TABLE
-    from hilum.batch.export_rows import counts
+    from hilum.files.rows import outcomes
 
     remarks: list[str] = []
     with terminal.stoppable("the same command"), progress(quiet) as step:
@@ -86,7 +86,7 @@ def deidentify(
             advance=step,
             remark=None if quiet and not as_json else remarks.append,
         )
-    found = counts(rows)
+    found = outcomes(rows)
     for line in remarks:
         say(line, quiet)
     say(", ".join(f"{count:,} {words}" for words, count in sorted(found.items())), quiet)

@@ -73,8 +73,8 @@ def fetch(
     were not fetched whole.
     """
     need_extra()
+    from hilum.files.rows import outcomes
     from hilum.node.fetch.pace import Hours, rate_of
-    from hilum.node.fetch.rows import counts
     from hilum.node.fetch.run import TABLE, FetchRequest, fetch_films
     from hilum.node.settings import load_settings
 
@@ -89,7 +89,7 @@ def fetch(
         rows = fetch_films(
             settings, request, out, partial(step, "studies"), lambda line: say(line, quiet)
         )
-    found = counts(rows)
+    found = outcomes(rows)
     say(", ".join(f"{count:,} {words}" for words, count in sorted(found.items())), quiet)
     if as_json:
         films = sum(row.films for row in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -176,22 +176,17 @@ class DicomFilmSource:
             str(request.AffectedSOPInstanceUID),
             str(event.context.transfer_syntax),
         )
-        try:
-            self._folder.keep_bytes((head, data))
-        except WrongFilmError:
-            return _DOES_NOT_MATCH
-        except OSError:
-            self._folder.lost()
-            return _OUT_OF_RESOURCES
-        return _SUCCESS
+        return self._status_of(lambda: self._folder.keep_bytes((head, data)))
 
     def _on_move(self, event: Any) -> int:
         arrival = event.request.DataSet
         path = arrival.finish() if isinstance(arrival, Arrival) else None
+        return _DOES_NOT_MATCH if path is None else self._status_of(lambda: self._folder.keep(path))
+
+    def _status_of(self, keep: Callable[[], object]) -> int:
+        """Keep a film, and return the status that its sender gets."""
         try:
-            if path is None:
-                raise WrongFilmError("nothing came")
-            self._folder.keep(path)
+            keep()
         except WrongFilmError:
             return _DOES_NOT_MATCH
         except OSError:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
-import io
-import json
-import os
 import secrets
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from hilum.domain.errors import Status, UsageError
-from hilum.files.atomic import naming, write_atomic
+from hilum.files.rows import SyncedLines
 from hilum.node.fetch.wanted import StudyKey
 
-__all__ = ["FetchCode", "FetchJournal", "FetchRow", "counts", "write_rows"]
+__all__ = ["FetchCode", "FetchJournal", "FetchRow"]
 
 
 class FetchCode(StrEnum):
@@ -80,25 +73,20 @@ class FetchJournal:
     """
 
     def __init__(self, path: Path, source: str) -> None:
-        self._path = path
+        self._lines = SyncedLines(path)
         self._rows: dict[str, FetchRow] = {}
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        head = _tree(lines[0]) if lines else {}
-        if lines and (head.get("source"), bool(head.get("salt"))) != (source, True):
+        head = self._lines.head
+        if head is not None and (head.get("source"), bool(head.get("salt"))) != (source, True):
             raise UsageError(
                 f"{path.parent} must hold films of the source {source}, or none; it holds those of "
                 "a different one. Name another folder with -o"
             )
-        self._salt = str(head.get("salt") or secrets.token_hex(16))
-        for line in lines[1:]:
-            with suppress(ValueError, TypeError, KeyError):  # the last line of a killed run
-                tree = _tree(line)
+        self._salt = str((head or {}).get("salt") or secrets.token_hex(16))
+        for tree in self._lines.documents:
+            with suppress(TypeError, KeyError):  # a row of another version
                 name = str(tree.pop("entry"))
                 self._rows[name] = FetchRow(**tree)
-        if not lines:
-            self._append({"source": source, "salt": self._salt})
-        elif lines[-1]:
-            self._append({})  # ends a line that was cut
+        self._lines.begin({"source": source, "salt": self._salt})
 
     def entry(self, key: StudyKey) -> str:
         """Return the name of what a line names; the same in every run of this folder."""
@@ -112,33 +100,4 @@ class FetchJournal:
 
     def add(self, key: StudyKey, row: FetchRow) -> None:
         """Record a row."""
-        self._append({"entry": self.entry(key), **asdict(row)})
-
-    def _append(self, document: dict[str, object]) -> None:
-        with naming(self._path), self._path.open("ab") as file:
-            text = json.dumps(document) if document else ""
-            file.write(text.encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def write_rows(path: Path, rows: Sequence[FetchRow]) -> None:
-    """Write the table of the rows, in the order of the list."""
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, [one.name for one in fields(FetchRow)], lineterminator="\n")
-    table.writeheader()
-    table.writerows(asdict(row) for row in rows)
-    write_atomic(path, text.getvalue().encode("utf-8"))
-
-
-def counts(rows: Sequence[FetchRow]) -> Counter[str]:
-    """Return how many lines have each outcome: the status, with the code where there is one."""
-    return Counter(f"{row.status} {row.code}".strip() for row in rows)
-
-
-def _tree(line: bytes) -> dict[str, Any]:
-    try:
-        tree = json.loads(line)
-    except ValueError:
-        return {}
-    return tree if isinstance(tree, dict) else {}
+        self._lines.append({"entry": self.entry(key), **asdict(row)})

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from hilum.domain.errors import Status, UsageError
 from hilum.files.lock import locked
+from hilum.files.rows import write_rows
 from hilum.imaging.gate.body_part import shows_chest
 from hilum.node.fetch.dicom import DicomFilmSource
 from hilum.node.fetch.folder import FilmFolder
 from hilum.node.fetch.pace import Hours, Pace
-from hilum.node.fetch.rows import FetchCode, FetchJournal, FetchRow, write_rows
+from hilum.node.fetch.rows import FetchCode, FetchJournal, FetchRow
 from hilum.node.fetch.source import (
     FilmSource,
     FoundSeries,
@@ -109,7 +110,7 @@ def fetch_films(
                     advance(len(rows), len(keys))
         finally:
             peer.close()
-        write_rows(out / TABLE, rows)
+        write_rows(out / TABLE, FetchRow, rows)
     return rows
 
 
