@@ -30,9 +30,6 @@ from hilum.batch.score import BatchRequest
 from hilum.bundle import Bundle
 from hilum.monitoring.channels import channel_values, channels_of, counted_by, quantities_of
 from hilum.monitoring.days import (
-    DayLimits,
-    SlowLimits,
-    SlowSums,
     allowance_of,
     day_limits,
     drawn_days,
@@ -41,7 +38,7 @@ from hilum.monitoring.days import (
     z_of,
 )
 from hilum.monitoring.films import ALL_LOGITS, LOGIT, WatchedFilms
-from hilum.monitoring.reference import ReferenceRequest
+from hilum.monitoring.reference import ReferenceRequest, alarmed_days
 from hilum.stages.watch import CheckRequest, check_results, fit_results
 from hilum.stages.watch_table import FilmTables
 
@@ -222,7 +219,7 @@ def faults(table: Table, streams: int) -> None:
         f"reference of {REFERENCE:,} patients, days of {size}, {len(channels_of(quantities))} "
         f"channels, 1 false alarm in {1 / RATE:.0f} days; {streams} streams a fault, seed 5"
     )
-    quiet = alarms(stream(Fault(), 4000), daily, slow)
+    quiet = alarmed_days(stream(Fault(), 4000), daily, slow)
     print(f"undisturbed: {len(quiet) / 4000:.4f} of 4,000 days alarmed")
     kinds = {
         "logits -0.25": Fault(shift=-0.25),
@@ -237,20 +234,6 @@ def faults(table: Table, streams: int) -> None:
         },
     }
     for words, fault in kinds.items():
-        found = [alarms(stream(fault, LONGEST), daily, slow) for _ in range(streams)]
+        found = [alarmed_days(stream(fault, LONGEST), daily, slow) for _ in range(streams)]
         days = np.median([one[0] + 1 if one else LONGEST + 1 for one in found])
         print(f"{words}: {'not found' if days > LONGEST else f'{days:.1f} days'}")
-
-
-def alarms(z: Numbers, daily: DayLimits, slow: SlowLimits) -> list[int]:
-    """Days of a stream on which either test alarms; the sums begin anew after theirs."""
-    sums = SlowSums(z.shape[1:], slow.allowance)
-    found: list[int] = []
-    for day, now in enumerate(z):
-        sums.add(now)
-        late = slow.tails.scores(sums.up, sums.down).max() > slow.limit
-        if late:
-            sums = SlowSums(z.shape[1:], slow.allowance)
-        if late or daily.tails.scores(now, -now).max() > daily.limit:
-            found.append(day)
-    return found

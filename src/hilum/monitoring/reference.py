@@ -39,7 +39,14 @@ from hilum.monitoring.days import (
 from hilum.monitoring.films import CORRECTED, WatchedFilms
 from hilum.monitoring.performance import estimated_performance
 
-__all__ = ["ALL_DAYS", "WEEKDAYS", "ReferenceRequest", "fit_reference", "weekday_of"]
+__all__ = [
+    "ALL_DAYS",
+    "WEEKDAYS",
+    "ReferenceRequest",
+    "alarmed_days",
+    "fit_reference",
+    "weekday_of",
+]
 
 ALL_DAYS = "all"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -279,24 +286,31 @@ def _held_back(
             many = len(other) // size
             apart = sums.of(other[: many * size]).residuals(centers)
             z = z_of(apart.reshape(many, size, -1).sum(axis=1), size, spreads(residuals))
-            alarms += _alarmed(z, daily, slow)
+            alarms += len(alarmed_days(z, daily, slow))
             days += many
     n = max(days // request.deals, 1)
     return _binomial(alarms / request.deals, n), n
 
 
-def _alarmed(z: Numbers, daily: DayLimits, slow: SlowLimits) -> int:
-    """Count the days of a stream on which either test alarms."""
+def alarmed_days(z: Numbers, daily: DayLimits, slow: SlowLimits) -> list[int]:
+    """Return the days of a stream on which either test alarms; the sums begin anew after theirs.
+
+    Args:
+        z: (days, channels) of the stream, in its order.
+        daily: limits of one day of that size.
+        slow: limits of the sums of such days.
+    """
     sums = SlowSums(z.shape[1:], slow.allowance)
     early = daily.tails.scores(z, -z).max(axis=1) > daily.limit
-    count = 0
-    for day, now in zip(z, early, strict=True):
-        sums.add(day)
+    found: list[int] = []
+    for day, now in enumerate(z):
+        sums.add(now)
         late = slow.tails.scores(sums.up, sums.down).max() > slow.limit
         if late:
             sums = SlowSums(z.shape[1:], slow.allowance)
-        count += bool(late or now)
-    return count
+        if late or early[day]:
+            found.append(day)
+    return found
 
 
 def _binomial(events: float, n: int) -> Interval:
